@@ -1,0 +1,71 @@
+/**
+ * Every bound in Holdfast, with its unit and the reason for the number. A loop, page, batch, queue or retry without
+ * an entry here is a bug. Hosts may lower a limit through options; raising one is a decision for this file.
+ */
+export const limits = {
+  /** Mutations in one user transaction: what a server can lock and merge in well under a second. */
+  groupMutations: 500,
+  /** JSON bytes in one user transaction: must fit in one push body with room to spare. */
+  groupBytes: 1_000_000,
+  /** Mutations a push starts with; small enough to settle over a bad link. */
+  pushBatchStart: 50,
+  /** Mutations a push grows to while answers come quickly; also what the server accepts. */
+  pushBatchMax: 1_000,
+  /** JSON bytes of one push body: what the server reads before it answers 413. */
+  pushBytes: 4_194_304,
+  /** JSON bytes of one mutation: one fat record must not fill a batch. */
+  mutationBytes: 262_144,
+  /** Outbox entries folded into one mutation: bounds the work of one fold. */
+  foldEntries: 1_000,
+  /** Rows a pull page holds when the client does not say. */
+  pullRows: 1_000,
+  /** Rows a client may ask for in one page. */
+  pullRowsMax: 10_000,
+  /** Rows of one snapshot page asked for by the Node client: pages of this size keep the transfer in bulk. */
+  snapshotRows: 5_000,
+  /** JSON bytes after which a page is closed early, so that fat rows do not fill the memory. */
+  pageBytes: 4_194_304,
+  /** Pages of one pull before it is flipped all the same: the head outruns the reader. */
+  pullPages: 100_000,
+  /** Nesting of any JSON that enters; deeper input is refused before it is stored. */
+  jsonDepth: 32,
+  /** UTF-16 units of one text value. */
+  textLength: 100_000,
+  /** JSON bytes of one json value. */
+  jsonBytes: 131_072,
+  /** Members of one set. */
+  setMembers: 1_000,
+  /** Digits of a decimal before and after the point together. */
+  decimalDigits: 34,
+  /** Attempts that may count against one entry before it becomes a dead letter. */
+  entryAttempts: 20,
+  /** First wait after a failed request, in ms. */
+  retryBaseMs: 500,
+  /** Longest wait between two attempts, in ms. */
+  retryCapMs: 900_000,
+  /** A request without an answer for this long is given up, in ms. */
+  requestTimeoutMs: 45_000,
+  /** Wait between two looks for connectivity while offline, in ms. */
+  probeIntervalMs: 15_000,
+  /** Wait between two syncs when nothing else triggers one, in ms. */
+  syncIntervalMs: 60_000,
+  /** A lease on the engine is good for this long, in ms; it is renewed at a third. */
+  leaseMs: 10_000,
+  /** Skew of a device clock that is believed at first receipt, in ms. */
+  clockSkewMs: 300_000,
+  /** Days a plain idempotency key is remembered by the server clock. */
+  idempotencyKeyDays: 30,
+  /** Days the (number, key, hash) of an acknowledged outcome stays, so that clones are noticed. */
+  outcomeDays: 30,
+  /** Scopes named in a cursor before the server keeps the list under its hash. */
+  cursorScopes: 50,
+  /** Characters of one scope name. */
+  scopeLength: 200,
+  /** Fields of one collection. */
+  collectionFields: 200,
+  /** Collections of one schema. */
+  schemaCollections: 200,
+} as const
+
+/** The table of limits, or a copy in which a host lowered some. */
+export type Limits = { readonly [Name in keyof typeof limits]: number }

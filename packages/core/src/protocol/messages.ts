@@ -1,0 +1,123 @@
+import type { ErrorCode, Retry } from '../errors.ts'
+import type { Values } from '../json.ts'
+import type { Verdict } from '../mutation.ts'
+
+/** What a device says of its outbox with every push, so that an operator can see what never arrived. */
+export interface PendingReport {
+  readonly count: number
+  /** ISO time of the oldest entry; null when there is none. */
+  readonly oldestAt: string | null
+  readonly highestSeq: number
+}
+
+/** `POST /sync/push`. Each mutation is parsed on its own, so that a bad one fails alone. */
+export interface PushRequest {
+  /** Device numbers whose outcomes the device has stored for good: ranges such as "1-17". */
+  readonly ack: string
+  readonly pending?: PendingReport
+  readonly mutations: readonly unknown[]
+}
+
+/** A conflict as an answer shows it; the same is the row of `_conflicts` that follows. */
+export interface ConflictReport {
+  readonly id: string
+  readonly fields: readonly string[]
+  readonly base: Values | null
+  readonly mine: Values | null
+  readonly theirs: Values | null
+}
+
+/** Why a mutation or request failed. */
+export interface ErrorReport {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly retry: Retry
+  readonly retryAfterMs?: number
+  readonly requestId?: string
+  /** The field that is meant, if one is. */
+  readonly field?: string
+}
+
+/** The verdict on one mutation. */
+export interface PushResult {
+  readonly id: string
+  readonly status: Verdict
+  /** Version of the record with this mutation in it; null when it had no effect. */
+  readonly version: number | null
+  readonly serverUpdatedAt: string | null
+  /**
+   * The row afterwards: fields, id, version, created_at, updated_at, server_updated_at, deleted_at. Absent only when
+   * the row before was exactly the base and nothing but the sent columns changed.
+   */
+  readonly record?: Values
+  /** The server had decided before; this is the first answer again. */
+  readonly duplicate?: boolean
+  readonly conflict?: ConflictReport
+  readonly error?: ErrorReport
+  /** The id of the conflict or mutation it waits for. */
+  readonly heldBy?: string
+}
+
+/** Answer of `POST /sync/push`, in the order of the request. */
+export interface PushResponse {
+  readonly results: readonly PushResult[]
+  /** ISO time of the server's clock. */
+  readonly serverTime: string
+}
+
+/** A final verdict as pulls repeat it until the device acknowledges it. */
+export interface Outcome {
+  readonly id: string
+  readonly seq: number
+  readonly covers: string
+  readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'>
+  readonly version: number | null
+  readonly serverUpdatedAt: string | null
+  readonly conflict?: ConflictReport
+  readonly error?: ErrorReport
+}
+
+/** One row effect as a device receives it. */
+export interface Change {
+  readonly collection: string
+  readonly record: string
+  /** `have`: the record is at a version this device's own mutation made, without sending it back. */
+  readonly op: 'put' | 'have' | 'delete' | 'leave'
+  readonly scope: string
+  readonly version: number
+  readonly serverUpdatedAt: string
+  /** Fields, created_at and updated_at. Only with `put`. */
+  readonly data?: Values
+}
+
+/** Answer of `GET|POST /sync/pull` and `GET /sync/snapshot`. */
+export interface PullResponse {
+  readonly changes: readonly Change[]
+  /** All of this device's outcomes it has not acknowledged, from the same database snapshot as the rows. */
+  readonly outcomes: readonly Outcome[]
+  readonly scopes: {
+    /** Changes whenever the user's scopes change. */
+    readonly version: string
+    /** Granted scopes the cursor does not cover yet: take a snapshot of each. */
+    readonly entered: readonly string[]
+    /** Scopes the cursor covered that are no longer granted: erase them. */
+    readonly revoked: readonly string[]
+  }
+  readonly cursor: string
+  /** False only when nothing lies beyond this page in its database snapshot. */
+  readonly more: boolean
+}
+
+/** `GET|POST /sync/pull`. */
+export interface PullRequest {
+  readonly since?: string
+  readonly limit?: number
+  readonly scopes?: readonly string[]
+  /** As in a push: a device without anything to push acknowledges here. */
+  readonly ack?: string
+}
+
+/** Every error answer of the sync API. */
+export interface ErrorResponse {
+  readonly error: ErrorReport
+}
