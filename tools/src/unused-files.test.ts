@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+
+import { parsedRepository } from './parsed-repository.ts'
+import { parseSource } from './syntax.ts'
+import { findUnusedFiles } from './unused-files.ts'
+import { readWorkspaces } from './workspaces.ts'
+
+test('every file is reached from an export, a command, a script or a test', () => {
+  expect(findUnusedFiles(parsedRepository(), readWorkspaces())).toEqual([])
+})
+
+test('a file that nobody names is found; one started by path is not', () => {
+  const files = [
+    {
+      path: 'packages/core/src/index.ts',
+      text: `export * from './a.ts'; new URL('./worker.ts', import.meta.url)`,
+    },
+    { path: 'packages/core/src/a.ts', text: '' },
+    { path: 'packages/core/src/worker.ts', text: '' },
+    { path: 'packages/core/src/lonely.ts', text: `import './a.ts'` },
+    { path: 'packages/core/src/b.test.ts', text: `import './b.ts'` },
+    { path: 'packages/core/src/b.ts', text: '' },
+  ].map(parseSource)
+  expect(findUnusedFiles(files, readWorkspaces())).toEqual(['packages/core/src/lonely.ts'])
+})

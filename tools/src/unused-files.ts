@@ -1,0 +1,43 @@
+import { moduleImports, resolveRelative } from './module-imports.ts'
+import { isTestFile } from './source-files.ts'
+import { isSyntaxNode, type ParsedFile, walk } from './syntax.ts'
+import type { Workspace } from './workspaces.ts'
+
+/**
+ * Files that nothing reaches: neither a package export, a command, an npm script nor a test. A string such as
+ * `'./worker.ts'` counts as a use, because workers and child processes are started by path.
+ */
+export function findUnusedFiles(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
+  const byPath = new Map(files.map((file) => [file.path, file]))
+  const reached = new Set<string>()
+  const open = entryPaths(files, workspaces)
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    const file = byPath.get(path)
+    if (file === undefined || reached.has(path)) continue
+    reached.add(path)
+    open.push(...usedPaths(file))
+  }
+  return files.map((file) => file.path).filter((path) => !reached.has(path))
+}
+
+function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
+  const tests = files.map((file) => file.path).filter((path) => isTestFile(path))
+  const scripts = workspaces.flatMap(({ folder, scripts: commands }) =>
+    commands.flatMap((command) =>
+      [...command.matchAll(/[\w./-]+\.ts\b/g)].map(([path]) => (folder === '' ? path : `${folder}/${path}`)),
+    ),
+  )
+  const exported = workspaces.flatMap((workspace) => [...workspace.exports.values(), ...workspace.binPaths])
+  return [...tests, ...scripts, ...exported]
+}
+
+function usedPaths(file: ParsedFile): string[] {
+  const specifiers = moduleImports(file).map((imported) => imported.specifier)
+  walk(file.program, (node) => {
+    if (isSyntaxNode(node) && node.type === 'Literal' && typeof node.value === 'string')
+      specifiers.push(node.value)
+  })
+  return specifiers
+    .filter((text) => /^\.{1,2}\/.*\.tsx?$/.test(text))
+    .map((text) => resolveRelative(file.path, text))
+}
