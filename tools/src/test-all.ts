@@ -1,4 +1,4 @@
-/** `npm test`: types, format, lint and tests in this order, one line each when all is well. */
+/** `npm test`: types, format, lint and tests in this order, one line each when all is well; a failed step counts as one. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -26,9 +26,10 @@ function main(): number {
   rmSync(join(repositoryRoot, resultPath), { force: true })
   const failed = steps.filter((step) => !runStep(step)).map((step) => step.name)
   if (failed.length > 0) process.stdout.write(`failed: ${failed.join(', ')}\n`)
-  const count = readTestCount()
-  process.stdout.write(`${count.passed} passed, ${count.failed} failed\n`)
-  return failed.length === 0 && count.failed === 0 && count.passed > 0 ? 0 : 1
+  const tests = readTestCount()
+  const failedCount = tests.failed + failed.filter((name) => name !== 'tests' || tests.failed === 0).length
+  process.stdout.write(`${tests.passed} passed, ${failedCount} failed\n`)
+  return failedCount === 0 && tests.passed > 0 ? 0 : 1
 }
 
 /** Runs a step to its end. Later steps run after a failure as well, so that one run shows everything. */
@@ -51,7 +52,7 @@ function runStep({ name, command, isLoud }: Step): boolean {
   return isOk
 }
 
-/** What vitest wrote down; a run that died before it wrote counts as one failure. */
+/** What vitest wrote down; nothing at all when it died before it wrote. */
 function readTestCount(): { passed: number; failed: number } {
   try {
     const report: unknown = JSON.parse(readFileSync(join(repositoryRoot, resultPath), 'utf8'))
@@ -60,7 +61,7 @@ function readTestCount(): { passed: number; failed: number } {
   } catch {
     // Falls through to the count of a run that left no result.
   }
-  return { passed: 0, failed: 1 }
+  return { passed: 0, failed: 0 }
 }
 
 process.exitCode = main()
