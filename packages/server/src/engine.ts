@@ -1,0 +1,316 @@
+import type {
+  ErrorReport,
+  Json,
+  Mutation,
+  PullResponse,
+  PushRequest,
+  PushResponse,
+  Values,
+  Verdict,
+} from '@holdfast/core'
+
+/** Who is signed in, as `authenticate` of the host says. `id` is the account; it never changes hands. */
+export interface User {
+  readonly id: string
+  readonly [claim: string]: unknown
+}
+
+/** The scopes of a user: a list, or '*' for every scope there is. */
+export type Grants = readonly string[] | '*'
+
+/** One request's author, put together by whoever received the request. */
+export interface Caller<U extends User = User> {
+  readonly user: U
+  /** The device's UUID; null for plain HTTP clients, who have no device numbers. */
+  readonly device: string | null
+  /** What `Engine.grantsOf` said for this request. */
+  readonly grants: Grants
+  /** The schema version the client speaks; plain clients speak the server's. */
+  readonly schemaVersion: number
+  /** The device's wall clock when it sent the request, ms. */
+  readonly deviceNowMs?: number
+  readonly requestId: string
+  /** `traceparent` of the request. */
+  readonly trace?: string
+}
+
+/** A pull or snapshot page: the text goes out as it is; the rest is for logs and metrics. */
+export interface Page extends Pick<PullResponse, 'scopes' | 'cursor' | 'more'> {
+  /** The whole `PullResponse` as JSON. */
+  readonly text: string
+  readonly changeCount: number
+}
+
+/** What `Engine.pull` takes, already read from the query or body. */
+export interface PullOptions {
+  /** Absent: from the start. */
+  readonly since?: string
+  /** Rows; `limits.pullRows` unless said, never over `limits.pullRowsMax`. */
+  readonly limit?: number
+  /** Only these of the granted scopes. */
+  readonly scopes?: readonly string[]
+  readonly ack?: string
+}
+
+/** What `Engine.snapshot` takes. */
+export interface SnapshotOptions {
+  /** A snapshot's own cursor goes on; a pull's cursor is what `scope` is added to; absent starts one. */
+  readonly cursor?: string
+  /** One granted scope; absent: everything granted. */
+  readonly scope?: string
+  readonly limit?: number
+  readonly ack?: string
+}
+
+/** When a plain write counts as a lost race. */
+export type Precondition =
+  /** Never: it assigns. What it overwrites stays in the history. */
+  | { readonly kind: 'none' }
+  /** Unless the record is at exactly this version (`If-Match`, `baseVersion`); 0 is "not there". */
+  | { readonly kind: 'version'; readonly version: number }
+  /** When the record's `updated_at` is later than this ISO time. */
+  | { readonly kind: 'time'; readonly updatedAt: string }
+  /** As `time`, but a lost race is no conflict: the record stays, the loser goes to the history. */
+  | { readonly kind: 'latest'; readonly updatedAt: string }
+
+/** One write of a plain client. */
+export interface PlainWrite {
+  readonly collection: string
+  readonly record: string
+  /**
+   * `create` refuses a live record, `update` sets the given fields, `put` creates or sets all fields (those not given
+   * become their default), `upsert` creates or updates, `delete` removes, `restore` brings a deleted record back or
+   * sets the given fields of a live one.
+   */
+  readonly op: 'create' | 'update' | 'put' | 'upsert' | 'delete' | 'restore'
+  /** Business fields only. */
+  readonly values: Values
+  readonly increments?: Readonly<Record<string, number>>
+  readonly precondition: Precondition
+  /** ISO time of the edit, clamped like any device's; the server's clock unless said. */
+  readonly at?: string
+}
+
+/** What came of a plain write. */
+export interface PlainResult {
+  /** `conflict`: the precondition did not hold and nothing was written. `lost`: an older edit, kept in the history. */
+  readonly status: 'applied' | 'merged' | 'conflict' | 'lost' | 'rejected'
+  /** The canonical row afterwards (for a conflict: as it stands); null when the caller sees none. */
+  readonly record: Values | null
+  readonly created: boolean
+  readonly error?: ErrorReport
+}
+
+/** Several plain writes. */
+export interface ApplyOptions {
+  /** One transaction: any conflict or rejection undoes all. A single write needs no saying. */
+  readonly atomic?: boolean
+  /** `Idempotency-Key` and a hash of the request: a repeat answers with the stored text, another hash with KEY_REUSED. */
+  readonly key?: { readonly key: string; readonly hash: string }
+}
+
+/** Answer of `Engine.apply`, in the order of the writes. */
+export interface ApplyResponse {
+  readonly results: readonly PlainResult[]
+  /** True when the key was known and these are the first results again. */
+  readonly duplicate: boolean
+  /** For atomic writes: false when everything was undone. */
+  readonly committed: boolean
+}
+
+/** What `Engine.list` takes. */
+export interface ListOptions {
+  readonly limit?: number
+  /** `next` of the page before. */
+  readonly after?: string
+  /** Equal to, by field. */
+  readonly filters?: Readonly<Record<string, Json>>
+}
+
+/** Rows by id. */
+export interface RecordPage {
+  /** Canonical rows as the text of a JSON array. */
+  readonly text: string
+  /** null at the end. */
+  readonly next: string | null
+}
+
+/** Rows that changed since a time this server issued. */
+export interface ChangesSince {
+  /**
+   * Canonical rows with a further member `collection`, as the text of a JSON array, deleted ones with `deleted_at`. A row
+   * that left the caller's scopes is `{id, collection, version, updated_at, deleted_at}`.
+   */
+  readonly text: string
+  /** ISO time to send next. */
+  readonly syncTimestamp: string
+}
+
+/** One entry of a record's timeline, newest first in `Engine.history`. */
+export interface HistoryEntry {
+  readonly n: number
+  readonly op: 'create' | 'update' | 'delete' | 'restore' | 'none'
+  /** null: another writer than Holdfast. */
+  readonly user: string | null
+  readonly device: string | null
+  readonly mutation: string | null
+  readonly version: number | null
+  /** ISO time of the edit, clamped. */
+  readonly at: string
+  readonly receivedAt: string
+  /** Changed fields only. */
+  readonly before: Values | null
+  readonly after: Values | null
+  readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'> | 'lost'
+  readonly decisions: readonly HistoryDecision[]
+  readonly code: string | null
+  readonly trace: string | null
+}
+
+/** Two values that met, and why one of them stands. */
+export interface HistoryDecision {
+  readonly field: string
+  readonly rule: string
+  /** The rule in one sentence. */
+  readonly explanation: string
+  readonly winner: 'mine' | 'theirs' | 'both'
+  readonly base?: Json
+  readonly mine: Json
+  readonly theirs: Json
+  readonly result: Json
+}
+
+/** A value that lost to another and can be brought back. */
+export interface LostValue {
+  readonly field: string
+  readonly value: Json
+  readonly rule: string
+  readonly explanation: string
+  /** Whose value it was. */
+  readonly user: string | null
+  readonly at: string
+  /** Entry of the timeline that decided. */
+  readonly n: number
+}
+
+/** How a person settles a conflict over HTTP. */
+export interface Resolution {
+  readonly kind: 'mine' | 'theirs' | 'merge'
+  /** For `merge`: values by record id, laid over "theirs". */
+  readonly values?: Readonly<Record<string, Values>>
+}
+
+/** A device as an operator sees it. */
+export interface DeviceInfo {
+  readonly user: string
+  readonly device: string
+  readonly firstSeenAt: string
+  readonly lastSeenAt: string
+  /** What it last said of its outbox; null when it never pushed. */
+  readonly pending: {
+    readonly count: number
+    readonly oldestAt: string | null
+    readonly highestSeq: number
+  } | null
+  /** Highest number with a final outcome. */
+  readonly highestFinal: number
+  /** Numbers it announced that never arrived. */
+  readonly missingCount: number
+}
+
+/** Told after every commit, never before. */
+export interface CommitEvent {
+  /** Scopes whose feed moved; '*' when another process wrote and nobody can tell. */
+  readonly scopes: readonly string[] | '*'
+  /** The device whose push it was; it need not be poked. */
+  readonly device: string | null
+  readonly user: string | null
+}
+
+/** Numbers for `/metrics` and `/readyz`. */
+export interface EngineStats {
+  readonly epoch: string
+  readonly head: number
+  readonly horizon: number
+  readonly openConflicts: number
+  readonly devices: number
+  /** Sum of what devices last reported. */
+  readonly pendingCount: number
+  readonly oldestPendingAt: string | null
+  /** Verdicts since this process started, `count` by collection and status. */
+  readonly verdicts: readonly {
+    readonly collection: string
+    readonly status: Verdict
+    readonly count: number
+  }[]
+  /** Rejections since this process started. */
+  readonly rejections: readonly { readonly code: string; readonly count: number }[]
+  /** Requests answered from stored outcomes since this process started. */
+  readonly duplicates: number
+}
+
+/**
+ * The server without HTTP: everything a transport needs, nothing that knows of one. Whole-request failures throw
+ * SyncError with a code of the table; what was decided about a write is returned.
+ */
+export interface Engine<U extends User = User> {
+  readonly schemaVersion: number
+  /** Calls the host's `scopes`; adds nothing. Once per request. */
+  grantsOf(user: U): Promise<Grants>
+  /** Errors: SCHEMA_TOO_OLD, SCHEMA_AHEAD, DEVICE_REQUIRED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. */
+  push(caller: Caller<U>, request: PushRequest): Promise<PushResponse>
+  /** Errors: CURSOR_INVALID, CURSOR_EXPIRED, EPOCH_CHANGED (all 410), SCHEMA_TOO_OLD, SCHEMA_AHEAD. */
+  pull(caller: Caller<U>, options: PullOptions): Promise<Page>
+  /** Errors: as `pull`; SCOPE_DENIED for a scope that is not granted. */
+  snapshot(caller: Caller<U>, options: SnapshotOptions): Promise<Page>
+  /** Errors: KEY_REUSED. */
+  apply(caller: Caller<U>, writes: readonly PlainWrite[], options?: ApplyOptions): Promise<ApplyResponse>
+  /** The canonical row as JSON text; null when there is none or it is not visible. Deleted ones only on request. */
+  record(
+    caller: Caller<U>,
+    collection: string,
+    id: string,
+    options?: { readonly deleted?: boolean },
+  ): Promise<string | null>
+  /** Errors: NOT_FOUND for a collection that is not in the schema, FIELD_UNKNOWN for a filter. Also takes `_conflicts`. */
+  list(caller: Caller<U>, collection: string, options?: ListOptions): Promise<RecordPage>
+  /** null when the caller sees no such record, live or deleted. */
+  history(
+    caller: Caller<U>,
+    collection: string,
+    id: string,
+    options?: { readonly limit?: number; readonly before?: number },
+  ): Promise<readonly HistoryEntry[] | null>
+  /** Values of this record that lost to another, newest first; null as in `history`. */
+  lostValues(caller: Caller<U>, collection: string, id: string): Promise<readonly LostValue[] | null>
+  /** Errors: CONFLICT_UNKNOWN, CONFLICT_CLOSED as results. */
+  resolve(caller: Caller<U>, conflict: string, resolution: Resolution): Promise<ApplyResponse>
+  /** Chosen by feed position of the newest issued time not later than `time`; repeats allowed, gaps not. `collection` null: all. */
+  changesSince(caller: Caller<U>, collection: string | null, time: string | null): Promise<ChangesSince>
+  /** Devices of one user, or of all. */
+  devices(user?: string): Promise<readonly DeviceInfo[]>
+  /** True when the caller's view of these scopes is concerned: for filtering pokes. */
+  concerns(caller: Pick<Caller<U>, 'user' | 'grants'>, event: CommitEvent): boolean
+  subscribe(listener: (event: CommitEvent) => void): () => void
+  stats(): Promise<EngineStats>
+  /** Drops tombstones deleted before then and moves the horizon past them. Also forgets old outcomes, keys and issued times. */
+  collectTombstones(options: {
+    readonly olderThanMs: number
+  }): Promise<{ readonly collected: number; readonly horizon: number }>
+  /** Finishes what runs, then closes the store. Repeating is harmless. */
+  close(): Promise<void>
+}
+
+/** What `authorize` decides about: one mutation, with the row before and after it. */
+export interface AuthorizeRequest<U extends User = User> {
+  readonly user: U
+  readonly device: string | null
+  readonly collection: string
+  readonly record: string
+  readonly op: Mutation['op']
+  readonly mutation: Mutation
+  /** null: the record is not there. */
+  readonly before: Values | null
+  /** null: the record will be gone. */
+  readonly after: Values | null
+}
