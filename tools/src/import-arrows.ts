@@ -1,4 +1,4 @@
-import { type ModuleImport, moduleImports, resolveRelative } from './module-imports.ts'
+import { type ModuleImport, moduleImports, packageNameOf, resolveRelative } from './module-imports.ts'
 import { isShippedSource, isTestFile, workspaceOf } from './source-files.ts'
 import type { Finding, ParsedFile } from './syntax.ts'
 import type { Workspace } from './workspaces.ts'
@@ -87,9 +87,4 @@ function judgeArrow(path: string, target: Workspace): string | undefined {
   const isAllowed = allowedArrows[from]?.includes(to) === true
   const isTestUse = to === 'testing' && isTestFile(path)
   return isAllowed || isTestUse ? undefined : `${from} must not import ${to}`
-}
-
-function packageNameOf(specifier: string): string {
-  const parts = specifier.split('/')
-  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : (parts[0] ?? specifier)
 }

@@ -58,3 +58,9 @@ export function resolveRelative(fromPath: string, specifier: string): string {
   }
   return parts.join('/')
 }
+
+/** The package a specifier belongs to: `@holdfast/core` of `@holdfast/core/a`, `kysely` of `kysely/b`. */
+export function packageNameOf(specifier: string): string {
+  const parts = specifier.split('/')
+  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : (parts[0] ?? specifier)
+}

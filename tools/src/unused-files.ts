@@ -1,6 +1,6 @@
-import { moduleImports, resolveRelative } from './module-imports.ts'
+import { moduleImports, packageNameOf, resolveRelative } from './module-imports.ts'
 import { isTestFile } from './source-files.ts'
-import { isSyntaxNode, type ParsedFile, walk } from './syntax.ts'
+import { type ParsedFile, walk } from './syntax.ts'
 import type { Workspace } from './workspaces.ts'
 
 /**
@@ -20,6 +20,21 @@ export function findUnusedFiles(files: readonly ParsedFile[], workspaces: readon
   return files.map((file) => file.path).filter((path) => !reached.has(path))
 }
 
+/**
+ * Dependencies that a package declares and nothing in it names, as `folder: dependency`. A string that begins with
+ * the name counts as a use, because data files are found through the module resolver.
+ */
+export function findUnusedDependencies(
+  files: readonly ParsedFile[],
+  workspaces: readonly Workspace[],
+): string[] {
+  return workspaces.flatMap(({ folder, dependencies }) => {
+    const sources = files.filter((file) => folder !== '' && file.path.startsWith(`${folder}/src/`))
+    const named = new Set(sources.flatMap(namedModules).map(packageNameOf))
+    return [...dependencies].filter((name) => !named.has(name)).map((name) => `${folder}: ${name}`)
+  })
+}
+
 function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
   const tests = files.map((file) => file.path).filter((path) => isTestFile(path))
   const scripts = workspaces.flatMap(({ folder, scripts: commands }) =>
@@ -32,12 +47,16 @@ function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace
 }
 
 function usedPaths(file: ParsedFile): string[] {
-  const specifiers = moduleImports(file).map((imported) => imported.specifier)
-  walk(file.program, (node) => {
-    if (isSyntaxNode(node) && node.type === 'Literal' && typeof node.value === 'string')
-      specifiers.push(node.value)
-  })
-  return specifiers
+  return namedModules(file)
     .filter((text) => /^\.{1,2}\/.*\.tsx?$/.test(text))
     .map((text) => resolveRelative(file.path, text))
+}
+
+/** What a file imports, and every string in it, since a string may be a path or a module name as well. */
+function namedModules(file: ParsedFile): string[] {
+  const specifiers = moduleImports(file).map((imported) => imported.specifier)
+  walk(file.program, (node) => {
+    if (node.type === 'Literal' && typeof node.value === 'string') specifiers.push(node.value)
+  })
+  return specifiers
 }
