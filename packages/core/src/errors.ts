@@ -64,6 +64,7 @@ export const errorTable = {
   SCHEMA_AHEAD: { meaning: 'The client has a newer schema than the server.', cause: 'The server was not deployed yet.', remedy: 'Wait for the server.', retry: 'backoff', status: 503 },
   RATE_LIMITED: { meaning: 'Too many requests.', cause: 'A limit of the host.', remedy: 'Wait as Retry-After says.', retry: 'backoff', status: 429 },
   SERVER_FAILED: { meaning: 'The server failed.', cause: 'A defect or an overload; see its log by requestId.', remedy: 'Repeat later.', retry: 'backoff', status: 500 },
+  SERVER_CLOSING: { meaning: 'The server is shutting down.', cause: 'A deploy or restart.', remedy: 'Repeat shortly; another node or the next start answers.', retry: 'backoff', status: 503 },
   STORE_BUSY: { meaning: 'Another writer holds the database.', cause: 'A long transaction.', remedy: 'Repeat later.', retry: 'backoff', status: 503 },
 
   // What the device saw of the network.

@@ -59,6 +59,14 @@ export const limits = {
   outcomeDays: 30,
   /** Scopes named in a cursor before the server keeps the list under its hash. */
   cursorScopes: 50,
+  /** Live streams one server process holds open; beyond it devices are asked to come back, and sync without pokes. */
+  streams: 10_000,
+  /** Silence on a stream after which a comment is sent, in ms: proxies cut connections that are silent for 30 s. */
+  streamHeartbeatMs: 20_000,
+  /** Least time between two looks at one stream's grants and the pokes that follow, in ms: commits in between share one. */
+  pokeIntervalMs: 100,
+  /** Characters of an Idempotency-Key header. */
+  idempotencyKeyLength: 255,
   /** Characters of one scope name. */
   scopeLength: 200,
   /** Fields of one collection. */
