@@ -32,7 +32,7 @@ export function readApiPages(): ApiPage[] {
       const declarations = source.replace(`${folder}/src/`, `${folder}/.types/`).replace(/\.ts$/, '.d.ts')
       const specifier = name + subpath.slice(1)
       const path = `docs/api/${specifier.replace('@holdfast/', '').replaceAll('/', '-')}.md`
-      return [{ specifier, path, names: readPublicNames(declarations, readRepositoryFile) }]
+      return [{ specifier, path, names: readPublicNames(declarations, readDeclarations) }]
     }),
   )
 }
@@ -66,6 +66,12 @@ export function judgeDocs(undocumented: readonly string[], allowed: readonly str
       .filter((name) => !undocumented.includes(name))
       .map((name) => `${name} no longer belongs in tools/undocumented-exports.json`),
   ]
+}
+
+/** A file with certain type errors gets no declarations; the compiler says which and why. */
+function readDeclarations(path: string): string {
+  if (existsSync(join(repositoryRoot, path))) return readRepositoryFile(path)
+  throw new Error(`${path} was not written: run \`npm run typecheck\` and mend what it says`)
 }
 
 function firstSentence(doc = ''): string {
