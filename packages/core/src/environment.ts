@@ -18,4 +18,6 @@ export interface Environment {
   setTimer(callback: () => void, delayMs: number): CancelTimer
   /** The Fetch standard's `fetch`. */
   fetch(request: Request): Promise<Response>
+  /** Packs a request body as gzip; absent where the platform cannot, then bodies travel as they are. */
+  gzip?(bytes: Uint8Array): Promise<Uint8Array>
 }

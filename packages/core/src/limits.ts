@@ -45,6 +45,10 @@ export const limits = {
   retryCapMs: 900_000,
   /** A request without an answer for this long is given up, in ms. */
   requestTimeoutMs: 45_000,
+  /** The whole of an answer must be here by then, in ms: a server that drips bytes may not hold the engine for ever. */
+  responseTimeoutMs: 600_000,
+  /** Bytes of one answer the device reads: a page with its fat last row and outcomes fits several times over. */
+  responseBytes: 33_554_432,
   /** Wait between two looks for connectivity while offline, in ms. */
   probeIntervalMs: 15_000,
   /** Wait between two syncs when nothing else triggers one, in ms. */
