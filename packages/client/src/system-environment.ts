@@ -24,6 +24,8 @@ export const systemEnvironment: Environment = {
 
 async function gzipBytes(bytes: Uint8Array): Promise<Uint8Array> {
   // A copy is not needed: what is compressed here was encoded from text a moment ago and is on no shared memory.
-  const packed = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new CompressionStream('gzip'))
+  const packed = new Blob([bytes as Uint8Array<ArrayBuffer>])
+    .stream()
+    .pipeThrough(new CompressionStream('gzip'))
   return new Uint8Array(await new Response(packed).arrayBuffer())
 }

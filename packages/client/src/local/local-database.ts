@@ -1,0 +1,274 @@
+import { assert, SyncError, type Verdict } from '@holdfast/core'
+
+import type { RunResult, SqliteConnection, SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
+
+/** Which rows a committed transaction touched: table name to record ids, or to 'all' when they were not counted. */
+export type TouchedRows = ReadonlyMap<string, ReadonlySet<string> | 'all'>
+
+/** What a committed transaction did, as far as anybody outside it wants to know. */
+export interface Touched {
+  readonly tables: TouchedRows
+  /** Verdicts that became known, by mutation id. */
+  readonly verdicts: ReadonlyMap<string, KnownVerdict>
+}
+
+/** What the device knows of the verdict on one of its mutations. */
+export interface KnownVerdict {
+  /** `nothing`: it left the outbox without being sent, because it cancelled out or was discarded. */
+  readonly status: Exclude<Verdict, 'held' | 'retry'> | 'nothing'
+  /** Version of the record with the mutation in it; null when it had no effect or is not known. */
+  readonly version: number | null
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+/** Reads inside a transaction: everything it returns belongs to one state of the database. */
+export interface LocalReader {
+  all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]>
+}
+
+/** A transaction that writes. Nothing may be awaited inside it but itself. */
+export interface LocalTransaction extends LocalReader {
+  run(sql: string, params?: readonly SqlParam[]): Promise<RunResult>
+  /** Several statements without parameters; none of them may end the transaction. */
+  exec(sql: string): Promise<void>
+  /** Says that a row was changed, so that live queries see it; 'all' when counting would cost too much. */
+  touch(table: string, id: string): void
+  /** Says that a verdict became known, so that whoever waits for it is told after the commit. */
+  announce(mutation: string, verdict: KnownVerdict): void
+}
+
+/** How a transaction is to run. */
+export interface WriteOptions {
+  /** The lease this transaction needs; checked inside, LEASE_LOST when another has it now. */
+  readonly fence?: number
+  /** Synced to the disk before the promise resolves, even with `durability: 'fast'`. */
+  readonly durable?: boolean
+  /** May share its commit with neighbours that say so too; each is still undone alone when it throws. */
+  readonly share?: boolean
+}
+
+/** `full`: a commit that returned survives power loss. `fast`: it survives the death of the process. */
+export type Durability = 'full' | 'fast'
+
+/** Writes that share one commit at most: bounds how long the first of them waits. */
+const shareMax = 100
+
+interface Job {
+  readonly options: WriteOptions & { readonly mode: 'read' | 'write' }
+  readonly fn: (tx: Transaction) => Promise<unknown>
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * The device's database: one connection and one queue. Transactions run one after the other in the order they were
+ * asked for, and reads wait for the one in progress, so nobody sees half of one. Calling `read`, `write` or `all` of
+ * the database from inside a transaction waits for that transaction and so for ever: use its `tx`. Rules: LO-2 to LO-5.
+ */
+export class LocalDatabase {
+  readonly #connection: SqliteConnection
+  readonly #durability: Durability
+  readonly #listeners = new Set<(touched: Touched) => void>()
+  readonly #queue: Job[] = []
+  #isFull: boolean
+  #isBusy = false
+  #isClosed = false
+  #needsRollback = false
+  #draining: Promise<void> = Promise.resolve()
+
+  constructor(connection: SqliteConnection, durability: Durability) {
+    this.#connection = connection
+    this.#durability = durability
+    this.#isFull = durability === 'full'
+  }
+
+  /** One state of the database for everything `fn` reads. */
+  read<T>(fn: (tx: LocalReader) => Promise<T>): Promise<T> {
+    return this.#enqueue({ mode: 'read' }, fn)
+  }
+
+  /** All of what `fn` writes or nothing; resolves after the commit. Whatever `fn` throws is thrown after the rollback. */
+  write<T>(fn: (tx: LocalTransaction) => Promise<T>, options: WriteOptions = {}): Promise<T> {
+    return this.#enqueue({ ...options, mode: 'write' }, fn)
+  }
+
+  /** One statement that reads, outside any transaction but never in the middle of one. */
+  async all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
+    if (this.#isBusy || this.#isClosed || this.#needsRollback) return this.read((tx) => tx.all(sql, params))
+    this.#isBusy = true
+    try {
+      return await this.#connection.all(sql, params)
+    } finally {
+      this.#isBusy = false
+      if (this.#queue.length > 0) this.#draining = this.#drain()
+    }
+  }
+
+  /** Tables a statement reads, when the driver can tell. */
+  readSet(sql: string): ReadonlySet<string> | undefined {
+    return this.#isClosed ? undefined : this.#connection.readSet?.(sql)?.tables
+  }
+
+  /** Calls `listener` after every commit that touched something, in the order of the commits. Returns the way to stop. */
+  onCommit(listener: (touched: Touched) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Lets what was asked for before finish, then closes. Calls afterwards throw CLIENT_CLOSED; closing twice is harmless. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return this.#draining
+    const last = this.#enqueue({ mode: 'read' }, () => Promise.resolve())
+    this.#isClosed = true
+    await last.catch(() => undefined)
+    await this.#draining
+    this.#listeners.clear()
+    await this.#connection.close()
+  }
+
+  #enqueue<T>(options: Job['options'], fn: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (this.#isClosed) return Promise.reject(new SyncError('CLIENT_CLOSED', 'the database was closed'))
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ options, fn, resolve, reject })
+      if (!this.#isBusy) this.#draining = this.#drain()
+    })
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+        await this.#runJobs([job, ...this.#takeSharers(job)])
+      }
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /** The jobs right behind `first` that may share its commit. */
+  #takeSharers(first: Job): Job[] {
+    if (first.options.share !== true) return []
+    let count = 0
+    while (count < shareMax - 1 && this.#queue[count]?.options.share === true) count++
+    return this.#queue.splice(0, count)
+  }
+
+  async #runJobs(jobs: readonly Job[]): Promise<void> {
+    const tx = new Transaction(this.#connection)
+    const finished: (() => void)[] = []
+    try {
+      await this.#begin(jobs)
+      for (const job of jobs) finished.push(await this.#runJob(tx, job, jobs.length > 1))
+      await this.#connection.run('COMMIT')
+    } catch (error) {
+      tx.end()
+      await this.#rollback()
+      for (const job of jobs) job.reject(error)
+      return
+    }
+    tx.end()
+    for (const finish of finished) finish()
+    if (tx.tables.size > 0 || tx.verdicts.size > 0) for (const listener of this.#listeners) listener(tx)
+  }
+
+  /** Runs one job; in company it is undone alone when it throws. Returns what to do after the commit. */
+  async #runJob(tx: Transaction, job: Job, inCompany: boolean): Promise<() => void> {
+    if (!inCompany) {
+      const value = await job.fn(tx)
+      // The value is what `fn` of the same job returned, so it has the type its promise was made for.
+      return () => job.resolve(value as never)
+    }
+    await this.#connection.run('SAVEPOINT shared')
+    try {
+      const value = await job.fn(tx)
+      await this.#connection.run('RELEASE shared')
+      return () => job.resolve(value as never)
+    } catch (error) {
+      // Fails when SQLite has rolled everything back by itself (a full disk): then the whole company fails.
+      await this.#undoShared().catch(() => {
+        throw error
+      })
+      return () => job.reject(error)
+    }
+  }
+
+  async #undoShared(): Promise<void> {
+    await this.#connection.run('ROLLBACK TO shared')
+    await this.#connection.run('RELEASE shared')
+  }
+
+  async #begin(jobs: readonly Job[]): Promise<void> {
+    // What is still open here is a transaction whose end failed. When nothing is open this fails, and that is fine.
+    if (this.#needsRollback) await this.#connection.run('ROLLBACK').catch(() => undefined)
+    this.#needsRollback = false
+    const isWrite = jobs.some((job) => job.options.mode === 'write')
+    if (isWrite)
+      await this.#setSync(this.#durability === 'full' || jobs.some((job) => job.options.durable === true))
+    await this.#connection.run(isWrite ? 'BEGIN IMMEDIATE' : 'BEGIN')
+    const fence = jobs[0]?.options.fence
+    if (fence !== undefined) await this.#checkFence(fence)
+  }
+
+  async #setSync(isFull: boolean): Promise<void> {
+    if (isFull === this.#isFull) return
+    await this.#connection.exec(`PRAGMA synchronous = ${isFull ? 'FULL' : 'NORMAL'}`)
+    this.#isFull = isFull
+  }
+
+  async #checkFence(fence: number): Promise<void> {
+    const [lease] = await this.#connection.all('SELECT fence FROM _lease')
+    if (lease?.fence === fence) return
+    throw new SyncError('LEASE_LOST', `the lease has the number ${lease?.fence ?? 'none'}, not ${fence}`)
+  }
+
+  async #rollback(): Promise<void> {
+    // Fails when SQLite has ended the transaction by itself, as it does on a full disk, and when the disk is in trouble.
+    // The next transaction tries once more before it begins.
+    await this.#connection.run('ROLLBACK').catch(() => {
+      this.#needsRollback = true
+    })
+  }
+}
+
+class Transaction implements LocalTransaction, Touched {
+  readonly tables: Map<string, Set<string> | 'all'> = new Map()
+  readonly verdicts: Map<string, KnownVerdict> = new Map()
+  readonly #connection: SqliteConnection
+  #isOpen = true
+
+  constructor(connection: SqliteConnection) {
+    this.#connection = connection
+  }
+
+  all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
+    assert(this.#isOpen, 'a transaction was used after its end')
+    return this.#connection.all(sql, params)
+  }
+
+  run(sql: string, params?: readonly SqlParam[]): Promise<RunResult> {
+    assert(this.#isOpen, 'a transaction was used after its end')
+    return this.#connection.run(sql, params)
+  }
+
+  exec(sql: string): Promise<void> {
+    assert(this.#isOpen, 'a transaction was used after its end')
+    return this.#connection.exec(sql)
+  }
+
+  touch(table: string, id: string): void {
+    const rows = this.tables.get(table)
+    if (rows === 'all') return
+    if (id === 'all') this.tables.set(table, 'all')
+    else if (rows === undefined) this.tables.set(table, new Set([id]))
+    else rows.add(id)
+  }
+
+  announce(mutation: string, verdict: KnownVerdict): void {
+    this.verdicts.set(mutation, verdict)
+  }
+
+  end(): void {
+    this.#isOpen = false
+  }
+}

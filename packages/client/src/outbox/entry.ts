@@ -1,0 +1,215 @@
+import {
+  emptyPayload,
+  type Hlc,
+  isObject,
+  type Mutation,
+  type MutationOp,
+  parseHlc,
+  type Payload,
+} from '@holdfast/core'
+
+import type { SqlRow } from '../drivers/sqlite-driver.ts'
+import { checksum } from './checksum.ts'
+
+/**
+ * Where an entry stands. `pending`: not sent, or to be sent again later. `sending`: in an offer that is or was under
+ * way. `answered`: applied or merged by the server, not yet in the shadow. `held`: the server waits with it.
+ * `conflicted`: a person must decide. `dead`: it will never succeed by itself.
+ */
+export type EntryStatus = 'pending' | 'sending' | 'answered' | 'held' | 'conflicted' | 'dead'
+
+/** Why an entry is dead, or what its last attempt said. */
+export interface EntryError {
+  readonly code: string
+  readonly message: string
+}
+
+/** A mutation as it stands in the outbox, and all that is known of its way. */
+export interface Entry {
+  /** The device number. */
+  readonly seq: number
+  /** The idempotency key. */
+  readonly id: string
+  readonly collection: string
+  readonly record: string
+  readonly op: MutationOp
+  readonly payload: Payload
+  readonly baseVersion: number
+  readonly after: string | null
+  readonly at: Hlc
+  readonly resolves: string | null
+  readonly group: string | null
+  readonly schema: number
+  readonly trace: string | null
+  /** ISO time by the device's clock. */
+  readonly createdAt: string
+  readonly status: EntryStatus
+  readonly attempts: number
+  /** ms since 1970; null when it may go at once. */
+  readonly nextAttemptAt: number | null
+  /** Seq of the lead of the offer it belongs to; null when it was never offered. */
+  readonly offer: number | null
+  /** Text of the offer as it was sent, on the lead of an offer of several. */
+  readonly wire: string | null
+  /** Seqs it was written on top of: the entry before it of the same record, and creates of records it refers to. */
+  readonly depends: readonly number[]
+  /** The conflict or mutation it waits for. */
+  readonly heldBy: string | null
+  /** Version of the record with it in it, once answered. */
+  readonly version: number | null
+  readonly serverUpdatedAt: string | null
+  readonly error: EntryError | null
+}
+
+/** The columns `readEntry` wants. */
+export const entryColumns: string =
+  'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
+  'created_at, status, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error'
+
+const statuses: ReadonlySet<unknown> = new Set([
+  'pending',
+  'sending',
+  'answered',
+  'held',
+  'conflicted',
+  'dead',
+])
+const ops: ReadonlySet<unknown> = new Set(['create', 'update', 'delete'])
+
+/** Reads a row of `_outbox`; undefined when its bytes are damaged or of another version. Rules: OB-12. */
+export function readEntry(row: SqlRow): Entry | undefined {
+  const payload = readPayload(row.payload, row.hash)
+  const at = parseHlc(row.at)?.text
+  const isReadable =
+    payload !== undefined &&
+    at !== undefined &&
+    statuses.has(row.status) &&
+    ops.has(row.op) &&
+    typeof row.seq === 'number' &&
+    typeof row.id === 'string' &&
+    typeof row.collection === 'string' &&
+    typeof row.record === 'string'
+  if (!isReadable) return undefined
+  return {
+    seq: row.seq,
+    id: row.id,
+    collection: row.collection,
+    record: row.record,
+    // Both are members of their sets, as checked above.
+    op: row.op as MutationOp,
+    status: row.status as EntryStatus,
+    payload,
+    at,
+    baseVersion: Number(row.base_version),
+    after: textOrNull(row.after),
+    resolves: textOrNull(row.resolves),
+    group: textOrNull(row.group_id),
+    schema: Number(row.schema),
+    trace: textOrNull(row.trace),
+    createdAt: String(row.created_at),
+    attempts: Number(row.attempts),
+    nextAttemptAt: numberOrNull(row.next_attempt_at),
+    offer: numberOrNull(row.offer),
+    wire: textOrNull(row.wire),
+    depends: readDepends(row.depends),
+    heldBy: textOrNull(row.held_by),
+    version: numberOrNull(row.version),
+    serverUpdatedAt: textOrNull(row.server_updated_at),
+    error: readError(row.error),
+  }
+}
+
+/** An entry as the mutation it would travel as by itself. */
+export function mutationOf(entry: Entry): Mutation {
+  return {
+    id: entry.id,
+    seq: entry.seq,
+    covers: String(entry.seq),
+    group: entry.group,
+    collection: entry.collection,
+    record: entry.record,
+    op: entry.op,
+    baseVersion: entry.baseVersion,
+    after: entry.after,
+    ...entry.payload,
+    at: entry.at,
+    ats: {},
+    resolves: entry.resolves,
+    schema: entry.schema,
+  }
+}
+
+/** The text of a payload as it is stored: empty members are left out. */
+export function payloadText(payload: Payload): string {
+  return JSON.stringify({
+    changes: isEmpty(payload.changes) ? undefined : payload.changes,
+    base: payload.base ?? undefined,
+    increments: isEmpty(payload.increments) ? undefined : payload.increments,
+    additions: isEmpty(payload.additions) ? undefined : payload.additions,
+    removals: isEmpty(payload.removals) ? undefined : payload.removals,
+  })
+}
+
+/**
+ * The text a mutation travels as: empty members are left out. The same mutation always gives the same text, so a repeat
+ * is the same bytes.
+ */
+export function wireText(mutation: Mutation): string {
+  return JSON.stringify({
+    id: mutation.id,
+    seq: mutation.seq,
+    covers: mutation.covers,
+    group: mutation.group ?? undefined,
+    collection: mutation.collection,
+    record: mutation.record,
+    op: mutation.op,
+    baseVersion: mutation.baseVersion,
+    after: mutation.after ?? undefined,
+    changes: isEmpty(mutation.changes) ? undefined : mutation.changes,
+    base: mutation.base ?? undefined,
+    increments: isEmpty(mutation.increments) ? undefined : mutation.increments,
+    additions: isEmpty(mutation.additions) ? undefined : mutation.additions,
+    removals: isEmpty(mutation.removals) ? undefined : mutation.removals,
+    at: mutation.at,
+    ats: isEmpty(mutation.ats) ? undefined : mutation.ats,
+    resolves: mutation.resolves ?? undefined,
+    schema: mutation.schema,
+  })
+}
+
+function readPayload(text: unknown, hash: unknown): Payload | undefined {
+  if (typeof text !== 'string' || checksum(text) !== hash) return undefined
+  try {
+    const parsed: unknown = JSON.parse(text)
+    // The checksum says that these are the bytes payloadText wrote, so the members have the types it gave them.
+    return isObject(parsed) ? { ...emptyPayload, ...(parsed as Partial<Payload>) } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function readDepends(value: unknown): readonly number[] {
+  if (typeof value !== 'string') return []
+  return value.split(',').map(Number).filter(Number.isSafeInteger)
+}
+
+function readError(value: unknown): EntryError | null {
+  if (typeof value !== 'string') return null
+  const space = value.indexOf(' ')
+  return space < 0
+    ? { code: value, message: '' }
+    : { code: value.slice(0, space), message: value.slice(space + 1) }
+}
+
+function isEmpty(members: object): boolean {
+  for (const _ in members) return false
+  return true
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
+
+function numberOrNull(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
+}

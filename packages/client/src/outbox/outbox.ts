@@ -1,0 +1,239 @@
+import { formatRanges, type Hlc, type MutationOp, parseRanges, type Payload, rangesOf } from '@holdfast/core'
+
+import type { SqlParam } from '../drivers/sqlite-driver.ts'
+import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { quoteName } from '../local/tables.ts'
+import { checksum } from './checksum.ts'
+import {
+  type Entry,
+  type EntryError,
+  type EntryStatus,
+  entryColumns,
+  payloadText,
+  readEntry,
+} from './entry.ts'
+
+/** A mutation about to be written down. */
+export interface NewEntry {
+  readonly id: string
+  readonly collection: string
+  readonly record: string
+  readonly op: MutationOp
+  readonly payload: Payload
+  readonly baseVersion: number
+  readonly after: string | null
+  readonly at: Hlc
+  readonly resolves: string | null
+  readonly group: string | null
+  readonly schema: number
+  readonly trace: string | null
+  /** ISO time. */
+  readonly createdAt: string
+  readonly depends: readonly number[]
+}
+
+const insertSql =
+  'INSERT INTO _outbox (id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, ' +
+  'schema, trace, created_at, depends) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+
+/** Appends an entry and returns its device number. Numbers are dense and never used twice. Rules: OB-1. */
+export async function insertEntry(tx: LocalTransaction, entry: NewEntry): Promise<number> {
+  const payload = payloadText(entry.payload)
+  tx.touch('_outbox', 'all')
+  const { lastInsertRowid } = await tx.run(insertSql, [
+    entry.id,
+    entry.collection,
+    entry.record,
+    entry.op,
+    payload,
+    checksum(payload),
+    entry.baseVersion,
+    entry.after,
+    entry.at,
+    entry.resolves,
+    entry.group,
+    entry.schema,
+    entry.trace,
+    entry.createdAt,
+    entry.depends.length === 0 ? null : entry.depends.join(','),
+  ])
+  return lastInsertRowid
+}
+
+/** Which entries to list. */
+export interface EntryQuery {
+  /** All of them unless said. */
+  readonly status?: EntryStatus
+  /** Only entries with a greater seq: for reading on. */
+  readonly afterSeq?: number
+  readonly limit?: number
+}
+
+/** Readable entries in the order written. Damaged ones are found by `buryUnreadable`. */
+export async function listEntries(tx: LocalReader, query: EntryQuery = {}): Promise<Entry[]> {
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE seq > ? ${query.status === undefined ? '' : 'AND status = ?'} ORDER BY seq LIMIT ?`,
+    [query.afterSeq ?? 0, ...(query.status === undefined ? [] : [query.status]), query.limit ?? -1],
+  )
+  return rows.flatMap((row) => readEntry(row) ?? [])
+}
+
+/** Every readable entry of a record in the order written, whatever its status: what its view is replayed from. */
+export async function entriesOfRecord(tx: LocalReader, collection: string, record: string): Promise<Entry[]> {
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE record = ? AND collection = ? ORDER BY seq`,
+    [record, collection],
+  )
+  return rows.flatMap((row) => readEntry(row) ?? [])
+}
+
+/** The entries that stand for the device numbers an outcome covers, such as "18-19". Numbers that are gone are left out. */
+export async function entriesCovered(tx: LocalReader, covers: string): Promise<Entry[]> {
+  const entries: Entry[] = []
+  for (const [first, last] of parseRanges(covers)) {
+    const rows = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq BETWEEN ? AND ? ORDER BY seq`, [
+      first,
+      last,
+    ])
+    for (const row of rows) {
+      const entry = readEntry(row)
+      if (entry !== undefined) entries.push(entry)
+    }
+  }
+  return entries
+}
+
+/** The server applied or merged them: they stay, replayed, until the shadow has `version`. */
+export async function markAnswered(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  answer: {
+    readonly status: 'applied' | 'merged'
+    readonly version: number | null
+    readonly serverUpdatedAt: string | null
+  },
+): Promise<void> {
+  await updateEntries(tx, seqs, {
+    set: "status = 'answered', version = ?, server_updated_at = ?, held_by = NULL, error = NULL",
+    params: [answer.version, answer.serverUpdatedAt],
+    verdict: { status: answer.status, version: answer.version },
+  })
+}
+
+/** A person must decide: they wait for the conflict to close. */
+export async function markConflicted(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  conflict: string,
+): Promise<void> {
+  await updateEntries(tx, seqs, {
+    set: "status = 'conflicted', held_by = ?, error = NULL",
+    params: [conflict],
+    verdict: { status: 'conflict', version: null },
+  })
+}
+
+/** The server waits with them until `heldBy` closes. They keep id, number and bytes. */
+export async function markHeld(tx: LocalTransaction, seqs: readonly number[], heldBy: string): Promise<void> {
+  await updateEntries(tx, seqs, { set: "status = 'held', held_by = ?", params: [heldBy] })
+}
+
+/** Everything held by `heldBy` may be offered again, as the same bytes. */
+export async function releaseHeld(tx: LocalTransaction, heldBy: string): Promise<void> {
+  const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ?", [heldBy])
+  await updateEntries(
+    tx,
+    rows.map((row) => Number(row.seq)),
+    { set: "status = 'pending', held_by = NULL", params: [] },
+  )
+}
+
+/** They will never succeed by themselves: dead letters, with the reason. Bytes and numbers stay. */
+export async function markDead(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  error: EntryError,
+): Promise<void> {
+  await updateEntries(tx, seqs, {
+    set: "status = 'dead', held_by = NULL, error = ?",
+    params: [`${error.code} ${error.message}`],
+    verdict: { status: 'rejected', version: null, error },
+  })
+}
+
+/** The entries are done with: settled by the server and in the shadow, or discarded by a person. */
+export async function settle(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  await keepClock(tx)
+  const rows = await tx.all(
+    'DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, record',
+    [JSON.stringify(seqs)],
+  )
+  tx.touch('_outbox', 'all')
+  await refreshStates(tx, rows)
+}
+
+/** Device numbers as the protocol spells them. */
+export function coversOf(seqs: Iterable<number>): string {
+  return formatRanges(rangesOf(seqs))
+}
+
+interface EntryUpdate {
+  readonly set: string
+  readonly params: readonly SqlParam[]
+  readonly verdict?: KnownVerdict
+}
+
+/** Updates entries and the states of their records, and announces the verdict by mutation id. */
+export async function updateEntries(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  { set, params, verdict }: EntryUpdate,
+): Promise<void> {
+  if (seqs.length === 0) return
+  const rows = await tx.all(
+    `UPDATE _outbox SET ${set} WHERE seq IN (SELECT value FROM json_each(?)) RETURNING id, collection, record`,
+    [...params, JSON.stringify(seqs)],
+  )
+  tx.touch('_outbox', 'all')
+  if (verdict !== undefined) for (const row of rows) tx.announce(String(row.id), verdict)
+  await refreshStates(tx, rows)
+}
+
+/** Sets `_state` of the named records to what their entries say. Rules: OB-3. */
+export async function refreshStates(
+  tx: LocalTransaction,
+  records: readonly Readonly<Record<string, unknown>>[],
+): Promise<void> {
+  for (const [collection, ids] of idsByCollection(records)) {
+    const table = quoteName(collection)
+    const changed = await tx.all(
+      `UPDATE ${table} SET _state = fresh.state FROM (
+         SELECT ids.value AS id, coalesce((
+           SELECT CASE max(CASE status WHEN 'dead' THEN 4 WHEN 'conflicted' THEN 3 WHEN 'sending' THEN 2 WHEN 'answered' THEN 2 ELSE 1 END)
+             WHEN 4 THEN 'failed' WHEN 3 THEN 'conflicted' WHEN 2 THEN 'syncing' WHEN 1 THEN 'pending' END
+           FROM _outbox WHERE record = ids.value AND collection = ?), 'clean') AS state
+         FROM json_each(?) AS ids) AS fresh
+       WHERE ${table}.id = fresh.id AND ${table}._state <> fresh.state RETURNING ${table}.id AS id`,
+      [collection, JSON.stringify([...ids])],
+    )
+    for (const row of changed) tx.touch(collection, String(row.id))
+  }
+}
+
+/** Keeps the newest stamp when the entry that carries it may go, so that the device's clock never runs backwards. */
+async function keepClock(tx: LocalTransaction): Promise<void> {
+  await tx.run(
+    `INSERT INTO _meta (key, value) SELECT 'clock', at FROM _outbox ORDER BY seq DESC LIMIT 1
+     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`,
+  )
+}
+
+function idsByCollection(records: readonly Readonly<Record<string, unknown>>[]): Map<string, Set<string>> {
+  const ids = new Map<string, Set<string>>()
+  for (const { collection, record } of records) {
+    const known = ids.get(String(collection))
+    if (known === undefined) ids.set(String(collection), new Set([String(record)]))
+    else known.add(String(record))
+  }
+  return ids
+}
