@@ -31,7 +31,9 @@ export function formatHlc(state: HlcState, device: string): Hlc {
 }
 
 /** Reads a stamp; undefined when it is not one. */
-export function parseHlc(value: unknown): (HlcState & { readonly device: string; readonly text: Hlc }) | undefined {
+export function parseHlc(
+  value: unknown,
+): (HlcState & { readonly device: string; readonly text: Hlc }) | undefined {
   const match = typeof value === 'string' ? hlcPattern.exec(value) : null
   const ms = Date.parse(match?.[1] ?? '')
   if (!match || Number.isNaN(ms) || new Date(ms).toISOString() !== match[1]) return undefined
@@ -55,7 +57,10 @@ export interface ClockReading {
  * so that one clock in the future cannot win for years. Stamps of the past stay: an edit made offline yesterday must
  * not beat one made an hour ago. Rules: HLC-3.
  */
-export function clampHlc(stamp: Hlc, clock: ClockReading): { readonly stamp: Hlc; readonly clamped: boolean } {
+export function clampHlc(
+  stamp: Hlc,
+  clock: ClockReading,
+): { readonly stamp: Hlc; readonly clamped: boolean } {
   const parsed = parseHlc(stamp)
   if (!parsed) return { stamp, clamped: false }
   const skew = clock.deviceMs === undefined ? 0 : clock.serverMs - clock.deviceMs

@@ -28,4 +28,6 @@ export function newUuid(env: Pick<Environment, 'now' | 'randomBytes'>): string {
   return text
 }
 
-const hexByByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const hexByByte: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)

@@ -11,7 +11,10 @@ export function parseRanges(text: string): Ranges {
     const first = Number(match?.[1])
     const last = match?.[2] === undefined ? first : Number(match[2])
     if (!match || last < first || !Number.isSafeInteger(last)) {
-      throw new SyncError('REQUEST_INVALID', `"${text.slice(0, 80)}" is not a list of device numbers such as "1-17,19"`)
+      throw new SyncError(
+        'REQUEST_INVALID',
+        `"${text.slice(0, 80)}" is not a list of device numbers such as "1-17,19"`,
+      )
     }
     return [first, last]
   })

@@ -9,7 +9,16 @@ export interface MergeInput {
   readonly collection: CollectionSchema
   readonly mutation: Pick<
     Mutation,
-    'op' | 'baseVersion' | 'changes' | 'base' | 'increments' | 'additions' | 'removals' | 'at' | 'ats' | 'resolves'
+    | 'op'
+    | 'baseVersion'
+    | 'changes'
+    | 'base'
+    | 'increments'
+    | 'additions'
+    | 'removals'
+    | 'at'
+    | 'ats'
+    | 'resolves'
   >
   readonly current: RecordSnapshot
   /**

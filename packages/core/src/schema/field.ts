@@ -42,7 +42,7 @@ export interface Field<Value = unknown, Required extends boolean = boolean> {
   readonly optional: boolean
   readonly default: Json | undefined
   readonly merge: MergeRule
-  /** UTF-16 units of text; only for kind text. */
+  /** UTF-16 units of text, or of each member of a set of texts. */
   readonly maxLength: number | undefined
   /** Kind of the members; only for kind set. */
   readonly of: 'text' | 'integer' | undefined
@@ -64,7 +64,7 @@ export interface FieldOptions<Value> {
   /** Used when an insert leaves the field out. */
   readonly default?: Value
   readonly owner?: 'anyone' | 'server'
-  /** Any Standard Schema validator, on top of the kind's own check; it must be synchronous. */
+  /** Any Standard Schema validator, on top of the kind's own check; synchronous, and it judges: its output is not used. */
   readonly validate?: StandardSchemaV1
 }
 
@@ -91,7 +91,9 @@ export interface TextOptions extends MergeableOptions<string, TextRule> {
 }
 
 /** Text, kept exactly as typed. Rules: ask (default), latest, server, paragraphs, transitions, custom. */
-export function text<const Options extends TextOptions = {}>(options?: Options): Field<ValueOf<string, Options>, RequiredOf<Options>> {
+export function text<const Options extends TextOptions = {}>(
+  options?: Options,
+): Field<ValueOf<string, Options>, RequiredOf<Options>> {
   return field('text', options, { maxLength: options?.maxLength })
 }
 
@@ -142,10 +144,15 @@ export function counter(options: { readonly owner?: 'anyone' | 'server' } = {}):
   return { ...field<number, false>('counter', { owner: options.owner, default: 0 }), merge: { rule: 'add' } }
 }
 
-/** A set of texts or integers: additions and removals of every device count. Starts empty unless inserted otherwise. */
+/** A set of `text()` or `integer()`: additions and removals of every device count. Starts empty unless inserted otherwise. */
 export function set<Member extends string | number>(member: Field<Member>): Field<readonly Member[], false> {
-  const of = member.kind === 'integer' ? 'integer' : 'text'
-  return { ...field<readonly Member[], false>('set', { default: [] }, { of }), merge: { rule: 'union' } }
+  // defineSchema refuses members of any other kind.
+  const of = member.kind as 'text' | 'integer'
+  const { maxLength } = member
+  return {
+    ...field<readonly Member[], false>('set', { default: [] }, { of, maxLength }),
+    merge: { rule: 'union' },
+  }
 }
 
 /** The id of a record of another collection. Rules: ask (default), latest, server, custom. */
@@ -167,7 +174,9 @@ export interface AttachmentValue {
 }
 
 /** A file: the record carries its hash, size, name and media type; the bytes travel on their own. Always optional. */
-export function attachment(options: MergeableOptions<never, ScalarRule> = {}): Field<AttachmentValue | null, false> {
+export function attachment(
+  options: MergeableOptions<never, ScalarRule> = {},
+): Field<AttachmentValue | null, false> {
   return field('attachment', { ...options, optional: true })
 }
 

@@ -93,7 +93,9 @@ export interface Schema<Collections extends FieldsByCollection = FieldsByCollect
 }
 
 type FieldsOf<Declarations> = {
-  readonly [Name in keyof Declarations]: Declarations[Name] extends { readonly fields: infer Fields } ? Fields : never
+  readonly [Name in keyof Declarations]: Declarations[Name] extends { readonly fields: infer Fields }
+    ? Fields
+    : never
 }
 
 /** The schema type that `defineSchema` infers from a record of collections. */
