@@ -1,1 +1,20 @@
-export {}
+export type {
+  AuthorizeRequest,
+  Caller,
+  CommitEvent,
+  DeviceInfo,
+  Engine,
+  EngineStats,
+  Grants,
+  HistoryDecision,
+  HistoryEntry,
+  LostValue,
+  PlainResult,
+  PlainWrite,
+  Precondition,
+  Resolution,
+  User,
+} from './engine.ts'
+export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'
+export { createEngine, type Logger, type ServerOptions } from './server.ts'
+export type { Store } from './store/store.ts'

@@ -1,0 +1,85 @@
+import { isUuid, SyncError } from '@holdfast/core'
+
+import type { Caller, Engine, User } from '../engine.ts'
+
+const tracePattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+/** The host's word on who sent a request; null: nobody it knows. */
+export type Authenticate<U extends User> = (request: Request) => U | null | Promise<U | null>
+
+/** What `identifyCaller` needs beside the request. */
+export interface CallerSource<U extends User> {
+  readonly authenticate: Authenticate<U>
+  readonly engine: Pick<Engine<U>, 'grantsOf' | 'schemaVersion'>
+  readonly requestId: string
+  readonly nowMs: number
+}
+
+/**
+ * The author of a request, from its token and headers, with the grants of this moment. A host that throws is a failed
+ * server, not a bad token, so that an outage of its directory signs nobody out.
+ * Errors: AUTH_REQUIRED, ACCOUNT_MISMATCH, DEVICE_REQUIRED, REQUEST_INVALID. Rules: PH-13 to PH-17.
+ */
+export async function identifyCaller<U extends User>(
+  request: Request,
+  source: CallerSource<U>,
+): Promise<Caller<U>> {
+  const { headers } = request
+  const user = await source.authenticate(request)
+  const expiresAtMs = user === null ? undefined : tokenExpiry(user)
+  if (user === null || (expiresAtMs !== undefined && expiresAtMs <= source.nowMs)) {
+    throw new SyncError('AUTH_REQUIRED', 'This needs a valid token in the Authorization header.')
+  }
+  if (typeof user.id !== 'string' || user.id === '')
+    throw new Error('authenticate() returned a user without an id')
+  const account = headers.get('holdfast-account')
+  if (account !== null && account !== headerText(user.id)) {
+    throw new SyncError('ACCOUNT_MISMATCH', 'The token belongs to another account than this database.')
+  }
+  return {
+    user,
+    device: readDevice(headers),
+    schemaVersion: readSchemaVersion(headers) ?? source.engine.schemaVersion,
+    deviceNowMs: readClock(headers),
+    grants: await source.engine.grantsOf(user),
+    requestId: source.requestId,
+    trace: readTrace(headers),
+  }
+}
+
+/** When the token behind a user ends, ms since 1970: the claim `expiresAt`, if the host gives one. */
+export function tokenExpiry(user: User): number | undefined {
+  return typeof user.expiresAt === 'number' ? user.expiresAt : undefined
+}
+
+/** A user id as a header carries it: ids that are not printable ASCII travel percent-encoded. */
+export function headerText(id: string): string {
+  return /^[\x21-\x24\x26-\x7e]+$/.test(id) ? id : encodeURIComponent(id)
+}
+
+/** The trace context of a request; one that is malformed counts as absent, as W3C Trace Context wants it. */
+export function readTrace(headers: Headers): string | undefined {
+  const trace = headers.get('traceparent')
+  return trace !== null && tracePattern.test(trace) ? trace : undefined
+}
+
+function readDevice(headers: Headers): string | null {
+  const device = headers.get('holdfast-device')
+  if (device === null || isUuid(device)) return device
+  throw new SyncError('DEVICE_REQUIRED', 'Holdfast-Device is not a UUID in lower case.')
+}
+
+function readSchemaVersion(headers: Headers): number | undefined {
+  const text = headers.get('holdfast-schema')
+  if (text === null) return undefined
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new SyncError('REQUEST_INVALID', 'Holdfast-Schema is not a schema version.')
+}
+
+function readClock(headers: Headers): number | undefined {
+  const text = headers.get('holdfast-clock')
+  if (text === null) return undefined
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) throw new SyncError('REQUEST_INVALID', 'Holdfast-Clock is not an ISO time.')
+  return ms
+}

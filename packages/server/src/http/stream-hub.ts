@@ -1,0 +1,58 @@
+import { type Environment, type Limits, SyncError } from '@holdfast/core'
+
+import type { Caller, CommitEvent, Engine, User } from '../engine.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import type { Logger } from '../server.ts'
+import { tokenExpiry } from './identify-caller.ts'
+import { PokeStream } from './poke-stream.ts'
+
+/** What streams are made from. */
+export interface StreamSource<U extends User> {
+  readonly engine: Pick<Engine<U>, 'grantsOf' | 'concerns' | 'subscribe'>
+  readonly env: Environment
+  readonly limits: Limits
+  readonly metrics: Metrics
+  readonly logger: Logger | undefined
+}
+
+/** Every live stream of this process: one subscription to the engine, many readers. Rules: PH-18 to PH-21. */
+export class StreamHub<U extends User> {
+  readonly #source: StreamSource<U>
+  readonly #streams = new Set<PokeStream<U>>()
+  readonly #unsubscribe: () => void
+
+  constructor(source: StreamSource<U>) {
+    this.#source = source
+    this.#unsubscribe = source.engine.subscribe((event: CommitEvent) => {
+      for (const stream of this.#streams) stream.notice(event)
+    })
+  }
+
+  /** The body of a new stream. It ends at the reader's end, at token expiry, or with the hub. Errors: RATE_LIMITED. */
+  open(caller: Caller<U>): ReadableStream<Uint8Array> {
+    const { env, limits, metrics } = this.#source
+    if (this.#streams.size >= limits.streams) {
+      // Spread, so that those turned away do not come back together.
+      const retryAfterMs = Math.round(5_000 + env.random() * 25_000)
+      throw new SyncError('RATE_LIMITED', 'Too many streams are open.', { retryAfterMs })
+    }
+    const stream = new PokeStream<U>({
+      ...this.#source,
+      caller,
+      expiresAtMs: tokenExpiry(caller.user),
+      onEnd: () => {
+        this.#streams.delete(stream)
+        metrics.streamEnded()
+      },
+    })
+    this.#streams.add(stream)
+    metrics.streamOpened()
+    return stream.body
+  }
+
+  /** Ends every stream. Repeating is harmless. */
+  close(): void {
+    this.#unsubscribe()
+    for (const stream of this.#streams) stream.end()
+  }
+}

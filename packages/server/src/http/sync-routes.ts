@@ -1,0 +1,108 @@
+import { type Limits, parsePullRequest, parsePushRequest, type PushResponse, SyncError } from '@holdfast/core'
+
+import type { Page, PullOptions, User } from '../engine.ts'
+import { parseIsoTime } from '../plain/iso-time.ts'
+import { type Answer, jsonAnswer, textAnswer } from './answer.ts'
+import type { HttpServices, Route, UserCall } from './http-call.ts'
+import { parseLimit } from './parse-limit.ts'
+import { readJsonBody } from './read-body.ts'
+
+/** Mutations named in one log line at most; the counts beside them are complete. */
+const loggedMutations = 20
+
+/**
+ * What devices speak: push, pull, snapshot and the stream, with the aliases that plain clients know.
+ * Rules: PH-22 to PH-27.
+ */
+export function syncRoutes<U extends User>(services: HttpServices<U>): readonly Route<U>[] {
+  const pullByQuery = (call: UserCall<U>): Promise<Answer> =>
+    pull(services, call, pullFromQuery(call, services.limits))
+  const snapshot = (call: UserCall<U>): Promise<Answer> => takeSnapshot(services, call)
+  return [
+    { method: 'POST', pattern: '/sync/push', access: 'user', handle: (call) => push(services, call) },
+    { method: 'GET', pattern: '/sync/pull', access: 'user', handle: pullByQuery },
+    { method: 'POST', pattern: '/sync/pull', access: 'user', handle: (call) => pullByBody(services, call) },
+    { method: 'GET', pattern: '/changes', access: 'user', handle: pullByQuery },
+    { method: 'GET', pattern: '/sync/snapshot', access: 'user', handle: snapshot },
+    { method: 'GET', pattern: '/snapshot', access: 'user', handle: snapshot },
+    { method: 'GET', pattern: '/sync/stream', access: 'user', handle: (call) => stream(services, call) },
+    // Receipts belong to queued ingestion; this server decides every push in its answer, so it has issued none.
+    { method: 'GET', pattern: '/sync/receipts/{id}', access: 'user', handle: unknownReceipt },
+  ]
+}
+
+async function push<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
+  if (call.caller.device === null)
+    throw new SyncError('DEVICE_REQUIRED', 'A push names its device in Holdfast-Device.')
+  const body = await readJsonBody(call.request, services.limits)
+  const response = await services.engine.push(call.caller, parsePushRequest(body))
+  services.metrics.pushAnswered(response.results)
+  logVerdicts(call, response)
+  return jsonAnswer(response)
+}
+
+function logVerdicts<U extends User>(call: UserCall<U>, response: PushResponse): void {
+  const counts: Record<string, number> = {}
+  const mutations: object[] = []
+  for (const { id, status, error } of response.results) {
+    counts[status] = (counts[status] ?? 0) + 1
+    if (status === 'applied' || status === 'merged' || mutations.length >= loggedMutations) continue
+    mutations.push({ mutationId: id, result: status, code: error?.code })
+  }
+  call.log['verdicts'] = counts
+  if (mutations.length > 0) call.log['mutations'] = mutations
+}
+
+async function pullByBody<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
+  const body = await readJsonBody(call.request, services.limits)
+  return pull(services, call, parsePullRequest(body ?? {}))
+}
+
+function pullFromQuery<U extends User>({ query }: UserCall<U>, limits: Limits): PullOptions {
+  const since = query.get('since') ?? ''
+  const scopes = query.get('scopes') ?? ''
+  return {
+    ...(since === '' ? {} : { since }),
+    ...(scopes === '' ? {} : { scopes: scopes.split(',') }),
+    limit: parseLimit(query, limits.pullRowsMax),
+  }
+}
+
+async function pull<U extends User>(
+  services: HttpServices<U>,
+  call: UserCall<U>,
+  options: PullOptions,
+): Promise<Answer> {
+  const since = options.since === undefined ? undefined : parseIsoTime(options.since)
+  if (since === undefined) return pageAnswer(call, await services.engine.pull(call.caller, options))
+  const { text, syncTimestamp } = await services.engine.changesSince(call.caller, null, since)
+  return textAnswer(
+    `{"status":"success","server_changes":${text},"sync_timestamp":${JSON.stringify(syncTimestamp)}}`,
+  )
+}
+
+async function takeSnapshot<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
+  const { query, caller } = call
+  const page = await services.engine.snapshot(caller, {
+    cursor: query.get('cursor') || undefined,
+    scope: query.get('scope') || undefined,
+    ack: query.get('ack') || undefined,
+    limit: parseLimit(query, services.limits.pullRowsMax),
+  })
+  return pageAnswer(call, page)
+}
+
+function pageAnswer<U extends User>(call: UserCall<U>, page: Page): Answer {
+  call.log['changes'] = page.changeCount
+  return textAnswer(page.text)
+}
+
+function stream<U extends User>(services: HttpServices<U>, { caller, request }: UserCall<U>): Answer {
+  const headers = { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }
+  if (request.method === 'HEAD') return { status: 200, body: null, headers }
+  return { status: 200, body: services.streams.open(caller), headers }
+}
+
+function unknownReceipt(): never {
+  throw new SyncError('NOT_FOUND', 'There is no such receipt.')
+}

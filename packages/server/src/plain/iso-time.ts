@@ -1,0 +1,12 @@
+const isoPattern = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?$/
+
+/**
+ * An ISO 8601 time, spelled the one way we store it (`2026-11-20T10:00:00.000Z`); undefined when it is not one. A time
+ * without a zone is UTC, so that the answer does not depend on where the server stands. Rules: PH-40.
+ */
+export function parseIsoTime(value: unknown): string | undefined {
+  if (typeof value !== 'string' || !isoPattern.test(value)) return undefined
+  const hasZone = value.length <= 10 || /(?:Z|[+-]\d\d:?\d\d)$/.test(value.slice(10))
+  const ms = Date.parse(hasZone ? value.replace(' ', 'T') : `${value.replace(' ', 'T')}Z`)
+  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString()
+}

@@ -1,0 +1,93 @@
+import { SyncError, type Values } from '@holdfast/core'
+
+import type { HistoryEntry, LostValue, User } from '../engine.ts'
+import type { Answer } from '../http/answer.ts'
+import type { HttpServices, UserCall } from '../http/http-call.ts'
+import { readObjectBody } from '../http/read-body.ts'
+import { collectionOf } from './collection-of.ts'
+import { plainWriteAnswer } from './plain-answer.ts'
+import { parsePlainBody, parsePrecondition } from './plain-body.ts'
+import { parseRecordId } from './read-records.ts'
+import { requestKey } from './request-key.ts'
+
+/**
+ * Brings values back: those of `values`, or the newest that `fields` lost, or those that entry number `entry` of the
+ * history replaced or turned down (of `fields` only, if given). An empty body brings a deleted record back.
+ * Errors: REQUEST_INVALID, RECORD_NOT_FOUND. Rules: PH-42, PR-7.
+ */
+export async function restoreRecord<U extends User>(
+  services: HttpServices<U>,
+  call: UserCall<U>,
+): Promise<Answer> {
+  const collection = collectionOf(services.schema, call.params)
+  const record = parseRecordId(call)
+  const body = await readObjectBody(call.request, services.limits)
+  const { values = {}, field, fields, entry, ...rest } = body
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
+    throw new SyncError('REQUEST_INVALID', 'values are given by field.')
+  }
+  const wanted = parseFields(fields ?? (field === undefined ? undefined : [field]))
+  const source = { collection: collection.name, record, wanted, entry: parseEntry(entry) }
+  const found = wanted || entry !== undefined ? await valuesOfHistory(services, call, source) : {}
+  const plain = parsePlainBody(rest, collection)
+  const response = await services.engine.apply(
+    call.caller,
+    [
+      {
+        ...{ collection: collection.name, record, op: 'restore' },
+        // They are values because the body was JSON text; the engine checks them against their fields.
+        values: { ...found, ...(values as Values), ...plain.values },
+        precondition: parsePrecondition(call.request.headers, plain),
+      },
+    ],
+    { key: requestKey(call.request, body, services.limits) },
+  )
+  return plainWriteAnswer(response, { call, clientData: body })
+}
+
+function parseFields(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined
+  if (Array.isArray(value) && value.every((name) => typeof name === 'string')) return value
+  throw new SyncError('REQUEST_INVALID', 'fields are names of fields.')
+}
+
+function parseEntry(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value > 0) return value
+  throw new SyncError('REQUEST_INVALID', 'entry is the number of an entry of the history.')
+}
+
+interface HistorySource {
+  readonly collection: string
+  readonly record: string
+  readonly wanted: readonly string[] | undefined
+  readonly entry: number | undefined
+}
+
+async function valuesOfHistory<U extends User>(
+  { engine }: HttpServices<U>,
+  { caller }: UserCall<U>,
+  { collection, record, wanted, entry }: HistorySource,
+): Promise<Values> {
+  const lost = await engine.lostValues(caller, collection, record)
+  if (lost === null) throw new SyncError('RECORD_NOT_FOUND', 'There is no such record.')
+  const isWanted = (field: string): boolean => wanted === undefined || wanted.includes(field)
+  if (entry === undefined) return newestByField(lost.filter(({ field }) => isWanted(field)))
+  const decided = lost.filter(({ n, field }) => n === entry && isWanted(field))
+  if (decided.length > 0) return newestByField(decided)
+  const [replaced] = (await engine.history(caller, collection, record, { limit: 1, before: entry + 1 })) ?? []
+  if (replaced?.n !== entry)
+    throw new SyncError('REQUEST_INVALID', 'The history of this record has no such entry.')
+  return valuesBefore(replaced, isWanted)
+}
+
+function newestByField(lost: readonly LostValue[]): Values {
+  // Newest first, so the first of each field stays.
+  return Object.fromEntries(
+    lost.map(({ field, value }): [string, LostValue['value']] => [field, value]).reverse(),
+  )
+}
+
+function valuesBefore({ before }: HistoryEntry, isWanted: (field: string) => boolean): Values {
+  return Object.fromEntries(Object.entries(before ?? {}).filter(([field]) => isWanted(field)))
+}
