@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs'
+
+const overview = `holdfast: offline-first sync for TypeScript
+
+  holdfast dev --schema FILE     a server for development, with an embedded SQLite store
+  holdfast doctor                look for what is wrong, and say what to do about it
+  holdfast inspect DIR           look into a device's or a server's database, without changing it
+  holdfast help COMMAND          the options of a command
+  holdfast version`
+
+const topics: Readonly<Record<string, string>> = {
+  dev: `holdfast dev --schema FILE [--port N] [--data DIR] [--scopes FILE] [--verbose]
+
+A server on 127.0.0.1 for development. The token "dev:ann" signs in as the user "ann"; anybody may, so this is no
+server for other people. Prints "listening on http://127.0.0.1:N" when it is ready; SIGTERM or Ctrl-C stops it.
+
+  --schema FILE   a .ts, .js or .mjs module that exports a schema as "schema" or as its default
+  --port N        8787 unless said; 0 takes any free port
+  --data DIR      where holdfast.db lies; .holdfast unless said, made if it is missing
+  --scopes FILE   who may see what; without it everybody sees everything. Either JSON by user,
+                  { "ann": ["warehouse:1"], "*": [] }, where "*" stands for all users that are not named and the
+                  file is read again when it changes; or a module that exports scopes(user), user being { id }
+  --verbose       one JSON line on stderr for each request`,
+  doctor: `holdfast doctor [--data DIR] [--schema FILE]
+
+Checks this machine, and with --data the server database DIR/holdfast.db: header, integrity, permissions, rows the
+feed does not know. With --schema also that tables and triggers are those the schema makes. Changes nothing.
+The exit code is 0 when all is well and 1 otherwise.`,
+  inspect: `holdfast inspect DIR [--json]
+
+Shows the databases in DIR: of a device its outbox, shadows, conflicts, dead letters and cursor, of a server its feed,
+devices, outcomes and conflicts. Reads only.
+
+  --json          everything as one JSON value`,
+}
+
+/** What a command does and takes; of all of them without a topic. */
+export function helpText(topic: string | undefined): string {
+  return (topic === undefined ? undefined : topics[topic]) ?? overview
+}
+
+/** The version of this package and of the Node that runs it. */
+export function versionText(): string {
+  // Our own manifest.
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return `holdfast ${manifest.version} (node ${process.versions.node})`
+}

@@ -1,0 +1,109 @@
+import { parseArgs } from 'node:util'
+
+import { CommandError, firstLine } from './command-error.ts'
+import { runDev } from './dev.ts'
+import { runDoctor } from './doctor.ts'
+import { helpText, versionText } from './help.ts'
+import { runInspect } from './inspect.ts'
+import { standardOutput } from './output.ts'
+
+const options = {
+  schema: { type: 'string' },
+  port: { type: 'string' },
+  data: { type: 'string' },
+  scopes: { type: 'string' },
+  verbose: { type: 'boolean' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+/** Options as given; each command takes those it knows. */
+export interface GivenOptions {
+  readonly schema?: string
+  readonly port?: string
+  readonly data?: string
+  readonly scopes?: string
+  readonly verbose?: boolean
+  readonly json?: boolean
+  readonly help?: boolean
+  readonly version?: boolean
+}
+
+interface Command {
+  readonly takes: readonly (keyof GivenOptions)[]
+  readonly positionals: number
+  readonly run: (given: GivenOptions, positionals: readonly string[]) => Promise<number>
+}
+
+const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['dev', { takes: ['schema', 'port', 'data', 'scopes', 'verbose'], positionals: 0, run: runDev }],
+  [
+    'doctor',
+    { takes: ['schema', 'data'], positionals: 0, run: (given) => runDoctor(given, standardOutput()) },
+  ],
+  [
+    'inspect',
+    {
+      takes: ['json'],
+      positionals: 1,
+      run: (given, [folder]) => runInspect({ ...given, folder }, standardOutput()),
+    },
+  ],
+])
+
+/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-29. */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args)
+  } catch (error) {
+    process.stderr.write(`holdfast: ${firstLine(error)}\n`)
+    return 1
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(args)
+  const [name, ...rest] = positionals
+  if (values.version) return print(versionText())
+  if (values.help || name === undefined || name === 'help') {
+    const topic = name === 'help' ? rest[0] : name
+    if (topic !== undefined && !commands.has(topic)) throw unknownCommand(topic)
+    return print(helpText(topic))
+  }
+  if (name === 'version') return print(versionText())
+  const command = commands.get(name)
+  if (!command) throw unknownCommand(name)
+  for (const option of Object.keys(values)) {
+    if (!command.takes.some((taken) => taken === option)) {
+      throw new CommandError(`${name} takes no --${option}. Try: holdfast help ${name}`)
+    }
+  }
+  if (rest.length > command.positionals) {
+    throw new CommandError(
+      `${name} does not know what to do with "${rest[command.positionals]}". Try: holdfast help ${name}`,
+    )
+  }
+  return command.run(values, rest)
+}
+
+function readArguments(args: readonly string[]): { values: GivenOptions; positionals: readonly string[] } {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (cause) {
+    throw new CommandError(`${firstLine(cause).replace(/\. To specify.*$/, '.')} Try: holdfast help`, {
+      cause,
+    })
+  }
+}
+
+function unknownCommand(name: string): CommandError {
+  return new CommandError(
+    `there is no command "${name}". Commands: ${[...commands.keys()].join(', ')}, help, version.`,
+  )
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`)
+  return 0
+}
