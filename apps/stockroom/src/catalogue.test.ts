@@ -40,7 +40,7 @@ test('every film fits the schema: a price, a count, a branch, no empty tag', asy
 test('an entry of nothing is no film', () => {
   const catalogue = cleanCatalogue([null, {}, { Title: '  ' }, { Title: 21, 'Release Date': 'soon' }])
   expect(catalogue.films.map((film) => [film.title, film.year, film.notes])).toEqual([
-    ['21', null, 'Distributor: unknown.'],
+    ['21', null, 'Distributor: unknown'],
   ])
   expect(catalogue.repairs).toMatchObject({ untitled: 3, numericTitles: 1, unknownDates: 1 })
 })

@@ -176,7 +176,7 @@ function filmOf({ raw, title, year, index }: FilmParts): CatalogueFilm {
 function describe(raw: RawFilm): string {
   const kind = raw.creativeType ?? raw.genre ?? 'Film'
   const by = raw.director === null ? '' : ` by ${raw.director}`
-  const source = raw.source === null ? '' : `, ${raw.source.charAt(0).toLowerCase()}${raw.source.slice(1)}`
+  const source = raw.source === null ? '' : `, ${raw.source.toLowerCase()}`
   return `${kind}${by}${source}.`
 }
 
@@ -187,8 +187,8 @@ function tagsOf(raw: RawFilm, year: number | null): readonly string[] {
 }
 
 function notesOf(raw: RawFilm): string {
-  const paragraphs = [`Distributor: ${raw.distributor ?? 'unknown'}.`]
-  if (raw.minutes !== null) paragraphs.push(`Running time: ${raw.minutes} minutes.`)
-  if (raw.certificate !== null) paragraphs.push(`Certificate: ${raw.certificate}.`)
+  const paragraphs = [`Distributor: ${raw.distributor ?? 'unknown'}`]
+  if (raw.minutes !== null) paragraphs.push(`Running time: ${raw.minutes} minutes`)
+  if (raw.certificate !== null) paragraphs.push(`Certificate: ${raw.certificate}`)
   return paragraphs.join('\n\n')
 }

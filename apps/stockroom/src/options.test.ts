@@ -3,14 +3,21 @@ import { expect, test } from 'vitest'
 import { parseOptions } from './options.ts'
 
 test('without words the tour takes a free port and stays up', () => {
-  expect(parseOptions([])).toEqual({ port: 0, isOnce: false, wantsPrompt: false, wantsHelp: false })
+  expect(parseOptions([])).toEqual({
+    port: 0,
+    isOnce: false,
+    wantsPrompt: false,
+    skipsStories: false,
+    wantsHelp: false,
+  })
 })
 
 test('every option is read', () => {
-  expect(parseOptions(['--port', '4000', '--once', '--prompt'])).toEqual({
+  expect(parseOptions(['--port', '4000', '--once', '--prompt', '--skip'])).toEqual({
     port: 4000,
     isOnce: true,
     wantsPrompt: true,
+    skipsStories: true,
     wantsHelp: false,
   })
 })

@@ -8,6 +8,8 @@ export interface TourOptions {
   readonly isOnce: boolean
   /** Reads commands from stdin even when that is no terminal. */
   readonly wantsPrompt: boolean
+  /** Goes straight to the prompt or the waiting. */
+  readonly skipsStories: boolean
   readonly wantsHelp: boolean
 }
 
@@ -18,6 +20,7 @@ export const usage = `npm start -- [options]
   --once       play the stories and end; exit code 0 only if all came true and
                both devices and the server hold the same rows
   --prompt     read commands from stdin even when it is not a terminal
+  --skip       go straight to the prompt, without the stories
   --help       this text
 `
 
@@ -30,13 +33,20 @@ export function parseOptions(argv: readonly string[]): TourOptions | string {
         port: { type: 'string', default: '0' },
         once: { type: 'boolean', default: false },
         prompt: { type: 'boolean', default: false },
+        skip: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     })
     const port = Number(values.port)
     if (!/^\d+$/.test(values.port) || port > 65_535)
       return `--port takes a number up to 65535, not ${values.port}`
-    return { port, isOnce: values.once, wantsPrompt: values.prompt, wantsHelp: values.help }
+    return {
+      port,
+      isOnce: values.once,
+      wantsPrompt: values.prompt,
+      skipsStories: values.skip,
+      wantsHelp: values.help,
+    }
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause)
   }

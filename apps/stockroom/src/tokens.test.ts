@@ -17,10 +17,12 @@ test('a token speaks for its person until it expires', () => {
   expect(office.authenticate(request)).toBeNull()
 })
 
-test('a token may be good for two requests only', () => {
+test('a token can be ended after two more requests, and the next one is good again', () => {
   const office = new TokenOffice()
-  const request = requestWith(office.issue(ana, { uses: 2 }))
+  const request = requestWith(office.issue(ana))
+  office.endAfter(ana, 2)
   expect([1, 2, 3].map(() => office.authenticate(request)?.id)).toEqual(['ana', 'ana', undefined])
+  expect(office.authenticate(requestWith(office.issue(ana)))).toEqual(ana)
 })
 
 test('no token, a changed one and one of another office speak for nobody', () => {

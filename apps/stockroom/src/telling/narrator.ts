@@ -50,6 +50,8 @@ export interface Narrator {
   list(label: string, rows: readonly (readonly string[])[]): void
   /** Whether what was promised came true. */
   verdict(isHeld: boolean, text: string): void
+  /** Lines as they are, never broken: what somebody will copy. */
+  raw(lines: readonly string[]): void
   gap(): void
   /** `text` in the colour of `tone`. */
   tint(tone: Tone, text: string): string
@@ -111,6 +113,7 @@ export function createNarrator({ write, columns, hasColors }: NarratorOptions): 
       const [first = '', ...others] = wrap(text, width - 2)
       print([`${mark} ${isHeld ? first : colors.red(first)}`, ...others.map((line) => `  ${line}`)])
     },
+    raw: print,
     gap: () => write('\n'),
     tint,
     dim: colors.dim,

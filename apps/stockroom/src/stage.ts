@@ -1,0 +1,152 @@
+import type { Json, Values } from '@holdfast/core'
+
+import type { AnswerGate } from './answer-gate.ts'
+import type { Device } from './devices.ts'
+import { formatBytes, shorten } from './telling/layout.ts'
+import type { Narrator } from './telling/narrator.ts'
+import { sumBytes } from './network-link.ts'
+import type { ServerView, TimelineEntry } from './server-view.ts'
+import { conflictLines } from './telling/conflict-lines.ts'
+import { historyLines } from './telling/history-lines.ts'
+import { textOf } from './telling/text-of.ts'
+import type { TokenOffice } from './tokens.ts'
+
+/** A row of the library as a device reads it. */
+export type Film = NonNullable<Awaited<ReturnType<Device['db']['films']['get']>>>
+
+/** The fields of a film. */
+export type FilmField = 'title' | 'description' | 'price' | 'stock' | 'tags' | 'notes' | 'shelf'
+
+/** A field's value on Ana's device, on Ben's, and on the server; null where the film is not there. */
+export type Everywhere = readonly [ana: Json, ben: Json, server: Json]
+
+/** What a stage is set with. */
+export interface StageParts {
+  readonly ana: Device
+  readonly ben: Device
+  readonly server: ServerView
+  readonly url: string
+  readonly office: TokenOffice
+  readonly gate: AnswerGate
+  /** Where device files are. */
+  readonly folder: string
+  readonly tell: Narrator
+}
+
+/** Where the stories are played: two devices, the server, and what they have in common to tell. */
+export class Stage {
+  readonly parts: StageParts
+
+  constructor(parts: StageParts) {
+    this.parts = parts
+  }
+
+  /** The film of this title; every device has the whole catalogue. */
+  async film(title: string): Promise<Film> {
+    const [film] = await this.parts.ana.db.query((q) =>
+      q.selectFrom('films').selectAll().where('title', '=', title),
+    )
+    if (film === undefined) throw new Error(`the catalogue has no film called ${title}`)
+    return film
+  }
+
+  /** Nobody has a network from here on. */
+  goOffline(): void {
+    this.parts.ana.link.setAirplane(true)
+    this.parts.ben.link.setAirplane(true)
+  }
+
+  /** Shows what each did to the film on the own device, and what the own device says now. */
+  async showEdits(
+    film: Film,
+    deeds: { ana: string; ben: string },
+    fields: readonly FilmField[],
+  ): Promise<void> {
+    const { ana, ben, tell } = this.parts
+    const panel = async (device: Device, deed: string) => {
+      const now = await device.db.films.get(film.id)
+      const half = Math.floor(tell.width / 2) - 3
+      const changes = fields
+        .filter((field) => textOf(now?.[field]) !== textOf(film[field]))
+        .map((field) => `${tell.dim(field)} ${shorten(textOf(now?.[field]), half - field.length)}`)
+      return {
+        name: `${device.person.name}, ${device.place}`,
+        tone: device.tone,
+        state: device.link.isAirplane ? 'offline' : 'online',
+        lines: [deed, ...(now === undefined ? [tell.dim('gone from this device')] : changes)],
+      }
+    }
+    tell.beside(await panel(ana, deeds.ana), await panel(ben, deeds.ben))
+  }
+
+  /** The network is back: Ana syncs, then Ben, then Ana once more, who now gets what Ben brought. */
+  async meet(): Promise<void> {
+    const { ana, ben, tell } = this.parts
+    for (const device of [ana, ben]) {
+      device.link.setAirplane(false)
+      device.link.takeExchanges()
+    }
+    for (const device of [ana, ben, ana]) await device.db.sync.now()
+    const report = [ana, ben].map((device) => {
+      const { up, down } = sumBytes(device.link.takeExchanges())
+      return `${tell.tint(device.tone, device.person.name)} ↑ ${formatBytes(up)} ↓ ${formatBytes(down)}`
+    })
+    tell.gap()
+    tell.item('sync', [report.join('    ')])
+  }
+
+  /** Reads fields of a film in all three places and shows them. */
+  async compare(id: string, fields: readonly FilmField[]): Promise<Record<FilmField, Everywhere>> {
+    const { ana, ben, server, tell } = this.parts
+    const rows: readonly (Values | null | undefined)[] = [
+      await ana.db.films.get(id),
+      await ben.db.films.get(id),
+      await server.film(id),
+    ]
+    const valuesOf = (field: string): Everywhere => {
+      const [onAna, onBen, onServer] = rows.map((row) => row?.[field] ?? null)
+      return [onAna ?? null, onBen ?? null, onServer ?? null]
+    }
+    const columns = Math.floor((tell.width - 9) / 3) - 2
+    tell.places(
+      [
+        { name: 'Ana', tone: 'ana' },
+        { name: 'Ben', tone: 'ben' },
+        { name: 'server', tone: 'server' },
+      ],
+      fields.map((field) => ({
+        label: field,
+        values: valuesOf(field).map((value) => tell.strong(shorten(textOf(value), columns))),
+      })),
+    )
+    // Built from the very list of fields that the type is told.
+    return Object.fromEntries(fields.map((field) => [field, valuesOf(field)])) as Record<
+      FilmField,
+      Everywhere
+    >
+  }
+
+  /** Shows who did what to the film, when, and which rule decided; returns it newest first. */
+  async tellHistory(id: string): Promise<readonly TimelineEntry[]> {
+    const entries = await this.parts.server.history(id)
+    this.parts.tell.gap()
+    this.parts.tell.list('history', historyLines(this.parts.tell, entries))
+    return entries
+  }
+
+  /** How many conflicts wait for a person, as this device sees it. */
+  async openConflicts(device: Device): Promise<number> {
+    return (await device.db.conflicts.list()).length
+  }
+
+  /** The conflict about a film, as this device sees it, shown with both sides. */
+  async tellConflict(device: Device, id: string): Promise<Conflict> {
+    const { tell } = this.parts
+    const conflicts = await device.db.conflicts.list()
+    const conflict = conflicts.find((candidate) => candidate.parts.some((part) => part.record === id))
+    if (conflict === undefined) throw new Error(`${device.person.name} sees no conflict`)
+    tell.gap()
+    tell.item('conflict', conflictLines(tell, conflict))
+    return conflict
+  }
+}

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { compareCopies } from './compare-copies.ts'
+import type { Device } from './devices.ts'
+import { Stage } from './stage.ts'
+import { aDraftFolds } from './stories/a-draft-folds.ts'
+import { aLostValueReturns } from './stories/a-lost-value-returns.ts'
+import { aPersonDecides } from './stories/a-person-decides.ts'
+import { allStories } from './stories/all-stories.ts'
+import { bothEditsStay } from './stories/both-edits-stay.ts'
+import { countsAdd } from './stories/counts-add.ts'
+import { deleteMeetsEdit } from './stories/delete-meets-edit.ts'
+import { killedInMidPush } from './stories/killed-in-mid-push.ts'
+import { oneOfManyRefused } from './stories/one-of-many-refused.ts'
+import { sameRequestTwice } from './stories/same-request-twice.ts'
+import { setsUnite } from './stories/sets-unite.ts'
+import { tokenExpires } from './stories/token-expires.ts'
+import { widthOf } from './telling/layout.ts'
+import { createNarrator } from './telling/narrator.ts'
+import { openWorld, type World } from './world.ts'
+
+let world: World
+let ana: Device
+let ben: Device
+let stage: Stage
+let told = ''
+
+beforeAll(async () => {
+  world = await openWorld({ port: 0 })
+  ana = await world.openDevice('ana')
+  ben = await world.openDevice('ben')
+  for (const device of [ana, ben]) await device.db.sync.now()
+  const tell = createNarrator({ columns: 80, hasColors: true, write: (text) => (told += text) })
+  const { view, server, office, gate, folder } = world
+  stage = new Stage({ ana, ben, server: view, url: server.url, office, gate, folder, tell })
+})
+
+afterAll(async () => {
+  await ana.db.close()
+  await ben.db.close()
+  await world.end()
+})
+
+/** The same value on Ana's device, on Ben's and on the server. */
+function everywhere<Value>(value: Value): readonly Value[] {
+  return [value, value, value]
+}
+
+describe('the stories of the tour, over real HTTP and real files', () => {
+  test('[PR-1] two counts made apart are both in the sum', async () => {
+    expect(await countsAdd.play(stage)).toEqual({ before: 10, stock: everywhere(13) })
+  })
+
+  test('[PR-2] edits to different fields and paragraphs both stay', async () => {
+    expect(await bothEditsStay.play(stage)).toEqual({
+      title: everywhere('Blade Runner: The Final Cut'),
+      description: everywhere('Los Angeles, 2019. It rains.'),
+      paragraphs: ['Distributor: Warner Bros. (box set)', 'Certificate: R, checked in March'],
+      openConflicts: 0,
+    })
+  })
+
+  test('[PR-7] two prices are both kept until a person decides, and everybody sees it', async () => {
+    expect(await aPersonDecides.play(stage)).toEqual({
+      waiting: ['15.00', '19.00', '15.00'],
+      seenBy: [1, 1],
+      price: everywhere('19.00'),
+      openConflicts: [0, 0],
+    })
+  })
+
+  test('[PR-2] every addition to and removal from a set counts', async () => {
+    expect(await setsUnite.play(stage)).toEqual({
+      before: ['1990s', 'action', 'science fiction'],
+      tags: everywhere(['1990s', 'cyberpunk', 'first of three', 'science fiction']),
+    })
+  })
+
+  test('[PR-2] an edit to a deleted record is put in front of a person, who can keep it', async () => {
+    expect(await deleteMeetsEdit.play(stage)).toEqual({
+      kind: 'delete',
+      waiting: [null, 'The one with the water-skier.', null],
+      description: everywhere('The one with the water-skier.'),
+    })
+  })
+
+  test('[PR-3] the same bytes sent three times have one effect', async () => {
+    expect(await sameRequestTwice.play(stage)).toEqual({
+      before: 3,
+      repeats: [
+        { http: 200, status: 'applied', duplicate: true },
+        { http: 200, status: 'applied', duplicate: true },
+      ],
+      stock: everywhere(2),
+      sales: 1,
+    })
+  })
+
+  test('[PR-3] a process killed before its answer came has one effect', { timeout: 40_000 }, async () => {
+    expect(await killedInMidPush.play(stage)).toEqual({
+      signal: 'SIGKILL',
+      onServerWhenKilled: 4,
+      onDeviceAfterRestart: 4,
+      unsettledAfterRestart: 1,
+      unsettledAfterSync: 0,
+      stock: everywhere(4),
+      sales: 1,
+    })
+  })
+
+  test('[PR-2] one refused edit of 36 is a dead letter with its reason, the others go through', async () => {
+    expect(await oneOfManyRefused.play(stage)).toEqual({
+      edits: 36,
+      through: 35,
+      dead: 1,
+      code: 'NOT_AUTHORIZED',
+      deadAfterRepair: 0,
+      price: everywhere('7.99'),
+    })
+  })
+
+  test('[PR-2] two hundred edits of a draft travel as one mutation', async () => {
+    const facts = await aDraftFolds.play(stage)
+    expect(facts).toMatchObject({ edits: 200, requests: 1, isTenTimesSmaller: true, entries: 1 })
+    expect(facts['description']).toEqual(everywhere(expect.stringMatching(/^A writer, .* uncut disc\.$/)))
+  })
+
+  test('[PR-2] a token that ends between two requests of a sync costs nothing', async () => {
+    expect(await tokenExpires.play(stage)).toEqual({
+      edits: 120,
+      refusals: 1,
+      signIns: 1,
+      unsettled: 0,
+      sold: 120,
+    })
+  })
+
+  test('[PR-7] a value that lost is listed and can be brought back', async () => {
+    expect(await aLostValueReturns.play(stage)).toEqual({
+      shelf: everywhere('Window'),
+      lost: ['Vault 3'],
+      restored: everywhere('Vault 3'),
+    })
+  })
+
+  test('[PR-6] after all of them the devices and the server hold the same rows', async () => {
+    for (const device of [ana, ben, ana]) await device.db.sync.now()
+    expect(await compareCopies([ana, ben], world.view)).toEqual({ rowCount: 3_200, differences: [] })
+  })
+
+  test('no line is wider than a terminal of 80 columns, no story longer than 24 lines', () => {
+    const lines = told.split('\n')
+    expect(lines.filter((line) => widthOf(line) > 80)).toEqual([])
+    expect(lines.length / allStories.length).toBeLessThan(24)
+  })
+})

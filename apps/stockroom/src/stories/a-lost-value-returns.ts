@@ -1,0 +1,38 @@
+import type { Story } from './story.ts'
+
+/** The last write wins, and the other one is kept all the same. */
+export const aLostValueReturns: Story = {
+  title: 'A value that lost is brought back',
+  moral: 'The rule "latest" decided without asking, and what it decided against was still there.',
+  expected: {
+    shelf: ['Window', 'Window', 'Window'],
+    lost: ['Vault 3'],
+    restored: ['Vault 3', 'Vault 3', 'Vault 3'],
+  },
+  async play(stage) {
+    const { ana, ben, tell } = stage.parts
+    const film = await stage.film('Titanic')
+    tell.say(`${film.title} (${film.year}) stands on shelf ${film.shelf}. The rule for a shelf is "latest".`)
+
+    stage.goOffline()
+    await ana.db.films.update(film.id, { shelf: 'Vault 3' })
+    await ben.db.films.update(film.id, { shelf: 'Window' })
+    await stage.showEdits(film, { ana: 'moves it first', ben: 'moves it a moment later' }, ['shelf'])
+
+    await stage.meet()
+    const { shelf } = await stage.compare(film.id, ['shelf'])
+    const lost = await ana.db.films.lost(film.id)
+    tell.item(
+      'lost',
+      lost.map(({ field, value, explanation }) => `${field} ${String(value)}   ${tell.dim(explanation)}`),
+    )
+
+    tell.say('But the disc is in the vault. Ana brings her value back.')
+    const [value] = lost
+    if (value !== undefined) await ana.db.films.restore(film.id, value)
+    await stage.meet()
+    const restored = await stage.compare(film.id, ['shelf'])
+    await stage.tellHistory(film.id)
+    return { shelf, lost: lost.map((entry) => entry.value), restored: restored.shelf }
+  },
+}
