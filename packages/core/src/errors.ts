@@ -380,6 +380,12 @@ export const errorTable = {
     remedy: 'Nothing: the other engine goes on.',
     retry: 'backoff',
   },
+  TRANSACTION_OVER: {
+    meaning: 'The transaction is over.',
+    cause: 'It took too long, or its tx was used after its end.',
+    remedy: 'Await nothing in a transaction but its own tx.',
+    retry: 'never',
+  },
   CLIENT_CLOSED: {
     meaning: 'The client was closed.',
     cause: 'A call after close().',

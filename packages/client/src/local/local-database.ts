@@ -1,4 +1,4 @@
-import { assert, SyncError, type Verdict } from '@holdfast/core'
+import { SyncError, type Verdict } from '@holdfast/core'
 
 import type { RunResult, SqliteConnection, SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
 
@@ -242,17 +242,17 @@ class Transaction implements LocalTransaction, Touched {
   }
 
   all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
-    assert(this.#isOpen, 'a transaction was used after its end')
+    if (!this.#isOpen) return Promise.reject(transactionOver())
     return this.#connection.all(sql, params)
   }
 
   run(sql: string, params?: readonly SqlParam[]): Promise<RunResult> {
-    assert(this.#isOpen, 'a transaction was used after its end')
+    if (!this.#isOpen) return Promise.reject(transactionOver())
     return this.#connection.run(sql, params)
   }
 
   exec(sql: string): Promise<void> {
-    assert(this.#isOpen, 'a transaction was used after its end')
+    if (!this.#isOpen) return Promise.reject(transactionOver())
     return this.#connection.exec(sql)
   }
 
@@ -271,4 +271,8 @@ class Transaction implements LocalTransaction, Touched {
   end(): void {
     this.#isOpen = false
   }
+}
+
+function transactionOver(): SyncError {
+  return new SyncError('TRANSACTION_OVER', 'a transaction was used after its end')
 }

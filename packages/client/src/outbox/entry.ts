@@ -44,6 +44,10 @@ export interface Entry {
   /** ISO time by the device's clock. */
   readonly createdAt: string
   readonly status: EntryStatus
+  /** What the server said, once it has. */
+  readonly verdict: 'applied' | 'merged' | 'conflict' | 'rejected' | null
+  /** Whether the server took it as it was: the row before was exactly the base, and nothing else changed. */
+  readonly exact: boolean
   readonly attempts: number
   /** ms since 1970; null when it may go at once. */
   readonly nextAttemptAt: number | null
@@ -64,7 +68,7 @@ export interface Entry {
 /** The columns `readEntry` wants. */
 export const entryColumns: string =
   'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
-  'created_at, status, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error'
+  'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error'
 
 const statuses: ReadonlySet<unknown> = new Set([
   'pending',
@@ -80,21 +84,13 @@ const ops: ReadonlySet<unknown> = new Set(['create', 'update', 'delete'])
 export function readEntry(row: SqlRow): Entry | undefined {
   const payload = readPayload(row.payload, row.hash)
   const at = parseHlc(row.at)?.text
-  const isReadable =
-    payload !== undefined &&
-    at !== undefined &&
-    statuses.has(row.status) &&
-    ops.has(row.op) &&
-    typeof row.seq === 'number' &&
-    typeof row.id === 'string' &&
-    typeof row.collection === 'string' &&
-    typeof row.record === 'string'
-  if (!isReadable) return undefined
+  if (payload === undefined || at === undefined || !statuses.has(row.status) || !ops.has(row.op))
+    return undefined
   return {
-    seq: row.seq,
-    id: row.id,
-    collection: row.collection,
-    record: row.record,
+    seq: Number(row.seq),
+    id: String(row.id),
+    collection: String(row.collection),
+    record: String(row.record),
     // Both are members of their sets, as checked above.
     op: row.op as MutationOp,
     status: row.status as EntryStatus,
@@ -107,6 +103,9 @@ export function readEntry(row: SqlRow): Entry | undefined {
     schema: Number(row.schema),
     trace: textOrNull(row.trace),
     createdAt: String(row.created_at),
+    // Only verdicts are written there.
+    verdict: textOrNull(row.verdict) as Entry['verdict'],
+    exact: row.exact === 1,
     attempts: Number(row.attempts),
     nextAttemptAt: numberOrNull(row.next_attempt_at),
     offer: numberOrNull(row.offer),

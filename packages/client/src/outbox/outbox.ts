@@ -2,6 +2,7 @@ import { formatRanges, type Hlc, type MutationOp, parseRanges, type Payload, ran
 
 import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { keepClock } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
 import {
@@ -19,7 +20,8 @@ export interface NewEntry {
   readonly collection: string
   readonly record: string
   readonly op: MutationOp
-  readonly payload: Payload
+  /** From `payloadText`. */
+  readonly payload: string
   readonly baseVersion: number
   readonly after: string | null
   readonly at: Hlc
@@ -38,15 +40,14 @@ const insertSql =
 
 /** Appends an entry and returns its device number. Numbers are dense and never used twice. Rules: OB-1. */
 export async function insertEntry(tx: LocalTransaction, entry: NewEntry): Promise<number> {
-  const payload = payloadText(entry.payload)
   tx.touch('_outbox', 'all')
   const { lastInsertRowid } = await tx.run(insertSql, [
     entry.id,
     entry.collection,
     entry.record,
     entry.op,
-    payload,
-    checksum(payload),
+    entry.payload,
+    checksum(entry.payload),
     entry.baseVersion,
     entry.after,
     entry.at,
@@ -111,11 +112,13 @@ export async function markAnswered(
     readonly status: 'applied' | 'merged'
     readonly version: number | null
     readonly serverUpdatedAt: string | null
+    /** The server took it as it was: its answer needed no `record`. */
+    readonly exact: boolean
   },
 ): Promise<void> {
   await updateEntries(tx, seqs, {
-    set: "status = 'answered', version = ?, server_updated_at = ?, held_by = NULL, error = NULL",
-    params: [answer.version, answer.serverUpdatedAt],
+    set: "status = 'answered', verdict = ?, exact = ?, version = ?, server_updated_at = ?, held_by = NULL, error = NULL",
+    params: [answer.status, answer.exact, answer.version, answer.serverUpdatedAt],
     verdict: { status: answer.status, version: answer.version },
   })
 }
@@ -127,7 +130,7 @@ export async function markConflicted(
   conflict: string,
 ): Promise<void> {
   await updateEntries(tx, seqs, {
-    set: "status = 'conflicted', held_by = ?, error = NULL",
+    set: "status = 'conflicted', verdict = 'conflict', held_by = ?, error = NULL",
     params: [conflict],
     verdict: { status: 'conflict', version: null },
   })
@@ -155,7 +158,7 @@ export async function markDead(
   error: EntryError,
 ): Promise<void> {
   await updateEntries(tx, seqs, {
-    set: "status = 'dead', held_by = NULL, error = ?",
+    set: "status = 'dead', verdict = 'rejected', held_by = NULL, error = ?",
     params: [`${error.code} ${error.message}`],
     verdict: { status: 'rejected', version: null, error },
   })
@@ -218,14 +221,6 @@ export async function refreshStates(
     )
     for (const row of changed) tx.touch(collection, String(row.id))
   }
-}
-
-/** Keeps the newest stamp when the entry that carries it may go, so that the device's clock never runs backwards. */
-async function keepClock(tx: LocalTransaction): Promise<void> {
-  await tx.run(
-    `INSERT INTO _meta (key, value) SELECT 'clock', at FROM _outbox ORDER BY seq DESC LIMIT 1
-     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`,
-  )
 }
 
 function idsByCollection(records: readonly Readonly<Record<string, unknown>>[]): Map<string, Set<string>> {

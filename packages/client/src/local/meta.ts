@@ -1,0 +1,74 @@
+import { type Environment, formatHlc, type Hlc, type HlcState, parseHlc, tickHlc } from '@holdfast/core'
+
+import type { SqlParam, SqlValue } from '../drivers/sqlite-driver.ts'
+import type { LocalReader, LocalTransaction } from './local-database.ts'
+
+/**
+ * What the device remembers beside rows and mutations. `clock`: the newest stamp that is no longer in the outbox.
+ * `tables`: which schema the tables were last made for.
+ */
+export type MetaKey =
+  | 'device'
+  | 'account'
+  | 'server'
+  | 'schema'
+  | 'tables'
+  | 'clock'
+  | 'cursor'
+  // What the sync side counts and remembers; its names are its own.
+  | `sync.${string}`
+
+/** The remembered value; undefined when there is none. */
+export async function readMeta(tx: LocalReader, key: MetaKey): Promise<SqlValue | undefined> {
+  const [row] = await tx.all('SELECT value FROM _meta WHERE key = ?', [key])
+  return row?.value
+}
+
+/** Remembers a value; null forgets it. */
+export async function writeMeta(tx: LocalTransaction, key: MetaKey, value: SqlParam): Promise<void> {
+  if (value === null) await tx.run('DELETE FROM _meta WHERE key = ?', [key])
+  else
+    await tx.run(
+      'INSERT INTO _meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+      [key, value],
+    )
+}
+
+const newestStampSql = `SELECT max(
+  coalesce((SELECT at FROM _outbox ORDER BY seq DESC LIMIT 1), ''),
+  coalesce((SELECT value FROM _meta WHERE key = 'clock'), '')) AS newest`
+
+/**
+ * The device's clock inside one transaction: it goes on from the newest stamp in the file, so that stamps only grow,
+ * whichever process makes them and whatever the wall clock does. Make a new one for each transaction. Rules: WR-9.
+ */
+export class StampClock {
+  readonly #env: Pick<Environment, 'now'>
+  readonly #device: string
+  #state: HlcState | undefined
+
+  constructor(env: Pick<Environment, 'now'>, device: string) {
+    this.#env = env
+    this.#device = device
+  }
+
+  /** The next stamp. It becomes durable with the entry that carries it. */
+  async next(tx: LocalReader): Promise<{ readonly at: Hlc; readonly iso: string }> {
+    if (this.#state === undefined) {
+      const [row] = await tx.all(newestStampSql)
+      const newest = parseHlc(row?.newest)
+      this.#state = newest ?? { ms: 0, counter: 0 }
+    }
+    this.#state = tickHlc(this.#state, this.#env.now())
+    const at = formatHlc(this.#state, this.#device)
+    return { at, iso: at.slice(0, 24) }
+  }
+}
+
+/** Keeps the newest stamp when the entry that carries it may go or move, so that the device's clock never runs back. */
+export async function keepClock(tx: LocalTransaction): Promise<void> {
+  await tx.run(
+    `INSERT INTO _meta (key, value) SELECT 'clock', at FROM _outbox ORDER BY seq DESC LIMIT 1
+     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)`,
+  )
+}

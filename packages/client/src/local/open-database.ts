@@ -1,0 +1,175 @@
+import {
+  type CollectionSchema,
+  type Environment,
+  type FieldSchema,
+  newUuid,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
+
+import type { SqliteConnection, SqliteDriver } from '../drivers/sqlite-driver.ts'
+import { checksum } from '../outbox/checksum.ts'
+import type { Identity } from '../sync-context.ts'
+import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
+import { readMeta, writeMeta } from './meta.ts'
+import {
+  applicationId,
+  columnDefinition,
+  createIndexes,
+  createTable,
+  layoutVersion,
+  quoteName,
+  systemTables,
+  valueToColumn,
+} from './tables.ts'
+
+/** What is needed to open a device's database. */
+export interface OpenDatabaseOptions {
+  /** With the system collections. */
+  readonly schema: Schema
+  readonly storage: SqliteDriver
+  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+  readonly durability: Durability
+  /** The account the app says it is for; null when it does not say. */
+  readonly account: string | null
+  /** The server's base URL; null for a database that never syncs. */
+  readonly server: string | null
+}
+
+/**
+ * Opens the database, makes what is missing, and says who it belongs to. What is there is only ever added to; a file
+ * that is damaged, newer or not ours is left as it is. Takes no time that grows with the data, unless the schema changed.
+ * Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_LOCKED, ACCOUNT_MISMATCH, SCHEMA_INVALID. Rules: LO-6 to LO-10.
+ */
+export async function openDatabase(
+  options: OpenDatabaseOptions,
+): Promise<{ readonly database: LocalDatabase; readonly identity: Identity }> {
+  const connection = await options.storage.open()
+  try {
+    await recogniseFile(connection, options.storage.name)
+    await setPragmas(connection, options.durability)
+    const database = new LocalDatabase(connection, options.durability)
+    const identity = await database.write(async (tx) => {
+      await makeTables(tx, options.schema)
+      return bindIdentity(tx, options)
+    })
+    return { database, identity }
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
+/** How long a statement waits for another process, ms: longer than any transaction of ours lasts. */
+const busyTimeoutMs = 10_000
+
+/** Looks before anything is written: even switching to WAL would change a foreign file. */
+async function recogniseFile(connection: SqliteConnection, name: string): Promise<void> {
+  await connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+  const id = await pragma(connection, 'application_id')
+  const version = await pragma(connection, 'user_version')
+  const [content] = await connection.all(
+    'SELECT count(*) AS count FROM (SELECT 1 FROM sqlite_schema LIMIT 1)',
+  )
+  if (id !== applicationId && (id !== 0 || content?.count !== 0)) {
+    throw new SyncError('STORE_FOREIGN', `${name} is a database of another application`)
+  }
+  if (Number(version) > layoutVersion) {
+    throw new SyncError('STORE_NEWER', `${name} has layout ${version}; this version knows ${layoutVersion}`)
+  }
+}
+
+async function setPragmas(connection: SqliteConnection, durability: Durability): Promise<void> {
+  const wanted: Readonly<Record<string, string | number>> = {
+    journal_mode: connection.capabilities.shared ? 'wal' : 'memory',
+    synchronous: durability === 'full' ? 2 : 1,
+    foreign_keys: 1,
+  }
+  for (const [name, value] of Object.entries(wanted)) {
+    await connection.exec(`PRAGMA ${name} = ${value}`)
+    // Drivers and builds have defaults of their own, and SQLite ignores what it cannot do: asked is not yet done.
+    const actual = await pragma(connection, name)
+    if (actual !== value) throw new SyncError('STORE_FAILED', `PRAGMA ${name} is ${actual}, not ${value}`)
+  }
+}
+
+async function pragma(connection: SqliteConnection, name: string): Promise<unknown> {
+  const [row] = await connection.all(`PRAGMA ${name}`)
+  return row?.[name]
+}
+
+async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
+  await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
+  for (const sql of systemTables) await tx.exec(sql)
+  const known = Number((await readMeta(tx, 'schema')) ?? 0)
+  if (known > schema.version) {
+    throw new SyncError(
+      'STORE_NEWER',
+      `the database was used with schema ${known}; this app has ${schema.version}`,
+    )
+  }
+  const collections = [...schema.collections.values()]
+  const wanted = checksum(
+    collections.flatMap((each) => [createTable(each), ...createIndexes(each)]).join('\n'),
+  )
+  if (known === schema.version && (await readMeta(tx, 'tables')) === wanted) return
+  for (const collection of collections) await makeTable(tx, collection)
+  await writeMeta(tx, 'schema', schema.version)
+  await writeMeta(tx, 'tables', wanted)
+}
+
+/** Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. */
+async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Promise<void> {
+  await tx.exec(createTable(collection))
+  const columns = await tx.all(`PRAGMA table_info(${quoteName(collection.name)})`)
+  const types = new Map(columns.map((column) => [column.name, column.type]))
+  for (const field of collection.fields) {
+    const definition = columnDefinition(field)
+    const type = types.get(field.name)
+    if (type === undefined) {
+      await tx.exec(
+        `ALTER TABLE ${quoteName(collection.name)} ADD COLUMN ${definition}${defaultClause(field)}`,
+      )
+    } else if (!definition.endsWith(` ${type}`)) {
+      const at = `${collection.name}.${field.name}`
+      throw new SyncError(
+        'SCHEMA_INVALID',
+        `${at} is stored as ${type}; a field of another kind needs another name`,
+        { at },
+      )
+    }
+  }
+  for (const sql of createIndexes(collection)) await tx.exec(sql)
+}
+
+/** Rows that are there take the field's default, without being rewritten. */
+function defaultClause(field: FieldSchema): string {
+  const value = valueToColumn(field.kind, field.default)
+  if (typeof value === 'string') return ` DEFAULT '${value.replaceAll("'", "''")}'`
+  return typeof value === 'number' ? ` DEFAULT ${value}` : ''
+}
+
+async function bindIdentity(tx: LocalTransaction, options: OpenDatabaseOptions): Promise<Identity> {
+  const account = await bind(tx, 'account', options.account)
+  const server = await bind(tx, 'server', options.server)
+  const known = await readMeta(tx, 'device')
+  const device = typeof known === 'string' ? known : newUuid(options.env)
+  if (device !== known) await writeMeta(tx, 'device', device)
+  return { device, account, server }
+}
+
+async function bind(
+  tx: LocalTransaction,
+  key: 'account' | 'server',
+  said: string | null,
+): Promise<string | null> {
+  const known = await readMeta(tx, key)
+  if (typeof known !== 'string') {
+    if (said !== null) await writeMeta(tx, key, said)
+    return said
+  }
+  if (said === null || said === known) return known
+  throw new SyncError('ACCOUNT_MISMATCH', `the database belongs to the ${key} "${known}", not to "${said}"`, {
+    at: key,
+  })
+}

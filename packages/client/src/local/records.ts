@@ -1,0 +1,253 @@
+import {
+  absentRecord,
+  type CollectionSchema,
+  type RecordSnapshot,
+  replayMutations,
+  type Values,
+} from '@holdfast/core'
+
+import type { SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
+import { type Entry, mutationOf } from '../outbox/entry.ts'
+import { entriesOfRecord, refreshStates } from '../outbox/outbox.ts'
+import type { LocalReader, LocalTransaction } from './local-database.ts'
+import { columnsOf, quoteName, rowToValues, valuesToColumns } from './tables.ts'
+
+/** The server's copy of a record as the device has it. */
+export interface Shadow {
+  readonly snapshot: RecordSnapshot
+  readonly createdAt: string | null
+  readonly updatedAt: string | null
+  readonly serverUpdatedAt: string | null
+  /** As in `_scopes` of a row. */
+  readonly scopes: string
+}
+
+/** The statements of one collection; made once, so that every driver finds its compiled form by the same text. */
+export interface CollectionStatements {
+  readonly select: string
+  readonly insert: string
+  readonly replace: string
+  readonly remove: string
+}
+
+const statementsByCollection = new WeakMap<CollectionSchema, CollectionStatements>()
+
+/** The statements of a collection. */
+export function statementsOf(collection: CollectionSchema): CollectionStatements {
+  const known = statementsByCollection.get(collection)
+  if (known !== undefined) return known
+  const table = quoteName(collection.name)
+  const columns = columnsOf(collection)
+  const values = `(${columns.map(quoteName).join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`
+  const made = {
+    select: `SELECT * FROM ${table} WHERE id = ?`,
+    insert: `INSERT INTO ${table} ${values}`,
+    replace: `INSERT OR REPLACE INTO ${table} ${values}`,
+    remove: `DELETE FROM ${table} WHERE id = ?`,
+  }
+  statementsByCollection.set(collection, made)
+  return made
+}
+
+/** The row of a live record as stored. */
+export async function readRow(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  record: string,
+): Promise<SqlRow | undefined> {
+  const [row] = await tx.all(statementsOf(collection).select, [record])
+  return row
+}
+
+/** Keeps a row as its shadow, before its first unsettled mutation. The row must be clean. */
+export async function keepShadow(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  row: SqlRow,
+  values: Values,
+): Promise<void> {
+  await tx.run(
+    `INSERT OR REPLACE INTO _shadow (collection, record, version, created_at, updated_at, server_updated_at, deleted, data, scopes)
+     VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+    [
+      collection.name,
+      row.id ?? null,
+      row._version ?? 0,
+      row._created_at ?? null,
+      row._updated_at ?? null,
+      row._server_updated_at ?? null,
+      JSON.stringify(values),
+      row._scopes ?? '',
+    ],
+  )
+}
+
+/** Keeps a tombstone as the shadow of the record, before it is created again. A record the server never had gets none. */
+export async function keepDeletedShadow(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  record: string,
+): Promise<void> {
+  await tx.run(
+    `INSERT OR IGNORE INTO _shadow (collection, record, version, server_updated_at, deleted, data, scopes)
+     SELECT collection, record, version, deleted_at, 1, data, '' FROM _deleted
+     WHERE collection = ? AND record = ? AND version > 0`,
+    [collection.name, record],
+  )
+}
+
+/**
+ * The server's copy of a record: its shadow; without one, the row itself if the server has it, or its tombstone.
+ * `absent` when the device knows of none.
+ */
+export async function readShadow(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  record: string,
+): Promise<Shadow> {
+  const [stored] = await tx.all('SELECT * FROM _shadow WHERE collection = ? AND record = ?', [
+    collection.name,
+    record,
+  ])
+  if (stored !== undefined) {
+    const values = stored.data === null ? null : parseValues(stored.data)
+    const version = Number(stored.version)
+    if (stored.deleted === 1) return shadowOf({ kind: 'deleted', version, values }, stored)
+    return shadowOf({ kind: 'live', version, values: values ?? {} }, stored)
+  }
+  const row = await readRow(tx, collection, record)
+  if (row !== undefined && Number(row._version) > 0) {
+    const snapshot: RecordSnapshot = {
+      kind: 'live',
+      version: Number(row._version),
+      values: rowToValues(collection, row),
+    }
+    return {
+      snapshot,
+      createdAt: textOrNull(row._created_at),
+      updatedAt: textOrNull(row._updated_at),
+      serverUpdatedAt: textOrNull(row._server_updated_at),
+      scopes: String(row._scopes),
+    }
+  }
+  const [tombstone] = await tx.all('SELECT * FROM _deleted WHERE collection = ? AND record = ?', [
+    collection.name,
+    record,
+  ])
+  if (tombstone === undefined || Number(tombstone.version) === 0) return shadowOf(absentRecord, {})
+  const values = tombstone.data === null ? null : parseValues(tombstone.data)
+  return shadowOf(
+    { kind: 'deleted', version: Number(tombstone.version), values },
+    { server_updated_at: tombstone.deleted_at ?? null },
+  )
+}
+
+/**
+ * Computes a record anew: its shadow with every entry replayed on it. Without entries the record becomes what its shadow
+ * is, and the shadow goes. Use it after anything but a plain write has changed entries or shadow. Rules: PR-1.
+ */
+export async function rebuildRecord(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  record: string,
+): Promise<void> {
+  const entries = await entriesOfRecord(tx, collection.name, record)
+  const shadow = await readShadow(tx, collection, record)
+  const { view } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
+  await writeView(tx, { collection, record, view, shadow, entries })
+  if (entries.length === 0) {
+    await tx.run('DELETE FROM _shadow WHERE collection = ? AND record = ?', [collection.name, record])
+  }
+  await refreshStates(tx, [{ collection: collection.name, record }])
+}
+
+interface View {
+  readonly collection: CollectionSchema
+  readonly record: string
+  readonly view: RecordSnapshot
+  readonly shadow: Shadow
+  readonly entries: readonly Entry[]
+}
+
+async function writeView(
+  tx: LocalTransaction,
+  { collection, record, view, shadow, entries }: View,
+): Promise<void> {
+  tx.touch(collection.name, record)
+  const lastEdit = entries.at(-1)?.at.slice(0, 24) ?? ''
+  if (view.kind !== 'deleted') await forgetTombstone(tx, collection, record)
+  if (view.kind !== 'live') await tx.run(statementsOf(collection).remove, [record])
+  if (view.kind === 'deleted') {
+    await keepTombstone(tx, {
+      collection,
+      record,
+      version: view.version,
+      deletedAt: lastEdit || shadow.serverUpdatedAt,
+      values: view.values,
+    })
+  }
+  if (view.kind !== 'live') return
+  const create = entries.findLast((entry) => entry.op === 'create')
+  const createdAt = create?.at.slice(0, 24) ?? shadow.createdAt
+  const updatedAt = lastEdit > (shadow.updatedAt ?? '') ? lastEdit : shadow.updatedAt
+  const state = entries.length === 0 ? 'clean' : 'pending'
+  const meta: SqlParam[] = [createdAt, updatedAt, shadow.serverUpdatedAt, view.version, state, shadow.scopes]
+  await tx.run(statementsOf(collection).replace, [
+    record,
+    ...valuesToColumns(collection, view.values),
+    ...meta,
+  ])
+}
+
+/** A record that is gone, as `_deleted` keeps it. */
+export interface Tombstone {
+  readonly collection: CollectionSchema
+  readonly record: string
+  /** 0 when the server never had it. */
+  readonly version: number
+  readonly deletedAt: string | null
+  /** Its last values, so that it can be brought back. */
+  readonly values: Values | null
+}
+
+/** Moves the memory of a record to the side table. The row itself is removed by the caller. */
+export async function keepTombstone(tx: LocalTransaction, tombstone: Tombstone): Promise<void> {
+  await tx.run(
+    'INSERT OR REPLACE INTO _deleted (collection, record, version, deleted_at, data) VALUES (?, ?, ?, ?, ?)',
+    [
+      tombstone.collection.name,
+      tombstone.record,
+      tombstone.version,
+      tombstone.deletedAt,
+      tombstone.values === null ? null : JSON.stringify(tombstone.values),
+    ],
+  )
+}
+
+/** The record is alive again, or was never there. */
+export async function forgetTombstone(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  record: string,
+): Promise<void> {
+  await tx.run('DELETE FROM _deleted WHERE collection = ? AND record = ?', [collection.name, record])
+}
+
+function shadowOf(snapshot: RecordSnapshot, row: SqlRow): Shadow {
+  return {
+    snapshot,
+    createdAt: textOrNull(row.created_at),
+    updatedAt: textOrNull(row.updated_at),
+    serverUpdatedAt: textOrNull(row.server_updated_at),
+    scopes: textOrNull(row.scopes) ?? '',
+  }
+}
+
+function parseValues(text: unknown): Values {
+  // `data` is written by JSON.stringify and by SQLite's JSON functions, from field values alone.
+  return JSON.parse(String(text)) as Values
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
