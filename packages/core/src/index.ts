@@ -23,12 +23,19 @@ export {
 export { isUuid, newUuid } from './ids.ts'
 export { canonicalJson, isJsonArray, isObject, type Json, jsonDepth, jsonEqual, type Values } from './json.ts'
 export { type Limits, limits } from './limits.ts'
-export {
-  type ConflictKind,
-  mergeRecord,
-  type MergeInput,
-  type MergeOutcome,
-} from './merge/merge-record.ts'
+export { applyPayload } from './merge/apply-payload.ts'
+export { explainDelete, explainRule, ruleOf } from './merge/explain-rule.ts'
+export { forceMine } from './merge/force-mine.ts'
+export type {
+  ApplyOutcome,
+  ConflictKind,
+  ConflictOutcome,
+  MergeInput,
+  MergeMutation,
+  MergeOutcome,
+  RejectOutcome,
+} from './merge/merge-outcome.ts'
+export { mergeRecord } from './merge/merge-record.ts'
 export {
   absentRecord,
   type Decision,
@@ -41,6 +48,7 @@ export {
   type Verdict,
 } from './mutation.ts'
 export { foldMutations, type FoldResult } from './outbox/fold-mutations.ts'
+export { type Fold, foldOutbox } from './outbox/fold-outbox.ts'
 export { type Foretold, type Replayed, replayMutations } from './outbox/replay-mutations.ts'
 export type {
   Change,

@@ -33,6 +33,8 @@ export const limits = {
   textLength: 100_000,
   /** JSON bytes of one json value. */
   jsonBytes: 131_072,
+  /** Paragraphs of a text that are merged; comparing takes their square, so that beyond this a person decides. */
+  paragraphs: 2_000,
   /** Members of one set. */
   setMembers: 1_000,
   /** Digits of a decimal before and after the point together. */

@@ -18,7 +18,7 @@ export interface Payload {
   readonly removals: Readonly<Record<string, readonly (string | number)[]>>
 }
 
-/** One user-intended write, as it travels. Rules: MU-1 to MU-8. */
+/** One user-intended write, as it travels. Rules: WI-1 to WI-4, FO-1 to FO-9. */
 export interface Mutation extends Payload {
   /** The idempotency key: a UUID made when the write was made. */
   readonly id: string
@@ -37,7 +37,10 @@ export interface Mutation extends Payload {
   readonly after: string | null
   /** When it was made. */
   readonly at: Hlc
-  /** When each `latest` field was made, where that differs from `at`. */
+  /**
+   * When each `latest` field was made, where that differs from `at`; and under `created_at` when the record was, where
+   * a create was folded with later edits.
+   */
   readonly ats: Readonly<Record<string, Hlc>>
   /** The conflict it settles. */
   readonly resolves: string | null

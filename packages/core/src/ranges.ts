@@ -3,7 +3,7 @@ import { SyncError } from './errors.ts'
 /** Sorted, disjoint, not touching: `[[1, 17], [19, 19]]`. Both ends belong to the range. */
 export type Ranges = readonly (readonly [first: number, last: number])[]
 
-/** Reads `"1-17,19"`. Throws REQUEST_INVALID on anything else. Round-trips with `formatRanges`. Rules: OB-9. */
+/** Reads `"1-17,19"`. Throws REQUEST_INVALID on anything else. Round-trips with `formatRanges`. Rules: WI-7. */
 export function parseRanges(text: string): Ranges {
   if (text === '') return []
   const parsed = text.split(',').map((part): [number, number] => {

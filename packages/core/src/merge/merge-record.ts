@@ -1,72 +1,198 @@
-import type { ErrorCode } from '../errors.ts'
+import { assertNever } from '../errors.ts'
 import type { Hlc } from '../hlc.ts'
-import type { Values } from '../json.ts'
-import type { Decision, Mutation, RecordSnapshot } from '../mutation.ts'
-import type { CollectionSchema } from '../schema/schema.ts'
+import type { Json, Values } from '../json.ts'
+import { type Decision, type RecordSnapshot, touchedFields } from '../mutation.ts'
+import { fillValues, missingField } from '../values/parse-input.ts'
+import { applyPayload, isAccumulated } from './apply-payload.ts'
+import { ruleOf } from './explain-rule.ts'
+import { forceMine } from './force-mine.ts'
+import { type FieldsMerge, type LiveRecord, mergeFields } from './merge-fields.ts'
+import type {
+  ApplyOutcome,
+  ConflictOutcome,
+  MergeInput,
+  MergeOutcome,
+  RejectOutcome,
+} from './merge-outcome.ts'
 
-/** What the merge of one mutation is decided from; nothing else. */
-export interface MergeInput {
-  readonly collection: CollectionSchema
-  readonly mutation: Pick<
-    Mutation,
-    | 'op'
-    | 'baseVersion'
-    | 'changes'
-    | 'base'
-    | 'increments'
-    | 'additions'
-    | 'removals'
-    | 'at'
-    | 'ats'
-    | 'resolves'
-  >
-  readonly current: RecordSnapshot
-  /**
-   * Fields that changed between what the author saw and `current`, by anyone but the author's own chain of mutations;
-   * 'unknown' when that can no longer be told, which counts as all. Decides strict records and deletes.
-   */
-  readonly concurrent: ReadonlySet<string> | 'unknown'
-  /** Newest stamp by `latest` field. A field without one counts as stamped at `fallbackStamp`. */
-  readonly clocks: Readonly<Record<string, Hlc>>
-  readonly fallbackStamp: Hlc
-}
-
-/** Why a person must decide. */
-export type ConflictKind = 'fields' | 'delete' | 'unique'
-
-/** What came of it. An edit applies whole or waits whole: there is no partial outcome. */
-export type MergeOutcome =
-  | {
-      readonly kind: 'apply'
-      /** `applied`: the author's intent, unchanged. `merged`: a rule had to decide. */
-      readonly status: 'applied' | 'merged'
-      /** The record afterwards; `version` is the old one, the store gives the new. */
-      readonly next: RecordSnapshot
-      /** Fields whose value differs afterwards. Empty with an unchanged `next.kind`: nothing is to be written. */
-      readonly changed: readonly string[]
-      /** New stamps of the `latest` fields that were written. */
-      readonly clocks: Readonly<Record<string, Hlc>>
-      /** One for each field where two values met. */
-      readonly decisions: readonly Decision[]
-    }
-  | {
-      readonly kind: 'conflict'
-      readonly reason: ConflictKind
-      /** Fields in dispute; empty for a plain delete. */
-      readonly fields: readonly string[]
-      readonly base: Values | null
-      /** null: the author deletes the record. */
-      readonly mine: Values | null
-      /** null: the record is deleted on the server. */
-      readonly theirs: Values | null
-    }
-  | { readonly kind: 'reject'; readonly code: ErrorCode; readonly message: string; readonly field?: string }
+type Tombstone = Extract<RecordSnapshot, { kind: 'deleted' }>
 
 /**
- * Three-way merge of one mutation with the record as it is. Pure, and the same code on both sides: the server decides
- * with it, a device replays with it. Rules: ME-1 to ME-20.
+ * Three-way merge of one mutation with the record as it is. Pure, total, and the same code on both sides: the server
+ * decides with it, a device replays with it. Rules: ME-1 to ME-20.
  */
 export function mergeRecord(input: MergeInput): MergeOutcome {
-  void input
-  throw new Error('being written')
+  const { current, mutation } = input
+  switch (mutation.op) {
+    case 'create':
+      if (current.kind === 'live') return mergeLive(input, current)
+      return current.kind === 'deleted' ? meetTombstone(input, current) : revive(input, current, [])
+    case 'update':
+      if (current.kind === 'live') return mergeLive(input, current)
+      if (current.kind === 'deleted') return meetTombstone(input, current)
+      return { kind: 'reject', code: 'RECORD_NOT_FOUND', message: 'there is no such record' }
+    case 'delete':
+      return current.kind === 'live' ? mergeDelete(input, current) : unchanged(current)
+    default:
+      return assertNever(mutation.op)
+  }
+}
+
+function mergeLive(input: MergeInput, current: LiveRecord): MergeOutcome {
+  const merge = mergeFields(input, current)
+  if (merge.refusal) return { kind: 'reject', ...merge.refusal }
+  const hasEffect = merge.changed.length + merge.decisions.length + merge.disputed.length > 0
+  if (hasEffect && isStrictlyConcurrent(input, current)) {
+    return conflictOver(input, 'fields', touchedFields(input.mutation))
+  }
+  if (merge.disputed.length > 0) return conflictOver(input, 'fields', merge.disputed)
+  return applied({ ...current, values: merge.values }, merge)
+}
+
+/** An edit, or a new record with the id of one that was deleted. */
+function meetTombstone(input: MergeInput, current: Tombstone): MergeOutcome {
+  const { collection, mutation } = input
+  const touched = touchedFields(mutation)
+  if (mutation.op === 'update' && touched.length === 0) return unchanged(current)
+  if (mutation.baseVersion === current.version || input.ownTombstone) return revive(input, current, [])
+  if (collection.strict || collection.onDelete === 'ask') return conflictOver(input, 'delete', touched)
+  const mine = mineOf(input)
+  const decide = (winner: 'mine' | 'theirs', result: Values | null): readonly Decision[] =>
+    touched.map((field) => ({
+      field,
+      rule: `onDelete.${collection.onDelete}`,
+      winner,
+      base: mutation.base?.[field],
+      mine: mine?.[field] ?? null,
+      theirs: null,
+      result: result?.[field] ?? null,
+    }))
+  if (collection.onDelete === 'delete') return unchanged(current, decide('theirs', null))
+  const revived = revive(input, current, decide('mine', mine))
+  return revived.kind === 'apply' ? revived : conflictOver(input, 'delete', touched)
+}
+
+/** The record lives (again): a create from what it carries, an edit from the tombstone's values. Rules: ME-14, ME-15. */
+function revive(
+  input: MergeInput,
+  current: Exclude<RecordSnapshot, LiveRecord>,
+  decisions: readonly Decision[],
+): ApplyOutcome | RejectOutcome {
+  const { collection, mutation } = input
+  const known = mutation.op === 'update' && current.kind === 'deleted' ? current.values : null
+  const values = applyPayload(collection, fillValues(collection, known ?? {}), mutation)
+  const missing = missingField(collection, values)
+  if (missing !== undefined) {
+    return { kind: 'reject', code: 'VALUE_INVALID', message: `${missing} is missing`, field: missing }
+  }
+  const version = current.kind === 'absent' ? 0 : current.version
+  const clocks: Record<string, Hlc> = {}
+  for (const field of collection.fields) {
+    if (ruleOf(field).rule !== 'latest') continue
+    clocks[field.name] = mutation.ats[field.name] ?? mutation.at
+  }
+  const changed = collection.fields.map((field) => field.name)
+  return applied({ kind: 'live', version, values }, { changed, clocks, decisions })
+}
+
+/** A delete: edits of others that its author had not seen stand against it, unless they only add up. Rules: ME-16, ME-17. */
+function mergeDelete(input: MergeInput, current: LiveRecord): MergeOutcome {
+  const { collection, mutation } = input
+  const carried = mergeFields(input, current)
+  const isClean = carried.disputed.length === 0 && !carried.refusal
+  const values = isClean ? carried.values : current.values
+  const gone: RecordSnapshot = { kind: 'deleted', version: current.version, values }
+  const changed = isClean ? carried.changed : []
+  const edited = editedSince(input, current)
+  const isStrict = isStrictlyConcurrent(input, current)
+  if (edited.length === 0 && !isStrict) return applied(gone, { changed, clocks: {}, decisions: [] })
+  if (isStrict || collection.onDelete === 'ask') return conflictOver(input, 'delete', touchedFields(mutation))
+  const decide = (winner: 'mine' | 'theirs', result: Values | null): readonly Decision[] =>
+    edited.map((field) => ({
+      field,
+      rule: `onDelete.${collection.onDelete}`,
+      winner,
+      base: mutation.base?.[field],
+      mine: null,
+      theirs: current.values[field] ?? null,
+      result: result?.[field] ?? null,
+    }))
+  if (collection.onDelete === 'delete')
+    return applied(gone, { changed, clocks: {}, decisions: decide('mine', null) })
+  const edit = mergeLive(input, current)
+  if (edit.kind !== 'apply') return edit
+  const decisions = [...decide('theirs', current.values), ...edit.decisions]
+  return { ...edit, status: 'merged', decisions }
+}
+
+/** Fields others changed since the author looked, without those whose changes only add up. */
+function editedSince(
+  { collection, mutation, concurrent }: MergeInput,
+  current: LiveRecord,
+): readonly string[] {
+  if (mutation.baseVersion === current.version) return []
+  return collection.fields
+    .filter((field) => !isAccumulated(field) && (concurrent === 'unknown' || concurrent.has(field.name)))
+    .map((field) => field.name)
+}
+
+function isStrictlyConcurrent(
+  { collection, mutation, concurrent }: MergeInput,
+  current: LiveRecord,
+): boolean {
+  if (!collection.strict || mutation.baseVersion === current.version) return false
+  return concurrent === 'unknown' || concurrent.size > 0
+}
+
+function conflictOver(
+  input: MergeInput,
+  reason: 'fields' | 'delete',
+  fields: readonly string[],
+): ConflictOutcome {
+  const { current, mutation } = input
+  const touched = touchedFields(mutation)
+  const theirs = current.kind === 'live' ? current.values : null
+  return {
+    kind: 'conflict',
+    reason,
+    fields,
+    base: mutation.base && pick(mutation.base, touched),
+    mine: mutation.op === 'delete' && reason === 'delete' ? null : mineOf(input),
+    theirs: theirs && mutation.op !== 'delete' ? pick(theirs, touched) : theirs,
+  }
+}
+
+/** The touched fields as the author wants them; what he wrote alone where nobody knows the rest. */
+function mineOf({ collection, mutation, current }: MergeInput): Values {
+  const op = mutation.op === 'delete' ? 'update' : mutation.op
+  const forced = forceMine(collection, { ...mutation, op }, current)
+  const values = forced.kind === 'live' ? forced.values : mutation.changes
+  return pick(values, touchedFields(mutation))
+}
+
+function pick(values: Values, names: readonly string[]): Values {
+  const picked: Record<string, Json> = {}
+  for (const name of names) {
+    const value = values[name]
+    if (value !== undefined) picked[name] = value
+  }
+  return picked
+}
+
+function unchanged(current: RecordSnapshot, decisions: readonly Decision[] = []): ApplyOutcome {
+  return applied(current, { changed: [], clocks: {}, decisions })
+}
+
+function applied(
+  next: RecordSnapshot,
+  { changed, clocks, decisions }: Pick<FieldsMerge, 'clocks'> & Pick<ApplyOutcome, 'changed' | 'decisions'>,
+): ApplyOutcome {
+  return {
+    kind: 'apply',
+    status: decisions.length > 0 ? 'merged' : 'applied',
+    next,
+    changed,
+    clocks,
+    decisions,
+  }
 }

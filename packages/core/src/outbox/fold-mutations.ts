@@ -1,5 +1,11 @@
-import type { Mutation } from '../mutation.ts'
+import type { Hlc } from '../hlc.ts'
+import { limits } from '../limits.ts'
+import { applyPayload } from '../merge/apply-payload.ts'
+import { ruleOf } from '../merge/explain-rule.ts'
+import { type Mutation, touchedFields } from '../mutation.ts'
+import { formatRanges, parseRanges, unionRanges } from '../ranges.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
+import { utf8Length } from '../values/storable-text.ts'
 
 /** What two neighbouring mutations of one record become. */
 export type FoldResult =
@@ -9,14 +15,133 @@ export type FoldResult =
   /** They must travel on their own, in order. */
   | { readonly kind: 'apart' }
 
+const apart: FoldResult = { kind: 'apart' }
+
 /**
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
  * Closed table: create+update → create; update+update → update; update of plain fields + delete → delete that carries
- * them; create+delete → nothing; all else stays apart (groups, settlements, other schema versions, two steps of one
- * `transitions` field, counter or set changes before a delete, delete+create). The folded mutation has the id and seq
- * of `first` and covers both. Rules: FO-1 to FO-9.
+ * them; create+delete → nothing; all else stays apart (groups, settlements, other schema versions, another base
+ * version, two steps of one `transitions` field, counter or set changes before a delete, delete+create, more than
+ * `limits.mutationBytes`). The folded mutation has the id and seq of `first` and covers both. Whether `second` may pass
+ * the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-8.
  */
 export function foldMutations(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
-  void [collection, first, second]
-  throw new Error('being written')
+  if (!mayFold(collection, first, second)) return apart
+  if (second.op === 'delete') return foldDelete(collection, first, second)
+  if (second.op === 'create' || first.op === 'delete') return apart
+  if (stepsTwice(collection, first, second)) return apart
+  const folded =
+    first.op === 'create' ? foldCreate(collection, first, second) : foldUpdate(collection, first, second)
+  return folded && isSmall(folded) ? { kind: 'folded', mutation: folded } : apart
+}
+
+/** What holds whatever the two do. An answer to a version the first had not seen is another decision. */
+function mayFold(collection: CollectionSchema, first: Mutation, second: Mutation): boolean {
+  return (
+    collection.outbox === 'coalesce' &&
+    first.collection === second.collection &&
+    first.record === second.record &&
+    first.group === null &&
+    second.group === null &&
+    first.resolves === null &&
+    second.resolves === null &&
+    first.schema === second.schema &&
+    first.baseVersion === second.baseVersion
+  )
+}
+
+function foldDelete(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
+  if (first.op === 'create') return { kind: 'nothing' }
+  const carriesPlainFields =
+    first.op === 'update' && touchedFields(first).every((name) => !isAdding(collection, name))
+  if (!carriesPlainFields || touchedFields(second).length > 0) return apart
+  const folded = {
+    ...joined(collection, first, second),
+    op: second.op,
+    changes: first.changes,
+    base: first.base,
+  }
+  return isSmall(folded) ? { kind: 'folded', mutation: folded } : apart
+}
+
+function foldCreate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation {
+  return { ...joined(collection, first, second), changes: applyPayload(collection, first.changes, second) }
+}
+
+function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation | undefined {
+  // What was seen is known for both or for neither, and totals that were assigned cannot be added to.
+  if (!first.base || !second.base || assignsTotal(collection, first) || assignsTotal(collection, second)) {
+    return undefined
+  }
+  const increments = { ...first.increments }
+  for (const [name, amount] of Object.entries(second.increments)) {
+    increments[name] = (increments[name] ?? 0) + amount
+  }
+  if (!Object.values(increments).every(Number.isSafeInteger)) return undefined
+  return {
+    ...joined(collection, first, second),
+    changes: { ...first.changes, ...second.changes },
+    // The first to touch a field saw what everybody saw; the second saw the first.
+    base: { ...second.base, ...first.base },
+    increments,
+    additions: laterMembers(first.additions, second.additions, second.removals),
+    removals: laterMembers(first.removals, second.removals, second.additions),
+  }
+}
+
+type Members = Mutation['additions']
+
+/** What was said first, unless it was taken back, and what was said later. */
+function laterMembers(first: Members, second: Members, takenBack: Members): Members {
+  const later: Record<string, readonly (string | number)[]> = {}
+  for (const name of new Set([...Object.keys(first), ...Object.keys(second)])) {
+    const kept = (first[name] ?? []).filter((member) => !takenBack[name]?.includes(member))
+    const members = new Set([...kept, ...(second[name] ?? [])])
+    if (members.size > 0) later[name] = [...members]
+  }
+  return later
+}
+
+/** The parts that do not depend on what the two do: it stands for both, and was made when the second was. */
+function joined(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation {
+  const ats: Record<string, Hlc> = {}
+  for (const name of Object.keys(first.changes)) {
+    if (isStamped(collection, name)) ats[name] = first.ats[name] ?? first.at
+  }
+  for (const name of Object.keys(second.changes)) {
+    if (isStamped(collection, name)) ats[name] = second.ats[name] ?? second.at
+  }
+  if (first.op === 'create') ats.created_at = first.ats.created_at ?? first.at
+  const covers = formatRanges(unionRanges([...parseRanges(first.covers), ...parseRanges(second.covers)]))
+  return { ...first, covers, at: second.at, ats: withoutTime(ats, second.at) }
+}
+
+function withoutTime(ats: Readonly<Record<string, Hlc>>, at: Hlc): Readonly<Record<string, Hlc>> {
+  return Object.fromEntries(Object.entries(ats).filter(([, stamp]) => stamp !== at))
+}
+
+function isStamped(collection: CollectionSchema, name: string): boolean {
+  const field = collection.fieldsByName.get(name)
+  return field !== undefined && ruleOf(field).rule === 'latest'
+}
+
+function isAdding(collection: CollectionSchema, name: string): boolean {
+  const kind = collection.fieldsByName.get(name)?.kind
+  return kind === 'counter' || kind === 'set'
+}
+
+function assignsTotal(collection: CollectionSchema, mutation: Mutation): boolean {
+  return Object.keys(mutation.changes).some((name) => isAdding(collection, name))
+}
+
+/** Each step of a state machine is judged by itself, the first state of a new record too. */
+function stepsTwice(collection: CollectionSchema, first: Mutation, second: Mutation): boolean {
+  return Object.keys(second.changes).some(
+    (name) =>
+      collection.fieldsByName.get(name)?.merge.rule === 'transitions' && Object.hasOwn(first.changes, name),
+  )
+}
+
+function isSmall(mutation: Mutation): boolean {
+  return utf8Length(JSON.stringify(mutation)) <= limits.mutationBytes
 }

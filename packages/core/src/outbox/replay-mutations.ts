@@ -1,6 +1,11 @@
+import type { Hlc } from '../hlc.ts'
+import { hlcOfTime } from '../hlc.ts'
+import { forceMine } from '../merge/force-mine.ts'
+import type { MergeOutcome } from '../merge/merge-outcome.ts'
+import { mergeRecord } from '../merge/merge-record.ts'
 import type { Mutation, RecordSnapshot } from '../mutation.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
-import type { MergeOutcome } from '../merge/merge-record.ts'
+import { valuesEqual } from '../values/values-equal.ts'
 
 /** A mutation that the server would not simply take, as far as a device can tell. A hint, never an outcome. */
 export interface Foretold {
@@ -14,16 +19,54 @@ export interface Replayed {
   readonly foretold: readonly Foretold[]
 }
 
+/** A device does not know the stamps of its shadow: in what the app sees, its own `latest` edits stay until answered. */
+const beforeAll: Hlc = hlcOfTime('1970-01-01T00:00:00.000Z')
+
 /**
  * Rebase: the shadow with every unsettled mutation of the record replayed on it, in the order written. Where the merge
  * says conflict or reject, the view shows the author's own values and the outcome is foretold. Pure and total: it
- * never throws for any shadow. Rules: RB-1 to RB-4.
+ * never throws for any shadow. Rules: RB-1 to RB-5.
  */
 export function replayMutations(
   collection: CollectionSchema,
   shadow: RecordSnapshot,
   mutations: readonly Mutation[],
 ): Replayed {
-  void [collection, shadow, mutations]
-  throw new Error('being written')
+  const foretold: Foretold[] = []
+  let view = shadow
+  let ownTombstone = false
+  for (const mutation of mutations) {
+    const outcome = mergeRecord({
+      collection,
+      mutation,
+      current: view,
+      concurrent: concurrentFields(collection, mutation, view),
+      ownTombstone,
+      clocks: {},
+      fallbackStamp: beforeAll,
+    })
+    if (outcome.kind !== 'apply') foretold.push({ mutation: mutation.id, outcome })
+    const next = outcome.kind === 'apply' ? outcome.next : forceMine(collection, mutation, view)
+    ownTombstone = next.kind === 'deleted' && (ownTombstone || view.kind === 'live')
+    view = next
+  }
+  return { view, foretold }
+}
+
+/**
+ * What others changed since the mutation was written. Its version moved: if no own mutation lies before it, somebody
+ * else did that; otherwise only a base that no longer holds is evidence.
+ */
+function concurrentFields(
+  collection: CollectionSchema,
+  { after, base }: Mutation,
+  view: RecordSnapshot,
+): ReadonlySet<string> | 'unknown' {
+  if (after === null) return 'unknown'
+  if (view.kind !== 'live') return new Set()
+  const { values } = view
+  const moved = collection.fields.filter(
+    ({ name, ...field }) => base?.[name] !== undefined && !valuesEqual(field, base[name], values[name]),
+  )
+  return new Set(moved.map((field) => field.name))
 }

@@ -1,6 +1,6 @@
 import { buildCollection, collection } from './define-schema.ts'
 import { json, text, timestamp } from './field.ts'
-import type { CollectionDeclaration, CollectionSchema } from './schema.ts'
+import type { CollectionSchema } from './schema.ts'
 
 const declaration = collection({
   fields: {
@@ -28,8 +28,4 @@ const declaration = collection({
  * The system collection of conflicts. It lies in the scopes of the records in dispute and in its author's own, is read
  * by devices like any other, and written by the server alone. Rules: SCH-10.
  */
-export const conflictsCollection: CollectionSchema = buildCollection(
-  '_conflicts',
-  declaration as CollectionDeclaration,
-  [],
-)
+export const conflictsCollection: CollectionSchema = buildCollection('_conflicts', declaration, [])

@@ -31,7 +31,7 @@ export function parseScopeTemplate(text: string): ScopeTemplate | undefined {
 
 /**
  * The scopes of a row, sorted and without repeats. A template with a null field gives none; a collection without
- * templates gives `globalScope`. Rules: SC-1.
+ * templates gives `globalScope`. Rules: SCH-7.
  */
 export function scopesOfRow(templates: readonly ScopeTemplate[], values: Values): readonly string[] {
   if (templates.length === 0) return [globalScope]
@@ -47,8 +47,8 @@ function fillTemplate(template: ScopeTemplate, values: Values): string | undefin
   let scope = template.literals[0] ?? ''
   for (const [index, name] of template.fields.entries()) {
     const value = values[name]
-    if (value === null || value === undefined) return undefined
-    scope += String(value) + (template.literals[index + 1] ?? '')
+    if (typeof value !== 'string' && typeof value !== 'number') return undefined
+    scope += `${value}${template.literals[index + 1] ?? ''}`
   }
   return scope
 }

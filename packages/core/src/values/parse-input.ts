@@ -34,16 +34,23 @@ export function parseUpdate(collection: CollectionSchema, input: unknown): Value
 
 /** A value for every field: the given one, else what `absentValue` says. Errors: VALUE_INVALID. Rules: VAL-10. */
 export function completeValues(collection: CollectionSchema, given: Values): Values {
+  const values = fillValues(collection, given)
+  const missing = missingField(collection, values)
+  if (missing === undefined) return values
+  const at = `${collection.name}.${missing}`
+  throw new SyncError('VALUE_INVALID', `${at} is missing`, { at })
+}
+
+/** As `completeValues`, for code that must not throw: null stands in a required field without a value. */
+export function fillValues(collection: CollectionSchema, given: Values): Values {
   const values: Record<string, Json> = {}
-  for (const field of collection.fields) {
-    const value = given[field.name] ?? absentValue(field)
-    if (value === undefined) {
-      const at = `${collection.name}.${field.name}`
-      throw new SyncError('VALUE_INVALID', `${at} is missing`, { at })
-    }
-    values[field.name] = value
-  }
+  for (const field of collection.fields) values[field.name] = given[field.name] ?? absentValue(field) ?? null
   return values
+}
+
+/** The first required field that is null; undefined when the values make a whole row. */
+export function missingField(collection: CollectionSchema, values: Values): string | undefined {
+  return collection.fields.find((field) => !field.optional && (values[field.name] ?? null) === null)?.name
 }
 
 /** What stands in a field that was not given: its default, else null if it is optional; undefined if it is required. */

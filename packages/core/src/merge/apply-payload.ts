@@ -1,0 +1,68 @@
+import type { Json, Values } from '../json.ts'
+import type { Payload } from '../mutation.ts'
+import type { CollectionSchema, FieldSchema } from '../schema/schema.ts'
+import { sortMembers } from '../values/parse-field-value.ts'
+import { membersOf } from '../values/values-equal.ts'
+
+/** True for the kinds whose changes add up instead of replacing each other. */
+export function isAccumulated(field: FieldSchema): boolean {
+  return field.kind === 'counter' || field.kind === 'set'
+}
+
+/**
+ * The value of a counter or set after a payload. A total that is set with a known base counts as the difference; a
+ * total without a base assigns, a set without a base joins unless its author saw the current one. Rules: ME-6, ME-7.
+ */
+export function accumulatedValue(
+  field: FieldSchema,
+  payload: Payload,
+  current: { readonly value: Json | undefined; readonly isSeen: boolean },
+): Json {
+  return field.kind === 'counter'
+    ? counterAfter(field.name, payload, current.value)
+    : membersAfter(field.name, payload, current)
+}
+
+function counterAfter(name: string, payload: Payload, current: Json | undefined): number {
+  const wanted = numberOf(payload.changes[name])
+  const seen = numberOf(payload.base?.[name])
+  let total = numberOf(current) ?? 0
+  if (wanted !== undefined) total = seen === undefined ? wanted : total + wanted - seen
+  return total + (payload.increments[name] ?? 0)
+}
+
+function numberOf(value: Json | undefined): number | undefined {
+  return typeof value === 'number' ? value : undefined
+}
+
+function membersAfter(
+  name: string,
+  payload: Payload,
+  current: { readonly value: Json | undefined; readonly isSeen: boolean },
+): Json {
+  const members = new Set(membersOf(current.value))
+  if (Object.hasOwn(payload.changes, name)) {
+    const wanted = membersOf(payload.changes[name])
+    const seen = payload.base?.[name] === undefined ? [] : membersOf(payload.base[name])
+    if (payload.base?.[name] === undefined && current.isSeen) members.clear()
+    for (const member of seen) if (!wanted.includes(member)) members.delete(member)
+    for (const member of wanted) if (!seen.includes(member)) members.add(member)
+  }
+  for (const member of payload.additions[name] ?? []) members.add(member)
+  for (const member of payload.removals[name] ?? []) members.delete(member)
+  return sortMembers(members)
+}
+
+/** The values with a payload on top, asking nobody: what its author sees. Fields the schema lacks are passed over. */
+export function applyPayload(collection: CollectionSchema, values: Values, payload: Payload): Values {
+  const next: Record<string, Json> = { ...values }
+  for (const field of collection.fields) {
+    const { name } = field
+    if (isAccumulated(field)) {
+      next[name] = accumulatedValue(field, payload, { value: values[name], isSeen: true })
+    } else if (Object.hasOwn(payload.changes, name)) {
+      next[name] = payload.changes[name] ?? null
+    }
+  }
+  return next
+}
