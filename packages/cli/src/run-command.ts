@@ -52,7 +52,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
 ])
 
-/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-29. */
+/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-28. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   try {
     return await dispatch(args)

@@ -7,7 +7,7 @@ import type { HttpServices, Route, UserCall } from './http-call.ts'
 import { parseLimit } from './parse-limit.ts'
 import { readObjectBody } from './read-body.ts'
 
-/** Conflicts for people without a device: a list, and one call to settle. Rules: PH-28, PH-29. */
+/** Conflicts for people without a device: a list, and one call to settle. Rules: PH-27, PH-28. */
 export function conflictRoutes<U extends User>(services: HttpServices<U>): readonly Route<U>[] {
   return [
     {

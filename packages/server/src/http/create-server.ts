@@ -32,7 +32,7 @@ export interface HoldfastServer<U extends User = User> {
 }
 
 /**
- * Opens the store and answers sync over HTTP. Errors: those of `createEngine`. Rules: PH-1 to PH-21, OP-1 to OP-9.
+ * Opens the store and answers sync over HTTP. Errors: those of `createEngine`. Rules: PH-1 to PH-22, OP-1 to OP-9.
  *
  * @example
  * const sync = await createServer({ schema, store: sqliteStore('stock.db'), authenticate, scopes })

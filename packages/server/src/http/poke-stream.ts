@@ -21,7 +21,7 @@ const heartbeatBytes = utf8.encode(': still here\n\n')
 /**
  * Server-sent events for one device. It begins with a poke, because nobody can know what was missed before; then each
  * commit that concerns the grants of that moment is a poke, and so is a change of the grants. Pokes that a slow reader
- * has not taken are one poke, so a stalled connection holds a few bytes. Rules: PH-18 to PH-21.
+ * has not taken are one poke, so a stalled connection holds a few bytes. Rules: PH-18 to PH-22.
  */
 export class PokeStream<U extends User> {
   readonly body: ReadableStream<Uint8Array>

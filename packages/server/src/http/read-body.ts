@@ -71,23 +71,21 @@ async function readChunks(body: ReadableStream<Uint8Array>, limitBytes: number):
   let bytesRead = 0
   const reader = body.getReader()
   for (;;) {
-    const { done, value } = await readChunk(reader)
-    if (done) return Buffer.concat(chunks)
-    bytesRead += value.byteLength
+    const chunk = await readChunk(reader)
+    if (chunk === undefined) return Buffer.concat(chunks)
+    bytesRead += chunk.byteLength
     if (bytesRead > limitBytes) {
       // Not awaited: a sender that never ends must not hold the answer.
       reader.cancel().catch(() => undefined)
       throw tooLarge(limitBytes)
     }
-    chunks.push(value)
+    chunks.push(chunk)
   }
 }
 
-async function readChunk(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-): Promise<ReadableStreamReadResult<Uint8Array>> {
+async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | undefined> {
   try {
-    return await reader.read()
+    return (await reader.read()).value
   } catch (cause) {
     throw new SyncError('REQUEST_INVALID', 'The body broke off.', { cause })
   }

@@ -15,7 +15,7 @@ export interface StreamSource<U extends User> {
   readonly logger: Logger | undefined
 }
 
-/** Every live stream of this process: one subscription to the engine, many readers. Rules: PH-18 to PH-21. */
+/** Every live stream of this process: one subscription to the engine, many readers. Rules: PH-18 to PH-22. */
 export class StreamHub<U extends User> {
   readonly #source: StreamSource<U>
   readonly #streams = new Set<PokeStream<U>>()

@@ -12,7 +12,7 @@ const loggedMutations = 20
 
 /**
  * What devices speak: push, pull, snapshot and the stream, with the aliases that plain clients know.
- * Rules: PH-22 to PH-27.
+ * Rules: PH-23 to PH-26.
  */
 export function syncRoutes<U extends User>(services: HttpServices<U>): readonly Route<U>[] {
   const pullByQuery = (call: UserCall<U>): Promise<Answer> =>

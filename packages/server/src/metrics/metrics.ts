@@ -15,7 +15,7 @@ export interface AnsweredRequest {
   readonly result: string
 }
 
-/** The numbers of one server, in a registry of their own. Rules: OP-5 to OP-9. */
+/** The numbers of one server, in a registry of their own. Rules: OP-5 to OP-8. */
 export interface Metrics {
   readonly contentType: string
   requestAnswered(request: AnsweredRequest): void

@@ -22,7 +22,7 @@ export const failedMessage = 'Sync failed'
 
 /**
  * `POST /sync/{collection}`: a batch of rows from a client that only knows times, whole or not at all, the newer edit of
- * a record winning; and every row that changed since the client's last sync. Rules: PH-43 to PH-49.
+ * a record winning; and every row that changed since the client's last sync. Rules: PH-43 to PH-47.
  */
 export async function syncCollection<U extends User>(
   services: HttpServices<U>,

@@ -9,7 +9,7 @@ import { writeRecord } from './write-record.ts'
 const many = '/records/{collection}'
 const one = '/records/{collection}/{id}'
 
-/** Records over plain HTTP, for clients without an outbox, through the same apply path. Rules: PH-30 to PH-49. */
+/** Records over plain HTTP, for clients without an outbox, through the same apply path. Rules: PH-30 to PH-48. */
 export function plainRoutes<U extends User>(services: HttpServices<U>): readonly Route<U>[] {
   const route = (
     method: Route['method'],

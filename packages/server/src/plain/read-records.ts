@@ -7,7 +7,7 @@ import { parseLimit } from '../http/parse-limit.ts'
 import { collectionOf } from './collection-of.ts'
 import { etagOf } from './plain-answer.ts'
 
-/** One record; `?deleted=true` also shows a tombstone. Rules: PH-30, PH-38. */
+/** One record; `?deleted=true` also shows a tombstone. Rules: PH-30, PH-31. */
 export async function readRecord<U extends User>(
   services: HttpServices<U>,
   call: UserCall<U>,

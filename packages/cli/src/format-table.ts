@@ -1,0 +1,28 @@
+/** A cell of a report. */
+export type Cell = string | number | null
+
+/** Characters of a cell that are shown; the rest is in the JSON output. */
+const cellLength = 60
+
+/** Rows as aligned lines under a line of their column names; nothing for no rows. Numbers stand right. */
+export function formatTable(rows: readonly Readonly<Record<string, Cell>>[]): readonly string[] {
+  const [first] = rows
+  if (!first) return []
+  const names = Object.keys(first)
+  const texts = [names, ...rows.map((row) => names.map((name) => cellText(row[name] ?? null)))]
+  const widths = names.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)))
+  return texts.map((row, index) =>
+    row
+      .map((text, column) => {
+        const isNumber = index > 0 && typeof rows[index - 1]?.[names[column] ?? ''] === 'number'
+        return isNumber ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function cellText(cell: Cell): string {
+  const text = cell === null ? '-' : String(cell).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+  return text.length > cellLength ? `${text.slice(0, cellLength - 1)}…` : text
+}
