@@ -1,6 +1,9 @@
 import { parseOptions, usage } from './options.ts'
 import { runTour } from './tour.ts'
 
+// Whoever reads the output may stop reading, as `head` does; then there is nobody left to play for.
+process.stdout.on('error', () => process.exit(1))
+
 const options = parseOptions(process.argv.slice(2))
 if (typeof options === 'string') {
   process.stderr.write(`${options}\n\n${usage}`)

@@ -20,6 +20,12 @@ export type FilmField = 'title' | 'description' | 'price' | 'stock' | 'tags' | '
 /** A field's value on Ana's device, on Ben's, and on the server; null where the film is not there. */
 export type Everywhere = readonly [ana: Json, ben: Json, server: Json]
 
+const placeNames = [
+  { name: 'Ana', tone: 'ana' },
+  { name: 'Ben', tone: 'ben' },
+  { name: 'server', tone: 'server' },
+] as const
+
 /** What a stage is set with. */
 export interface StageParts {
   readonly ana: Device
@@ -107,23 +113,34 @@ export class Stage {
       const [onAna, onBen, onServer] = rows.map((row) => row?.[field] ?? null)
       return [onAna ?? null, onBen ?? null, onServer ?? null]
     }
-    const columns = Math.floor((tell.width - 9) / 3) - 2
-    tell.places(
-      [
-        { name: 'Ana', tone: 'ana' },
-        { name: 'Ben', tone: 'ben' },
-        { name: 'server', tone: 'server' },
-      ],
-      fields.map((field) => ({
-        label: field,
-        values: valuesOf(field).map((value) => tell.strong(shorten(textOf(value), columns))),
-      })),
-    )
+    this.#tellPlaces(fields.map((field) => ({ field, values: valuesOf(field).map(textOf) })))
     // Built from the very list of fields that the type is told.
     return Object.fromEntries(fields.map((field) => [field, valuesOf(field)])) as Record<
       FilmField,
       Everywhere
     >
+  }
+
+  /** A table with a column for each place; a long text that is the same everywhere is shown once. */
+  #tellPlaces(rows: readonly { readonly field: string; readonly values: readonly string[] }[]): void {
+    const { tell } = this.parts
+    const columns = Math.floor((tell.width - 9) / 3) - 2
+    const isLong = ({ values }: { readonly values: readonly string[] }): boolean =>
+      new Set(values).size === 1 && (values[0] ?? '').length > columns
+    const short = rows.filter((row) => !isLong(row))
+    if (short.length > 0) {
+      tell.places(
+        placeNames,
+        short.map(({ field, values }) => ({
+          label: field,
+          values: values.map((value) => tell.strong(shorten(value, columns))),
+        })),
+      )
+    }
+    for (const { field, values } of rows.filter(isLong)) {
+      const text = shorten(values[0] ?? '', 2 * (tell.width - 20))
+      tell.item(field, [tell.strong(text) + tell.dim('  (in all three places)')])
+    }
   }
 
   /** Shows who did what to the film, when, and which rule decided; returns it newest first. */

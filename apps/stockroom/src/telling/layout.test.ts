@@ -14,6 +14,11 @@ test('a text is broken at blanks, a long word stays whole', () => {
   expect(wrap('a incomprehensible b', 6)).toEqual(['a', 'incomprehensible', 'b'])
 })
 
+test('a text that fits keeps its blanks, and a colour that is cut goes on', () => {
+  expect(wrap('a   b', 5)).toEqual(['a   b'])
+  expect(wrap(red('one two three'), 7)).toEqual(['\u001B[31mone two\u001B[0m', '\u001B[31mthree\u001B[39m'])
+})
+
 test('two blocks stand next to each other within the width', () => {
   const lines = sideBySide({ left: ['Ana', 'sells two discs'], right: ['Ben'], width: 25, bar: '|' })
   expect(lines).toEqual(['Ana         | Ben', 'sells two   |', '  discs     |'])

@@ -10,8 +10,12 @@ export function padTo(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - widthOf(text)))
 }
 
-/** The text broken at blanks into lines of at most `width` columns; a longer word gets a line of its own. */
+/**
+ * The text broken at blanks into lines of at most `width` columns; a longer word gets a line of its own. A text that
+ * fits stays as it is, and a colour that is cut goes on in the next line.
+ */
 export function wrap(text: string, width: number): readonly string[] {
+  if (widthOf(text) <= width) return [text]
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
@@ -22,7 +26,20 @@ export function wrap(text: string, width: number): readonly string[] {
       line = word
     }
   }
-  return [...lines, line]
+  return carryColors([...lines, line])
+}
+
+/** Ends the colours that are still on at the end of a line, and begins the next line with them. */
+function carryColors(lines: readonly string[]): readonly string[] {
+  let active: readonly string[] = []
+  return lines.map((line) => {
+    const begun = active.join('') + line
+    for (const [code, number] of line.matchAll(/\u001B\[(\d+)m/g)) {
+      const isEnd = ['0', '22', '39'].includes(number ?? '')
+      active = isEnd ? active.slice(0, -1) : [...active, code]
+    }
+    return active.length === 0 ? begun : `${begun}\u001B[0m`
+  })
 }
 
 /** The text, or its beginning and an ellipsis when it is wider than `width`. For texts without colours. */
@@ -46,12 +63,12 @@ export function sideBySide(blocks: {
   )
 }
 
-/** Rows of cells in aligned columns, two blanks apart. */
-export function table(rows: readonly (readonly string[])[]): readonly string[] {
+/** Rows of cells in aligned columns of at least `leastWidth`, two blanks apart. */
+export function table(rows: readonly (readonly string[])[], leastWidth = 0): readonly string[] {
   const widths: number[] = []
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, widthOf(cell))
+      widths[column] = Math.max(widths[column] ?? leastWidth, widthOf(cell))
     }
   }
   return rows.map((row) =>
@@ -64,7 +81,6 @@ export function table(rows: readonly (readonly string[])[]): readonly string[] {
 
 /** Breaks a line; what goes on in the next one is set in by two, so that it reads as one item. */
 function wrapIndented(line: string, width: number): readonly string[] {
-  if (widthOf(line) <= width) return [line]
   const [first = '', ...others] = wrap(line, width - 2)
   return [first, ...others.map((other) => `  ${other}`)]
 }

@@ -82,7 +82,7 @@ export function createNarrator({ write, columns, hasColors }: NarratorOptions): 
   }
   return {
     width,
-    banner: (title, text) => print(['', colors.bold(title), ...wrap(text, width).map(colors.dim), '']),
+    banner: (title, text) => print(['', colors.bold(title), ...wrap(colors.dim(text), width), '']),
     chapter: ({ label, title }) => {
       const head = `── ${label} ─ ${title} `
       const rule = '─'.repeat(Math.max(2, width - head.length))
@@ -101,10 +101,10 @@ export function createNarrator({ write, columns, hasColors }: NarratorOptions): 
     places: (header, rows) => {
       const head = ['', ...header.map(({ name, tone }) => tint(tone, name))]
       print(
-        table([
-          head,
-          ...rows.map(({ label, values }) => [colors.dim(padTo(label, labelWidth - 2)), ...values]),
-        ]),
+        table(
+          [head, ...rows.map(({ label, values }) => [colors.dim(padTo(label, labelWidth - 2)), ...values])],
+          7,
+        ),
       )
     },
     list: (label, rows) => item(label, rows.length === 0 ? [colors.dim('nothing')] : table(rows)),

@@ -3,6 +3,8 @@ import cliProgress from 'cli-progress'
 import { formatBytes, formatCount, padTo } from './layout.ts'
 import type { Narrator, Tone } from './narrator.ts'
 
+const barColumns = 20
+
 /** What is being shown: whose progress, and how far it is. */
 export interface ProgressLine {
   /** How far: rows received so far. */
@@ -25,7 +27,7 @@ export function startProgress(options: {
     format: `  ${label}  {bar}  {value} / {total} rows`,
     barCompleteChar: '━',
     barIncompleteChar: '─',
-    barsize: 24,
+    barsize: barColumns,
     hideCursor: true,
     clearOnComplete: true,
     stopOnComplete: false,
@@ -40,10 +42,13 @@ export function startProgress(options: {
     done: ({ rows, bytes, ms }) => {
       if (options.isTerminal) bar.stop()
       const speed = formatCount((rows * 1000) / Math.max(1, ms))
-      tell.item(options.label, [
-        `${tell.tint(options.tone, '━'.repeat(24))}  ${formatCount(rows)} rows  ${formatBytes(bytes)}  ` +
-          tell.dim(`${Math.round(ms)} ms, ${speed} rows/s`),
-      ])
+      const facts = [
+        `${formatCount(rows)} rows`,
+        formatBytes(bytes),
+        `${Math.round(ms)} ms`,
+        `${speed} rows/s`,
+      ]
+      tell.item(label, [`${tell.tint(options.tone, '━'.repeat(barColumns))}  ${facts.join('  ')}`])
     },
   }
 }
