@@ -50,6 +50,19 @@ export {
 export { foldMutations, type FoldResult } from './outbox/fold-mutations.ts'
 export { type Fold, foldOutbox } from './outbox/fold-outbox.ts'
 export { type Foretold, type Replayed, replayMutations } from './outbox/replay-mutations.ts'
+export {
+  changeSchema,
+  errorReportSchema,
+  errorResponseSchema,
+  mutationSchema,
+  type MutationShape,
+  outcomeSchema,
+  pullRequestSchema,
+  pullResponseSchema,
+  pushRequestSchema,
+  pushResponseSchema,
+  pushResultSchema,
+} from './protocol/message-schemas.ts'
 export type {
   Change,
   ConflictReport,
@@ -63,6 +76,14 @@ export type {
   PushResponse,
   PushResult,
 } from './protocol/messages.ts'
+export {
+  parseErrorResponse,
+  parsePullRequest,
+  parsePullResponse,
+  parsePushRequest,
+  parsePushResponse,
+} from './protocol/parse-messages.ts'
+export { parseMutation } from './protocol/parse-mutation.ts'
 export {
   countRanges,
   formatRanges,
@@ -133,7 +154,7 @@ export {
   scopesOfRow,
 } from './schema/scope-template.ts'
 export { canonicalDecimal, compareDecimals } from './values/decimal.ts'
-export { parseFieldValue, parseMembers, sortMembers } from './values/parse-field-value.ts'
+export { parseFieldValue, parseMembers, parseSeenValue, sortMembers } from './values/parse-field-value.ts'
 export {
   absentValue,
   completeValues,
