@@ -164,5 +164,6 @@ function readRows(database: DatabaseSync, sql: string): readonly Readonly<Record
 
 function toCell(value: unknown): Cell {
   if (value === null || typeof value === 'number' || typeof value === 'string') return value
-  return value instanceof Uint8Array ? `${value.byteLength} bytes` : String(value)
+  if (typeof value === 'bigint') return Number(value)
+  return value instanceof Uint8Array ? `${value.byteLength} bytes` : null
 }

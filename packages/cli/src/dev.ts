@@ -25,7 +25,9 @@ export async function runDev(given: GivenOptions): Promise<number> {
   const folder = makeFolder(given.data ?? defaultData)
   const signal = nextSignal()
   const sync = await createServer({
-    ...{ schema, scopes, authenticate: developer },
+    schema,
+    scopes,
+    authenticate: developer,
     store: sqliteStore(join(folder, 'holdfast.db')),
     logger: given.verbose === true ? lineLogger() : failureLogger(),
   }).catch((cause: unknown) => {

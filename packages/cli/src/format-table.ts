@@ -23,6 +23,6 @@ export function formatTable(rows: readonly Readonly<Record<string, Cell>>[]): re
 }
 
 function cellText(cell: Cell): string {
-  const text = cell === null ? '-' : String(cell).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+  const text = cell === null ? '-' : String(cell).replaceAll(/\p{Cc}/gu, ' ')
   return text.length > cellLength ? `${text.slice(0, cellLength - 1)}…` : text
 }

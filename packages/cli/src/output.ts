@@ -2,7 +2,7 @@ import pico from 'picocolors'
 
 /** Where a command writes, and whether colours mean anything there. */
 export interface Output {
-  line(text: string): void
+  readonly line: (text: string) => void
   readonly colors: ReturnType<typeof pico.createColors>
 }
 

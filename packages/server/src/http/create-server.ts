@@ -48,15 +48,18 @@ export async function createServer<U extends User>(
   const streams = new StreamHub<U>({ engine, env, limits, metrics, logger: options.logger })
   const running = trackRunning()
   const services: HttpServices<U> = {
-    ...{ engine, env, limits, metrics, streams, schema: options.schema, logger: options.logger },
+    engine,
+    env,
+    limits,
+    metrics,
+    streams,
+    schema: options.schema,
+    logger: options.logger,
     isClosing: () => running.isClosing(),
   }
-  const table = createRouteTable<U>([
-    ...syncRoutes(services),
-    ...conflictRoutes(services),
-    ...plainRoutes(services),
-    ...operationRoutes(services, { metricsAccess: options.metricsAccess ?? (() => true) }),
-  ])
+  const routes = [...syncRoutes(services), ...conflictRoutes(services), ...plainRoutes(services)]
+  const metricsAccess = options.metricsAccess ?? (() => true)
+  const table = createRouteTable<U>([...routes, ...operationRoutes(services, { metricsAccess, routes })])
   const basePath = normaliseBasePath(options.basePath ?? '')
   const parts = { services, authenticate: options.authenticate, table, basePath }
   return {

@@ -36,7 +36,11 @@ function rowSchema(collection: CollectionSchema): JsonSchema {
   const properties = {
     id: uuid,
     ...fieldSchemas(collection),
-    ...{ version, created_at: time, updated_at: time, server_updated_at: time, deleted_at: nullableTime },
+    version,
+    created_at: time,
+    updated_at: time,
+    server_updated_at: time,
+    deleted_at: nullableTime,
   }
   return { type: 'object', properties, required: Object.keys(properties) }
 }
@@ -50,7 +54,8 @@ function writeSchema(collection: CollectionSchema): JsonSchema {
       id: uuid,
       ...fieldSchemas(collection),
       ...(counters.length === 0 ? {} : { increments: { type: 'object', properties: increments } }),
-      ...{ baseVersion: version, updated_at: time },
+      baseVersion: version,
+      updated_at: time,
     },
   }
 }
@@ -88,7 +93,11 @@ function kindSchema(field: FieldSchema): JsonSchema {
     case 'json':
       return {}
     case 'set':
-      return { type: 'array', uniqueItems: true, items: { type: field.of === 'integer' ? 'integer' : 'string' } }
+      return {
+        type: 'array',
+        uniqueItems: true,
+        items: { type: field.of === 'integer' ? 'integer' : 'string' },
+      }
     case 'reference':
       return { ...uuid, description: `The id of a record of ${field.references ?? 'another collection'}.` }
     case 'attachment':

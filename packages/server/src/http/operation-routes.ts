@@ -5,33 +5,35 @@ import { type Answer, jsonAnswer, textAnswer } from './answer.ts'
 import type { HttpCall, HttpServices, Route } from './http-call.ts'
 import { openapiDocument } from './openapi-document.ts'
 
-/** Who may see what. */
-export interface OperationAccess {
+/** What operation routes need beside the services. */
+export interface OperationOptions<U extends User> {
+  /** Who may read /metrics. */
   readonly metricsAccess: (request: Request) => boolean
+  /** Every other route, for the description. */
+  readonly routes: readonly Route<U>[]
 }
 
 /** For whoever runs the server: is it alive, is it ready, how does it do, what does it speak. Rules: OP-3 to OP-9. */
 export function operationRoutes<U extends User>(
   services: HttpServices<U>,
-  access: OperationAccess,
+  { metricsAccess, routes }: OperationOptions<U>,
 ): readonly Route<U>[] {
-  let openapiText: string | undefined
-  return [
-    { method: 'GET', pattern: '/healthz', access: 'anyone', handle: () => jsonAnswer({ status: 'ok' }) },
-    { method: 'GET', pattern: '/readyz', access: 'anyone', handle: () => readiness(services) },
-    {
-      method: 'GET',
-      pattern: '/metrics',
-      access: 'anyone',
-      handle: (call) => metricsText(services, call, access),
-    },
-    {
-      method: 'GET',
-      pattern: '/openapi.json',
-      access: 'anyone',
-      handle: () => textAnswer((openapiText ??= JSON.stringify(openapiDocument(services.schema)))),
-    },
+  const route = (pattern: string, handle: (call: HttpCall) => Answer | Promise<Answer>): Route<U> => ({
+    method: 'GET',
+    pattern,
+    access: 'anyone',
+    handle,
+  })
+  let openapiText = ''
+  const own = [
+    route('/healthz', () => jsonAnswer({ status: 'ok' })),
+    route('/readyz', () => readiness(services)),
+    route('/metrics', (call) => metricsText(services, call, metricsAccess)),
+    route('/openapi.json', () => textAnswer(openapiText)),
   ]
+  // Made at the start, so that a route without a description is noticed then.
+  openapiText = JSON.stringify(openapiDocument(services.schema, [...routes, ...own]))
+  return own
 }
 
 /** Ready means that the store answers and nobody is closing it. */
@@ -44,7 +46,7 @@ async function readiness<U extends User>({ engine, isClosing }: HttpServices<U>)
 async function metricsText<U extends User>(
   { metrics }: HttpServices<U>,
   { request }: HttpCall,
-  { metricsAccess }: OperationAccess,
+  metricsAccess: (request: Request) => boolean,
 ): Promise<Answer> {
   if (!metricsAccess(request)) throw new SyncError('NOT_FOUND', 'There is nothing at this address.')
   return textAnswer(await metrics.text(), { headers: { 'content-type': metrics.contentType } })

@@ -35,7 +35,7 @@ async function push<U extends User>(services: HttpServices<U>, call: UserCall<U>
   if (call.caller.device === null)
     throw new SyncError('DEVICE_REQUIRED', 'A push names its device in Holdfast-Device.')
   const body = await readJsonBody(call.request, services.limits)
-  const response = await services.engine.push(call.caller, parsePushRequest(body))
+  const response = await services.engine.push(call.caller, parsePushRequest(body, services.limits))
   services.metrics.pushAnswered(response.results)
   logVerdicts(call, response)
   return jsonAnswer(response)

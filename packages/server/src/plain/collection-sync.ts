@@ -66,7 +66,8 @@ function parseChange(change: unknown, collection: CollectionSchema, index: numbe
   if (!isUuid(id)) throw new SyncError('VALUE_INVALID', `changes[${index}].id is not a UUID in lower case.`)
   const at = updatedAt ?? deletedAt
   return {
-    ...{ collection: collection.name, record: id },
+    collection: collection.name,
+    record: id,
     ...(deletedAt === undefined ? { op: 'upsert', values } : { op: 'delete', values: {} }),
     precondition: at === undefined ? { kind: 'none' } : { kind: 'latest', updatedAt: at },
     at,
@@ -91,7 +92,9 @@ function failure<U extends User>(call: UserCall<U>, { results }: ApplyResponse):
   const index = results.findIndex(({ status, error }) => status === 'conflict' || isCulprit(error))
   const culprit = results[index]
   const report: ErrorReport = culprit?.error ?? {
-    ...{ code: 'CONFLICT', message: 'A row of the batch needs a person to decide.', retry: 'never' },
+    code: 'CONFLICT',
+    message: 'A row of the batch needs a person to decide.',
+    retry: 'never',
   }
   call.log['code'] = report.code
   const error = { ...report, requestId: call.requestId, index: index === -1 ? undefined : index }

@@ -46,8 +46,11 @@ function refusal(result: PlainResult, { call, clientData }: PlainAnswerDress): A
   const status = plainStatus(report)
   if (status !== 409) return jsonAnswer({ status: 'error', message: report.message, error }, { status })
   const body = {
-    ...{ status: 'conflict', message: report.message },
-    ...{ server_data: result.record, client_data: clientData as Json, error },
+    status: 'conflict',
+    message: report.message,
+    server_data: result.record,
+    client_data: clientData as Json,
+    error,
   }
   return jsonAnswer(body, { status, headers: etagOf(result.record) })
 }

@@ -18,16 +18,14 @@ export interface PlainBody {
 
 /** Members of a canonical row that the server owns; a client that sends a row back as it got it may leave them in. */
 const ownedMembers: ReadonlySet<string> = new Set([
-  ...[
-    'id',
-    'version',
-    'created_at',
-    'updated_at',
-    'server_updated_at',
-    'deleted_at',
-    'baseVersion',
-    'collection',
-  ],
+  'id',
+  'version',
+  'created_at',
+  'updated_at',
+  'server_updated_at',
+  'deleted_at',
+  'baseVersion',
+  'collection',
 ])
 
 /**

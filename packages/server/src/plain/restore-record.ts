@@ -34,7 +34,9 @@ export async function restoreRecord<U extends User>(
     call.caller,
     [
       {
-        ...{ collection: collection.name, record, op: 'restore' },
+        collection: collection.name,
+        record,
+        op: 'restore',
         // They are values because the body was JSON text; the engine checks them against their fields.
         values: { ...found, ...(values as Values), ...plain.values },
         precondition: parsePrecondition(call.request.headers, plain),

@@ -28,7 +28,9 @@ export async function writeRecord<U extends User>(
   }
   const record = recordId(services, call, { op, id: plain.id })
   const write: PlainWrite = {
-    ...{ collection: collection.name, record, op },
+    collection: collection.name,
+    record,
+    op,
     values: op === 'delete' ? {} : plain.values,
     increments: plain.increments,
     precondition: op === 'create' ? { kind: 'none' } : parsePrecondition(request.headers, plain),

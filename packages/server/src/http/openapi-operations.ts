@@ -1,0 +1,198 @@
+import type { JsonSchema } from './openapi-records.ts'
+
+/** How one route is described; `Row`, `Write` and `PlainError` stand for schemas that depend on the route. */
+export interface OperationText {
+  readonly summary: string
+  readonly tag: 'sync' | 'conflicts' | 'records' | 'operations'
+  /** Names of shared parameters. */
+  readonly parameters?: readonly string[]
+  /** Schema of the JSON body: a component's name. */
+  readonly body?: string
+  /** Schema of the answer by status: a component's name, or a media type other than JSON. */
+  readonly answers: Readonly<Record<string, string>>
+}
+
+const text: JsonSchema = { type: 'string' }
+const flag: JsonSchema = { type: 'boolean' }
+const count: JsonSchema = { type: 'integer', minimum: 1 }
+const uuid: JsonSchema = { type: 'string', format: 'uuid' }
+
+/** Parameters that several routes share. */
+export const parameters: Readonly<Record<string, JsonSchema>> = {
+  id: { name: 'id', in: 'path', required: true, schema: uuid },
+  limit: { name: 'limit', in: 'query', schema: count, description: 'Rows of one page.' },
+  after: { name: 'after', in: 'query', schema: text, description: '`next` of the page before.' },
+  before: { name: 'before', in: 'query', schema: count, description: 'Only entries before this number.' },
+  deleted: { name: 'deleted', in: 'query', schema: flag, description: 'Also show a deleted record.' },
+  since: {
+    name: 'since',
+    in: 'query',
+    schema: text,
+    description: 'The cursor of the page before, or for plain clients an ISO time; absent: from the start.',
+  },
+  scopes: {
+    name: 'scopes',
+    in: 'query',
+    schema: text,
+    description: 'Only these of the granted scopes, by commas.',
+  },
+  cursor: { name: 'cursor', in: 'query', schema: text, description: 'The cursor of the page before.' },
+  scope: { name: 'scope', in: 'query', schema: text, description: 'One granted scope; absent: all.' },
+  ack: { name: 'ack', in: 'query', schema: text, description: 'Device numbers whose outcomes are stored.' },
+  status: { name: 'status', in: 'query', schema: { type: 'string', enum: ['open', 'resolved', 'all'] } },
+  device: { name: 'Holdfast-Device', in: 'header', schema: uuid },
+  deviceRequired: { name: 'Holdfast-Device', in: 'header', required: true, schema: uuid },
+  schemaVersion: { name: 'Holdfast-Schema', in: 'header', schema: count },
+  account: { name: 'Holdfast-Account', in: 'header', schema: text },
+  clock: { name: 'Holdfast-Clock', in: 'header', schema: { type: 'string', format: 'date-time' } },
+  trace: { name: 'traceparent', in: 'header', schema: text },
+  key: { name: 'Idempotency-Key', in: 'header', schema: { type: 'string', minLength: 1, maxLength: 255 } },
+  ifMatch: {
+    name: 'If-Match',
+    in: 'header',
+    schema: text,
+    description: 'A version in quotes, such as "41".',
+  },
+}
+
+const speaker = ['device', 'schemaVersion', 'account', 'clock', 'trace'] as const
+const pushSpeaker = ['deviceRequired', 'schemaVersion', 'account', 'clock', 'trace'] as const
+const pullQuery = [...speaker, 'since', 'limit', 'scopes'] as const
+const snapshotQuery = [...speaker, 'cursor', 'scope', 'limit', 'ack'] as const
+const resync = { '410': 'ErrorResponse' } as const
+const gone = { '404': 'PlainError' } as const
+const race = { '409': 'PlainConflict', '422': 'PlainError' } as const
+
+/** Every route by `METHOD pattern`. */
+export const operations: Readonly<Record<string, OperationText>> = {
+  'POST /sync/push': {
+    summary: 'Offer mutations and get a verdict on each.',
+    tag: 'sync',
+    parameters: pushSpeaker,
+    body: 'PushRequest',
+    answers: { '200': 'PushResponse', '413': 'ErrorResponse', '426': 'ErrorResponse' },
+  },
+  'GET /sync/pull': {
+    summary: 'What changed since a cursor.',
+    tag: 'sync',
+    parameters: pullQuery,
+    answers: { '200': 'PullAnswer', ...resync },
+  },
+  'POST /sync/pull': {
+    summary: 'What changed since a cursor; may acknowledge.',
+    tag: 'sync',
+    parameters: speaker,
+    body: 'PullRequest',
+    answers: { '200': 'PullAnswer', ...resync },
+  },
+  'GET /changes': {
+    summary: 'The same as GET /sync/pull.',
+    tag: 'sync',
+    parameters: pullQuery,
+    answers: { '200': 'PullAnswer', ...resync },
+  },
+  'GET /sync/snapshot': {
+    summary: 'Every visible row, by key, in pages.',
+    tag: 'sync',
+    parameters: snapshotQuery,
+    answers: { '200': 'PullResponse', ...resync },
+  },
+  'GET /snapshot': {
+    summary: 'The same as GET /sync/snapshot.',
+    tag: 'sync',
+    parameters: snapshotQuery,
+    answers: { '200': 'PullResponse', ...resync },
+  },
+  'GET /sync/stream': {
+    summary: 'Pokes as server-sent events.',
+    tag: 'sync',
+    parameters: speaker,
+    answers: { '200': 'text/event-stream', '429': 'ErrorResponse' },
+  },
+  'GET /sync/receipts/{id}': {
+    summary: 'The state of a queued push; this server answers pushes at once.',
+    tag: 'sync',
+    parameters: ['id'],
+    answers: { '404': 'ErrorResponse' },
+  },
+  'GET /conflicts': {
+    summary: 'Conflicts that wait for a person.',
+    tag: 'conflicts',
+    parameters: ['status', 'limit', 'after'],
+    answers: { '200': 'ConflictPage' },
+  },
+  'POST /conflicts/{id}/resolve': {
+    summary: 'Settle a conflict.',
+    tag: 'conflicts',
+    parameters: ['id'],
+    body: 'Resolution',
+    answers: { '200': 'AnyRow', '404': 'PlainError', '409': 'PlainConflict' },
+  },
+  'GET /records/{collection}': {
+    summary: 'A page of rows; any scalar field filters by equality.',
+    tag: 'records',
+    parameters: ['limit', 'after'],
+    answers: { '200': 'RowPage', '422': 'PlainError' },
+  },
+  'POST /records/{collection}': {
+    summary: 'Create a record.',
+    tag: 'records',
+    parameters: ['key'],
+    body: 'Write',
+    answers: { '201': 'Row', ...race },
+  },
+  'GET /records/{collection}/{id}': {
+    summary: 'One record.',
+    tag: 'records',
+    parameters: ['id', 'deleted'],
+    answers: { '200': 'Row', ...gone },
+  },
+  'PUT /records/{collection}/{id}': {
+    summary: 'Create or replace a record.',
+    tag: 'records',
+    parameters: ['id', 'key', 'ifMatch'],
+    body: 'Write',
+    answers: { '200': 'Row', '201': 'Row', ...race },
+  },
+  'PATCH /records/{collection}/{id}': {
+    summary: 'Set some fields of a record.',
+    tag: 'records',
+    parameters: ['id', 'key', 'ifMatch'],
+    body: 'Write',
+    answers: { '200': 'Row', ...gone, ...race },
+  },
+  'DELETE /records/{collection}/{id}': {
+    summary: 'Delete a record.',
+    tag: 'records',
+    parameters: ['id', 'key', 'ifMatch'],
+    answers: { '200': 'Row', ...gone, '409': 'PlainConflict' },
+  },
+  'GET /records/{collection}/{id}/history': {
+    summary: 'Who changed what when, and what lost.',
+    tag: 'records',
+    parameters: ['id', 'limit', 'before'],
+    answers: { '200': 'History', ...gone },
+  },
+  'POST /records/{collection}/{id}/restore': {
+    summary: 'Bring values or a deleted record back.',
+    tag: 'records',
+    parameters: ['id', 'key', 'ifMatch'],
+    body: 'Restore',
+    answers: { '200': 'Row', ...gone, ...race },
+  },
+  'POST /sync/{collection}': {
+    summary: 'Send rows and get what changed, by time.',
+    tag: 'records',
+    parameters: ['key'],
+    body: 'TimeSync',
+    answers: { '200': 'TimeSyncAnswer', '400': 'PlainError', '422': 'PlainError' },
+  },
+  'GET /healthz': { summary: 'The process is alive.', tag: 'operations', answers: { '200': 'Status' } },
+  'GET /readyz': {
+    summary: 'The store answers.',
+    tag: 'operations',
+    answers: { '200': 'Status', '503': 'ErrorResponse' },
+  },
+  'GET /metrics': { summary: 'Prometheus metrics.', tag: 'operations', answers: { '200': 'text/plain' } },
+  'GET /openapi.json': { summary: 'This document.', tag: 'operations', answers: { '200': 'OpenApi' } },
+}
