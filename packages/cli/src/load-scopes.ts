@@ -22,13 +22,17 @@ export async function loadScopes(file: string | undefined, warn: (line: string) 
 
 async function scopesOfModule(file: string): Promise<ScopesOf> {
   const { scopes } = await loadModule(file, 'scopes')
-  if (typeof scopes !== 'function')
+  if (!isFunction(scopes))
     throw new CommandError(`scopes file ${file} exports no function scopes(user).`)
   return async (user) => {
     const grants = parseGrants(await scopes(user))
     if (grants !== undefined) return grants
     throw new Error('scopes(user) returned neither a list of scopes nor "*"')
   }
+}
+
+function isFunction(value: unknown): value is (user: User) => unknown {
+  return typeof value === 'function'
 }
 
 function scopesOfJson(path: string, warn: (line: string) => void): ScopesOf {
