@@ -57,6 +57,8 @@ export const limits = {
   syncIntervalMs: 60_000,
   /** A lease on the engine is good for this long, in ms; it is renewed at a third. */
   leaseMs: 10_000,
+  /** Successful cycles whose length a device remembers for its percentiles. */
+  latencySamples: 128,
   /** Skew of a device clock that is believed at first receipt, in ms. */
   clockSkewMs: 300_000,
   /** Days a plain idempotency key is remembered by the server clock. */

@@ -7,7 +7,7 @@ import { Watchdog } from './watchdog.ts'
 /** Who is speaking; asked for every request, because a device may take a new identity. */
 export interface Speaker {
   readonly device: string
-  /** null until the server has said which account the token is of. */
+  /** The account as the header spells it; null until the server has said which account the token is of. */
   readonly account: string | null
 }
 
@@ -75,7 +75,7 @@ export class Transport {
   }
 
   /**
-   * Follows the poke stream until it ends, calling `onEvent` for each event. Resolves when the server ends it; a
+   * Follows the poke stream until it ends, calling `onEvent` for each event, first with `open`. Resolves when the server ends it; a
    * stream that is silent for longer than a request may be is given up. Errors: as `ask`.
    */
   async follow(ask: Ask, onEvent: (event: string, data: string) => void): Promise<void> {
@@ -84,6 +84,7 @@ export class Transport {
       try {
         const response = await this.#send(ask, token, watchdog)
         if (mediaTypeOf(response) !== 'text/event-stream') throw await this.#badAnswer(response, watchdog)
+        onEvent('open', '')
         await watchdog.race(this.#readEvents(response, watchdog, onEvent))
       } catch (error) {
         throw networkError(error)

@@ -1,0 +1,104 @@
+import { assert, type Change, type CollectionSchema, type Schema } from '@holdfast/core'
+import type { LocalTransaction } from '../local/local-database.ts'
+import { readShadow } from '../local/records.ts'
+import { mutationOf } from '../outbox/entry.ts'
+import { entriesOfRecord } from '../outbox/outbox.ts'
+import { bulkApply, pageRows } from './bulk-apply.ts'
+import { changeShadow, versionOf } from './change-shadow.ts'
+import { chainOfHave } from './own-version.ts'
+import type { PageNote } from './page-note.ts'
+import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
+import { saveShadow } from './rebase-record.ts'
+
+/** Records that must be brought in line with shadow and entries before the transaction ends. */
+export class RecordsToRebase {
+  readonly #records = new Map<string, { collection: string; record: string; hasLeft: boolean }>()
+
+  add(collection: string, record: string, hasLeft = false): void {
+    const key = `${collection} ${record}`
+    this.#records.set(key, { collection, record, hasLeft })
+  }
+
+  all(): Iterable<{ readonly collection: string; readonly record: string; readonly hasLeft: boolean }> {
+    return this.#records.values()
+  }
+}
+
+/** What the pages are applied with. */
+export interface PagesToApply {
+  readonly schema: Schema
+  readonly notes: readonly PageNote[]
+  readonly toRebase: RecordsToRebase
+  /** Called between two statements: throws when the transaction must end now. */
+  readonly checkpoint: () => void
+}
+
+/**
+ * The one way in which rows of the server get into the device's tables: pages in the order they came, `put` of clean
+ * rows in bulk, everything else through the record's shadow. Rules: AP-1, AP-2, AP-5.
+ */
+export async function applyPages(tx: LocalTransaction, input: PagesToApply): Promise<void> {
+  const { schema, notes, checkpoint } = input
+  const [busy] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
+  const [parked] = await tx.all('SELECT 1 FROM _quarantine LIMIT 1')
+  const hasParked = parked !== undefined || notes.some((note) => note.unfit.length > 0)
+  for (const note of notes) {
+    for (const scope of note.scopes) await tx.run('INSERT OR IGNORE INTO _scopes (name) VALUES (?)', [scope])
+    for (const name of Object.keys(note.puts)) {
+      checkpoint()
+      await bulkApply(tx, collectionNamed(schema, name), note)
+    }
+    if (hasParked) await quarantineUnfit(tx, note)
+    if (hasParked) await releaseOvertaken(tx, note)
+    if (note.hasOthers || busy) await applySingly(tx, note, input)
+  }
+  for (const collection of schema.collections.values()) await forgetRevived(tx, collection)
+}
+
+/** Changes that bulk cannot take: other than `put`, or of records with entries. */
+async function applySingly(tx: LocalTransaction, note: PageNote, input: PagesToApply): Promise<void> {
+  const rows = await tx.all(
+    `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
+     WHERE k NOT IN (SELECT value FROM json_each(?2)) AND (v ->> '$.op' <> 'put'
+       OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = v ->> '$.record' AND o.collection = v ->> '$.collection'))
+     ORDER BY k`,
+    [note.page, JSON.stringify(note.unfit.map(({ index }) => index))],
+  )
+  for (const row of rows) {
+    input.checkpoint()
+    // The page was parsed before it was staged, and unfit changes are not among these.
+    await applyChange(tx, { change: JSON.parse(String(row['v'])) as Change, scope: Number(row['scope']), input })
+  }
+}
+
+async function applyChange(
+  tx: LocalTransaction,
+  { change, scope, input }: { readonly change: Change; readonly scope: number; readonly input: PagesToApply },
+): Promise<void> {
+  const collection = collectionNamed(input.schema, change.collection)
+  const { record } = change
+  const shadow = await readShadow(tx, collection, record)
+  const entries = change.op === 'have' ? await entriesOfRecord(tx, collection.name, record) : []
+  const own = chainOfHave(entries, versionOf(shadow), change.version).map(mutationOf)
+  const next = changeShadow(shadow, { collection, change, scope, own })
+  if (next === shadow) return
+  await saveShadow(tx, { collection, record }, next)
+  const hasLeft = change.op === 'leave' && next.snapshot.kind === 'absent'
+  input.toRebase.add(collection.name, record, hasLeft)
+  if (!hasLeft) return
+  tx.touch(collection.name, record)
+}
+
+function collectionNamed(schema: Schema, name: string): CollectionSchema {
+  const collection = schema.collections.get(name)
+  assert(collection, `a change of the unknown collection ${name} passed the quarantine`)
+  return collection
+}
+
+/** A record that came back is no tombstone any more. */
+async function forgetRevived(tx: LocalTransaction, collection: CollectionSchema): Promise<void> {
+  await tx.run(
+    `DELETE FROM _deleted AS d WHERE d.collection = '${collection.name}'
+     AND EXISTS (SELECT 1 FROM "${collection.name}" t WHERE t.id = d.record AND t._version > d.version)`,
+  )
+}

@@ -1,0 +1,85 @@
+import { assert, type Schema } from '@holdfast/core'
+import type { LocalTransaction } from '../local/local-database.ts'
+import { writeMeta } from '../local/meta.ts'
+import { quoteName } from '../local/tables.ts'
+import { applyPages, RecordsToRebase } from './apply-pages.ts'
+import type { PullProgress } from './pull-progress.ts'
+import { rebaseRecord } from './rebase-record.ts'
+import { revokeScopes } from './revoke-scopes.ts'
+import { settleClosedConflicts, settleOutcomes } from './settle-outcomes.ts'
+import { dropStaging, readCursor, stagedNotes, stagedOutcomes } from './staging.ts'
+
+/** What the flip is done with. */
+export interface FlipInput {
+  readonly schema: Schema
+  readonly progress: PullProgress
+  /** Called between two statements: throws when the transaction must end now. */
+  readonly checkpoint: () => void
+}
+
+/** What came of it. */
+export interface Flipped {
+  readonly rows: number
+  /** Entries that were held and may be sent again. */
+  readonly releasedCount: number
+  /** Rows were erased because the device may not keep them: what is left of them in the log must go as well. */
+  readonly hasErased: boolean
+}
+
+/**
+ * Makes the pages of a pull visible in one transaction: rows, shadows, scopes, settled entries and the cursor. Killed
+ * at any statement, everything is as it was and the next flip does the same. Rules: AP-1 to AP-10, PR-1, PR-4, PR-6.
+ */
+export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flipped> {
+  const { schema, progress, checkpoint } = input
+  assert(progress.step.kind === 'ready', 'a flip before everything is staged')
+  const toRebase = new RecordsToRebase()
+  if (progress.replaces) await clearServerCopy(tx, schema, toRebase)
+  else assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
+  await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
+  await applyPages(tx, { schema, notes: await stagedNotes(tx), toRebase, checkpoint })
+  await settleOutcomes(tx, await stagedOutcomes(tx), toRebase)
+  if (progress.replaces) await offerAgain(tx)
+  const releasedCount = await settleClosedConflicts(tx, toRebase)
+  const hasErased = await rebaseAll(tx, input, toRebase)
+  await writeMeta(tx, 'cursor', progress.step.cursor)
+  await dropStaging(tx)
+  return { rows: progress.rows, releasedCount, hasErased: hasErased || progress.revoked.length > 0 }
+}
+
+/** A snapshot stands for everything, so everything but the outbox goes first. Rules: AP-10. */
+async function clearServerCopy(tx: LocalTransaction, schema: Schema, toRebase: RecordsToRebase): Promise<void> {
+  for (const row of await tx.all('SELECT DISTINCT collection, record FROM _outbox')) {
+    toRebase.add(String(row['collection']), String(row['record']))
+  }
+  for (const collection of schema.collections.values()) {
+    const { changes } = await tx.run(`DELETE FROM ${quoteName(collection.name)}`)
+    if (changes > 0) tx.touch(collection.name, 'all')
+  }
+  for (const table of ['_shadow', '_deleted', '_scopes', '_quarantine']) await tx.run(`DELETE FROM ${table}`)
+}
+
+/**
+ * After a reset the server's history may be another one, in which old versions and conflicts mean nothing. What it
+ * did not name as final is offered again, as the same bytes; if it knows it after all, it says so. Rules: AP-10.
+ */
+async function offerAgain(tx: LocalTransaction): Promise<void> {
+  const { changes } = await tx.run(
+    `UPDATE _outbox SET status = 'pending', version = NULL, held_by = NULL WHERE status = 'answered'
+     OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts))`,
+  )
+  if (changes > 0) tx.touch('_outbox', 'all')
+}
+
+async function rebaseAll(tx: LocalTransaction, input: FlipInput, toRebase: RecordsToRebase): Promise<boolean> {
+  let hasErased = false
+  for (const { collection: name, record, hasLeft } of toRebase.all()) {
+    const collection = input.schema.collections.get(name)
+    // Entries of a collection that this app no longer has stay in the outbox; there is no table to show them in.
+    if (!collection) continue
+    input.checkpoint()
+    await rebaseRecord(tx, { collection, record, hasLeft })
+    hasErased ||= hasLeft
+  }
+  return hasErased
+}

@@ -1,0 +1,66 @@
+import { type Change, parseRowData, type Schema, SyncError } from '@holdfast/core'
+
+/** What is worth knowing of a staged page before it is applied, so that the flip runs no statement for nothing. */
+export interface PageNote {
+  /** Its number in `_staging`. */
+  readonly page: number
+  /** `put` changes that fit, by collection. */
+  readonly puts: Readonly<Record<string, number>>
+  /** True when it holds anything but `put`. */
+  readonly hasOthers: boolean
+  /** Scopes its changes name. */
+  readonly scopes: readonly string[]
+  /** Changes this device cannot read, by their place in the page. */
+  readonly unfit: readonly Unfit[]
+  /** Records at a version one of our own mutations made. */
+  readonly haves: readonly Have[]
+}
+
+/** A change that does not fit the schema, and why. */
+export interface Unfit {
+  readonly index: number
+  readonly reason: string
+}
+
+/** A `have` change: no data travels. */
+export interface Have {
+  readonly collection: string
+  readonly record: string
+  readonly scope: string
+  readonly version: number
+}
+
+/** Reads through the changes of a page once, as it arrives. Rows that do not fit are named, never dropped. Rules: AP-5. */
+export function notePage(schema: Schema, page: number, changes: readonly Change[]): PageNote {
+  const puts: Record<string, number> = {}
+  const scopes = new Set<string>()
+  const unfit: Unfit[] = []
+  const haves: Have[] = []
+  let otherCount = 0
+  for (const [index, change] of changes.entries()) {
+    scopes.add(change.scope)
+    const reason = misfitOf(schema, change)
+    if (reason !== undefined) unfit.push({ index, reason })
+    else if (change.op === 'put') puts[change.collection] = (puts[change.collection] ?? 0) + 1
+    else otherCount++
+    if (change.op === 'have' && reason === undefined) haves.push(haveOf(change))
+  }
+  return { page, puts, hasOthers: otherCount > 0, scopes: [...scopes], unfit, haves }
+}
+
+function haveOf({ collection, record, scope, version }: Change): Have {
+  return { collection, record, scope, version }
+}
+
+function misfitOf(schema: Schema, change: Change): string | undefined {
+  const collection = schema.collections.get(change.collection)
+  if (!collection) return `this app has no collection ${change.collection}`
+  if (change.op !== 'put') return undefined
+  try {
+    parseRowData(collection, change.data)
+    return undefined
+  } catch (error) {
+    if (error instanceof SyncError) return error.message
+    throw error
+  }
+}

@@ -1,0 +1,66 @@
+import type { CollectionSchema } from '@holdfast/core'
+import type { LocalTransaction } from '../local/local-database.ts'
+import { readShadow, rebuildRecord, type Shadow, statementsOf } from '../local/records.ts'
+import type { Entry } from '../outbox/entry.ts'
+import { entriesOfRecord, settle } from '../outbox/outbox.ts'
+import { versionOf } from './change-shadow.ts'
+
+/** A record whose shadow or entries changed. */
+export interface RebaseTarget {
+  readonly collection: CollectionSchema
+  readonly record: string
+  /** It left the device's scopes: what the server took of ours will never come back as a version. */
+  readonly hasLeft: boolean
+}
+
+/**
+ * Brings a record in line with its shadow and entries: entries that the shadow contains are settled, the rest is
+ * replayed on it. Repeating is safe. Rules: AP-6, AP-7, PR-1.
+ */
+export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): Promise<void> {
+  const { collection, record, hasLeft } = target
+  const entries = await entriesOfRecord(tx, collection.name, record)
+  if (entries.some((entry) => entry.status === 'answered')) {
+    const version = versionOf(await readShadow(tx, collection, record))
+    const contained = entries.filter((entry) => isContained(entry, version, hasLeft))
+    if (contained.length > 0) await settle(tx, contained.map((entry) => entry.seq))
+  }
+  await rebuildRecord(tx, collection, record)
+}
+
+function isContained(entry: Entry, shadowVersion: number, hasLeft: boolean): boolean {
+  if (entry.status !== 'answered') return false
+  return hasLeft || entry.version === null || shadowVersion >= entry.version
+}
+
+/** Makes `shadow` the server's copy of a record; the row follows with `rebaseRecord`. */
+export async function saveShadow(
+  tx: LocalTransaction,
+  target: Pick<RebaseTarget, 'collection' | 'record'>,
+  shadow: Shadow,
+): Promise<void> {
+  const { collection, record } = target
+  const { snapshot } = shadow
+  if (snapshot.kind === 'absent') {
+    // Nothing may be left that could be taken for the server's copy.
+    await tx.run(statementsOf(collection).remove, [record])
+    await tx.run('DELETE FROM _shadow WHERE collection = ? AND record = ?', [collection.name, record])
+    await tx.run('DELETE FROM _deleted WHERE collection = ? AND record = ?', [collection.name, record])
+    return
+  }
+  await tx.run(
+    'INSERT OR REPLACE INTO _shadow (collection, record, version, created_at, updated_at, server_updated_at, ' +
+      'deleted, data, scopes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    [
+      collection.name,
+      record,
+      snapshot.version,
+      shadow.createdAt,
+      shadow.updatedAt,
+      shadow.serverUpdatedAt,
+      snapshot.kind === 'deleted',
+      snapshot.values === null ? null : JSON.stringify(snapshot.values),
+      shadow.scopes,
+    ],
+  )
+}

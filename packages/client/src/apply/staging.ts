@@ -1,0 +1,74 @@
+import { type Change, isObject, type Outcome, parsePullResponse, type PullResponse, type Schema, SyncError } from '@holdfast/core'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { readMeta, writeMeta } from '../local/meta.ts'
+import { notePage, type PageNote } from './page-note.ts'
+import type { PullProgress } from './pull-progress.ts'
+
+/** A page to be put aside until the flip. */
+export interface PageToStage {
+  /** `records`: fetched one by one, so that it says nothing of outcomes. */
+  readonly kind: 'page' | 'records'
+  /** The answer as it came. */
+  readonly text: string
+  /** Its changes, parsed. */
+  readonly changes: readonly Change[]
+  /** The progress with this page in it. */
+  readonly progress: PullProgress
+}
+
+/** Puts a page aside and remembers how far the pull got, in one transaction. Rules: AP-3. */
+export async function stagePage(tx: LocalTransaction, schema: Schema, staged: PageToStage): Promise<void> {
+  const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [staged.kind, staged.text])
+  const note = notePage(schema, lastInsertRowid, staged.changes)
+  await tx.run("INSERT INTO _staging (kind, body) VALUES ('note', ?)", [JSON.stringify(note)])
+  await writeMeta(tx, 'sync.pull', JSON.stringify(staged.progress))
+}
+
+/** The pull that was under way, if it can go on: same cursor, same schema. */
+export async function loadProgress(tx: LocalReader, schemaVersion: number): Promise<PullProgress | undefined> {
+  const text = await readMeta(tx, 'sync.pull')
+  if (typeof text !== 'string') return undefined
+  // Written by stagePage and by nobody else.
+  const progress = JSON.parse(text) as PullProgress
+  const cursor = progress.replaces ? null : await readCursor(tx)
+  return progress.base === cursor && progress.schema === schemaVersion ? progress : undefined
+}
+
+/** Where the device is in the feed; null before the first flip. */
+export async function readCursor(tx: LocalReader): Promise<string | null> {
+  const cursor = await readMeta(tx, 'cursor')
+  return typeof cursor === 'string' ? cursor : null
+}
+
+/** Forgets the pull under way and its pages. What was visible stays. */
+export async function dropStaging(tx: LocalTransaction): Promise<void> {
+  await tx.run('DELETE FROM _staging')
+  await writeMeta(tx, 'sync.pull', null)
+}
+
+/** Notes of the staged pages, in the order the pages came. */
+export async function stagedNotes(tx: LocalReader): Promise<PageNote[]> {
+  const rows = await tx.all("SELECT body FROM _staging WHERE kind = 'note' ORDER BY n")
+  // Written by stagePage and by nobody else.
+  return rows.map((row) => JSON.parse(String(row['body'])) as PageNote)
+}
+
+/** The outcomes of the newest page: those of older pages are older. */
+export async function stagedOutcomes(tx: LocalReader): Promise<readonly Outcome[]> {
+  const [row] = await tx.all(
+    "SELECT json_extract(body, '$.outcomes') AS outcomes FROM _staging WHERE kind = 'page' ORDER BY n DESC LIMIT 1",
+  )
+  // The page was parsed before it was staged; only its text was kept.
+  return typeof row?.['outcomes'] === 'string' ? (JSON.parse(row['outcomes']) as Outcome[]) : []
+}
+
+/** Reads a page. Errors: RESPONSE_INVALID. */
+export function readPage(body: unknown): PullResponse {
+  if (!isObject(body)) throw new SyncError('RESPONSE_INVALID', 'a page is an object')
+  return parsePullResponse(body)
+}
+
+/** Reads changes that were put together from single records. Errors: RESPONSE_INVALID. */
+export function readChanges(changes: readonly unknown[]): readonly Change[] {
+  return parsePullResponse({ changes, outcomes: [], scopes: { version: '', entered: [], revoked: [] }, cursor: '-', more: true }).changes
+}

@@ -1,0 +1,35 @@
+import { type Limits, limits } from '@holdfast/core'
+import type { LocalTransaction } from '../local/local-database.ts'
+import type { EntryError } from '../outbox/entry.ts'
+import { markDead, updateEntries } from '../outbox/outbox.ts'
+import { countOne } from '../status/tally.ts'
+import { retryDelayMs } from './retry-policy.ts'
+
+/** An attempt that counts against entries: the server said `retry`, or they failed alone while others got through. */
+export interface Attempt {
+  readonly nowMs: number
+  /** A roll in [0, 1) for the jitter. */
+  readonly roll: number
+  readonly error: EntryError
+  readonly retryAfterMs: number | undefined
+  readonly limits: Pick<Limits, 'retryBaseMs' | 'retryCapMs' | 'probeIntervalMs'>
+}
+
+/** Counts an attempt and plans the next; after `limits.entryAttempts` the entries are dead letters. Rules: SY-11. */
+export async function countAttempt(tx: LocalTransaction, seqs: readonly number[], attempt: Attempt): Promise<void> {
+  const { error, nowMs, roll, retryAfterMs } = attempt
+  const [row] = await tx.all('SELECT max(attempts) AS attempts FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
+    JSON.stringify(seqs),
+  ])
+  const attempts = Number(row?.['attempts'] ?? 0) + 1
+  const isExhausted = attempts >= limits.entryAttempts
+  const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
+  await updateEntries(tx, seqs, {
+    set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
+    params: [attempts, nowMs + delayMs, `${error.code} ${error.message}`],
+  })
+  await countOne(tx, 'retries')
+  if (!isExhausted) return
+  await countOne(tx, 'retryExhausted', seqs.length)
+  await markDead(tx, seqs, { code: 'ATTEMPTS_EXHAUSTED', message: `${attempts} attempts; the last: ${error.code} ${error.message}` })
+}

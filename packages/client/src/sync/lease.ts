@@ -1,0 +1,82 @@
+import { type CancelTimer, type Environment, newUuid, SyncError } from '@holdfast/core'
+import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
+
+/** What a lease is made from. */
+export interface LeaseOptions {
+  readonly env: Pick<Environment, 'now' | 'randomBytes' | 'setTimer'>
+  readonly database: LocalDatabase
+  /** How long the lease is good without being renewed, ms. */
+  readonly leaseMs: number
+}
+
+/**
+ * The right to run the engine on one database, held for the length of a cycle: one process at a time. The fence number
+ * grows with every change of hands and is checked in every transaction of the engine, so that a holder who overslept
+ * cannot write. A holder that died is waited for no longer than the lease. Rules: SY-7.
+ */
+export class Lease {
+  readonly #options: LeaseOptions
+  readonly #owner: string
+  #fence: number | undefined
+  #cancelRenewal: CancelTimer = () => undefined
+
+  constructor(options: LeaseOptions) {
+    this.#options = options
+    this.#owner = newUuid(options.env)
+  }
+
+  /** Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it. */
+  async acquire(): Promise<number> {
+    this.#fence = await this.#options.database.write((tx) => this.#take(tx))
+    this.#planRenewal()
+    return this.#fence
+  }
+
+  /** Lets the next one in. Harmless when it is not held any more. */
+  async release(): Promise<void> {
+    this.#cancelRenewal()
+    if (this.#fence === undefined) return
+    const fence = this.#fence
+    this.#fence = undefined
+    await this.#options.database.write((tx) =>
+      tx.run('UPDATE _lease SET expires_at = 0 WHERE owner = ? AND fence = ?', [this.#owner, fence]),
+    )
+  }
+
+  async #take(tx: LocalTransaction): Promise<number> {
+    const nowMs = this.#options.env.now()
+    const { leaseMs } = this.#options
+    const [lease] = await tx.all('SELECT owner, fence, expires_at FROM _lease')
+    const expiresAt = Number(lease?.['expires_at'] ?? 0)
+    const isMine = lease?.['owner'] === this.#owner
+    // A lease that ends later than any could be given now was given by a clock that has since been put back.
+    const isTaken = !isMine && expiresAt > nowMs && expiresAt <= nowMs + leaseMs
+    if (isTaken) throw new SyncError('LEASE_LOST', 'another process syncs this database')
+    const fence = Number(lease?.['fence'] ?? 0) + (isMine ? 0 : 1)
+    await tx.run('DELETE FROM _lease')
+    await tx.run('INSERT INTO _lease (owner, fence, expires_at) VALUES (?, ?, ?)', [this.#owner, fence, nowMs + leaseMs])
+    return fence
+  }
+
+  #planRenewal(): void {
+    const { env, database, leaseMs } = this.#options
+    this.#cancelRenewal()
+    this.#cancelRenewal = env.setTimer(() => {
+      if (this.#fence === undefined) return
+      const renewed = database.write((tx) =>
+        tx.run('UPDATE _lease SET expires_at = ? WHERE owner = ? AND fence = ?', [
+          env.now() + leaseMs,
+          this.#owner,
+          this.#fence ?? -1,
+        ]),
+      )
+      // Not to renew is no error here: the next transaction of the engine finds out by the fence.
+      renewed.then(
+        ({ changes }) => {
+          if (changes > 0 && this.#fence !== undefined) this.#planRenewal()
+        },
+        () => undefined,
+      )
+    }, leaseMs / 3)
+  }
+}

@@ -1,0 +1,200 @@
+import { type Environment, formatRanges, type Limits, parsePushResponse, type PushResponse, type Schema, SyncError } from '@holdfast/core'
+import type { LocalReader } from '../local/local-database.ts'
+import { readMeta, writeMeta } from '../local/meta.ts'
+import { countOne, countVerdicts } from '../status/tally.ts'
+import { cutBatch, type Offer } from '../outbox/cut-batch.ts'
+import { readAck } from '../apply/settle-outcomes.ts'
+import { type Attempt, countAttempt } from './count-attempt.ts'
+import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
+import { reofferRaw, waitingForIdentity } from './renew-identity.ts'
+import { failureOf } from './retry-policy.ts'
+import type { Run, Session } from './session.ts'
+
+/** What pushing needs. */
+export interface PushContext {
+  readonly env: Environment
+  readonly schema: Schema
+  readonly session: Session
+  readonly limits: Limits
+}
+
+/** A push that failed while it carried a single mutation (or a single group): others may still get through. */
+export class LonePushError extends Error {
+  constructor(cause: unknown) {
+    super('a push of one mutation failed', { cause })
+    this.name = 'LonePushError'
+  }
+}
+
+/** A push quicker than this lets the next batch be twice as large, ms. */
+const quickPushMs = 2_000
+
+/**
+ * Sends the outbox, one batch at a time, until nothing is left that may go now. Stopped anywhere, it is simply begun
+ * again: what was offered is offered again as the same bytes. Rules: SY-8 to SY-13.
+ */
+export class Push {
+  readonly #context: PushContext
+  #batchLimit: number
+  /** Failed alone: its next failure counts, if anything got through in between. */
+  #suspect: { readonly seq: number; readonly successes: number } | undefined
+
+  constructor(context: PushContext) {
+    this.#context = context
+    this.#batchLimit = context.limits.pushBatchStart
+  }
+
+  /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
+  async all(run: Run): Promise<void> {
+    const { env, limits, schema, session } = this.#context
+    for (;;) {
+      const offers = await session.write(
+        run,
+        (tx) => cutBatch(tx, schema, { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }),
+        { durable: true },
+      )
+      if (offers.length === 0) break
+      await this.#sendBatch(run, offers)
+    }
+    await this.#renewIdentity(run)
+  }
+
+  async #sendBatch(run: Run, offers: readonly Offer[]): Promise<void> {
+    const startedMs = this.#context.env.monotonicMs()
+    let response: PushResponse
+    let ack: string
+    try {
+      ack = await this.#context.session.write(run, async (tx) => formatRanges(await readAck(tx)))
+      response = await this.#ask(run, offers, ack)
+    } catch (error) {
+      await this.#onFailure(run, offers, error)
+      return
+    }
+    if (this.#suspect?.seq === offers[0]?.seqs[0]) this.#suspect = undefined
+    await this.#record(run, { offers, response, ack })
+    const isQuick = this.#context.env.monotonicMs() - startedMs < quickPushMs
+    if (isQuick) this.#batchLimit = Math.min(this.#context.limits.pushBatchMax, this.#batchLimit * 2)
+  }
+
+  async #ask(run: Run, offers: readonly Offer[], ack: string): Promise<PushResponse> {
+    const { session } = this.#context
+    const pending = await session.write(run, pendingReport)
+    const mutations = offers.map((offer) => offer.text).join(',')
+    const body = `{"ack":${JSON.stringify(ack)},"pending":${pending},"mutations":[${mutations}]}`
+    const answer = await session.ask(run, { method: 'POST', path: '/sync/push', body })
+    const response = parsePushResponse(answer.body)
+    session.log('info', 'push', {
+      syncRunId: run.id,
+      requestId: answer.requestId,
+      mutations: offers.length,
+      results: tallyOf(response),
+    })
+    return response
+  }
+
+  async #record(
+    run: Run,
+    { offers, response, ack }: { offers: readonly Offer[]; response: PushResponse; ack: string },
+  ): Promise<void> {
+    const { env, limits, session } = this.#context
+    const answers = matchAnswers(offers, response)
+    const attempt = { nowMs: env.now(), roll: env.random(), limits }
+    await session.write(run, async (tx) => {
+      await recordAnswers(tx, answers, { ...session.identity, attempt })
+      await countVerdicts(tx, answers.map(({ offer, result }) => ({ collection: offer.mutation.collection, status: result.status })))
+      // The server has stored this acknowledgement; a flip may have added to it only after this cycle's push.
+      if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
+    })
+    for (const { offer, result } of answers) {
+      if (result.status === 'applied' || result.status === 'merged') continue
+      session.log('warn', 'mutation', {
+        syncRunId: run.id,
+        mutationId: offer.mutation.id,
+        result: result.status,
+        code: result.error?.code,
+      })
+    }
+  }
+
+  /** A smaller batch next time; throws unless the push can go on at once. */
+  async #onFailure(run: Run, offers: readonly Offer[], error: unknown): Promise<void> {
+    const failure = failureOf(error)
+    if (failure.kind !== 'refused' && failure.kind !== 'backoff') throw error
+    if (!isAlone(offers)) {
+      this.#batchLimit = Math.max(1, Math.floor(Math.min(this.#batchLimit, offers.length) / 2))
+      // Nothing was wrong with the way, only with the body: look for the one that is to blame without a pause.
+      if (failure.kind === 'refused') return
+      throw error
+    }
+    this.#batchLimit = 1
+    const { env, limits, session } = this.#context
+    const seq = offers[0]?.seqs[0] ?? 0
+    const suspect = this.#suspect
+    if (suspect?.seq !== seq || suspect.successes === session.successes) {
+      this.#suspect = { seq, successes: session.successes }
+      throw new LonePushError(error)
+    }
+    this.#suspect = undefined
+    const attempt: Attempt = {
+      nowMs: env.now(),
+      roll: env.random(),
+      limits,
+      error: { code: failure.code, message: 'the request failed while others got through' },
+      retryAfterMs: failure.retryAfterMs,
+    }
+    await session.write(run, (tx) => countAttempt(tx, offers.flatMap((offer) => offer.seqs), attempt))
+  }
+
+  /** When everything else has its answer, what was refused as another copy's goes out under a new device. */
+  async #renewIdentity(run: Run): Promise<void> {
+    const { env, session } = this.#context
+    const before = session.identity.device
+    const renewed = await session.write(run, async (tx) => {
+      const seqs = await waitingForIdentity(tx)
+      if (seqs.length === 0) return undefined
+      await reofferRaw(tx, env, seqs)
+      await countOne(tx, 'identityRenewals')
+      return session.renew(tx)
+    })
+    if (!renewed) return
+    session.adopt(renewed)
+    session.log('warn', 'identity-renewed', { syncRunId: run.id, before, after: renewed.device })
+    await this.all(run)
+  }
+}
+
+/** What is left of a body for mutations, bytes: acknowledgement and report are small. */
+function bodyBytes(limits: Limits): number {
+  return limits.pushBytes - 65_536
+}
+
+/** A batch that cannot be cut smaller: one mutation, or one user transaction. */
+function isAlone(offers: readonly Offer[]): boolean {
+  const group = offers[0]?.mutation.group ?? null
+  return offers.length === 1 || (group !== null && offers.every((offer) => offer.mutation.group === group))
+}
+
+/** Errors: RESPONSE_INVALID when an answer is missing. */
+function matchAnswers(offers: readonly Offer[], response: PushResponse): AnsweredOffer[] {
+  const resultsById = new Map(response.results.map((result) => [result.id, result]))
+  return offers.map((offer) => {
+    const result = resultsById.get(offer.mutation.id)
+    if (!result) throw new SyncError('RESPONSE_INVALID', 'the answer leaves out a mutation')
+    return { offer, result }
+  })
+}
+
+async function pendingReport(tx: LocalReader): Promise<string> {
+  const [row] = await tx.all(
+    `SELECT count(*) AS count, min(created_at) AS oldest, coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_outbox'), 0) AS highest
+     FROM _outbox WHERE status NOT IN ('answered', 'dead')`,
+  )
+  const report = { count: row?.['count'] ?? 0, oldestAt: row?.['oldest'] ?? null, highestSeq: row?.['highest'] ?? 0 }
+  return JSON.stringify(report)
+}
+
+function tallyOf(response: PushResponse): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { status } of response.results) counts[status] = (counts[status] ?? 0) + 1
+  return counts
+}
