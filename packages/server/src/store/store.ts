@@ -1,4 +1,223 @@
-/** Where the server keeps everything: SQLite now; the seam leaves room for others. Made by `sqliteStore`. */
+import type { Environment, Hlc, Ranges, Schema, Values, Verdict } from '@holdfast/core'
+import type { HistoryEntry } from '../engine.ts'
+
+/** What a store is opened with. */
+export interface StoreSetup {
+  readonly schema: Schema
+  readonly env: Environment
+}
+
+/** Where the history of a server stands, in one snapshot. */
+export interface StoreState {
+  readonly epoch: string
+  /** Newest position and version given out. */
+  readonly head: number
+  /** Cursors below it cannot be served: tombstones up to it are gone. */
+  readonly horizon: number
+}
+
+/** A record as it is kept. */
+export interface StoredRecord {
+  readonly id: string
+  readonly version: number
+  readonly values: Values
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly serverUpdatedAt: string
+  /** null: live. */
+  readonly deletedAt: string | null
+  /** Newest stamps of `latest` fields. */
+  readonly clocks: Readonly<Record<string, Hlc>>
+}
+
+/** The final state of one record after a batch; the store compares nothing. */
+export interface RecordWrite extends StoredRecord {
+  readonly collection: string
+  /** `insert`: no row of that id is in the table; `restore`: a soft-deleted row comes back or goes again. */
+  readonly write: 'insert' | 'update' | 'delete'
+  /** Columns to write; for `insert` all. */
+  readonly changed: ReadonlySet<string>
+  /** The device whose own mutation made exactly this version; null when it could not build the row itself. */
+  readonly maker: number | null
+  readonly clocksChanged: boolean
+}
+
+/** A final verdict, as stored until it is acknowledged and expired. */
+export interface StoredOutcome {
+  readonly id: string
+  readonly seq: number
+  readonly covers: string
+  readonly hash: string
+  readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'>
+  readonly version: number | null
+  readonly serverUpdatedAt: string | null
+  readonly code: string | null
+  /** Members `record`, `conflict` and `error` of the answer as JSON text; gone after the acknowledgement. */
+  readonly body: string | null
+  /** Whether the device can build the version itself. */
+  readonly exact: boolean
+  /** Fields the mutation touched: what a later one that stands on it is compared with. */
+  readonly fields: readonly string[]
+  readonly op: string
+}
+
+/** A device of a user. */
+export interface StoredDevice {
+  readonly n: number
+  readonly user: string
+  readonly device: string
+  /** Numbers with a final outcome, for ever. */
+  readonly finals: Ranges
+  /** Of those, the ones the device has acknowledged. */
+  readonly acked: Ranges
+  readonly pending: { readonly count: number; readonly oldestAt: string | null; readonly highestSeq: number } | null
+  readonly firstSeenAt: string
+  readonly lastSeenAt: string
+}
+
+/** A line of the audit, about to be written. */
+export interface AuditLine extends Omit<HistoryEntry, 'n'> {
+  readonly collection: string
+  readonly record: string
+}
+
+/** What changed in a record at one version: for telling what an author had not seen. */
+export interface SeenChange {
+  readonly record: string
+  readonly version: number
+  readonly user: string | null
+  readonly device: string | null
+  readonly fields: readonly string[]
+}
+
+/** A conflict as stored: the fields of the system collection. */
+export interface StoredConflict {
+  readonly id: string
+  readonly version: number
+  readonly values: Values
+  readonly updatedAt: string
+}
+
+/** A unique key some row occupies or would like to. */
+export interface UniqueText {
+  readonly collection: string
+  /** Index in `CollectionSchema.unique`. */
+  readonly key: number
+  readonly text: string
+}
+
+/** The scopes a reader has and the position up to which it has read each; '*' is every scope there is. */
+export type ReadFrom = readonly { readonly scope: string; readonly after: number }[] | { readonly after: number }
+
+/** What a page may hold. */
+export interface PageBounds {
+  readonly rows: number
+  readonly bytes: number
+}
+
+/** Changes as JSON texts, one each, in order of position. */
+export interface FeedPage {
+  readonly changes: readonly string[]
+  /** Everything up to here is in this page or before it. */
+  readonly position: number
+  readonly more: boolean
+}
+
+/** A place in a snapshot: the last row that was read. */
+export interface SnapshotPlace {
+  readonly scope: string
+  readonly collection: string
+  readonly record: string
+}
+
+/** Rows as JSON texts of `put` changes, in order of scope, collection and id. */
+export interface SnapshotPage {
+  readonly changes: readonly string[]
+  /** null: nothing is left. */
+  readonly place: SnapshotPlace | null
+}
+
+/** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
+export interface StoreReader {
+  state(): Promise<StoreState>
+  device(user: string, device: string): Promise<StoredDevice | null>
+  devices(user?: string): Promise<readonly StoredDevice[]>
+  /** By first number or by id. */
+  outcomes(device: number, keys: { readonly seqs?: readonly number[]; readonly ids?: readonly string[] }): Promise<readonly StoredOutcome[]>
+  /** The device's outcomes with these first numbers as the text of a JSON array of `Outcome`. */
+  outcomesText(device: number, seqs: Ranges): Promise<string>
+  /** Live and deleted records. */
+  records(collection: string, ids: readonly string[]): Promise<readonly StoredRecord[]>
+  /** Audited changes of records with a version after the given one. */
+  changesSince(collection: string, since: readonly { readonly record: string; readonly version: number }[]): Promise<readonly SeenChange[]>
+  /** Conflicts by id, or open ones an author's device has over records. */
+  conflicts(ids: readonly string[]): Promise<readonly StoredConflict[]>
+  openConflicts(author: { readonly user: string; readonly device: string }, records: readonly { readonly collection: string; readonly record: string }[]): Promise<readonly StoredConflict[]>
+  uniqueOwners(texts: readonly UniqueText[]): Promise<readonly (UniqueText & { readonly record: string })[]>
+  feedPage(from: ReadFrom, bounds: PageBounds, device: number | null): Promise<FeedPage>
+  /** Canonical rows (and stubs of rows that left) instead of changes, for plain clients. */
+  rowsPage(from: ReadFrom, bounds: PageBounds, collection: string | null): Promise<FeedPage>
+  snapshotPage(scopes: readonly string[] | '*', after: SnapshotPlace | null, bounds: PageBounds): Promise<SnapshotPage>
+  /** Scopes whose feed moved after a position. */
+  scopesSince(position: number): Promise<readonly string[]>
+  /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */
+  scopesOf(collection: string, record: string): Promise<readonly string[]>
+  /** Canonical rows by id after `after`, as JSON texts with their ids. */
+  list(query: { readonly collection: string; readonly scopes: readonly string[] | '*'; readonly after: string; readonly filters: Values; readonly limit: number }): Promise<readonly { readonly id: string; readonly text: string }[]>
+  /** The canonical row as JSON text. */
+  recordText(collection: string, id: string): Promise<string | null>
+  /** Newest first; `before` is an `n`. */
+  history(collection: string, record: string, page: { readonly before: number; readonly limit: number }): Promise<readonly HistoryEntry[]>
+  scopeSet(hash: string): Promise<readonly string[] | null>
+  key(user: string, key: string): Promise<{ readonly hash: string; readonly body: string } | null>
+  /** The newest issued time not later than `time`. */
+  issuedTime(user: string, collection: string, time: string): Promise<{ readonly position: number; readonly scopes: string } | null>
+  counts(): Promise<{ readonly openConflicts: number }>
+}
+
+/** Writes, all in one transaction. */
+export interface StoreWriter extends StoreReader {
+  /** Takes `count` numbers and returns the first. Rows written under it carry versions from it on. Once per transaction. */
+  reserve(count: number, now: string): Promise<number>
+  /** Inserts or updates everything but `n`; a new device gets one. */
+  saveDevice(device: Omit<StoredDevice, 'n'>): Promise<number>
+  /** Drops bodies of these outcomes. */
+  acknowledge(device: number, seqs: Ranges): Promise<void>
+  /** Capture writes the feed. Errors: ConstraintError. */
+  writeRecords(records: readonly RecordWrite[]): Promise<void>
+  writeOutcomes(device: number, outcomes: readonly StoredOutcome[], at: string): Promise<void>
+  writeAudit(lines: readonly AuditLine[]): Promise<void>
+  writeUnique(changes: readonly (UniqueText & { readonly record: string; readonly op: 'add' | 'remove' })[]): Promise<void>
+  /** `scopes`: the scopes of a new conflict; an old one keeps its own. */
+  writeConflict(conflict: StoredConflict, scopes: readonly string[] | null): Promise<void>
+  saveScopeSet(hash: string, scopes: readonly string[]): Promise<void>
+  saveKey(user: string, key: string, entry: { readonly hash: string; readonly body: string; readonly at: string }): Promise<void>
+  saveIssuedTime(user: string, collection: string, issued: { readonly time: string; readonly position: number; readonly scopes: string }): Promise<void>
+  /** Removes tombstones deleted before `deletedBefore`, moves the horizon, forgets what is older than `forgetBefore`. */
+  collect(deletedBefore: string, forgetBefore: { readonly outcomes: string; readonly keys: string }): Promise<number>
+}
+
+/**
+ * Where the server keeps everything. Asynchronous and set-based: a batch is a handful of calls, whatever its size. No
+ * SQL leaves the store. Every writer's changes of the collections' tables appear in the feed, whoever made them.
+ */
 export interface Store {
   readonly kind: string
+  /** Creates what the schema adds. Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_BUSY, SCHEMA_INVALID. */
+  open(setup: StoreSetup): Promise<void>
+  /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: STORE_BUSY, STORE_FULL. */
+  write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result>
+  /** One database snapshot. */
+  read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
+  /** Called when another process may have committed. */
+  onForeignCommit(listener: () => void): void
+  close(): Promise<void>
+}
+
+/** A constraint or trigger of the host's own database refused a row. The whole transaction is to be given up. */
+export class ConstraintError extends Error {
+  constructor(message: string, cause: unknown) {
+    super(message, { cause })
+    this.name = 'ConstraintError'
+  }
 }
