@@ -4,7 +4,7 @@ import type { SqlParam, SqlValue } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from './local-database.ts'
 
 /**
- * What the device remembers beside rows and mutations. `clock`: the newest stamp that is no longer in the outbox.
+ * What the device remembers beside rows and mutations. `seq`, `clock`: the newest number and stamp that are no longer in the outbox.
  * `tables`: which schema the tables were last made for.
  */
 export type MetaKey =
@@ -14,6 +14,7 @@ export type MetaKey =
   | 'schema'
   | 'tables'
   | 'clock'
+  | 'seq'
   | 'cursor'
   // What the sync side counts and remembers; its names are its own.
   | `sync.${string}`

@@ -63,6 +63,9 @@ export async function openDatabase(
 /** How long a statement waits for another process, ms: longer than any transaction of ours lasts. */
 const busyTimeoutMs = 10_000
 
+/** Pages in the write-ahead log before it is copied back, 16 MB: pages written again and again are copied once. */
+const checkpointPages = 4_000
+
 /** Looks before anything is written: even switching to WAL would change a foreign file. */
 async function recogniseFile(connection: SqliteConnection, name: string): Promise<void> {
   await connection.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
@@ -84,6 +87,9 @@ async function setPragmas(connection: SqliteConnection, durability: Durability):
     journal_mode: connection.capabilities.shared ? 'wal' : 'memory',
     synchronous: durability === 'full' ? 2 : 1,
     foreign_keys: 1,
+    // What a device may not keep any more must not be readable in the free pages of its file either.
+    secure_delete: 1,
+    wal_autocheckpoint: checkpointPages,
   }
   for (const [name, value] of Object.entries(wanted)) {
     await connection.exec(`PRAGMA ${name} = ${value}`)

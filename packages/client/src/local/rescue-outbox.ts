@@ -21,6 +21,9 @@ export interface RescuedEntry {
 
 const pageRows = 100
 
+/** Numbers tried one by one between the damage's edges: about a second's work. */
+const gapMax = 100_000
+
 /**
  * Reads what can be read of the outbox of a database, however damaged: forwards and backwards until the damage, then
  * number by number in between. Changes nothing. A file without a readable table of contents gives nothing.
@@ -33,9 +36,9 @@ export async function rescueOutbox(storage: SqliteDriver): Promise<Rescue> {
     const low = await readRun(connection, rows, 'ASC')
     if (low === 'end') return rescued(rows, true)
     const high = await readRun(connection, rows, 'DESC')
-    const top = high === 'end' || high === 'none' ? await topSeq(connection) : high
-    if (top === undefined) return rescued(rows, false)
-    for (let seq = low === 'none' ? 1 : low + 1; seq < top; seq++) {
+    const bottom = low === 'none' ? 0 : low
+    const top = typeof high === 'number' ? high : bottom + gapMax
+    for (let seq = bottom + 1; seq < Math.min(top, bottom + gapMax); seq++) {
       for (const row of await readOrNothing(connection, 'seq = ?', [seq])) rows.set(seq, row)
     }
     return rescued(rows, false)
@@ -68,15 +71,6 @@ async function readRun(
       if (limit === 1) return last ?? 'none'
       limit = 1
     }
-  }
-}
-
-async function topSeq(connection: SqliteConnection): Promise<number | undefined> {
-  try {
-    const [row] = await connection.all("SELECT seq FROM sqlite_sequence WHERE name = '_outbox'")
-    return typeof row?.seq === 'number' ? row.seq + 1 : undefined
-  } catch {
-    return undefined
   }
 }
 

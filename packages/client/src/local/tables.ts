@@ -45,7 +45,7 @@ export const systemTables: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS _meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID',
   'CREATE TABLE IF NOT EXISTS _scopes (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT',
   `CREATE TABLE IF NOT EXISTS _outbox (
-     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL,
+     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL,
      op TEXT NOT NULL, payload TEXT NOT NULL, hash TEXT NOT NULL, base_version INTEGER NOT NULL, after TEXT,
      at TEXT NOT NULL, resolves TEXT, group_id TEXT, schema INTEGER NOT NULL, trace TEXT, created_at TEXT NOT NULL,
      status TEXT NOT NULL DEFAULT 'pending', verdict TEXT,
@@ -53,7 +53,15 @@ export const systemTables: readonly string[] = [
      offer INTEGER, wire TEXT, depends TEXT, held_by TEXT, version INTEGER, server_updated_at TEXT, error TEXT)`,
   'CREATE INDEX IF NOT EXISTS _outbox_record ON _outbox (record, collection)',
   "CREATE INDEX IF NOT EXISTS _outbox_busy ON _outbox (status, seq) WHERE status <> 'pending'",
+  'CREATE INDEX IF NOT EXISTS _outbox_offer ON _outbox (offer) WHERE offer IS NOT NULL',
   'CREATE INDEX IF NOT EXISTS _outbox_group ON _outbox (group_id) WHERE group_id IS NOT NULL',
+  // Numbers and stamps outlive the entries that carried them. AUTOINCREMENT would do it for numbers, at the price of one
+  // more page in every commit; this costs only when the newest entry goes.
+  `CREATE TRIGGER IF NOT EXISTS _outbox_newest AFTER DELETE ON _outbox
+   WHEN old.seq > coalesce((SELECT max(seq) FROM _outbox), 0) BEGIN
+     INSERT INTO _meta (key, value) VALUES ('seq', old.seq), ('clock', old.at)
+     ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
+   END`,
   `CREATE TABLE IF NOT EXISTS _shadow (
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, created_at TEXT, updated_at TEXT,
      server_updated_at TEXT, deleted INTEGER NOT NULL, data TEXT, scopes TEXT NOT NULL,
@@ -62,6 +70,9 @@ export const systemTables: readonly string[] = [
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, deleted_at TEXT, data TEXT,
      PRIMARY KEY (collection, record)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS _staging (n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body TEXT NOT NULL)',
+  `CREATE TABLE IF NOT EXISTS _quarantine (
+     collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, scope TEXT NOT NULL, reason TEXT NOT NULL,
+     change TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS _lease (owner TEXT NOT NULL, fence INTEGER NOT NULL, expires_at INTEGER NOT NULL)',
 ]
 

@@ -1,35 +1,223 @@
-import type { Mutation, Schema } from '@holdfast/core'
+import { type Fold, foldOutbox, type Schema, utf8Length } from '@holdfast/core'
 
+import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
+import { rebuildRecord } from '../local/records.ts'
+import { type Entry, mutationOf, wireText } from './entry.ts'
+import { isLinked, priorityClasses, readWindow } from './fresh-window.ts'
+import { type Offer, readOpenOffers } from './offer.ts'
+import { refreshStates } from './outbox.ts'
+import { readObstacles, readyEntries } from './ready-entries.ts'
 
 /** What a batch may hold. */
 export interface BatchLimits {
   readonly nowMs: number
+  /** A group of more goes all the same, alone. */
   readonly maxMutations: number
-  /** UTF-8 bytes of the texts together. */
+  /** UTF-8 bytes of the texts together; a larger mutation or group goes all the same, alone. */
   readonly maxBytes: number
-}
-
-/** One mutation as it travels, and the entries it stands for. */
-export interface Offer {
-  readonly mutation: Mutation
-  /** What goes on the wire; a repeat has the same bytes. */
-  readonly text: string
-  /** Its entries, in the order written; the first is the lead. */
-  readonly seqs: readonly number[]
 }
 
 /**
  * The next mutations to send, marked as `sending`; the transaction must be durable before they leave. First comes what
  * was offered before and never got an answer, as the same bytes; then fresh entries: collections of higher priority
- * first, in the order written, folded, a group whole, nothing before what it depends on. Empty when there is nothing
- * to send now. Rules: OB-4 to OB-11.
+ * first, in the order written, folded, a group whole, nothing before what it depends on. What cancels out leaves the
+ * outbox unsent; what cannot be read becomes a dead letter. Empty when there is nothing to send now.
+ * Rules: OB-4 to OB-12.
  */
 export async function cutBatch(
   tx: LocalTransaction,
   schema: Schema,
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
-  void [tx, schema, limits]
-  throw new Error('being written')
+  const batch = new Batch(limits)
+  for (const offer of await readOpenOffers(tx, limits.nowMs)) if (!batch.take([offer])) break
+  const repeated = batch.offers.length
+  const classes = priorityClasses(schema)
+  for (const members of classes) {
+    let afterSeq: number | null = 0
+    while (afterSeq !== null && !batch.isFull) {
+      const isOnly = classes.length === 1
+      const window = await readWindow(tx, schema, { members, isOnly, afterSeq })
+      await buryUnreadable(tx, schema, window.unreadable)
+      await takeFresh(tx, { schema, batch, isOnly, entries: window.entries })
+      afterSeq = window.nextSeq
+    }
+  }
+  await markSending(tx, batch.offers, repeated)
+  return batch.offers
+}
+
+/** What has been chosen so far. Once something did not fit, nothing more is taken, so that the order holds. */
+class Batch {
+  readonly offers: Offer[] = []
+  readonly seqs = new Set<number>()
+  readonly #limits: BatchLimits
+  #bytes = 0
+  isFull = false
+
+  constructor(limits: BatchLimits) {
+    this.#limits = limits
+  }
+
+  /** Takes offers that go together or not at all. An empty batch takes whatever comes. */
+  take(offers: readonly Offer[]): boolean {
+    const bytes = offers.reduce((sum, offer) => sum + utf8Length(offer.text), 0)
+    const isOver =
+      this.offers.length + offers.length > this.#limits.maxMutations ||
+      this.#bytes + bytes > this.#limits.maxBytes
+    if (this.isFull || (isOver && this.offers.length > 0)) {
+      this.isFull = true
+      return false
+    }
+    for (const offer of offers) {
+      this.offers.push(offer)
+      for (const seq of offer.seqs) this.seqs.add(seq)
+    }
+    this.#bytes += bytes
+    return true
+  }
+}
+
+interface Fresh {
+  readonly schema: Schema
+  readonly batch: Batch
+  readonly isOnly: boolean
+  readonly entries: readonly Entry[]
+}
+
+async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries }: Fresh): Promise<void> {
+  const fresh = entries.filter((entry) => !batch.seqs.has(entry.seq))
+  const ready = readyEntries(schema, fresh, await readObstacles(tx, fresh, batch.seqs))
+  for (const unit of unitsOf(foldReady(schema, ready, isOnly))) {
+    const [only] = unit
+    if (only !== undefined && only.mutation === null) await dropCancelled(tx, schema, only)
+    else if (!batch.take(unit.flatMap(offersOf))) return
+  }
+}
+
+/**
+ * Folds what may fold. With several priorities the window holds one class only, and what lies between two entries may
+ * be missing from it: then linked entries, and those behind them of the same record, go as they are.
+ */
+function foldReady(schema: Schema, ready: readonly Entry[], isOnly: boolean): readonly Fold[] {
+  const seen = new Set<string>()
+  const ended = new Set<string>()
+  const isApart = (entry: Entry): boolean => {
+    if (seen.has(entry.record) && isLinked(schema, entry)) ended.add(entry.record)
+    seen.add(entry.record)
+    return ended.has(entry.record)
+  }
+  const apart = isOnly ? new Set<Entry>() : new Set(ready.filter(isApart))
+  const folds = foldOutbox(schema, ready.filter((entry) => !apart.has(entry)).map(mutationOf))
+  if (apart.size === 0) return folds
+  const leads = new Map(
+    folds.flatMap(({ members, mutation }) => members.map(({ id }) => [id, mutation?.id] as const)),
+  )
+  const singles = [...apart].map((entry): Fold => {
+    const mutation = mutationOf(entry)
+    return {
+      mutation: { ...mutation, after: leads.get(entry.after ?? '') ?? entry.after },
+      members: [mutation],
+    }
+  })
+  return [...folds, ...singles].sort((left, right) => placeOf(left) - placeOf(right))
+}
+
+function placeOf(fold: Fold): number {
+  return fold.members[0]?.seq ?? 0
+}
+
+/** Folds that go together: the members of a group, or one alone. */
+function unitsOf(folds: readonly Fold[]): readonly (readonly Fold[])[] {
+  const units: Fold[][] = []
+  let group: string | null = null
+  for (const fold of folds) {
+    const own = fold.mutation?.group ?? null
+    if (own !== null && own === group) units.at(-1)?.push(fold)
+    else units.push([fold])
+    group = own
+  }
+  return units
+}
+
+function offersOf({ mutation, members }: Fold): readonly Offer[] {
+  if (mutation === null) return []
+  return [{ mutation, text: wireText(mutation), seqs: members.map((member) => member.seq) }]
+}
+
+/** A create and its delete that were never offered: the server never hears of them. */
+async function dropCancelled(tx: LocalTransaction, schema: Schema, { members }: Fold): Promise<void> {
+  const [first] = members
+  const collection = schema.collections.get(first?.collection ?? '')
+  if (first === undefined || collection === undefined) return
+  const seqs = members.map((member) => member.seq)
+  await renameAfter(tx, { record: first.record, seqs, after: first.after })
+  await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [JSON.stringify(seqs)])
+  tx.touch('_outbox', 'all')
+  for (const member of members) tx.announce(member.id, { status: 'nothing', version: null })
+  await rebuildRecord(tx, collection, first.record)
+}
+
+/** Entries that stand on one of `seqs` stand on `after` from now on: it is the name that travels. */
+async function renameAfter(
+  tx: LocalTransaction,
+  {
+    record,
+    seqs,
+    after,
+  }: { readonly record: string; readonly seqs: readonly number[]; readonly after: string | null },
+): Promise<void> {
+  await tx.run(
+    `UPDATE _outbox SET after = ? WHERE record = ? AND after IS NOT ?
+     AND after IN (SELECT id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)))`,
+    [after, record, after, JSON.stringify(seqs)],
+  )
+}
+
+async function buryUnreadable(tx: LocalTransaction, schema: Schema, rows: readonly SqlRow[]): Promise<void> {
+  for (const row of rows) {
+    const message = 'its bytes are damaged or of another version'
+    await tx.run("UPDATE _outbox SET status = 'dead', verdict = 'rejected', error = ? WHERE seq = ?", [
+      `ENTRY_UNREADABLE ${message}`,
+      row.seq ?? 0,
+    ])
+    tx.touch('_outbox', 'all')
+    tx.announce(String(row.id), {
+      status: 'rejected',
+      version: null,
+      error: { code: 'ENTRY_UNREADABLE', message },
+    })
+    if (schema.collections.has(String(row.collection))) await refreshStates(tx, [row])
+  }
+}
+
+async function markSending(tx: LocalTransaction, offers: readonly Offer[], repeated: number): Promise<void> {
+  if (offers.length === 0) return
+  const members = offers.flatMap(({ seqs }) => seqs.map((seq) => [seq, seqs[0] ?? seq]))
+  const rows = await tx.all(
+    `UPDATE _outbox SET status = 'sending', next_attempt_at = NULL, offer = member.value ->> 1
+     FROM json_each(?) AS member WHERE seq = member.value ->> 0
+     RETURNING collection, record`,
+    [JSON.stringify(members)],
+  )
+  tx.touch('_outbox', 'all')
+  for (const offer of offers.slice(repeated)) await keepBytes(tx, offer)
+  await refreshStates(tx, rows)
+}
+
+/** Stores what a repeat needs beside the entries: the text of a fold, or the one thing in which a single may differ. */
+async function keepBytes(tx: LocalTransaction, { mutation, text, seqs }: Offer): Promise<void> {
+  const [lead] = seqs
+  if (lead === undefined) return
+  if (seqs.length > 1) {
+    await tx.run('UPDATE _outbox SET wire = ? WHERE seq = ?', [text, lead])
+    await renameAfter(tx, { record: mutation.record, seqs, after: mutation.id })
+    return
+  }
+  await tx.run('UPDATE _outbox SET after = ? WHERE seq = ? AND after IS NOT ?', [
+    mutation.after,
+    lead,
+    mutation.after,
+  ])
 }

@@ -2,7 +2,6 @@ import { formatRanges, type Hlc, type MutationOp, parseRanges, type Payload, ran
 
 import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { keepClock } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
 import {
@@ -35,8 +34,10 @@ export interface NewEntry {
 }
 
 const insertSql =
-  'INSERT INTO _outbox (id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, ' +
-  'schema, trace, created_at, depends) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+  'INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, ' +
+  'schema, trace, created_at, depends) VALUES (' +
+  "max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1, " +
+  '?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Appends an entry and returns its device number. Numbers are dense and never used twice. Rules: OB-1. */
 export async function insertEntry(tx: LocalTransaction, entry: NewEntry): Promise<number> {
@@ -166,7 +167,6 @@ export async function markDead(
 
 /** The entries are done with: settled by the server and in the shadow, or discarded by a person. */
 export async function settle(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
-  await keepClock(tx)
   const rows = await tx.all(
     'DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, record',
     [JSON.stringify(seqs)],

@@ -1,0 +1,63 @@
+import { emptyPayload, type Mutation } from '@holdfast/core'
+
+import type { LocalReader } from '../local/local-database.ts'
+import { type Entry, entryColumns, mutationOf, readEntry, wireText } from './entry.ts'
+
+/** One mutation as it travels, and the entries it stands for. */
+export interface Offer {
+  readonly mutation: Mutation
+  /** What goes on the wire; a repeat has the same bytes. */
+  readonly text: string
+  /** Its entries, in the order written; the first is the lead. */
+  readonly seqs: readonly number[]
+}
+
+/**
+ * What was offered before and has no verdict yet, as the same bytes, in the order written. Left out is what waits for
+ * its next attempt, and what stands on something that does.
+ */
+export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<readonly Offer[]> {
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox
+     WHERE offer IS NOT NULL AND status IN ('sending', 'pending') ORDER BY offer, seq`,
+  )
+  const offers = new Map<number, Entry[]>()
+  for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) {
+    const lead = entry.offer ?? entry.seq
+    const members = offers.get(lead)
+    if (members === undefined) offers.set(lead, [entry])
+    else members.push(entry)
+  }
+  const waitingSeqs = new Set<number>()
+  const waitingRecords = new Set<string>()
+  const open: Offer[] = []
+  for (const [lead, members] of offers) {
+    const isWaiting = members.some(
+      ({ nextAttemptAt, record, depends }) =>
+        (nextAttemptAt ?? 0) > nowMs ||
+        waitingRecords.has(record) ||
+        depends.some((seq) => waitingSeqs.has(seq)),
+    )
+    for (const member of isWaiting ? members : []) {
+      waitingSeqs.add(member.seq)
+      waitingRecords.add(member.record)
+    }
+    const first = members[0]
+    if (isWaiting || first === undefined || first.seq !== lead) continue
+    open.push(offerOf(first, members))
+  }
+  return open
+}
+
+/** The offer of entries that have travelled together before. */
+function offerOf(lead: Entry, members: readonly Entry[]): Offer {
+  const seqs = members.map((entry) => entry.seq)
+  if (lead.wire === null) {
+    const mutation = mutationOf(lead)
+    return { mutation, text: wireText(mutation), seqs }
+  }
+  // The text was written by wireText, which leaves out empty members and nothing else.
+  const parsed = JSON.parse(lead.wire) as Partial<Mutation>
+  const bare = { ...mutationOf(lead), ...emptyPayload, group: null, after: null, resolves: null, ats: {} }
+  return { mutation: { ...bare, ...parsed }, text: lead.wire, seqs }
+}

@@ -1,0 +1,131 @@
+import { type Schema, touchedFields } from '@holdfast/core'
+
+import type { LocalReader } from '../local/local-database.ts'
+import { type Entry, type EntryStatus, entryColumns, readEntry } from './entry.ts'
+
+/** What stands in the way of fresh entries: what lies before them in the outbox and does not go in this batch. */
+export interface Obstacles {
+  /** Entries of the same records that were offered before or will not go, in the order written. */
+  readonly earlier: readonly Entry[]
+  /** By seq, what the fresh entries depend on and is still in the outbox. */
+  readonly needed: ReadonlyMap<number, { readonly record: string; readonly status: EntryStatus }>
+  /** Seqs that are in the batch already. */
+  readonly taken: ReadonlySet<number>
+}
+
+/** Reads what may stand in the way of `entries`. */
+export async function readObstacles(
+  tx: LocalReader,
+  entries: readonly Entry[],
+  taken: ReadonlySet<number>,
+): Promise<Obstacles> {
+  const records = new Set(entries.map((entry) => entry.record))
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE record IN (SELECT value FROM json_each(?))
+     AND (status <> 'pending' OR offer IS NOT NULL) ORDER BY seq`,
+    [JSON.stringify([...records])],
+  )
+  const depends = new Set(entries.flatMap((entry) => entry.depends))
+  const found = await tx.all(
+    'SELECT seq, record, status FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
+    [JSON.stringify([...depends])],
+  )
+  const needed = new Map(
+    // Only statuses are written to that column.
+    found.map((row) => [Number(row.seq), { record: String(row.record), status: row.status as EntryStatus }]),
+  )
+  return { earlier: rows.flatMap((row) => readEntry(row) ?? []), needed, taken }
+}
+
+/** The fields of a record that later entries may not touch yet; 'all' when none may go. */
+type Blocked = Set<string> | 'all'
+
+/**
+ * The fresh entries that may go now, in the order written. An entry waits behind an earlier one of its record that does
+ * not go, if both touch a field or one of them creates or deletes; behind the create of a record it refers to; and with
+ * its whole group. Everything else passes. Pure. Rules: OB-5, OB-6.
+ */
+export function readyEntries(
+  schema: Schema,
+  entries: readonly Entry[],
+  obstacles: Obstacles,
+): readonly Entry[] {
+  const stuckGroups = new Set<string>()
+  for (;;) {
+    const ready = onePass({ schema, entries, obstacles, stuckGroups })
+    const readySeqs = new Set(ready.map((entry) => entry.seq))
+    const torn = entries.filter(
+      ({ seq, group }) => group !== null && !readySeqs.has(seq) && !stuckGroups.has(group),
+    )
+    // Each round finds another group that cannot go whole, so there are at most as many rounds as groups.
+    if (torn.length === 0) return ready
+    for (const { group } of torn) if (group !== null) stuckGroups.add(group)
+  }
+}
+
+interface Pass {
+  readonly schema: Schema
+  readonly entries: readonly Entry[]
+  readonly obstacles: Obstacles
+  readonly stuckGroups: ReadonlySet<string>
+}
+
+function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly Entry[] {
+  const { earlier, needed, taken } = obstacles
+  const blocked = new Map<string, Blocked>()
+  const ready: Entry[] = []
+  const going = new Set(taken)
+  const passed = new Map<string, string | null>()
+  let next = 0
+  for (const entry of entries) {
+    for (
+      let before = earlier[next];
+      before !== undefined && before.seq < entry.seq;
+      before = earlier[++next]
+    ) {
+      if (before.status !== 'answered' && !taken.has(before.seq))
+        block(schema, blocked, before, isWaiting(before))
+    }
+    // The server cannot know an entry that is passed; what goes on stands on what that one stood on.
+    const after =
+      entry.after === null ? null : passed.has(entry.after) ? (passed.get(entry.after) ?? null) : entry.after
+    const hasParents = entry.depends.every((seq) => {
+      const parent = needed.get(seq)
+      const isSatisfied = parent === undefined || parent.status === 'answered' || going.has(seq)
+      return isSatisfied || parent.record === entry.record
+    })
+    const isStuck = entry.group !== null && stuckGroups.has(entry.group)
+    if (hasParents && !isStuck && !isBlocked(blocked.get(keyOf(entry)), entry)) {
+      ready.push(after === entry.after ? entry : { ...entry, after })
+      going.add(entry.seq)
+    } else {
+      passed.set(entry.id, after)
+      block(schema, blocked, entry)
+    }
+  }
+  return ready
+}
+
+/** Fields stay blocked by what can be decided without them; everything is blocked by what decides whether the record is. */
+function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry, isWaiting = false): void {
+  const isWhole =
+    entry.op !== 'update' || isWaiting || schema.collections.get(entry.collection)?.strict !== false
+  const known = blocked.get(keyOf(entry))
+  if (isWhole || known === 'all') blocked.set(keyOf(entry), 'all')
+  else blocked.set(keyOf(entry), new Set([...(known ?? []), ...touchedFields(entry.payload)]))
+}
+
+/** An offer that will go again by itself keeps its place: nothing of its record overtakes it. */
+function isWaiting({ status }: Entry): boolean {
+  return status === 'pending' || status === 'sending'
+}
+
+function isBlocked(blocked: Blocked | undefined, entry: Entry): boolean {
+  if (blocked === undefined) return false
+  if (blocked === 'all' || entry.op !== 'update') return true
+  return touchedFields(entry.payload).some((name) => blocked.has(name))
+}
+
+function keyOf({ collection, record }: Entry): string {
+  return `${collection}/${record}`
+}
