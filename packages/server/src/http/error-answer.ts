@@ -21,8 +21,15 @@ export function reportOf(thrown: unknown, requestId: string): ErrorReport {
   if (!(thrown instanceof SyncError) || !isErrorCode(thrown.code) || statusOfCode(thrown.code) === 500) {
     return { code: 'SERVER_FAILED', message: serverFailed, retry: 'backoff', requestId }
   }
-  const { code, message, retry, retryAfterMs } = thrown
-  return { code, message, retry, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), requestId }
+  const { code, message, retry, retryAfterMs, at: field } = thrown
+  return {
+    code,
+    message,
+    retry,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(field === undefined ? {} : { field }),
+    requestId,
+  }
 }
 
 /** The answer to a request that failed. Rules: PH-5, PH-6, PH-7. */
