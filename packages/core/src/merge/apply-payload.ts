@@ -53,13 +53,21 @@ function membersAfter(
   return sortMembers(members)
 }
 
-/** The values with a payload on top, asking nobody: what its author sees. Fields the schema lacks are passed over. */
-export function applyPayload(collection: CollectionSchema, values: Values, payload: Payload): Values {
+/**
+ * The values with a payload on top, asking nobody: what its author sees. `isSeen` is false when he wrote without
+ * knowing the values. Fields the schema lacks are passed over.
+ */
+export function applyPayload(
+  collection: CollectionSchema,
+  values: Values,
+  payload: Payload,
+  isSeen = true,
+): Values {
   const next: Record<string, Json> = { ...values }
   for (const field of collection.fields) {
     const { name } = field
     if (isAccumulated(field)) {
-      next[name] = accumulatedValue(field, payload, { value: values[name], isSeen: true })
+      next[name] = accumulatedValue(field, payload, { value: values[name], isSeen })
     } else if (Object.hasOwn(payload.changes, name)) {
       next[name] = payload.changes[name] ?? null
     }

@@ -19,7 +19,14 @@ export function forceMine(
       ? { kind: 'deleted', version, values: applyPayload(collection, current.values, mutation) }
       : current
   }
-  const start = mutation.op === 'create' && current.kind !== 'live' ? fillValues(collection, {}) : values
-  if (start === null) return current
-  return { kind: 'live', version, values: applyPayload(collection, start, mutation) }
+  // A create carries every field; what stands in a record of the same id was written without its author's knowledge.
+  if (mutation.op === 'create' && current.kind !== 'live') {
+    return { kind: 'live', version, values: applyPayload(collection, fillValues(collection, {}), mutation) }
+  }
+  if (values === null) return current
+  return {
+    kind: 'live',
+    version,
+    values: applyPayload(collection, values, mutation, mutation.op !== 'create'),
+  }
 }

@@ -6,6 +6,7 @@ import { type Mutation, touchedFields } from '../mutation.ts'
 import { formatRanges, parseRanges, unionRanges } from '../ranges.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 import { utf8Length } from '../values/storable-text.ts'
+import { valuesEqual } from '../values/values-equal.ts'
 
 /** What two neighbouring mutations of one record become. */
 export type FoldResult =
@@ -19,11 +20,11 @@ const apart: FoldResult = { kind: 'apart' }
 
 /**
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
- * Closed table: create+update → create; update+update → update; update of plain fields + delete → delete that carries
- * them; create+delete → nothing; all else stays apart (groups, settlements, other schema versions, another base
- * version, two steps of one `transitions` field, counter or set changes before a delete, delete+create, more than
- * `limits.mutationBytes`). The folded mutation has the id and seq of `first` and covers both. Whether `second` may pass
- * the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-8.
+ * Closed table: create+update → create; create+delete → nothing; update+update → update; update of plain fields + delete
+ * → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
+ * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, counter or set changes before a
+ * delete, delete+create, more than `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers
+ * both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
  */
 export function foldMutations(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
   if (!mayFold(collection, first, second)) return apart
@@ -46,8 +47,14 @@ function mayFold(collection: CollectionSchema, first: Mutation, second: Mutation
     first.resolves === null &&
     second.resolves === null &&
     first.schema === second.schema &&
-    first.baseVersion === second.baseVersion
+    first.baseVersion === second.baseVersion &&
+    (first.op !== 'create' || isUnheardOf(first))
   )
+}
+
+/** A record that is made again may meet one that somebody brought back: each write then counts by itself. */
+function isUnheardOf(create: Mutation): boolean {
+  return create.baseVersion === 0 && create.after === null
 }
 
 function foldDelete(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
@@ -73,6 +80,7 @@ function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutat
   if (!first.base || !second.base || assignsTotal(collection, first) || assignsTotal(collection, second)) {
     return undefined
   }
+  if (takesBack(collection, first, second)) return undefined
   const increments = { ...first.increments }
   for (const [name, amount] of Object.entries(second.increments)) {
     increments[name] = (increments[name] ?? 0) + amount
@@ -87,6 +95,21 @@ function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutat
     additions: laterMembers(first.additions, second.additions, second.removals),
     removals: laterMembers(first.removals, second.removals, second.additions),
   }
+}
+
+/** Whether a field comes back to what it was: folded, the edit in between would not count against anything. */
+function takesBack(collection: CollectionSchema, first: Mutation, second: Mutation): boolean {
+  return collection.fields.some((field) => {
+    const [seen, wanted, later] = [first.base, first.changes, second.changes].map(
+      (values) => values?.[field.name],
+    )
+    return (
+      wanted !== undefined &&
+      later !== undefined &&
+      !valuesEqual(field, wanted, seen) &&
+      valuesEqual(field, later, seen)
+    )
+  })
 }
 
 type Members = Mutation['additions']

@@ -27,6 +27,7 @@ interface OpenFold {
 export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readonly Fold[] {
   const folds: OpenFold[] = []
   const lastByRecord = new Map<string, OpenFold>()
+  const travelling = new Map<string, string | null>()
   let groupPlace = -1
   for (const [place, entry] of entries.entries()) {
     if (entry.group !== null) groupPlace = place
@@ -34,12 +35,27 @@ export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readon
     const last = lastByRecord.get(key)
     const mayPass =
       last && groupPlace < last.place && !isLinked(schema, entry, () => entries.slice(last.place + 1, place))
-    if (mayPass && foldInto(schema, last, entry)) continue
-    const fold: OpenFold = { mutation: entry, members: [entry], place }
+    if (mayPass && foldInto(schema, last, entry)) {
+      for (const member of last.mutation ? [entry] : last.members)
+        travelling.set(member.id, travellingId(last))
+      continue
+    }
+    const named = entry.after === null ? null : travelling.get(entry.after)
+    const fold: OpenFold = {
+      mutation: named === undefined ? entry : { ...entry, after: named },
+      members: [entry],
+      place,
+    }
     folds.push(fold)
     lastByRecord.set(key, fold)
+    travelling.set(entry.id, entry.id)
   }
-  return withTravellingAfter(folds)
+  return folds.map(({ mutation, members }) => ({ mutation, members }))
+}
+
+/** What the server knows a fold by: the id of its first member, or nothing at all when they cancelled out. */
+function travellingId({ mutation }: OpenFold): string | null {
+  return mutation && mutation.id
 }
 
 /** Folds an entry into the last one of its record; false when the two stay apart. */
@@ -90,16 +106,4 @@ function touchesKey(collection: CollectionSchema, { op, changes }: Mutation): bo
   return collection.unique.some(
     (key) => op !== 'update' || key.fields.some((name) => Object.hasOwn(changes, name)),
   )
-}
-
-/** The server knows a fold by the id of its first member, and nothing of what cancelled out. */
-function withTravellingAfter(folds: readonly OpenFold[]): readonly Fold[] {
-  const travelling = new Map<string, string | null>()
-  return folds.map(({ mutation, members }) => {
-    const named = members[0]?.after ?? null
-    const known = named === null ? undefined : travelling.get(named)
-    const after = known === undefined ? named : known
-    for (const member of members) travelling.set(member.id, mutation ? mutation.id : after)
-    return { mutation: mutation && { ...mutation, after }, members }
-  })
 }
