@@ -1,6 +1,7 @@
 import type { Environment, Schema } from '@holdfast/core'
 
 import type { LocalDatabase } from './local/local-database.ts'
+import type { Auth } from './transport/auth.ts'
 
 /** Who this database belongs to. */
 export interface Identity {
@@ -21,14 +22,6 @@ export interface Logger {
   ): void
 }
 
-/** How the app proves who is using it. */
-export interface AuthHook {
-  /** The token to send now, or null for none. */
-  token(): Promise<string | null>
-  /** Called once after a 401; resolves with a new token, or null when a person must sign in. */
-  refresh?(): Promise<string | null>
-}
-
 /** How and when to sync. */
 export interface SyncOptions {
   /** Sync by itself on writes, pokes, timers and connectivity; true unless said. */
@@ -44,7 +37,10 @@ export interface SyncContext {
   readonly database: LocalDatabase
   readonly env: Environment
   readonly identity: Identity
-  readonly auth: AuthHook | undefined
+  /** Where tokens come from; undefined when the server needs none. */
+  readonly auth: Auth | undefined
   readonly options: SyncOptions
   readonly logger: Logger
+  /** Told after the account was learnt or the device took a new identity; both are stored by then. */
+  readonly onIdentity?: (identity: Identity) => void
 }

@@ -12,11 +12,6 @@ export interface QuarantinedRow {
   readonly reason: string
 }
 
-/** Creates the table when it is missing. */
-export const quarantineTable: string =
-  'CREATE TABLE IF NOT EXISTS _quarantine (collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, ' +
-  'scope TEXT NOT NULL, reason TEXT NOT NULL, change TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID'
-
 /** Keeps the rows of a page that do not fit, in the transaction that moves the cursor past them. Rules: AP-5. */
 export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Promise<void> {
   for (const { index, reason } of note.unfit) {

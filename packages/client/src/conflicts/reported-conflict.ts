@@ -2,7 +2,7 @@ import { conflictsCollection, type ConflictReport, type Json, type Mutation } fr
 import type { LocalTransaction } from '../local/local-database.ts'
 import { statementsOf } from '../local/records.ts'
 import { valuesToColumns } from '../local/tables.ts'
-import type { Offer } from '../outbox/cut-batch.ts'
+import type { Offer } from '../outbox/offer.ts'
 
 interface Reported {
   readonly offer: Offer

@@ -2,7 +2,8 @@ import { type Environment, formatRanges, type Limits, parsePushResponse, type Pu
 import type { LocalReader } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
-import { cutBatch, type Offer } from '../outbox/cut-batch.ts'
+import { cutBatch } from '../outbox/cut-batch.ts'
+import type { Offer } from '../outbox/offer.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
@@ -130,7 +131,7 @@ export class Push {
     const { env, limits, session } = this.#context
     const seq = offers[0]?.seqs[0] ?? 0
     const suspect = this.#suspect
-    if (suspect?.seq !== seq || suspect.successes === session.successes) {
+    if (suspect === undefined || suspect.seq !== seq || suspect.successes === session.successes) {
       this.#suspect = { seq, successes: session.successes }
       throw new LonePushError(error)
     }
@@ -186,11 +187,12 @@ function matchAnswers(offers: readonly Offer[], response: PushResponse): Answere
 
 async function pendingReport(tx: LocalReader): Promise<string> {
   const [row] = await tx.all(
-    `SELECT count(*) AS count, min(created_at) AS oldest, coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_outbox'), 0) AS highest
-     FROM _outbox WHERE status NOT IN ('answered', 'dead')`,
+    `SELECT count(*) FILTER (WHERE status NOT IN ('answered', 'dead')) AS count,
+       min(created_at) FILTER (WHERE status NOT IN ('answered', 'dead')) AS oldest, max(seq) AS highest FROM _outbox`,
   )
-  const report = { count: row?.['count'] ?? 0, oldestAt: row?.['oldest'] ?? null, highestSeq: row?.['highest'] ?? 0 }
-  return JSON.stringify(report)
+  const gone = Number((await readMeta(tx, 'seq')) ?? 0)
+  const highestSeq = Math.max(gone, Number(row?.['highest'] ?? 0))
+  return JSON.stringify({ count: row?.['count'] ?? 0, oldestAt: row?.['oldest'] ?? null, highestSeq })
 }
 
 function tallyOf(response: PushResponse): Record<string, number> {

@@ -1,7 +1,7 @@
 import { assertNever, type PushResult } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
-import type { Offer } from '../outbox/cut-batch.ts'
+import type { Offer } from '../outbox/offer.ts'
 import { markAnswered, markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
 import { holdForIdentity, meansOtherIdentity } from './renew-identity.ts'

@@ -54,7 +54,12 @@ export class Session {
   /** A transaction of a cycle: refused when the lease is lost, not begun when the cycle is over. */
   async write<T>(run: Run, fn: (tx: LocalTransaction) => Promise<T>, options: { durable?: boolean } = {}): Promise<T> {
     run.signal.throwIfAborted()
-    return this.#options.database.write(fn, { ...options, fence: run.fence })
+    const marked = (tx: LocalTransaction): Promise<T> => {
+      // Tells the engine's own commits from those of the app, which ask for a sync.
+      tx.touch('_sync', 'all')
+      return fn(tx)
+    }
+    return this.#options.database.write(marked, { ...options, fence: run.fence })
   }
 
   /** A line of the log; who and in which cycle is added. Never give it values of rows. */

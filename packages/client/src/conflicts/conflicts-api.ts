@@ -1,0 +1,103 @@
+import { type Json, SyncError, type Values } from '@holdfast/core'
+import type { LocalDatabase, LocalReader } from '../local/local-database.ts'
+import { type Conflict, readConflict } from './conflict.ts'
+import { type ForetoldConflict, foretellConflicts } from './foretold.ts'
+import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
+
+/** Which conflicts to list; open ones unless said. */
+export interface ConflictQuery {
+  readonly status?: Conflict['status'] | 'all'
+  readonly collection?: string
+  readonly record?: string
+}
+
+/** `db.conflicts`: what waits for a person, and their decision. */
+export interface ConflictsApi {
+  /** The oldest first. */
+  list(query?: ConflictQuery): Promise<readonly Conflict[]>
+  /** Undefined when this device sees none of that id. */
+  get(id: string): Promise<Conflict | undefined>
+  /** Calls `listener` at once and whenever one is opened, settled or seen for the first time. Returns the way to stop. */
+  watch(listener: (conflicts: readonly Conflict[]) => void, query?: ConflictQuery): () => void
+  /** The author's values stand. Errors of all four: CONFLICT_UNKNOWN, CONFLICT_CLOSED. */
+  keepMine(id: string): Promise<Settled>
+  /** What the server has stands; the author's values stay in the history. */
+  keepTheirs(id: string): Promise<Settled>
+  /** These values, laid over theirs; by record id where several records are in dispute. Errors also: FIELD_UNKNOWN, VALUE_INVALID. */
+  merge(id: string, values: Readonly<Record<string, unknown>>): Promise<Settled>
+  /** Theirs stands, and the author's becomes a record of its own; its id is in `copies`. */
+  keepBoth(id: string): Promise<Settled>
+  /** Pending mutations that will meet a conflict or be refused, as far as this device can tell. */
+  foretold(): Promise<readonly ForetoldConflict[]>
+}
+
+/** Makes `db.conflicts`. */
+export function createConflictsApi(database: LocalDatabase, context: SettleContext): ConflictsApi {
+  const { schema } = context
+  const find = async (tx: LocalReader, id: string): Promise<Conflict> => {
+    const [row] = await tx.all('SELECT * FROM _conflicts WHERE id = ?', [id])
+    if (!row) throw new SyncError('CONFLICT_UNKNOWN', 'this device sees no such conflict')
+    return readConflict(schema, row)
+  }
+  const settle = (id: string, decide: (conflict: Conflict) => Decision): Promise<Settled> =>
+    database.write(async (tx) => {
+      const conflict = await find(tx, id)
+      return settleConflict(tx, context, { conflict, decision: decide(conflict) })
+    })
+  const list = async (query: ConflictQuery = {}): Promise<readonly Conflict[]> => {
+    const { status = 'open', collection = null, record = null } = query
+    const rows = await database.all(
+      `SELECT * FROM _conflicts WHERE (?1 = 'all' OR status = ?1) AND (?2 IS NULL OR collection = ?2)
+       AND (?3 IS NULL OR record = ?3) ORDER BY createdAt, id`,
+      [status, collection, record],
+    )
+    return rows.map((row) => readConflict(schema, row))
+  }
+  return {
+    list,
+    get: async (id) => {
+      const [row] = await database.all('SELECT * FROM _conflicts WHERE id = ?', [id])
+      return row && readConflict(schema, row)
+    },
+    watch: (listener, query) => watchConflicts(database, () => list(query), listener),
+    keepMine: (id) => settle(id, () => ({ kind: 'mine' })),
+    keepTheirs: (id) => settle(id, () => ({ kind: 'theirs' })),
+    keepBoth: (id) => settle(id, () => ({ kind: 'both' })),
+    merge: (id, values) => settle(id, (conflict) => ({ kind: 'merge', values: byRecord(conflict, values) })),
+    foretold: () => database.read((tx) => foretellConflicts(tx, schema)),
+  }
+}
+
+/** Values of the one record in dispute, or by record id. */
+function byRecord(conflict: Conflict, values: Readonly<Record<string, unknown>>): Readonly<Record<string, Values>> {
+  const records = new Set(conflict.parts.map((part) => part.record))
+  const isByRecord = Object.keys(values).length > 0 && Object.keys(values).every((key) => records.has(key))
+  // Whatever it is, parseUpdate reads it field by field before it is used.
+  return (isByRecord ? values : { [conflict.record]: values as Json }) as Record<string, Values>
+}
+
+function watchConflicts(
+  database: LocalDatabase,
+  list: () => Promise<readonly Conflict[]>,
+  listener: (conflicts: readonly Conflict[]) => void,
+): () => void {
+  let isStopped = false
+  let last: Promise<void> = Promise.resolve()
+  const tell = (): void => {
+    // One after the other, so that an older list never comes last; a database that was closed has nothing more to say.
+    last = last.then(list).then(
+      (conflicts) => {
+        if (!isStopped) listener(conflicts)
+      },
+      () => undefined,
+    )
+  }
+  const stop = database.onCommit(({ tables }) => {
+    if (tables.has('_conflicts')) tell()
+  })
+  tell()
+  return () => {
+    isStopped = true
+    stop()
+  }
+}

@@ -1,0 +1,180 @@
+import {
+  assertNever,
+  type CollectionSchema,
+  emptyPayload,
+  type Environment,
+  type MutationOp,
+  newUuid,
+  parseUpdate,
+  type Payload,
+  payloadOfUpdate,
+  type Schema,
+  SyncError,
+  type Values,
+} from '@holdfast/core'
+import type { LocalTransaction } from '../local/local-database.ts'
+import { StampClock } from '../local/meta.ts'
+import { keepDeletedShadow, keepShadow, readRow, readShadow, rebuildRecord, type Shadow } from '../local/records.ts'
+import { rowToValues } from '../local/tables.ts'
+import { payloadText } from '../outbox/entry.ts'
+import { insertEntry } from '../outbox/outbox.ts'
+import { versionOf } from '../apply/change-shadow.ts'
+import type { Conflict, ConflictPart } from './conflict.ts'
+
+/** What a person decided. */
+export type Decision =
+  | { readonly kind: 'mine' | 'theirs' | 'both' }
+  /** Values by record id, laid over theirs. */
+  | { readonly kind: 'merge'; readonly values: Readonly<Record<string, Values>> }
+
+/** What settling needs to know of its surroundings. */
+export interface SettleContext {
+  readonly schema: Schema
+  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+  readonly device: () => string
+}
+
+/** What was written down. */
+export interface Settled {
+  /** Mutations by id, in the order of the parts. */
+  readonly mutations: readonly string[]
+  /** Ids of the linked records that `both` made. */
+  readonly copies: readonly string[]
+}
+
+interface Draft {
+  readonly collection: CollectionSchema
+  readonly record: string
+  readonly op: MutationOp
+  readonly payload: Payload
+  readonly baseVersion: number
+  readonly resolves: string | null
+}
+
+/**
+ * Writes a decision down as ordinary mutations that name the conflict, one for each record in dispute, in one group when
+ * there are several. They are merged on the server like any other, so whoever decides first wins and the other is told.
+ * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN. Rules: CF-3, CF-5.
+ */
+export async function settleConflict(
+  tx: LocalTransaction,
+  context: SettleContext,
+  settlement: { readonly conflict: Conflict; readonly decision: Decision },
+): Promise<Settled> {
+  const { conflict, decision } = settlement
+  if (conflict.status !== 'open') throw new SyncError('CONFLICT_CLOSED', 'the conflict was settled already')
+  const [known] = await tx.all('SELECT 1 FROM _outbox WHERE resolves = ? AND status <> ?', [conflict.id, 'dead'])
+  if (known) throw new SyncError('CONFLICT_CLOSED', 'a decision on this conflict is on its way')
+  const drafts: Draft[] = []
+  const copies: string[] = []
+  for (const part of conflict.parts) {
+    const collection = context.schema.collections.get(part.collection)
+    if (!collection) throw new SyncError('SCHEMA_TOO_OLD', `this app has no collection ${part.collection}`)
+    const shadow = await readShadow(tx, collection, part.record)
+    const seen = { collection, part, shadow, conflict }
+    const copy = decision.kind === 'both' ? await draftCopy(tx, context, seen) : undefined
+    if (copy) copies.push(copy.record)
+    if (copy) drafts.push(copy)
+    drafts.push(await draftDecision(tx, seen, decision))
+  }
+  const mutations = await writeDrafts(tx, context, drafts)
+  return { mutations, copies }
+}
+
+interface Seen {
+  readonly conflict: Conflict
+  readonly collection: CollectionSchema
+  readonly part: ConflictPart
+  readonly shadow: Shadow
+}
+
+async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
+  const { part } = seen
+  switch (decision.kind) {
+    case 'theirs':
+    case 'both':
+      return keepTheirs(seen)
+    case 'mine':
+      if (part.mine === null) return draft(seen, 'delete', emptyPayload)
+      return write(tx, seen, part.mine)
+    case 'merge':
+      return write(tx, seen, parseUpdate(seen.collection, decision.values[part.record] ?? {}))
+    default:
+      return assertNever(decision)
+  }
+}
+
+/** Nothing is changed. A record that is gone, or that was never accepted, stays gone. */
+function keepTheirs(seen: Seen): Draft {
+  const stays = seen.part.theirs !== null && !isRefusedCreate(seen)
+  return draft(seen, stays ? 'update' : 'delete', emptyPayload)
+}
+
+/** A create that met the unique key of another record: on the server there is no record of this id. */
+function isRefusedCreate({ conflict, part }: Seen): boolean {
+  return conflict.kind === 'unique' && part.op === 'create'
+}
+
+/** The chosen values against theirs; a record that is gone, or was never there, is created with them. */
+async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<Draft> {
+  const { collection, part } = seen
+  if (part.theirs === null || isRefusedCreate(seen)) {
+    const changes = { ...(await viewOf(tx, seen)), ...part.mine, ...chosen }
+    return draft(seen, 'create', { ...emptyPayload, changes: fieldsOnly(collection, changes) })
+  }
+  const theirs = { ...liveValues(seen.shadow), ...part.theirs }
+  return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))
+}
+
+async function draftCopy(tx: LocalTransaction, context: SettleContext, seen: Seen): Promise<Draft | undefined> {
+  const { collection, part } = seen
+  if (part.mine === null) return undefined
+  const values = { ...liveValues(seen.shadow), ...(await viewOf(tx, seen)), ...part.mine }
+  const payload = { ...emptyPayload, changes: fieldsOnly(collection, values) }
+  return { collection, record: newUuid(context.env), op: 'create', payload, baseVersion: 0, resolves: null }
+}
+
+function draft({ collection, part, shadow, conflict }: Seen, op: MutationOp, payload: Payload): Draft {
+  return { collection, record: part.record, op, payload, baseVersion: versionOf(shadow), resolves: conflict.id }
+}
+
+/** The record as this device shows it: on the author's, with their values. */
+async function viewOf(tx: LocalTransaction, { collection, part, shadow }: Seen): Promise<Values> {
+  const row = await readRow(tx, collection, part.record)
+  const { snapshot } = shadow
+  return row ? rowToValues(collection, row) : ((snapshot.kind === 'absent' ? null : snapshot.values) ?? part.base ?? {})
+}
+
+function liveValues({ snapshot }: Shadow): Values {
+  return snapshot.kind === 'live' ? snapshot.values : {}
+}
+
+function fieldsOnly(collection: CollectionSchema, values: Values): Values {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => collection.fieldsByName.has(name)))
+}
+
+async function writeDrafts(tx: LocalTransaction, context: SettleContext, drafts: readonly Draft[]): Promise<string[]> {
+  const clock = new StampClock(context.env, context.device())
+  const group = drafts.length > 1 ? newUuid(context.env) : null
+  const ids: string[] = []
+  for (const { collection, record, op, payload, baseVersion, resolves } of drafts) {
+    const { at, iso } = await clock.next(tx)
+    const id = newUuid(context.env)
+    const entry = { id, collection: collection.name, record, op, payload: payloadText(payload), baseVersion, after: null }
+    const origin = { at, resolves, group, schema: context.schema.version, trace: null, createdAt: iso, depends: [] }
+    await keepCleanRow(tx, collection, record)
+    await insertEntry(tx, { ...entry, ...origin })
+    await rebuildRecord(tx, collection, record)
+    ids.push(id)
+  }
+  return ids
+}
+
+/** A record without unsettled mutations is its own shadow; before its first one the copy is put down. */
+async function keepCleanRow(tx: LocalTransaction, collection: CollectionSchema, record: string): Promise<void> {
+  const [entry] = await tx.all('SELECT 1 FROM _outbox WHERE record = ? AND collection = ? LIMIT 1', [record, collection.name])
+  if (entry) return
+  await keepDeletedShadow(tx, collection, record)
+  const row = await readRow(tx, collection, record)
+  if (row) await keepShadow(tx, collection, row, rowToValues(collection, row))
+}

@@ -1,0 +1,67 @@
+import type { LocalDatabase } from '../local/local-database.ts'
+import { type EngineFacts, readMetrics, readStatus, type SyncMetrics, type SyncStatus } from './sync-status.ts'
+
+/** `db.status`: how things stand, now and whenever it changes. */
+export interface StatusApi {
+  /** Read from the facts of this moment. */
+  get(): Promise<SyncStatus>
+  /**
+   * Calls `listener` with the status at once and after every change; changes that follow each other closely are told
+   * once. Returns the way to stop.
+   */
+  subscribe(listener: (status: SyncStatus) => void): () => void
+  /** Counts that survive restarts, under the names the documentation gives them. */
+  metrics(): Promise<SyncMetrics>
+}
+
+/** Tells listeners when the status has changed. Rules: ST-2, ST-3. */
+export class StatusFeed implements StatusApi {
+  readonly #database: LocalDatabase
+  readonly #facts: () => EngineFacts
+  readonly #listeners = new Set<(status: SyncStatus) => void>()
+  #told = ''
+  #isReading = false
+  #isStale = false
+
+  constructor(database: LocalDatabase, facts: () => EngineFacts) {
+    this.#database = database
+    this.#facts = facts
+  }
+
+  get(): Promise<SyncStatus> {
+    return this.#database.read((tx) => readStatus(tx, this.#facts()))
+  }
+
+  metrics(): Promise<SyncMetrics> {
+    return this.#database.read((tx) => readMetrics(tx, this.#facts().nowMs))
+  }
+
+  subscribe(listener: (status: SyncStatus) => void): () => void {
+    this.#listeners.add(listener)
+    this.#told = ''
+    this.refresh()
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Something may have changed. While a look is under way the next one waits for it. */
+  refresh(): void {
+    this.#isStale = true
+    if (!this.#isReading && this.#listeners.size > 0) void this.#tell()
+  }
+
+  async #tell(): Promise<void> {
+    this.#isReading = true
+    while (this.#isStale && this.#listeners.size > 0) {
+      this.#isStale = false
+      // A database that was closed meanwhile has nothing more to say.
+      const status = await this.get().catch(() => undefined)
+      if (!status) break
+      // Ages change with every look and are no news by themselves.
+      const told = JSON.stringify({ ...status, oldestPendingAgeMs: status.oldestPendingAgeMs === null })
+      if (told === this.#told) continue
+      this.#told = told
+      for (const listener of this.#listeners) listener(status)
+    }
+    this.#isReading = false
+  }
+}

@@ -1,0 +1,132 @@
+import type { ErrorCode } from '@holdfast/core'
+import { listQuarantine, type QuarantinedRow } from '../apply/quarantine.ts'
+import type { PullProgress } from '../apply/pull-progress.ts'
+import type { LocalReader } from '../local/local-database.ts'
+import type { PauseCause, SyncState } from '../sync/sync-state.ts'
+import { percentile, readTally, type Tally } from './tally.ts'
+
+/** How far the pull under way is. */
+export interface SyncProgress {
+  readonly phase: 'snapshot' | 'pull'
+  readonly rows: number
+  readonly pages: number
+}
+
+/** How things stand between this device and its server. Rules: ST-1 to ST-6. */
+export interface SyncStatus {
+  /** What the engine does. `idle` says nothing of being up to date: see `lastSyncAt` and `pendingCount`. */
+  readonly phase: SyncState['kind']
+  /** False once a request did not reach the server, until one does. */
+  readonly online: boolean
+  /** Why it is paused; null when it is not. */
+  readonly pausedBy: PauseCause | null
+  /** Code of the failure that the engine waits for; null when the last cycle got to its end. */
+  readonly reason: ErrorCode | null
+  /** ISO time of the next attempt; null when none is planned. */
+  readonly retryAt: string | null
+  /** Mutations the server has not ruled on. */
+  readonly pendingCount: number
+  /** Age of the oldest of them, ms; null when there is none. */
+  readonly oldestPendingAgeMs: number | null
+  /** ISO time of the last flip; null before the first. */
+  readonly lastSyncAt: string | null
+  readonly progress: SyncProgress | null
+  /** Open conflicts this device can see. */
+  readonly conflictCount: number
+  readonly deadLetterCount: number
+  /** Pending mutations that will meet a conflict or be refused, as far as the device can tell. */
+  readonly foretoldCount: number
+  /** Rows this app cannot read; kept until it can. */
+  readonly quarantined: readonly QuarantinedRow[]
+}
+
+/** The named metrics of a device, for whoever collects them. */
+export interface SyncMetrics {
+  readonly queue_depth: number
+  /** Seconds. */
+  readonly oldest_pending_age: number
+  /** Share of cycles that got to their end, in [0, 1]; 1 before the first. */
+  readonly sync_success_rate: number
+  /** Length of successful cycles, ms; null before the first. */
+  readonly sync_latency: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null }
+  /** Share of verdicts that were conflicts, by collection. */
+  readonly conflict_rate: Readonly<Record<string, number>>
+  readonly retry_exhausted_count: number
+  readonly counts: Tally
+}
+
+/** What the engine knows and no table holds. */
+export interface EngineFacts {
+  readonly state: SyncState
+  readonly lastCode: ErrorCode | null
+  readonly progress: PullProgress | undefined
+  readonly foretoldCount: number
+  readonly nowMs: number
+}
+
+/** The status from the facts of this moment: nothing of it is remembered from earlier. Rules: ST-1. */
+export async function readStatus(tx: LocalReader, facts: EngineFacts): Promise<SyncStatus> {
+  const { state, lastCode, nowMs } = facts
+  const queue = await readQueue(tx, nowMs)
+  const [row] = await tx.all(
+    `SELECT (SELECT count(*) FROM _outbox WHERE status = 'dead') AS dead,
+       (SELECT count(*) FROM _conflicts WHERE status = 'open') AS conflicts`,
+  )
+  const { lastSyncAt } = await readTally(tx)
+  return {
+    phase: state.kind,
+    online: state.kind !== 'offline' && lastCode !== 'OFFLINE' && lastCode !== 'CAPTIVE_PORTAL',
+    pausedBy: state.kind === 'paused' ? state.cause : null,
+    reason: lastCode,
+    retryAt: 'retryAtMs' in state ? new Date(state.retryAtMs).toISOString() : null,
+    pendingCount: queue.count,
+    oldestPendingAgeMs: queue.oldestAgeMs,
+    lastSyncAt,
+    progress: progressOf(facts.progress),
+    conflictCount: Number(row?.['conflicts'] ?? 0),
+    deadLetterCount: Number(row?.['dead'] ?? 0),
+    foretoldCount: facts.foretoldCount,
+    quarantined: await listQuarantine(tx),
+  }
+}
+
+/** The metrics of this moment. Rules: ST-5. */
+export async function readMetrics(tx: LocalReader, nowMs: number): Promise<SyncMetrics> {
+  const queue = await readQueue(tx, nowMs)
+  const counts = await readTally(tx)
+  const { latenciesMs, successes, failures } = counts
+  const conflictRate: Record<string, number> = {}
+  for (const [collection, verdicts] of Object.entries(counts.verdicts)) {
+    const total = Object.values(verdicts).reduce((sum, count) => sum + count, 0)
+    conflictRate[collection] = total === 0 ? 0 : (verdicts['conflict'] ?? 0) / total
+  }
+  return {
+    queue_depth: queue.count,
+    oldest_pending_age: (queue.oldestAgeMs ?? 0) / 1_000,
+    sync_success_rate: successes + failures === 0 ? 1 : successes / (successes + failures),
+    sync_latency: {
+      p50: percentile(latenciesMs, 0.5),
+      p95: percentile(latenciesMs, 0.95),
+      p99: percentile(latenciesMs, 0.99),
+    },
+    conflict_rate: conflictRate,
+    retry_exhausted_count: counts.retryExhausted,
+    counts,
+  }
+}
+
+async function readQueue(tx: LocalReader, nowMs: number): Promise<{ count: number; oldestAgeMs: number | null }> {
+  const [row] = await tx.all(
+    "SELECT count(*) AS count, min(created_at) AS oldest FROM _outbox WHERE status IN ('pending', 'sending', 'held')",
+  )
+  const oldest = row?.['oldest']
+  // The clock may have been put back since the oldest was written.
+  const oldestAgeMs = typeof oldest === 'string' ? Math.max(0, nowMs - Date.parse(oldest)) : null
+  return { count: Number(row?.['count'] ?? 0), oldestAgeMs }
+}
+
+function progressOf(progress: PullProgress | undefined): SyncProgress | null {
+  if (!progress) return null
+  const { rows, pages, step } = progress
+  return { phase: step.kind === 'snapshot' ? 'snapshot' : 'pull', rows, pages }
+}

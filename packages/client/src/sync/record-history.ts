@@ -1,0 +1,80 @@
+import { isJsonArray, isObject, type Json, SyncError } from '@holdfast/core'
+import type { Answer } from '../transport/transport.ts'
+
+/** One entry of a record's timeline. Rules: CF-7, PR-7. */
+export interface HistoryEntry {
+  readonly op: string
+  /** null: another writer than Holdfast. */
+  readonly user: string | null
+  readonly device: string | null
+  readonly mutation: string | null
+  readonly version: number | null
+  readonly at: string
+  readonly status: string
+  /** Changed fields only. */
+  readonly before: Json
+  readonly after: Json
+  /** Where two values met: field, rule, explanation, both values and the result. */
+  readonly decisions: readonly Json[]
+}
+
+/** A value that lost to another and can be brought back with an ordinary update. */
+export interface LostValue {
+  readonly field: string
+  readonly value: Json
+  readonly rule: string
+  readonly explanation: string
+  readonly user: string | null
+  readonly at: string
+}
+
+/** What happened to a record, newest first, and which values lost. */
+export interface RecordHistory {
+  readonly history: readonly HistoryEntry[]
+  readonly lost: readonly LostValue[]
+}
+
+/** Asks the server for a record's timeline. Errors: RESPONSE_INVALID, RECORD_NOT_FOUND, those of the transport. */
+export async function readHistory(
+  ask: (path: string) => Promise<Answer>,
+  collection: string,
+  record: string,
+): Promise<RecordHistory> {
+  const { body } = await ask(`/records/${collection}/${record}/history`)
+  if (!isObject(body) || !isJsonArray(body['history']) || !isJsonArray(body['lost'])) {
+    throw new SyncError('RESPONSE_INVALID', 'a history is two lists')
+  }
+  return { history: body['history'].flatMap(readEntry), lost: body['lost'].flatMap(readLost) }
+}
+
+function readEntry(entry: Json): HistoryEntry[] {
+  if (!isObject(entry) || typeof entry['op'] !== 'string') return []
+  const { op, version, before, after, decisions } = entry
+  return [
+    {
+      op,
+      user: textOrNull(entry['user']),
+      device: textOrNull(entry['device']),
+      mutation: textOrNull(entry['mutation']),
+      version: typeof version === 'number' ? version : null,
+      at: String(entry['at']),
+      status: String(entry['status']),
+      // Members of parsed JSON are JSON.
+      before: (before ?? null) as Json,
+      after: (after ?? null) as Json,
+      decisions: isJsonArray(decisions) ? decisions : [],
+    },
+  ]
+}
+
+function readLost(lost: Json): LostValue[] {
+  if (!isObject(lost) || typeof lost['field'] !== 'string') return []
+  const { field, value, rule, explanation } = lost
+  const origin = { user: textOrNull(lost['user']), at: String(lost['at']) }
+  // A member of parsed JSON is JSON.
+  return [{ field, value: (value ?? null) as Json, rule: String(rule), explanation: String(explanation), ...origin }]
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null
+}
