@@ -1,4 +1,5 @@
 import type { Hlc } from '../hlc.ts'
+import type { Values } from '../json.ts'
 import { limits } from '../limits.ts'
 import { applyPayload } from '../merge/apply-payload.ts'
 import { ruleOf } from '../merge/explain-rule.ts'
@@ -76,8 +77,9 @@ function foldCreate(collection: CollectionSchema, first: Mutation, second: Mutat
 }
 
 function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation | undefined {
+  const [seenFirst, seenSecond] = [seenBy(first), seenBy(second)]
   // What was seen is known for both or for neither, and totals that were assigned cannot be added to.
-  if (!first.base || !second.base || assignsTotal(collection, first) || assignsTotal(collection, second)) {
+  if (!seenFirst || !seenSecond || assignsTotal(collection, first) || assignsTotal(collection, second)) {
     return undefined
   }
   if (takesBack(collection, first, second)) return undefined
@@ -90,11 +92,16 @@ function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutat
     ...joined(collection, first, second),
     changes: { ...first.changes, ...second.changes },
     // The first to touch a field saw what everybody saw; the second saw the first.
-    base: { ...second.base, ...first.base },
+    base: { ...seenSecond, ...seenFirst },
     increments,
     additions: laterMembers(first.additions, second.additions, second.removals),
     removals: laterMembers(first.removals, second.removals, second.additions),
   }
+}
+
+/** What the author of a mutation saw; who changes no field as a whole need not have seen any. */
+function seenBy({ changes, base }: Mutation): Values | null {
+  return base ?? (Object.keys(changes).length === 0 ? {} : null)
 }
 
 /** Whether a field comes back to what it was: folded, the edit in between would not count against anything. */
