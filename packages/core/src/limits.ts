@@ -59,6 +59,8 @@ export const limits = {
   leaseMs: 10_000,
   /** Successful cycles whose length a device remembers for its percentiles. */
   latencySamples: 128,
+  /** Records whose pending mutations are looked through for foretold conflicts at a time. */
+  foretoldRecords: 1_000,
   /** Skew of a device clock that is believed at first receipt, in ms. */
   clockSkewMs: 300_000,
   /** Days a plain idempotency key is remembered by the server clock. */

@@ -67,7 +67,11 @@ async function applySingly(tx: LocalTransaction, note: PageNote, input: PagesToA
   for (const row of rows) {
     input.checkpoint()
     // The page was parsed before it was staged, and unfit changes are not among these.
-    await applyChange(tx, { change: JSON.parse(String(row['v'])) as Change, scope: Number(row['scope']), input })
+    await applyChange(tx, {
+      change: JSON.parse(String(row['v'])) as Change,
+      scope: Number(row['scope']),
+      input,
+    })
   }
 }
 

@@ -8,7 +8,11 @@ import type { PageNote } from './page-note.ts'
  * object per row. Rows with entries in the outbox are left for the rebase, rows that do not fit for the quarantine. A
  * version the device has, or a newer one, stays; so repeating is safe. Rules: AP-1, AP-2.
  */
-export async function bulkApply(tx: LocalTransaction, collection: CollectionSchema, note: PageNote): Promise<void> {
+export async function bulkApply(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  note: PageNote,
+): Promise<void> {
   const expected = note.puts[collection.name] ?? 0
   if (expected === 0) return
   const params = [note.page, JSON.stringify(note.unfit.map(({ index }) => index))]

@@ -41,7 +41,10 @@ export function changeShadow(shadow: Shadow, input: ShadowChange): Shadow {
       return withScope(isNewer(shadow, change) ? putShadow(shadow, input) : shadow, scope)
     case 'have':
       // Without the own mutations there is nothing to build it from; a fetched copy of the record stands beside it.
-      return withScope(isNewer(shadow, change) && input.own.length > 0 ? haveShadow(shadow, input) : shadow, scope)
+      return withScope(
+        isNewer(shadow, change) && input.own.length > 0 ? haveShadow(shadow, input) : shadow,
+        scope,
+      )
     case 'delete':
       return isNewer(shadow, change) ? deletedShadow(shadow, change) : shadow
     case 'leave':

@@ -48,7 +48,11 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
 }
 
 /** A snapshot stands for everything, so everything but the outbox goes first. Rules: AP-10. */
-async function clearServerCopy(tx: LocalTransaction, schema: Schema, toRebase: RecordsToRebase): Promise<void> {
+async function clearServerCopy(
+  tx: LocalTransaction,
+  schema: Schema,
+  toRebase: RecordsToRebase,
+): Promise<void> {
   for (const row of await tx.all('SELECT DISTINCT collection, record FROM _outbox')) {
     toRebase.add(String(row['collection']), String(row['record']))
   }
@@ -71,7 +75,11 @@ async function offerAgain(tx: LocalTransaction): Promise<void> {
   if (changes > 0) tx.touch('_outbox', 'all')
 }
 
-async function rebaseAll(tx: LocalTransaction, input: FlipInput, toRebase: RecordsToRebase): Promise<boolean> {
+async function rebaseAll(
+  tx: LocalTransaction,
+  input: FlipInput,
+  toRebase: RecordsToRebase,
+): Promise<boolean> {
   let hasErased = false
   for (const { collection: name, record, hasLeft } of toRebase.all()) {
     const collection = input.schema.collections.get(name)

@@ -22,7 +22,12 @@ export interface PullProgress {
 
 /** What to ask for next. */
 export type PullStep =
-  | { readonly kind: 'snapshot'; readonly cursor: string | null; readonly scope: string | null; readonly later: readonly string[] }
+  | {
+      readonly kind: 'snapshot'
+      readonly cursor: string | null
+      readonly scope: string | null
+      readonly later: readonly string[]
+    }
   | { readonly kind: 'pull'; readonly cursor: string }
   /** Everything is staged. */
   | { readonly kind: 'ready'; readonly cursor: string }
@@ -34,7 +39,8 @@ export function startPull(cursor: string | null, schema: number): PullProgress {
     replaces: cursor === null,
     schema,
     grants: null,
-    step: cursor === null ? { kind: 'snapshot', cursor: null, scope: null, later: [] } : { kind: 'pull', cursor },
+    step:
+      cursor === null ? { kind: 'snapshot', cursor: null, scope: null, later: [] } : { kind: 'pull', cursor },
     revoked: [],
     pages: 0,
     rows: 0,

@@ -23,7 +23,11 @@ export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): 
   if (entries.some((entry) => entry.status === 'answered')) {
     const version = versionOf(await readShadow(tx, collection, record))
     const contained = entries.filter((entry) => isContained(entry, version, hasLeft))
-    if (contained.length > 0) await settle(tx, contained.map((entry) => entry.seq))
+    if (contained.length > 0)
+      await settle(
+        tx,
+        contained.map((entry) => entry.seq),
+      )
   }
   await rebuildRecord(tx, collection, record)
 }

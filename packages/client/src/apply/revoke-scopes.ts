@@ -37,7 +37,10 @@ async function revokeFrom(
 ): Promise<void> {
   const table = quoteName(collection.name)
   const mark = `,${scope},`
-  const dirty = await tx.all('SELECT record FROM _shadow WHERE collection = ? AND instr(scopes, ?) > 0', [collection.name, mark])
+  const dirty = await tx.all('SELECT record FROM _shadow WHERE collection = ? AND instr(scopes, ?) > 0', [
+    collection.name,
+    mark,
+  ])
   for (const row of dirty) {
     const record = String(row['record'])
     const next = withoutScope(await readShadow(tx, collection, record), scope)
@@ -46,6 +49,9 @@ async function revokeFrom(
   }
   const isClean = `NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`
   const erased = await tx.run(`DELETE FROM ${table} WHERE _scopes = ? AND ${isClean}`, [mark])
-  await tx.run(`UPDATE ${table} SET _scopes = replace(_scopes, ?1, ',') WHERE instr(_scopes, ?1) > 0 AND ${isClean}`, [mark])
+  await tx.run(
+    `UPDATE ${table} SET _scopes = replace(_scopes, ?1, ',') WHERE instr(_scopes, ?1) > 0 AND ${isClean}`,
+    [mark],
+  )
   if (erased.changes > 0) tx.touch(collection.name, 'all')
 }

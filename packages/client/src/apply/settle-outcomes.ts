@@ -1,8 +1,22 @@
-import { assertNever, formatRanges, type Outcome, parseRanges, type Ranges, unionRanges } from '@holdfast/core'
+import {
+  assertNever,
+  formatRanges,
+  type Outcome,
+  parseRanges,
+  type Ranges,
+  unionRanges,
+} from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { Entry } from '../outbox/entry.ts'
-import { entriesCovered, markAnswered, markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
+import {
+  entriesCovered,
+  markAnswered,
+  markConflicted,
+  markDead,
+  releaseHeld,
+  settle,
+} from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './apply-pages.ts'
 
 /**
@@ -34,7 +48,11 @@ export async function readAck(tx: LocalReader): Promise<Ranges> {
   return typeof text === 'string' ? parseRanges(text) : []
 }
 
-async function settleOutcome(tx: LocalTransaction, outcome: Outcome, entries: readonly Entry[]): Promise<void> {
+async function settleOutcome(
+  tx: LocalTransaction,
+  outcome: Outcome,
+  entries: readonly Entry[],
+): Promise<void> {
   const { status, version, serverUpdatedAt } = outcome
   const seqsOf = (chosen: readonly Entry[]): number[] => chosen.map((entry) => entry.seq)
   switch (status) {
@@ -67,7 +85,10 @@ function isOpen(entry: Entry): boolean {
  * Ends what waited for conflicts that are closed: the mutation in dispute is over, whoever won, and what was held
  * behind it may go. Returns how many entries a settled conflict let go. Rules: CF-4, SY-10.
  */
-export async function settleClosedConflicts(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<number> {
+export async function settleClosedConflicts(
+  tx: LocalTransaction,
+  toRebase: RecordsToRebase,
+): Promise<number> {
   const waiting = await tx.all(
     `SELECT o.seq, o.collection, o.record, o.status, o.held_by, c.status AS conflict FROM _outbox o
      LEFT JOIN _conflicts c ON c.id = o.held_by WHERE o.status IN ('conflicted', 'held')`,
@@ -75,7 +96,11 @@ export async function settleClosedConflicts(tx: LocalTransaction, toRebase: Reco
   const closed = waiting.filter((row) => row['conflict'] === 'resolved')
   const over = closed.filter((row) => row['status'] === 'conflicted')
   const held = waiting.filter((row) => row['status'] === 'held' && row['conflict'] !== 'open')
-  if (over.length > 0) await settle(tx, over.map((row) => Number(row['seq'])))
+  if (over.length > 0)
+    await settle(
+      tx,
+      over.map((row) => Number(row['seq'])),
+    )
   for (const heldBy of new Set(held.map((row) => String(row['held_by'])))) await releaseHeld(tx, heldBy)
   for (const row of [...over, ...held]) toRebase.add(String(row['collection']), String(row['record']))
   return held.filter((row) => row['conflict'] === 'resolved').length

@@ -1,4 +1,12 @@
-import { type Change, isObject, type Outcome, parsePullResponse, type PullResponse, type Schema, SyncError } from '@holdfast/core'
+import {
+  type Change,
+  isObject,
+  type Outcome,
+  parsePullResponse,
+  type PullResponse,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { notePage, type PageNote } from './page-note.ts'
@@ -18,14 +26,20 @@ export interface PageToStage {
 
 /** Puts a page aside and remembers how far the pull got, in one transaction. Rules: AP-3. */
 export async function stagePage(tx: LocalTransaction, schema: Schema, staged: PageToStage): Promise<void> {
-  const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [staged.kind, staged.text])
+  const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [
+    staged.kind,
+    staged.text,
+  ])
   const note = notePage(schema, lastInsertRowid, staged.changes)
   await tx.run("INSERT INTO _staging (kind, body) VALUES ('note', ?)", [JSON.stringify(note)])
   await writeMeta(tx, 'sync.pull', JSON.stringify(staged.progress))
 }
 
 /** The pull that was under way, if it can go on: same cursor, same schema. */
-export async function loadProgress(tx: LocalReader, schemaVersion: number): Promise<PullProgress | undefined> {
+export async function loadProgress(
+  tx: LocalReader,
+  schemaVersion: number,
+): Promise<PullProgress | undefined> {
   const text = await readMeta(tx, 'sync.pull')
   if (typeof text !== 'string') return undefined
   // Written by stagePage and by nobody else.
@@ -70,5 +84,11 @@ export function readPage(body: unknown): PullResponse {
 
 /** Reads changes that were put together from single records. Errors: RESPONSE_INVALID. */
 export function readChanges(changes: readonly unknown[]): readonly Change[] {
-  return parsePullResponse({ changes, outcomes: [], scopes: { version: '', entered: [], revoked: [] }, cursor: '-', more: true }).changes
+  return parsePullResponse({
+    changes,
+    outcomes: [],
+    scopes: { version: '', entered: [], revoked: [] },
+    cursor: '-',
+    more: true,
+  }).changes
 }

@@ -87,7 +87,10 @@ function readPart(schema: Schema, part: Json): ConflictPart[] {
   ]
 }
 
-function explanationsOf(collection: CollectionSchema | undefined, fields: readonly string[]): Record<string, string> {
+function explanationsOf(
+  collection: CollectionSchema | undefined,
+  fields: readonly string[],
+): Record<string, string> {
   const explanations: Record<string, string> = {}
   for (const name of fields) {
     const field = collection?.fieldsByName.get(name)

@@ -69,7 +69,10 @@ export function createConflictsApi(database: LocalDatabase, context: SettleConte
 }
 
 /** Values of the one record in dispute, or by record id. */
-function byRecord(conflict: Conflict, values: Readonly<Record<string, unknown>>): Readonly<Record<string, Values>> {
+function byRecord(
+  conflict: Conflict,
+  values: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, Values>> {
   const records = new Set(conflict.parts.map((part) => part.record))
   const isByRecord = Object.keys(values).length > 0 && Object.keys(values).every((key) => records.has(key))
   // Whatever it is, parseUpdate reads it field by field before it is used.

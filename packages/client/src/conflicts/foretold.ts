@@ -14,7 +14,10 @@ export interface ForetoldConflict extends Foretold {
  * What is foretold of the mutations the server has not ruled on: a hint, never an outcome. At most
  * `limits.foretoldRecords` records are looked at, the oldest mutations first. Reads only. Rules: CF-6.
  */
-export async function foretellConflicts(tx: LocalReader, schema: Schema): Promise<readonly ForetoldConflict[]> {
+export async function foretellConflicts(
+  tx: LocalReader,
+  schema: Schema,
+): Promise<readonly ForetoldConflict[]> {
   const rows = await tx.all(
     `SELECT collection, record, min(seq) AS first FROM _outbox WHERE status IN ('pending', 'sending', 'held')
      GROUP BY collection, record ORDER BY first LIMIT ?`,
@@ -27,7 +30,9 @@ export async function foretellConflicts(tx: LocalReader, schema: Schema): Promis
     const record = String(row['record'])
     const shadow = await readShadow(tx, collection, record)
     const entries = await entriesOfRecord(tx, collection.name, record)
-    const open = new Set(entries.filter((entry) => entry.status !== 'dead' && entry.status !== 'conflicted').map(({ id }) => id))
+    const open = new Set(
+      entries.filter((entry) => entry.status !== 'dead' && entry.status !== 'conflicted').map(({ id }) => id),
+    )
     const { foretold } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
     for (const hint of foretold) {
       if (open.has(hint.mutation)) found.push({ ...hint, collection: collection.name, record })

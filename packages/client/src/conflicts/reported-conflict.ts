@@ -31,7 +31,12 @@ export async function storeReportedConflict(
 async function storeConflict(
   tx: LocalTransaction,
   id: string,
-  input: { readonly reported: readonly Reported[]; readonly first: Mutation; readonly account: string | null; readonly device: string },
+  input: {
+    readonly reported: readonly Reported[]
+    readonly first: Mutation
+    readonly account: string | null
+    readonly device: string
+  },
 ): Promise<void> {
   const [known] = await tx.all(statementsOf(conflictsCollection).select, [id])
   if (known) return
@@ -55,7 +60,11 @@ async function storeConflict(
     resolvedAt: null,
   }
   const meta = [at, at, null, 0, 'clean', '']
-  await tx.run(statementsOf(conflictsCollection).insert, [id, ...valuesToColumns(conflictsCollection, values), ...meta])
+  await tx.run(statementsOf(conflictsCollection).insert, [
+    id,
+    ...valuesToColumns(conflictsCollection, values),
+    ...meta,
+  ])
   tx.touch(conflictsCollection.name, id)
 }
 

@@ -14,7 +14,14 @@ import {
 } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { StampClock } from '../local/meta.ts'
-import { keepDeletedShadow, keepShadow, readRow, readShadow, rebuildRecord, type Shadow } from '../local/records.ts'
+import {
+  keepDeletedShadow,
+  keepShadow,
+  readRow,
+  readShadow,
+  rebuildRecord,
+  type Shadow,
+} from '../local/records.ts'
 import { rowToValues } from '../local/tables.ts'
 import { payloadText } from '../outbox/entry.ts'
 import { insertEntry } from '../outbox/outbox.ts'
@@ -63,7 +70,10 @@ export async function settleConflict(
 ): Promise<Settled> {
   const { conflict, decision } = settlement
   if (conflict.status !== 'open') throw new SyncError('CONFLICT_CLOSED', 'the conflict was settled already')
-  const [known] = await tx.all('SELECT 1 FROM _outbox WHERE resolves = ? AND status <> ?', [conflict.id, 'dead'])
+  const [known] = await tx.all('SELECT 1 FROM _outbox WHERE resolves = ? AND status <> ?', [
+    conflict.id,
+    'dead',
+  ])
   if (known) throw new SyncError('CONFLICT_CLOSED', 'a decision on this conflict is on its way')
   const drafts: Draft[] = []
   const copies: string[] = []
@@ -126,7 +136,11 @@ async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<
   return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))
 }
 
-async function draftCopy(tx: LocalTransaction, context: SettleContext, seen: Seen): Promise<Draft | undefined> {
+async function draftCopy(
+  tx: LocalTransaction,
+  context: SettleContext,
+  seen: Seen,
+): Promise<Draft | undefined> {
   const { collection, part } = seen
   if (part.mine === null) return undefined
   const values = { ...liveValues(seen.shadow), ...(await viewOf(tx, seen)), ...part.mine }
@@ -135,14 +149,23 @@ async function draftCopy(tx: LocalTransaction, context: SettleContext, seen: See
 }
 
 function draft({ collection, part, shadow, conflict }: Seen, op: MutationOp, payload: Payload): Draft {
-  return { collection, record: part.record, op, payload, baseVersion: versionOf(shadow), resolves: conflict.id }
+  return {
+    collection,
+    record: part.record,
+    op,
+    payload,
+    baseVersion: versionOf(shadow),
+    resolves: conflict.id,
+  }
 }
 
 /** The record as this device shows it: on the author's, with their values. */
 async function viewOf(tx: LocalTransaction, { collection, part, shadow }: Seen): Promise<Values> {
   const row = await readRow(tx, collection, part.record)
   const { snapshot } = shadow
-  return row ? rowToValues(collection, row) : ((snapshot.kind === 'absent' ? null : snapshot.values) ?? part.base ?? {})
+  return row
+    ? rowToValues(collection, row)
+    : ((snapshot.kind === 'absent' ? null : snapshot.values) ?? part.base ?? {})
 }
 
 function liveValues({ snapshot }: Shadow): Values {
@@ -153,15 +176,35 @@ function fieldsOnly(collection: CollectionSchema, values: Values): Values {
   return Object.fromEntries(Object.entries(values).filter(([name]) => collection.fieldsByName.has(name)))
 }
 
-async function writeDrafts(tx: LocalTransaction, context: SettleContext, drafts: readonly Draft[]): Promise<string[]> {
+async function writeDrafts(
+  tx: LocalTransaction,
+  context: SettleContext,
+  drafts: readonly Draft[],
+): Promise<string[]> {
   const clock = new StampClock(context.env, context.device())
   const group = drafts.length > 1 ? newUuid(context.env) : null
   const ids: string[] = []
   for (const { collection, record, op, payload, baseVersion, resolves } of drafts) {
     const { at, iso } = await clock.next(tx)
     const id = newUuid(context.env)
-    const entry = { id, collection: collection.name, record, op, payload: payloadText(payload), baseVersion, after: null }
-    const origin = { at, resolves, group, schema: context.schema.version, trace: null, createdAt: iso, depends: [] }
+    const entry = {
+      id,
+      collection: collection.name,
+      record,
+      op,
+      payload: payloadText(payload),
+      baseVersion,
+      after: null,
+    }
+    const origin = {
+      at,
+      resolves,
+      group,
+      schema: context.schema.version,
+      trace: null,
+      createdAt: iso,
+      depends: [],
+    }
     await keepCleanRow(tx, collection, record)
     await insertEntry(tx, { ...entry, ...origin })
     await rebuildRecord(tx, collection, record)
@@ -171,8 +214,15 @@ async function writeDrafts(tx: LocalTransaction, context: SettleContext, drafts:
 }
 
 /** A record without unsettled mutations is its own shadow; before its first one the copy is put down. */
-async function keepCleanRow(tx: LocalTransaction, collection: CollectionSchema, record: string): Promise<void> {
-  const [entry] = await tx.all('SELECT 1 FROM _outbox WHERE record = ? AND collection = ? LIMIT 1', [record, collection.name])
+async function keepCleanRow(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  record: string,
+): Promise<void> {
+  const [entry] = await tx.all('SELECT 1 FROM _outbox WHERE record = ? AND collection = ? LIMIT 1', [
+    record,
+    collection.name,
+  ])
   if (entry) return
   await keepDeletedShadow(tx, collection, record)
   const row = await readRow(tx, collection, record)

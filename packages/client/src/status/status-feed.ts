@@ -1,5 +1,11 @@
 import type { LocalDatabase } from '../local/local-database.ts'
-import { type EngineFacts, readMetrics, readStatus, type SyncMetrics, type SyncStatus } from './sync-status.ts'
+import {
+  type EngineFacts,
+  readMetrics,
+  readStatus,
+  type SyncMetrics,
+  type SyncStatus,
+} from './sync-status.ts'
 
 /** `db.status`: how things stand, now and whenever it changes. */
 export interface StatusApi {

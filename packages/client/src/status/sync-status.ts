@@ -48,7 +48,11 @@ export interface SyncMetrics {
   /** Share of cycles that got to their end, in [0, 1]; 1 before the first. */
   readonly sync_success_rate: number
   /** Length of successful cycles, ms; null before the first. */
-  readonly sync_latency: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null }
+  readonly sync_latency: {
+    readonly p50: number | null
+    readonly p95: number | null
+    readonly p99: number | null
+  }
   /** Share of verdicts that were conflicts, by collection. */
   readonly conflict_rate: Readonly<Record<string, number>>
   readonly retry_exhausted_count: number
@@ -115,7 +119,10 @@ export async function readMetrics(tx: LocalReader, nowMs: number): Promise<SyncM
   }
 }
 
-async function readQueue(tx: LocalReader, nowMs: number): Promise<{ count: number; oldestAgeMs: number | null }> {
+async function readQueue(
+  tx: LocalReader,
+  nowMs: number,
+): Promise<{ count: number; oldestAgeMs: number | null }> {
   const [row] = await tx.all(
     "SELECT count(*) AS count, min(created_at) AS oldest FROM _outbox WHERE status IN ('pending', 'sending', 'held')",
   )

@@ -52,7 +52,10 @@ export async function readTally(tx: LocalReader): Promise<Tally> {
 }
 
 /** Counts inside the transaction of what is counted, so that neither is known without the other. Rules: ST-4. */
-export async function updateTally(tx: LocalTransaction, update: (tally: Tally) => Partial<Tally>): Promise<void> {
+export async function updateTally(
+  tx: LocalTransaction,
+  update: (tally: Tally) => Partial<Tally>,
+): Promise<void> {
   const tally = await readTally(tx)
   await writeMeta(tx, 'sync.tally', JSON.stringify({ ...tally, ...update(tally) }))
 }

@@ -16,11 +16,16 @@ export interface Attempt {
 }
 
 /** Counts an attempt and plans the next; after `limits.entryAttempts` the entries are dead letters. Rules: SY-11. */
-export async function countAttempt(tx: LocalTransaction, seqs: readonly number[], attempt: Attempt): Promise<void> {
+export async function countAttempt(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  attempt: Attempt,
+): Promise<void> {
   const { error, nowMs, roll, retryAfterMs } = attempt
-  const [row] = await tx.all('SELECT max(attempts) AS attempts FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
-    JSON.stringify(seqs),
-  ])
+  const [row] = await tx.all(
+    'SELECT max(attempts) AS attempts FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
+    [JSON.stringify(seqs)],
+  )
   const attempts = Number(row?.['attempts'] ?? 0) + 1
   const isExhausted = attempts >= limits.entryAttempts
   const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
@@ -31,5 +36,8 @@ export async function countAttempt(tx: LocalTransaction, seqs: readonly number[]
   await countOne(tx, 'retries')
   if (!isExhausted) return
   await countOne(tx, 'retryExhausted', seqs.length)
-  await markDead(tx, seqs, { code: 'ATTEMPTS_EXHAUSTED', message: `${attempts} attempts; the last: ${error.code} ${error.message}` })
+  await markDead(tx, seqs, {
+    code: 'ATTEMPTS_EXHAUSTED',
+    message: `${attempts} attempts; the last: ${error.code} ${error.message}`,
+  })
 }

@@ -64,7 +64,11 @@ export function createSync(context: SyncContext): SyncParts {
     schemaVersion: schema.version,
     limits,
   })
-  const session = new Session({ ...context, transport, onIdentity: (identity) => context.onIdentity?.(identity) })
+  const session = new Session({
+    ...context,
+    transport,
+    onIdentity: (identity) => context.onIdentity?.(identity),
+  })
   const onProgress = (next: PullProgress | undefined): void => {
     progress = next
     status.refresh()
@@ -94,7 +98,8 @@ export function createSync(context: SyncContext): SyncParts {
 
   function onPoke(event: string): void {
     // A stream that opens before the pull begins cannot have missed what that pull will see.
-    if (event !== 'open' || engine.state.kind !== 'pushing') engine.dispatch({ kind: 'trigger', urgent: false })
+    if (event !== 'open' || engine.state.kind !== 'pushing')
+      engine.dispatch({ kind: 'trigger', urgent: false })
   }
 
   const stopListening = database.onCommit(({ tables }) => {
@@ -124,7 +129,9 @@ export function createSync(context: SyncContext): SyncParts {
         engine.dispatch({ kind: 'resume' })
       },
       setOnline: (isOnline) =>
-        engine.dispatch(isOnline ? { kind: 'trigger', urgent: true } : { kind: 'disconnected', nowMs: env.now() }),
+        engine.dispatch(
+          isOnline ? { kind: 'trigger', urgent: true } : { kind: 'disconnected', nowMs: env.now() },
+        ),
       trigger: () => engine.dispatch({ kind: 'trigger', urgent: true }),
     },
     status,
@@ -132,7 +139,11 @@ export function createSync(context: SyncContext): SyncParts {
     identity: () => session.identity,
     history: (collection, record) => {
       const signal = new AbortController().signal
-      return readHistory((path) => transport.ask({ method: 'GET', path, traceparent: newTraceparent(env), signal }), collection, record)
+      return readHistory(
+        (path) => transport.ask({ method: 'GET', path, traceparent: newTraceparent(env), signal }),
+        collection,
+        record,
+      )
     },
     start: () => {
       void retryQuarantine(context).finally(() => {

@@ -54,7 +54,11 @@ export class Lease {
     if (isTaken) throw new SyncError('LEASE_LOST', 'another process syncs this database')
     const fence = Number(lease?.['fence'] ?? 0) + (isMine ? 0 : 1)
     await tx.run('DELETE FROM _lease')
-    await tx.run('INSERT INTO _lease (owner, fence, expires_at) VALUES (?, ?, ?)', [this.#owner, fence, nowMs + leaseMs])
+    await tx.run('INSERT INTO _lease (owner, fence, expires_at) VALUES (?, ?, ?)', [
+      this.#owner,
+      fence,
+      nowMs + leaseMs,
+    ])
     return fence
   }
 

@@ -43,7 +43,12 @@ export class PokeStream {
 
   async #follow(controller: AbortController): Promise<void> {
     const { env, transport, onEvent } = this.#options
-    const ask = { method: 'GET', path: '/sync/stream', traceparent: newTraceparent(env), signal: controller.signal } as const
+    const ask = {
+      method: 'GET',
+      path: '/sync/stream',
+      traceparent: newTraceparent(env),
+      signal: controller.signal,
+    } as const
     let isUseless = false
     try {
       await transport.follow(ask, (event) => {

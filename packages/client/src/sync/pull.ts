@@ -1,4 +1,12 @@
-import { type Environment, formatRanges, isObject, type Limits, type PullResponse, type Schema, SyncError } from '@holdfast/core'
+import {
+  type Environment,
+  formatRanges,
+  isObject,
+  type Limits,
+  type PullResponse,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
 import { readShadow } from '../local/records.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase } from '../local/local-database.ts'
@@ -9,7 +17,15 @@ import { chainOfHave } from '../apply/own-version.ts'
 import type { Have } from '../apply/page-note.ts'
 import { advancePull, hasOtherGrants, type PullProgress, startPull } from '../apply/pull-progress.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
-import { dropStaging, loadProgress, readChanges, readCursor, readPage, stagedNotes, stagePage } from '../apply/staging.ts'
+import {
+  dropStaging,
+  loadProgress,
+  readChanges,
+  readCursor,
+  readPage,
+  stagedNotes,
+  stagePage,
+} from '../apply/staging.ts'
 import { countOne, updateTally } from '../status/tally.ts'
 import { failureOf } from './retry-policy.ts'
 import type { Run, Session } from './session.ts'
@@ -94,7 +110,10 @@ export class Pull {
       if (!isRepeat) await countOne(tx, 'resets')
       return isRepeat
     })
-    session.log('warn', 'reset', { syncRunId: run.id, code: error instanceof SyncError ? error.code : undefined })
+    session.log('warn', 'reset', {
+      syncRunId: run.id,
+      code: error instanceof SyncError ? error.code : undefined,
+    })
     if (wasReset) throw error
   }
 
@@ -116,7 +135,10 @@ export class Pull {
     return next
   }
 
-  async #askPage(run: Run, progress: PullProgress): Promise<{ ack: string; text: string; page: PullResponse }> {
+  async #askPage(
+    run: Run,
+    progress: PullProgress,
+  ): Promise<{ ack: string; text: string; page: PullResponse }> {
     const { database, session } = this.#context
     const ack = formatRanges(await database.read(readAck))
     try {
@@ -124,7 +146,12 @@ export class Pull {
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
       const { requestId } = answer
-      session.log('info', 'page', { syncRunId: run.id, requestId, step: progress.step.kind, rows: page.changes.length })
+      session.log('info', 'page', {
+        syncRunId: run.id,
+        requestId,
+        step: progress.step.kind,
+        rows: page.changes.length,
+      })
       return { ack, text: answer.text, page }
     } catch (error) {
       this.#share = Math.max(this.#share / 2, 1 / 64)
@@ -138,7 +165,11 @@ export class Pull {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
       const limit = Math.max(pageRowsLeast, Math.floor(limits.pullRows * this.#share))
-      return { method: 'POST', path: '/sync/pull', body: JSON.stringify({ since: step.cursor, limit, scopes, ack }) }
+      return {
+        method: 'POST',
+        path: '/sync/pull',
+        body: JSON.stringify({ since: step.cursor, limit, scopes, ack }),
+      }
     }
     const limit = Math.max(pageRowsLeast, Math.floor(limits.snapshotRows * this.#share))
     const query = new URLSearchParams({ limit: String(limit) })
@@ -172,7 +203,9 @@ export class Pull {
     const step = hasMoved ? { kind: 'pull' as const, cursor } : progress.step
     const next: PullProgress = { ...progress, step, haveRounds: progress.haveRounds + 1 }
     const page = readChanges(changes)
-    await session.write(run, (tx) => stagePage(tx, schema, { kind: 'records', text, changes: page, progress: next }))
+    await session.write(run, (tx) =>
+      stagePage(tx, schema, { kind: 'records', text, changes: page, progress: next }),
+    )
     return next
   }
 
@@ -195,15 +228,22 @@ export class Pull {
     })
   }
 
-  async #fetchRecord(run: Run, { collection, record }: Have): Promise<Readonly<Record<string, unknown>> | undefined> {
+  async #fetchRecord(
+    run: Run,
+    { collection, record }: Have,
+  ): Promise<Readonly<Record<string, unknown>> | undefined> {
     try {
-      const answer = await this.#context.session.ask(run, { method: 'GET', path: `/records/${collection}/${record}` })
+      const answer = await this.#context.session.ask(run, {
+        method: 'GET',
+        path: `/records/${collection}/${record}`,
+      })
       if (!isObject(answer.body) || typeof answer.body['version'] !== 'number') {
         throw new SyncError('RESPONSE_INVALID', 'a record has a version')
       }
       return answer.body
     } catch (error) {
-      const isGone = error instanceof SyncError && (error.code === 'RECORD_NOT_FOUND' || error.code === 'NOT_FOUND')
+      const isGone =
+        error instanceof SyncError && (error.code === 'RECORD_NOT_FOUND' || error.code === 'NOT_FOUND')
       if (isGone) return undefined
       throw error
     }

@@ -1,4 +1,12 @@
-import { type Environment, formatRanges, type Limits, parsePushResponse, type PushResponse, type Schema, SyncError } from '@holdfast/core'
+import {
+  type Environment,
+  formatRanges,
+  type Limits,
+  parsePushResponse,
+  type PushResponse,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
 import type { LocalReader } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
@@ -51,7 +59,12 @@ export class Push {
     for (;;) {
       const offers = await session.write(
         run,
-        (tx) => cutBatch(tx, schema, { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }),
+        (tx) =>
+          cutBatch(tx, schema, {
+            nowMs: env.now(),
+            maxMutations: this.#batchLimit,
+            maxBytes: bodyBytes(limits),
+          }),
         { durable: true },
       )
       if (offers.length === 0) break
@@ -102,7 +115,13 @@ export class Push {
     const attempt = { nowMs: env.now(), roll: env.random(), limits }
     await session.write(run, async (tx) => {
       await recordAnswers(tx, answers, { ...session.identity, attempt })
-      await countVerdicts(tx, answers.map(({ offer, result }) => ({ collection: offer.mutation.collection, status: result.status })))
+      await countVerdicts(
+        tx,
+        answers.map(({ offer, result }) => ({
+          collection: offer.mutation.collection,
+          status: result.status,
+        })),
+      )
       // The server has stored this acknowledgement; a flip may have added to it only after this cycle's push.
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
     })
@@ -143,7 +162,13 @@ export class Push {
       error: { code: failure.code, message: 'the request failed while others got through' },
       retryAfterMs: failure.retryAfterMs,
     }
-    await session.write(run, (tx) => countAttempt(tx, offers.flatMap((offer) => offer.seqs), attempt))
+    await session.write(run, (tx) =>
+      countAttempt(
+        tx,
+        offers.flatMap((offer) => offer.seqs),
+        attempt,
+      ),
+    )
   }
 
   /** When everything else has its answer, what was refused as another copy's goes out under a new device. */

@@ -32,7 +32,11 @@ export async function recordAnswers(
   await storeReportedConflict(tx, answers, context)
 }
 
-async function recordAnswer(tx: LocalTransaction, { offer, result }: AnsweredOffer, context: AnswerContext): Promise<void> {
+async function recordAnswer(
+  tx: LocalTransaction,
+  { offer, result }: AnsweredOffer,
+  context: AnswerContext,
+): Promise<void> {
   const { seqs } = offer
   const { status, version, serverUpdatedAt, error } = result
   const reason = { code: error?.code ?? 'MUTATION_INVALID', message: error?.message ?? '' }

@@ -72,7 +72,15 @@ function readLost(lost: Json): LostValue[] {
   const { field, value, rule, explanation } = lost
   const origin = { user: textOrNull(lost['user']), at: String(lost['at']) }
   // A member of parsed JSON is JSON.
-  return [{ field, value: (value ?? null) as Json, rule: String(rule), explanation: String(explanation), ...origin }]
+  return [
+    {
+      field,
+      value: (value ?? null) as Json,
+      rule: String(rule),
+      explanation: String(explanation),
+      ...origin,
+    },
+  ]
 }
 
 function textOrNull(value: unknown): string | null {

@@ -18,7 +18,9 @@ export async function holdForIdentity(tx: LocalTransaction, seqs: readonly numbe
 
 /** Entries that wait for a new identity, in the order written; empty as a rule. */
 export async function waitingForIdentity(tx: Pick<LocalTransaction, 'all'>): Promise<readonly number[]> {
-  const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ? ORDER BY seq", [newIdentity])
+  const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ? ORDER BY seq", [
+    newIdentity,
+  ])
   return rows.map((row) => Number(row['seq']))
 }
 
@@ -33,10 +35,16 @@ export async function reofferRaw(
 ): Promise<void> {
   for (const seq of seqs) {
     const id = newUuid(env)
-    await tx.run('UPDATE _outbox SET after = ? WHERE after = (SELECT id FROM _outbox WHERE seq = ?)', [id, seq])
+    await tx.run('UPDATE _outbox SET after = ? WHERE after = (SELECT id FROM _outbox WHERE seq = ?)', [
+      id,
+      seq,
+    ])
     await tx.run('UPDATE _outbox SET id = ? WHERE seq = ?', [id, seq])
   }
-  await updateEntries(tx, seqs, { set: "status = 'pending', held_by = NULL, offer = NULL, wire = NULL", params: [] })
+  await updateEntries(tx, seqs, {
+    set: "status = 'pending', held_by = NULL, offer = NULL, wire = NULL",
+    params: [],
+  })
   // What was acknowledged under the old name is of no use under the new one.
   await writeMeta(tx, 'sync.ack', null)
 }

@@ -33,7 +33,9 @@ export function failureOf(error: unknown): Failure {
     case 'REQUEST_TOO_LARGE':
       return { kind: 'refused', code, retryAfterMs }
     default:
-      return error.retry === 'resync' ? { kind: 'reset', code, retryAfterMs } : { kind: 'backoff', code, retryAfterMs }
+      return error.retry === 'resync'
+        ? { kind: 'reset', code, retryAfterMs }
+        : { kind: 'backoff', code, retryAfterMs }
   }
 }
 
@@ -53,14 +55,22 @@ export interface BadAnswer {
 export function errorOfAnswer(answer: BadAnswer): SyncError {
   const retryAfterMs = parseRetryAfter(answer.retryAfter, answer.nowMs)
   const own = ownError(answer.body)
-  if (own) return new SyncError(own.code, own.message, { retry: own.retry, retryAfterMs: own.retryAfterMs ?? retryAfterMs })
+  if (own)
+    return new SyncError(own.code, own.message, {
+      retry: own.retry,
+      retryAfterMs: own.retryAfterMs ?? retryAfterMs,
+    })
   const code = codeOfStatus(answer.status, answer.mediaType)
-  return new SyncError(code, `the server answered ${answer.status} ${answer.mediaType}`.trim(), { retryAfterMs })
+  return new SyncError(code, `the server answered ${answer.status} ${answer.mediaType}`.trim(), {
+    retryAfterMs,
+  })
 }
 
 function ownError(
   body: unknown,
-): { code: ErrorCode; message: string; retry: Retry | undefined; retryAfterMs: number | undefined } | undefined {
+):
+  | { code: ErrorCode; message: string; retry: Retry | undefined; retryAfterMs: number | undefined }
+  | undefined {
   const error = isObject(body) ? body['error'] : undefined
   if (!isObject(error) || !isErrorCode(error['code'])) return undefined
   const { code, message, retry, retryAfterMs } = error
@@ -77,7 +87,8 @@ function isRetry(value: unknown): value is Retry {
 }
 
 function codeOfStatus(status: number, mediaType: string): ErrorCode {
-  if (status === 0 || (status >= 300 && status < 400) || status === 407 || status === 511) return 'CAPTIVE_PORTAL'
+  if (status === 0 || (status >= 300 && status < 400) || status === 407 || status === 511)
+    return 'CAPTIVE_PORTAL'
   if (status < 300) return mediaType === 'text/html' ? 'CAPTIVE_PORTAL' : 'RESPONSE_INVALID'
   switch (status) {
     case 400:

@@ -52,7 +52,11 @@ export class Session {
   }
 
   /** A transaction of a cycle: refused when the lease is lost, not begun when the cycle is over. */
-  async write<T>(run: Run, fn: (tx: LocalTransaction) => Promise<T>, options: { durable?: boolean } = {}): Promise<T> {
+  async write<T>(
+    run: Run,
+    fn: (tx: LocalTransaction) => Promise<T>,
+    options: { durable?: boolean } = {},
+  ): Promise<T> {
     run.signal.throwIfAborted()
     const marked = (tx: LocalTransaction): Promise<T> => {
       // Tells the engine's own commits from those of the app, which ask for a sync.

@@ -5,7 +5,13 @@ import type { Pull } from './pull.ts'
 import { LonePushError, type Push } from './push.ts'
 import { failureOf } from './retry-policy.ts'
 import { newTraceparent, type Run, type Session } from './session.ts'
-import { type SyncEffect, type SyncEvent, type SyncIntervals, type SyncState, transition } from './sync-state.ts'
+import {
+  type SyncEffect,
+  type SyncEvent,
+  type SyncIntervals,
+  type SyncState,
+  transition,
+} from './sync-state.ts'
 
 /** What came of a cycle that somebody waited for. */
 export interface SyncSummary {
@@ -145,7 +151,9 @@ export class SyncEngine {
   async #countSuccess(run: CycleRun): Promise<void> {
     const { env, session } = this.#options
     const latencyMs = env.monotonicMs() - run.startedMs
-    await session.write(run, (tx) => updateTally(tx, (tally) => ({ runs: tally.runs + 1, ...withSuccess(tally, latencyMs) })))
+    await session.write(run, (tx) =>
+      updateTally(tx, (tally) => ({ runs: tally.runs + 1, ...withSuccess(tally, latencyMs) })),
+    )
   }
 
   async #fail(error: unknown, run: CycleRun | undefined): Promise<void> {
@@ -166,7 +174,8 @@ export class SyncEngine {
   #onCycleDone(): void {
     this.#lastCode = null
     this.#answer(({ cycle }) => cycle <= this.#cycle, { status: 'done', code: null })
-    if (this.#run && this.#state.kind === 'pushing') this.#run = { ...this.#run, startedMs: this.#options.env.monotonicMs() }
+    if (this.#run && this.#state.kind === 'pushing')
+      this.#run = { ...this.#run, startedMs: this.#options.env.monotonicMs() }
   }
 
   /** The engine is not working: the lease goes back, and whoever still waits learns why. */

@@ -93,7 +93,9 @@ export function transition(state: SyncState, event: SyncEvent, intervals: SyncIn
     case 'due':
       return onDue(state)
     case 'pushed':
-      return state.kind === 'pushing' ? { state: { ...state, kind: 'pulling' }, effects: [pull] } : stay(state)
+      return state.kind === 'pushing'
+        ? { state: { ...state, kind: 'pulling' }, effects: [pull] }
+        : stay(state)
     case 'pulled':
       return onPulled(state, event.more, intervals)
     case 'failed':
@@ -190,7 +192,13 @@ function onFailed(state: Running, event: FailedEvent, intervals: SyncIntervals):
     case 'reset': {
       const delayMs = retryDelayMs({ failures, roll, retryAfterMs: failure.retryAfterMs }, intervals)
       const first = event.alone ? 'pull' : 'push'
-      const next: SyncState = { kind: 'waiting', retryAtMs: nowMs + delayMs, failures, reason: failure.code, first }
+      const next: SyncState = {
+        kind: 'waiting',
+        retryAtMs: nowMs + delayMs,
+        failures,
+        reason: failure.code,
+        first,
+      }
       return { state: next, effects: [{ kind: 'wake', delayMs }] }
     }
     case 'standby': {
@@ -199,7 +207,10 @@ function onFailed(state: Running, event: FailedEvent, intervals: SyncIntervals):
     }
     case 'pause': {
       const next: SyncState = { kind: 'paused', cause: failure.cause }
-      return { state: next, effects: failure.cause === 'auth' ? [{ kind: 'wake', delayMs: intervals.retryCapMs }] : [] }
+      return {
+        state: next,
+        effects: failure.cause === 'auth' ? [{ kind: 'wake', delayMs: intervals.retryCapMs }] : [],
+      }
     }
     default:
       return assertNever(failure)

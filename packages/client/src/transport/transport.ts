@@ -115,7 +115,13 @@ export class Transport {
       const isJson = mediaTypeOf(response) !== 'text/html' && body !== undefined
       if ((response.status !== 200 && response.status !== 202) || !isJson) throw this.#errorOf(response, body)
       const { headers, status } = response
-      return { text, body, status, account: headers.get('Holdfast-Account'), requestId: headers.get('Holdfast-Request') }
+      return {
+        text,
+        body,
+        status,
+        account: headers.get('Holdfast-Account'),
+        requestId: headers.get('Holdfast-Request'),
+      }
     } catch (error) {
       throw networkError(error)
     } finally {
@@ -160,7 +166,11 @@ export class Transport {
   }
 
   #watch(outer: AbortSignal, totalMs: number | undefined): Watchdog {
-    return new Watchdog(this.#options.env, { silenceMs: this.#options.limits.requestTimeoutMs, totalMs, outer })
+    return new Watchdog(this.#options.env, {
+      silenceMs: this.#options.limits.requestTimeoutMs,
+      totalMs,
+      outer,
+    })
   }
 
   #readText(response: Response, watchdog: Watchdog): Promise<string> {
@@ -177,7 +187,13 @@ export class Transport {
   #errorOf(response: Response, body: unknown): SyncError {
     const retryAfter = response.headers.get('Retry-After')
     const { env } = this.#options
-    return errorOfAnswer({ status: response.status, mediaType: mediaTypeOf(response), retryAfter, body, nowMs: env.now() })
+    return errorOfAnswer({
+      status: response.status,
+      mediaType: mediaTypeOf(response),
+      retryAfter,
+      body,
+      nowMs: env.now(),
+    })
   }
 
   /** Server-sent events. Source: WHATWG HTML, section 9.2.6. */

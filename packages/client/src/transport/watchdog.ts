@@ -61,5 +61,7 @@ export class Watchdog {
 }
 
 function abortError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new SyncError('OFFLINE', 'the request was called off', { cause: reason })
+  return reason instanceof Error
+    ? reason
+    : new SyncError('OFFLINE', 'the request was called off', { cause: reason })
 }
