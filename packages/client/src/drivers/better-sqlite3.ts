@@ -23,6 +23,7 @@ function bindingOf(database: Database.Database): SynchronousBinding {
     translate,
     exec: (sql) => void database.exec(sql),
     close: () => void database.close(),
+    describe: (sql) => ({ columns: database.prepare(sql).columns() }),
     prepare(sql) {
       const statement = database.prepare(sql)
       return {

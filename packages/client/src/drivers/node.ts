@@ -40,18 +40,17 @@ function bindingOf(database: DatabaseSync): SynchronousBinding {
         },
       }
     },
-    readSet(sql) {
+    describe(sql) {
       const tables = new Set<string>()
       database.setAuthorizer((action, table) => {
         if (action === constants.SQLITE_READ && table !== null) tables.add(table)
         return constants.SQLITE_OK
       })
       try {
-        database.prepare(sql)
+        return { columns: database.prepare(sql).columns(), tables }
       } finally {
         database.setAuthorizer(null)
       }
-      return { tables }
     },
   }
 }

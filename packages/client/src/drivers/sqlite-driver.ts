@@ -9,9 +9,16 @@ export type SqlParam = SqlValue | bigint | boolean
 /** A row by column name. */
 export type SqlRow = Readonly<Record<string, SqlValue>>
 
-/** A column that a statement reads, as SQLite's own compiler reports it. */
-export interface ReadSet {
-  readonly tables: ReadonlySet<string>
+/** What SQLite's compiler says of a statement that reads. */
+export interface StatementDescription {
+  /** Its result columns in order; `table` and `column` name where a value comes from unchanged, null for expressions. */
+  readonly columns: readonly {
+    readonly name: string
+    readonly table: string | null
+    readonly column: string | null
+  }[]
+  /** Every table it reads, when the binding can tell. */
+  readonly tables?: ReadonlySet<string>
 }
 
 /** What `run` says of its statement. */
@@ -38,8 +45,8 @@ export interface SqliteConnection {
   run(sql: string, params?: readonly SqlParam[]): Promise<RunResult>
   /** Runs any number of statements without parameters; nothing is kept. */
   exec(sql: string): Promise<void>
-  /** Tables a statement reads, when the driver can ask SQLite's compiler; absent otherwise. Runs nothing. */
-  readSet?(sql: string): ReadSet | undefined
+  /** What the statement reads and returns, without running it. */
+  describe(sql: string): Promise<StatementDescription>
   /** Closes the connection; closing twice is harmless. */
   close(): Promise<void>
 }

@@ -1,10 +1,10 @@
 import type {
   DriverCapabilities,
-  ReadSet,
   RunResult,
   SqliteConnection,
   SqlParam,
   SqlRow,
+  StatementDescription,
 } from './sqlite-driver.ts'
 
 /** A compiled statement of a synchronous SQLite binding. */
@@ -19,7 +19,7 @@ export interface SynchronousStatement {
 export interface SynchronousBinding {
   prepare(sql: string): SynchronousStatement
   exec(sql: string): void
-  readSet?(sql: string): ReadSet
+  describe(sql: string): StatementDescription
   close(): void
   /** Translates whatever the binding throws. */
   translate(error: unknown): Error
@@ -31,7 +31,6 @@ const statementMax = 256
 /** A connection over a binding that answers at once; keeps compiled statements, the least recently used go first. */
 export class SynchronousConnection implements SqliteConnection {
   readonly capabilities: DriverCapabilities
-  readonly readSet?: (sql: string) => ReadSet | undefined
   readonly #binding: SynchronousBinding
   readonly #statements = new Map<string, SynchronousStatement>()
   #isClosed = false
@@ -39,8 +38,6 @@ export class SynchronousConnection implements SqliteConnection {
   constructor(binding: SynchronousBinding, capabilities: DriverCapabilities) {
     this.#binding = binding
     this.capabilities = capabilities
-    const { readSet } = binding
-    if (readSet) this.readSet = (sql) => this.#attempt(() => readSet.call(binding, sql))
   }
 
   async all(sql: string, params: readonly SqlParam[] = []): Promise<readonly SqlRow[]> {
@@ -64,6 +61,10 @@ export class SynchronousConnection implements SqliteConnection {
 
   async exec(sql: string): Promise<void> {
     this.#attempt(() => this.#binding.exec(sql))
+  }
+
+  async describe(sql: string): Promise<StatementDescription> {
+    return this.#attempt(() => this.#binding.describe(sql))
   }
 
   async close(): Promise<void> {

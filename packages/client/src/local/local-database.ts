@@ -1,6 +1,12 @@
 import { SyncError, type Verdict } from '@holdfast/core'
 
-import type { RunResult, SqliteConnection, SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
+import type {
+  RunResult,
+  SqliteConnection,
+  SqlParam,
+  SqlRow,
+  StatementDescription,
+} from '../drivers/sqlite-driver.ts'
 
 /** Which rows a committed transaction touched: table name to record ids, or to 'all' when they were not counted. */
 export type TouchedRows = ReadonlyMap<string, ReadonlySet<string> | 'all'>
@@ -26,8 +32,13 @@ export interface LocalReader {
   all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]>
 }
 
+/** A reader that can also ask what a statement would read. */
+export interface LocalDescriber extends LocalReader {
+  describe(sql: string): Promise<StatementDescription>
+}
+
 /** A transaction that writes. Nothing may be awaited inside it but itself. */
-export interface LocalTransaction extends LocalReader {
+export interface LocalTransaction extends LocalDescriber {
   run(sql: string, params?: readonly SqlParam[]): Promise<RunResult>
   /** Several statements without parameters; none of them may end the transaction. */
   exec(sql: string): Promise<void>
@@ -54,7 +65,7 @@ export type Durability = 'full' | 'fast'
 const shareMax = 100
 
 interface Job {
-  readonly options: WriteOptions & { readonly mode: 'read' | 'write' }
+  readonly options: WriteOptions & { readonly mode: 'bare' | 'read' | 'write' }
   readonly fn: (tx: Transaction) => Promise<unknown>
   readonly resolve: (value: never) => void
   readonly reject: (error: unknown) => void
@@ -94,7 +105,8 @@ export class LocalDatabase {
 
   /** One statement that reads, outside any transaction but never in the middle of one. */
   async all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
-    if (this.#isBusy || this.#isClosed || this.#needsRollback) return this.read((tx) => tx.all(sql, params))
+    if (this.#isBusy || this.#isClosed || this.#needsRollback)
+      return this.#enqueue({ mode: 'bare' }, (tx) => tx.all(sql, params))
     this.#isBusy = true
     try {
       return await this.#connection.all(sql, params)
@@ -104,9 +116,9 @@ export class LocalDatabase {
     }
   }
 
-  /** Tables a statement reads, when the driver can tell. */
-  readSet(sql: string): ReadonlySet<string> | undefined {
-    return this.#isClosed ? undefined : this.#connection.readSet?.(sql)?.tables
+  /** What a statement that reads reads and returns, without running it. */
+  describe(sql: string): Promise<StatementDescription> {
+    return this.#enqueue({ mode: 'bare' }, () => this.#connection.describe(sql))
   }
 
   /** Calls `listener` after every commit that touched something, in the order of the commits. Returns the way to stop. */
@@ -157,13 +169,15 @@ export class LocalDatabase {
   async #runJobs(jobs: readonly Job[]): Promise<void> {
     const tx = new Transaction(this.#connection)
     const finished: (() => void)[] = []
+    // A single statement is a transaction of its own.
+    const isBare = jobs[0]?.options.mode === 'bare' && !this.#needsRollback
     try {
-      await this.#begin(jobs)
+      if (!isBare) await this.#begin(jobs)
       for (const job of jobs) finished.push(await this.#runJob(tx, job, jobs.length > 1))
-      await this.#connection.run('COMMIT')
+      if (!isBare) await this.#connection.run('COMMIT')
     } catch (error) {
       tx.end()
-      await this.#rollback()
+      if (!isBare) await this.#rollback()
       for (const job of jobs) job.reject(error)
       return
     }
@@ -244,6 +258,11 @@ class Transaction implements LocalTransaction, Touched {
   all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
     if (!this.#isOpen) return Promise.reject(transactionOver())
     return this.#connection.all(sql, params)
+  }
+
+  describe(sql: string): Promise<StatementDescription> {
+    if (!this.#isOpen) return Promise.reject(transactionOver())
+    return this.#connection.describe(sql)
   }
 
   run(sql: string, params?: readonly SqlParam[]): Promise<RunResult> {

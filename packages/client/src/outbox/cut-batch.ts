@@ -9,6 +9,8 @@ import { type Offer, readOpenOffers } from './offer.ts'
 import { refreshStates } from './outbox.ts'
 import { readObstacles, readyEntries } from './ready-entries.ts'
 
+export type { Offer } from './offer.ts'
+
 /** What a batch may hold. */
 export interface BatchLimits {
   readonly nowMs: number

@@ -73,6 +73,7 @@ interface Pass {
 function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly Entry[] {
   const { earlier, needed, taken } = obstacles
   const blocked = new Map<string, Blocked>()
+  const waiting = new Set<string>()
   const ready: Entry[] = []
   const going = new Set(taken)
   const passed = new Map<string, string | null>()
@@ -83,8 +84,10 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
       before !== undefined && before.seq < entry.seq;
       before = earlier[++next]
     ) {
-      if (before.status !== 'answered' && !taken.has(before.seq))
-        block(schema, blocked, before, isWaiting(before))
+      if (before.status !== 'answered' && !taken.has(before.seq)) {
+        if (isWaiting(before)) waiting.add(keyOf(before))
+        block(schema, blocked, before)
+      }
     }
     // The server cannot know an entry that is passed; what goes on stands on what that one stood on.
     const after =
@@ -95,7 +98,9 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
       return isSatisfied || parent.record === entry.record
     })
     const isStuck = entry.group !== null && stuckGroups.has(entry.group)
-    if (hasParents && !isStuck && !isBlocked(blocked.get(keyOf(entry)), entry)) {
+    // A decision passes what waits for it.
+    const inTheWay = entry.resolves === null ? blocked.get(keyOf(entry)) : undefined
+    if (hasParents && !isStuck && !waiting.has(keyOf(entry)) && !isBlocked(inTheWay, entry)) {
       ready.push(after === entry.after ? entry : { ...entry, after })
       going.add(entry.seq)
     } else {
@@ -107,9 +112,8 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
 }
 
 /** Fields stay blocked by what can be decided without them; everything is blocked by what decides whether the record is. */
-function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry, isWaiting = false): void {
-  const isWhole =
-    entry.op !== 'update' || isWaiting || schema.collections.get(entry.collection)?.strict !== false
+function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry): void {
+  const isWhole = entry.op !== 'update' || schema.collections.get(entry.collection)?.strict !== false
   const known = blocked.get(keyOf(entry))
   if (isWhole || known === 'all') blocked.set(keyOf(entry), 'all')
   else blocked.set(keyOf(entry), new Set([...(known ?? []), ...touchedFields(entry.payload)]))

@@ -1,0 +1,217 @@
+import {
+  type CollectionsOf,
+  conflictsCollection,
+  type Environment,
+  type Field,
+  type FieldsByCollection,
+  type Schema,
+  SyncError,
+  type TablesOf,
+} from '@holdfast/core'
+
+import type { ConflictsApi } from './conflicts/conflicts-api.ts'
+import type { SqliteDriver } from './drivers/sqlite-driver.ts'
+import { type Explanation, explainRecord } from './inspect/explain.ts'
+import { LiveQueries, type StopWatching } from './live/live-queries.ts'
+import { compileQuery, prepareQuery, type QueryBuilder, runQuery } from './live/run-query.ts'
+import type { Durability } from './local/local-database.ts'
+import { openDatabase } from './local/open-database.ts'
+import { createDeadLetters, type DeadLettersApi } from './outbox/dead-letters.ts'
+import { createOutboxApi, type OutboxApi } from './outbox/outbox-api.ts'
+import type { StatusApi } from './status/status-feed.ts'
+import { createSync, type SyncApi, type SyncParts } from './sync/create-sync.ts'
+import type { RecordHistory } from './sync/record-history.ts'
+import type { Identity, Logger, SyncOptions } from './sync-context.ts'
+import { systemEnvironment } from './system-environment.ts'
+import type { Auth } from './transport/auth.ts'
+import { Verdicts, type WriteVerdict } from './write/verdicts.ts'
+import {
+  type CollectionApi,
+  type CollectionApis,
+  collectionApi,
+  runTransaction,
+  type TransactionCollections,
+  type WriterParts,
+} from './write/writer.ts'
+
+/** What `openClient` takes. */
+export interface ClientOptions<S extends Schema> {
+  readonly schema: S
+  readonly storage: SqliteDriver
+  /** Base URL of the server; without one the database never syncs. */
+  readonly server?: string
+  /** How the app proves who is using it. */
+  readonly auth?: Auth
+  /** Whom the database is for. Learnt from the server's first answer when it is not given. */
+  readonly account?: string
+  /** `full` unless said: a write that returned survives power loss. `fast`: it survives the death of the process. */
+  readonly durability?: Durability
+  readonly sync?: SyncOptions
+  readonly logger?: Logger
+  /** W3C `traceparent` of what the app is doing now; kept with each mutation. */
+  readonly trace?: () => string | undefined
+  /** The world; the real one unless said. */
+  readonly env?: Environment
+}
+
+/** What every client has beside its collections. */
+export interface ClientBase<S extends Schema> {
+  /** Mutations that are not settled. */
+  readonly outbox: OutboxApi
+  /** Mutations that will never succeed by themselves. */
+  readonly deadLetters: DeadLettersApi
+  /** What waits for a person's decision. */
+  readonly conflicts: ConflictsApi
+  /** How things stand between this device and its server. */
+  readonly status: StatusApi
+  /** When to sync. */
+  readonly sync: SyncApi
+  /** A collection by name: the same as the member of that name. */
+  collection<Name extends keyof CollectionsOf<S> & string>(name: Name): CollectionApi<CollectionsOf<S>[Name]>
+  /**
+   * Several writes that are one, here and everywhere. Reads of `tx` see its writes; when `fn` throws nothing was
+   * written. Await nothing in it but `tx`. Errors: GROUP_TOO_LARGE, TRANSACTION_OVER, and whatever `fn` throws.
+   */
+  transaction<T>(fn: (tx: ClientTransaction<S>) => Promise<T>): Promise<T>
+  /** Runs a query once. */
+  query<Row>(build: QueryBuilder<TablesOf<S>, Row>): Promise<readonly Row[]>
+  /**
+   * Calls `onRows` with the rows at once, and again after each commit that changed them; rows that did not change are
+   * the same objects. Errors of the query go to `onError`, or to the log. Returns the way to stop.
+   */
+  watch<Row>(
+    build: QueryBuilder<TablesOf<S>, Row>,
+    onRows: (rows: readonly Row[]) => void,
+    onError?: (error: unknown) => void,
+  ): StopWatching
+  /** What the server said of a mutation, once it has. */
+  verdict(mutation: string): Promise<WriteVerdict>
+  /** Why a record is as it is. */
+  explain(collection: keyof CollectionsOf<S> & string, record: string): Promise<Explanation>
+  /** What happened to a record, as the server tells it. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
+  history(collection: keyof CollectionsOf<S> & string, record: string): Promise<RecordHistory>
+  /** True when nothing would be lost with the database: the server has ruled on every mutation, and no dead letter is left. */
+  canSafelySignOut(): Promise<boolean>
+  /** Whom and which device the database belongs to. */
+  identity(): Identity
+  /** Stops syncing and closes the database. What is unsent stays for the next time. */
+  close(): Promise<void>
+}
+
+/** The writes and reads of one transaction. */
+export type ClientTransaction<S extends Schema> = TransactionCollections<S> & {
+  /** Runs a query; it sees the writes of the transaction. */
+  query<Row>(build: QueryBuilder<TablesOf<S>, Row>): Promise<readonly Row[]>
+}
+
+/** A device's database, with one member for each collection. */
+export type Client<S extends Schema> = ClientBase<S> & CollectionApis<S>
+
+/** What a logger that nobody gave does. */
+const silence: Logger = { log: () => undefined }
+
+/**
+ * Opens a device's database and begins to sync it. Everything but `sync.now` and `history` works without a network.
+ * Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_LOCKED, ACCOUNT_MISMATCH, SCHEMA_INVALID.
+ */
+export async function openClient<S extends Schema<FieldsByCollection>>(
+  options: ClientOptions<S>,
+): Promise<Client<S>> {
+  const { env = systemEnvironment, logger = silence } = options
+  const schema = withSystemCollections(options.schema)
+  const server = options.server?.replace(/\/+$/, '') ?? null
+  const { database, identity } = await openDatabase({
+    schema,
+    storage: options.storage,
+    env,
+    durability: options.durability ?? 'full',
+    account: options.account ?? null,
+    server,
+  })
+  const syncParts = createSync({
+    schema,
+    database,
+    env,
+    identity,
+    auth: options.auth,
+    options: options.sync ?? {},
+    logger,
+  })
+  const context = {
+    schema: options.schema,
+    env,
+    device: () => syncParts.identity().device,
+    trace: () => options.trace?.() ?? null,
+  }
+  const writer: WriterParts = { context, database, env, verdicts: new Verdicts(database) }
+  const live = new LiveQueries({ database, schema, logger })
+  const client = assemble<S>({ declared: options.schema, schema, writer, live, syncParts })
+  syncParts.start()
+  return client
+}
+
+interface Assembly<S extends Schema> {
+  /** As the app declared it. */
+  readonly declared: S
+  /** With the system collections. */
+  readonly schema: Schema
+  readonly writer: WriterParts
+  readonly live: LiveQueries
+  readonly syncParts: SyncParts
+}
+
+function assemble<S extends Schema>({ declared, schema, writer, live, syncParts }: Assembly<S>): Client<S> {
+  const { database, verdicts } = writer
+  const apis = new Map<string, CollectionApi<Readonly<Record<string, Field>>>>()
+  for (const collection of declared.collections.values())
+    apis.set(collection.name, collectionApi(collection, writer))
+  const base: ClientBase<S> = {
+    outbox: createOutboxApi(database),
+    deadLetters: createDeadLetters(database, writer.context),
+    conflicts: syncParts.conflicts,
+    status: syncParts.status,
+    sync: syncParts.sync,
+    collection(name) {
+      const api = apis.get(name)
+      if (api === undefined)
+        throw new SyncError('FIELD_UNKNOWN', `the schema has no collection ${name}`, { at: name })
+      // The types of the collection of that name are those the schema infers for it.
+      return api as unknown as CollectionApi<CollectionsOf<S>[typeof name]>
+    },
+    transaction: (fn) =>
+      runTransaction(declared, writer, (collections, tx) => {
+        const query = async <Row>(build: QueryBuilder<TablesOf<S>, Row>): Promise<readonly Row[]> => {
+          const prepared = await prepareQuery(schema, compileQuery(build), (sql) => tx.describe(sql))
+          // Kysely inferred Row from the query that gives the rows.
+          return (await runQuery(tx, prepared)) as readonly Row[]
+        }
+        // The collections are those of the schema, by name.
+        return fn({ ...collections, query } as unknown as ClientTransaction<S>)
+      }),
+    query: (build) => live.run(build),
+    watch: (build, onRows, onError) => live.watch(build, { onRows, onError }),
+    verdict: (mutation) => verdicts.of(mutation),
+    explain: (collection, record) =>
+      database.read((tx) => explainRecord(tx, declared.collections.get(collection), record)),
+    history: (collection, record) => syncParts.history(collection, record),
+    canSafelySignOut: async () => {
+      const [row] = await database.all("SELECT 1 FROM _outbox WHERE status <> 'answered' LIMIT 1")
+      return row === undefined
+    },
+    identity: () => syncParts.identity(),
+    async close() {
+      live.close()
+      await syncParts.close()
+      verdicts.close()
+      await database.close()
+    },
+  }
+  // One member for each collection; defineSchema refuses collections named like a member of the client.
+  return Object.assign(base, Object.fromEntries(apis)) as unknown as Client<S>
+}
+
+function withSystemCollections(schema: Schema): Schema {
+  const collections = new Map(schema.collections)
+  collections.set(conflictsCollection.name, conflictsCollection)
+  return { version: schema.version, collections }
+}

@@ -1,0 +1,124 @@
+import { type FieldKind, type Schema, SyncError } from '@holdfast/core'
+import {
+  type Compilable,
+  type CompiledQuery,
+  DummyDriver,
+  Kysely,
+  type OperationNode,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import type { ReadonlyQueryCreator } from 'kysely/readonly'
+
+import type { SqlParam, SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
+import type { LocalReader } from '../local/local-database.ts'
+import { columnToValue } from '../local/tables.ts'
+
+/**
+ * Builds a query with Kysely; it is compiled and run by the client, so return it without executing it:
+ * `(q) => q.selectFrom('items').where('stock', '<', 5).selectAll()`.
+ */
+export type QueryBuilder<Tables, Row> = (q: ReadonlyQueryCreator<Tables>) => Compilable<Row>
+
+/** A query that is ready to run. */
+export interface PreparedQuery {
+  readonly sql: string
+  readonly params: readonly SqlParam[]
+  /** Tables it reads; undefined when nobody can tell, and then any change may concern it. */
+  readonly tables: ReadonlySet<string> | undefined
+  /** Turns a stored row into one the app reads. */
+  readonly decode: (row: SqlRow) => unknown
+}
+
+const builder = new Kysely<never>({
+  dialect: {
+    createAdapter: () => new SqliteAdapter(),
+    createDriver: () => new DummyDriver(),
+    createIntrospector: (database) => new SqliteIntrospector(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+  },
+})
+
+/** Compiles a query. Errors: VALUE_INVALID when it writes, or is bound to something SQLite cannot hold. */
+export function compileQuery<Tables, Row>(build: QueryBuilder<Tables, Row>): CompiledQuery<Row> {
+  // The builder knows no tables of its own: names are checked by the types alone, and by SQLite.
+  const compiled = build(builder as unknown as ReadonlyQueryCreator<Tables>).compile() as CompiledQuery<Row>
+  if (compiled.query.kind !== 'SelectQueryNode' && compiled.query.kind !== 'RawNode') {
+    throw new SyncError(
+      'VALUE_INVALID',
+      'a query only reads; write through the collections, so that it is synced',
+    )
+  }
+  return compiled
+}
+
+/** Prepares a query: what it reads, and how its rows are decoded. */
+export async function prepareQuery<Row>(
+  schema: Schema,
+  compiled: CompiledQuery<Row>,
+  describe: (sql: string) => Promise<StatementDescription>,
+): Promise<PreparedQuery> {
+  const description = await describe(compiled.sql)
+  return {
+    sql: compiled.sql,
+    params: compiled.parameters.map(paramOf),
+    tables: description.tables ?? tablesIn(compiled.query),
+    decode: decoderOf(schema, description),
+  }
+}
+
+/** Runs a query inside a transaction, or on its own. */
+export async function runQuery(tx: LocalReader, query: PreparedQuery): Promise<readonly unknown[]> {
+  return (await tx.all(query.sql, query.params)).map(query.decode)
+}
+
+function paramOf(value: unknown): SqlParam {
+  if (value === null || typeof value === 'string' || typeof value === 'number') return value
+  if (typeof value === 'boolean' || typeof value === 'bigint' || value instanceof Uint8Array) return value
+  throw new SyncError(
+    'VALUE_INVALID',
+    `a query cannot be bound to ${typeof value}; use text, a number, a boolean or null`,
+  )
+}
+
+/**
+ * Values that come from a field unchanged, under whatever name and through subqueries, are decoded by its kind; results
+ * of expressions are what SQLite makes of the stored form. `_scopes` is ours and is left out.
+ */
+function decoderOf(schema: Schema, { columns }: StatementDescription): (row: SqlRow) => unknown {
+  const kinds: (readonly [name: string, kind: FieldKind])[] = []
+  const hidden: string[] = []
+  for (const { name, table, column } of columns) {
+    const kind = schema.collections.get(table ?? '')?.fieldsByName.get(column ?? '')?.kind
+    if (kind !== undefined && needsDecoding(kind)) kinds.push([name, kind])
+    if (table !== null && column === '_scopes') hidden.push(name)
+  }
+  return (row) => {
+    const decoded: Record<string, unknown> = { ...row }
+    for (const [name, kind] of kinds) decoded[name] = columnToValue(kind, row[name])
+    for (const name of hidden) delete decoded[name]
+    return decoded
+  }
+}
+
+function needsDecoding(kind: FieldKind): boolean {
+  return kind === 'boolean' || kind === 'json' || kind === 'set' || kind === 'attachment'
+}
+
+/** The tables a query names; undefined when it holds raw SQL, which may name others. */
+function tablesIn(query: OperationNode): ReadonlySet<string> | undefined {
+  const tables = new Set<string>()
+  const open: unknown[] = [query]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (typeof node !== 'object' || node === null) continue
+    if ('kind' in node && node.kind === 'RawNode') return undefined
+    if ('kind' in node && node.kind === 'SchemableIdentifierNode' && 'identifier' in node) {
+      const { identifier } = node
+      if (typeof identifier === 'object' && identifier !== null && 'name' in identifier)
+        tables.add(String(identifier.name))
+    }
+    open.push(...Object.values(node))
+  }
+  return tables
+}

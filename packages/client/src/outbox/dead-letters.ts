@@ -1,0 +1,253 @@
+import {
+  type CollectionSchema,
+  emptyPayload,
+  type Environment,
+  parseUpdate,
+  type Payload,
+  payloadOfUpdate,
+  replayMutations,
+  type Schema,
+  SyncError,
+  touchedFields,
+  type Values,
+} from '@holdfast/core'
+
+import type { SqlRow } from '../drivers/sqlite-driver.ts'
+import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { readShadow, rebuildRecord } from '../local/records.ts'
+import { checksum } from './checksum.ts'
+import { discardEntries } from './discard-entries.ts'
+import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
+import { entriesOfRecord, updateEntries } from './outbox.ts'
+import { dependentsOf, requeue } from './requeue.ts'
+
+/** One mutation of a dead letter. */
+export interface DeadMutation {
+  readonly id: string
+  readonly seq: number
+  readonly collection: string
+  readonly record: string
+  readonly op: string
+  /** null when its bytes cannot be read. */
+  readonly payload: Payload | null
+  readonly createdAt: string
+  readonly attempts: number
+  readonly error: EntryError
+}
+
+/** Mutations that will never succeed by themselves and travel together: one, a fold of several, or a transaction. */
+export interface DeadLetter {
+  /** Id of its first mutation; every call also takes the id of any other. */
+  readonly id: string
+  readonly error: EntryError
+  readonly mutations: readonly DeadMutation[]
+  /** Ids of the mutations that wait for it: they go on by themselves once it is retried, or are on their own once it is discarded. */
+  readonly behind: readonly string[]
+}
+
+/** What a discard took away. */
+export interface Discarded {
+  /** Ids of the letter's mutations and, when it held a create, of the later ones of that record, which are nothing without it. */
+  readonly mutations: readonly string[]
+}
+
+/** `db.deadLetters`. Errors of every call with an id: RECORD_NOT_FOUND when no dead letter has it. Rules: OB-13 to OB-17. */
+export interface DeadLettersApi {
+  /** The oldest first. */
+  list(): Promise<readonly DeadLetter[]>
+  get(id: string): Promise<DeadLetter>
+  /** Offers it again as it is; what waits behind it follows in order. Errors: ENTRY_UNREADABLE. */
+  retry(id: string): Promise<void>
+  /** The same with other values in fields of the named mutation's record. Errors: those of an update; VALUE_INVALID for a delete. */
+  editAndRetry(id: string, changes: Readonly<Record<string, unknown>>): Promise<void>
+  /** Forgets it, as if it had never been written: the record shows what the server and the other edits make of it. */
+  discard(id: string): Promise<Discarded>
+  /** Every byte of it, for a person or a tool. All of them unless an id is given. */
+  export(id?: string): Promise<readonly SqlRow[]>
+}
+
+/** Makes `db.deadLetters`. */
+export function createDeadLetters(
+  database: LocalDatabase,
+  context: { readonly schema: Schema; readonly env: Pick<Environment, 'now' | 'randomBytes'> },
+): DeadLettersApi {
+  const { schema, env } = context
+  return {
+    list: () =>
+      database.read(async (tx) =>
+        Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))),
+      ),
+    get: (id) => database.read(async (tx) => letterOf(tx, await rowsOf(tx, id))),
+    retry: (id) => database.write(async (tx) => retryLetter(tx, env, await rowsOf(tx, id))),
+    editAndRetry: (id, changes) =>
+      database.write(async (tx) => {
+        const rows = await rowsOf(tx, id)
+        const row = rows.find((each) => each.id === id)
+        await editLetter(tx, schema, { rows, record: String(row?.record), changes })
+        await requeue(tx, env, rows.map(seqOf))
+        await rebuildAll(tx, schema, rows)
+      }),
+    discard: (id) =>
+      database.write(async (tx) => ({
+        mutations: await discardEntries(tx, schema, (await rowsOf(tx, id)).map(seqOf)),
+      })),
+    export: (id) => database.read((tx) => (id === undefined ? deadRows(tx) : rowsOf(tx, id))),
+  }
+}
+
+function deadRows(tx: LocalReader): Promise<readonly SqlRow[]> {
+  return tx.all(`SELECT ${entryColumns} FROM _outbox WHERE status = 'dead' ORDER BY seq`)
+}
+
+/** Rows by letter: what was offered together, or written in one transaction, is refused together. */
+function lettersIn(rows: readonly SqlRow[]): readonly (readonly SqlRow[])[] {
+  const letters = new Map<string, SqlRow[]>()
+  for (const row of rows) {
+    const key = row.group_id === null ? `offer ${row.offer ?? row.seq}` : `group ${row.group_id}`
+    const letter = letters.get(key)
+    if (letter === undefined) letters.set(key, [row])
+    else letter.push(row)
+  }
+  return [...letters.values()]
+}
+
+async function rowsOf(tx: LocalReader, id: string): Promise<readonly SqlRow[]> {
+  const letter = lettersIn(await deadRows(tx)).find((rows) => rows.some((row) => row.id === id))
+  if (letter === undefined) throw new SyncError('RECORD_NOT_FOUND', `there is no dead letter ${id}`)
+  return letter
+}
+
+async function letterOf(tx: LocalReader, rows: readonly SqlRow[]): Promise<DeadLetter> {
+  const mutations = rows.map(deadMutationOf)
+  const behind = await tx.all(
+    'SELECT id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq',
+    [JSON.stringify(await dependentsOf(tx, rows.map(seqOf)))],
+  )
+  // The culprit of a refused transaction is the member with a reason of its own.
+  const culprit = mutations.find(({ error }) => error.code !== 'DEPENDENCY_FAILED') ?? mutations[0]
+  const error = culprit?.error ?? { code: 'ENTRY_UNREADABLE', message: '' }
+  return { id: String(rows[0]?.id), error, mutations, behind: behind.map((row) => String(row.id)) }
+}
+
+function deadMutationOf(row: SqlRow): DeadMutation {
+  const entry = readEntry(row)
+  const text = String(row.error ?? '')
+  const space = `${text} `.indexOf(' ')
+  return {
+    id: String(row.id),
+    seq: seqOf(row),
+    collection: String(row.collection),
+    record: String(row.record),
+    op: String(row.op),
+    payload: entry?.payload ?? null,
+    createdAt: String(row.created_at),
+    attempts: Number(row.attempts),
+    error: { code: text.slice(0, space), message: text.slice(space + 1) },
+  }
+}
+
+function seqOf(row: SqlRow): number {
+  return Number(row.seq)
+}
+
+async function retryLetter(
+  tx: LocalTransaction,
+  env: Pick<Environment, 'now' | 'randomBytes'>,
+  rows: readonly SqlRow[],
+): Promise<void> {
+  if (rows.some((row) => readEntry(row) === undefined)) {
+    throw new SyncError(
+      'ENTRY_UNREADABLE',
+      'its bytes cannot be read, so they cannot be sent: edit it, or discard it',
+    )
+  }
+  const isRuledOn = rows.some((row) => !String(row.error).startsWith('ATTEMPTS_EXHAUSTED'))
+  if (isRuledOn) return requeue(tx, env, rows.map(seqOf))
+  // The server never ruled on it, and may have taken it all the same: only the same key keeps it from counting twice.
+  await updateEntries(tx, rows.map(seqOf), {
+    set: "status = 'pending', verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL",
+    params: [],
+  })
+}
+
+interface Edit {
+  readonly rows: readonly SqlRow[]
+  readonly record: string
+  readonly changes: Readonly<Record<string, unknown>>
+}
+
+async function editLetter(
+  tx: LocalTransaction,
+  schema: Schema,
+  { rows, record, changes }: Edit,
+): Promise<void> {
+  const own = rows.filter((row) => row.record === record && row.op !== 'delete')
+  const last = own.at(-1)
+  const collection = schema.collections.get(String(last?.collection))
+  if (last === undefined || collection === undefined) {
+    throw new SyncError('VALUE_INVALID', 'a delete has no values to edit')
+  }
+  const wanted = parseUpdate(collection, changes)
+  for (const name of Object.keys(wanted)) {
+    // The last to touch the field decides what it becomes.
+    const target =
+      own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
+    await editEntry(tx, collection, { row: target, name, wanted })
+  }
+}
+
+async function editEntry(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  { row, name, wanted }: { readonly row: SqlRow; readonly name: string; readonly wanted: Values },
+): Promise<void> {
+  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
+  const old = (stored === undefined ? undefined : readEntry(stored)?.payload) ?? emptyPayload
+  // Fields that merge as one travel as one: the others of the group keep what the mutation said of them.
+  const group = collection.fieldsByName.get(name)?.group?.fields ?? []
+  const mates = Object.entries(old.changes).filter(([member]) => group.includes(member))
+  const value = { ...Object.fromEntries(mates), [name]: wanted[name] ?? null }
+  const payload =
+    row.op === 'create'
+      ? { ...old, changes: { ...old.changes, [name]: wanted[name] ?? null } }
+      : overlaid(old, payloadOfUpdate(collection, await valuesBefore(tx, collection, row), value), name)
+  const text = payloadText(payload)
+  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
+}
+
+/** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */
+function overlaid(old: Payload, edit: Payload, name: string): Payload {
+  const { [name]: _change, ...changes } = old.changes
+  const { [name]: _amount, ...increments } = old.increments
+  const { [name]: _added, ...additions } = old.additions
+  const { [name]: _removed, ...removals } = old.removals
+  const changed = { ...changes, ...edit.changes }
+  const base = Object.entries({ ...edit.base, ...old.base }).filter(([member]) =>
+    Object.hasOwn(changed, member),
+  )
+  return {
+    changes: changed,
+    base: Object.fromEntries(base),
+    increments: { ...increments, ...edit.increments },
+    additions: { ...additions, ...edit.additions },
+    removals: { ...removals, ...edit.removals },
+  }
+}
+
+/** The record as it was when the entry was to be written on it. */
+async function valuesBefore(tx: LocalReader, collection: CollectionSchema, row: SqlRow): Promise<Values> {
+  const record = String(row.record)
+  const entries = await entriesOfRecord(tx, collection.name, record)
+  const earlier = entries.filter((entry: Entry) => entry.seq < seqOf(row))
+  const { snapshot } = await readShadow(tx, collection, record)
+  const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
+  return view.kind === 'live' ? view.values : {}
+}
+
+async function rebuildAll(tx: LocalTransaction, schema: Schema, rows: readonly SqlRow[]): Promise<void> {
+  const records = new Map(rows.map((row) => [String(row.record), String(row.collection)]))
+  for (const [record, name] of records) {
+    const collection = schema.collections.get(name)
+    if (collection !== undefined) await rebuildRecord(tx, collection, record)
+  }
+}

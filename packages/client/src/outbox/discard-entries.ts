@@ -1,0 +1,75 @@
+import type { Json, Payload, Schema } from '@holdfast/core'
+
+import type { LocalTransaction } from '../local/local-database.ts'
+import { rebuildRecord } from '../local/records.ts'
+import { checksum } from './checksum.ts'
+import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
+import { entriesOfRecord } from './outbox.ts'
+
+/**
+ * Takes entries out of the outbox as if they had never been written: later edits of their records that were never
+ * offered stand on what lay beneath. A create takes all later mutations of its record with it. Gives the ids of what
+ * is gone. Rules: OB-16.
+ */
+export async function discardEntries(
+  tx: LocalTransaction,
+  schema: Schema,
+  seqs: readonly number[],
+): Promise<readonly string[]> {
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
+    [JSON.stringify(seqs)],
+  )
+  const records = new Map(rows.map((row) => [String(row.record), String(row.collection)]))
+  const gone = new Map(rows.map((row) => [Number(row.seq), String(row.id)]))
+  // From the newest to the oldest, so that each hands over what it stood on itself.
+  for (const row of rows.toReversed()) {
+    const entry = readEntry(row)
+    const later = (await entriesOfRecord(tx, String(row.collection), String(row.record))).filter(
+      (other) => other.seq > Number(row.seq) && !gone.has(other.seq),
+    )
+    if (row.op === 'create') for (const other of later) gone.set(other.seq, other.id)
+    else if (entry !== undefined) await handOver(tx, entry, later)
+  }
+  await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
+    JSON.stringify([...gone.keys()]),
+  ])
+  tx.touch('_outbox', 'all')
+  for (const id of gone.values()) tx.announce(id, { status: 'nothing', version: null })
+  for (const [record, name] of records) {
+    const collection = schema.collections.get(name)
+    if (collection !== undefined) await rebuildRecord(tx, collection, record)
+  }
+  return [...gone.values()]
+}
+
+/** Later edits that saw values of `entry` see what it saw instead, up to the next one that changed the field. */
+async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entry[]): Promise<void> {
+  const seen: Record<string, Json> = { ...entry.payload.base }
+  for (const other of later) {
+    const isFresh = other.status === 'pending' && other.offer === null
+    const base = isFresh ? rebased(other.payload.base, seen) : other.payload.base
+    if (base !== other.payload.base) {
+      const text = payloadText({ ...other.payload, base })
+      await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [
+        text,
+        checksum(text),
+        other.seq,
+      ])
+    }
+    if (isFresh && other.after === entry.id) {
+      await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
+    }
+    for (const name of Object.keys(other.payload.changes)) delete seen[name]
+  }
+}
+
+function rebased(base: Payload['base'], seen: Payload['changes']): Payload['base'] {
+  if (base === null || !Object.keys(base).some((name) => Object.hasOwn(seen, name))) return base
+  return Object.fromEntries(
+    Object.entries(base).map(([name, value]) => [
+      name,
+      Object.hasOwn(seen, name) ? (seen[name] ?? null) : value,
+    ]),
+  )
+}

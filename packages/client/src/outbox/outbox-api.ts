@@ -1,0 +1,36 @@
+import { SyncError } from '@holdfast/core'
+
+import type { LocalDatabase } from '../local/local-database.ts'
+import type { Entry } from './entry.ts'
+import { type EntryQuery, listEntries, updateEntries } from './outbox.ts'
+
+/** `db.outbox`: every mutation that is not settled. */
+export interface OutboxApi {
+  /** In the order written. */
+  list(query?: EntryQuery): Promise<readonly Entry[]>
+  /** Sends a mutation that waits for its next attempt without further waiting. Errors: RECORD_NOT_FOUND. */
+  retry(mutation: string): Promise<void>
+}
+
+/** Makes `db.outbox`. */
+export function createOutboxApi(database: LocalDatabase): OutboxApi {
+  return {
+    list: (query) => database.read((tx) => listEntries(tx, query)),
+    retry: (mutation) =>
+      database.write(async (tx) => {
+        const rows = await tx.all('SELECT seq, offer FROM _outbox WHERE id = ?', [mutation])
+        const [row] = rows
+        if (row === undefined)
+          throw new SyncError('RECORD_NOT_FOUND', `the outbox holds no mutation ${mutation}`)
+        const members = await tx.all('SELECT seq FROM _outbox WHERE seq = ? OR offer = ?', [
+          row.seq ?? 0,
+          row.offer ?? null,
+        ])
+        await updateEntries(
+          tx,
+          members.map((member) => Number(member.seq)),
+          { set: 'next_attempt_at = NULL', params: [] },
+        )
+      }),
+  }
+}
