@@ -53,11 +53,14 @@ class Device {
   readonly #views = new Map<string, RecordSnapshot>()
   readonly #last = new Map<string, string>()
 
-  constructor(
-    readonly schema: Schema,
-    readonly start: ReadonlyMap<string, RecordSnapshot>,
-    readonly name = 'a',
-  ) {
+  readonly schema: Schema
+  readonly start: ReadonlyMap<string, RecordSnapshot>
+  readonly name: string
+
+  constructor(schema: Schema, start: ReadonlyMap<string, RecordSnapshot>, name = 'a') {
+    this.schema = schema
+    this.start = start
+    this.name = name
     for (const [record, snapshot] of start) this.#views.set(record, snapshot)
   }
 
@@ -161,10 +164,10 @@ class Server {
   readonly refused: string[] = []
   #version = initialVersion
 
-  constructor(
-    readonly schema: Schema,
-    start: ReadonlyMap<string, RecordSnapshot>,
-  ) {
+  readonly schema: Schema
+
+  constructor(schema: Schema, start: ReadonlyMap<string, RecordSnapshot>) {
+    this.schema = schema
     for (const [record, snapshot] of start) this.#rows.set(record, { snapshot, clocks: {}, writes: [] })
   }
 
