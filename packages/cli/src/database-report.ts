@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { Cell } from './format-table.ts'
+import { quoteName } from './quote-name.ts'
 
 /** Rows of one kind: how many there are, and the first of them. */
 export interface ReportTable {
@@ -72,15 +73,15 @@ const serverTables: readonly TableQuery[] = [
   },
   {
     title: 'devices',
-    columns: '*',
+    columns: 'user, device, finals, acked, pending, first_seen_at, last_seen_at',
     from: 'holdfast_devices',
-    order: '1',
+    order: 'last_seen_at DESC',
   },
   {
     title: 'outcomes',
-    columns: 'user, device, seq, status, version, code, id',
-    from: 'holdfast_outcomes',
-    order: 'rowid DESC',
+    columns: 'd.user, d.device, o.seq, o.status, o.version, o.code, o.id',
+    from: 'holdfast_outcomes o JOIN holdfast_devices d ON d.n = o.device',
+    order: 'o.at DESC, o.seq DESC',
   },
   {
     title: 'open conflicts',
@@ -129,7 +130,7 @@ function recordCounts(
   collections: readonly string[],
 ): Readonly<Record<string, Cell>> {
   return Object.fromEntries(
-    collections.map((name): [string, Cell] => [`rows in ${name}`, count(database, quote(name))]),
+    collections.map((name): [string, Cell] => [`rows in ${name}`, count(database, quoteName(name))]),
   )
 }
 
@@ -149,10 +150,6 @@ function readTables(
 
 function count(database: DatabaseSync, from: string): number {
   return Number(readRows(database, `SELECT count(*) AS total FROM ${from}`)[0]?.['total'] ?? 0)
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 function readRows(database: DatabaseSync, sql: string): readonly Readonly<Record<string, Cell>>[] {

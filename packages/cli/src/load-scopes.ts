@@ -22,8 +22,7 @@ export async function loadScopes(file: string | undefined, warn: (line: string) 
 
 async function scopesOfModule(file: string): Promise<ScopesOf> {
   const { scopes } = await loadModule(file, 'scopes')
-  if (!isFunction(scopes))
-    throw new CommandError(`scopes file ${file} exports no function scopes(user).`)
+  if (!isFunction(scopes)) throw new CommandError(`scopes file ${file} exports no function scopes(user).`)
   return async (user) => {
     const grants = parseGrants(await scopes(user))
     if (grants !== undefined) return grants

@@ -1,4 +1,4 @@
-import { limits as defaultLimits } from '@holdfast/core'
+import { type Environment, limits as defaultLimits, newUuid } from '@holdfast/core'
 
 import type { Engine, User } from '../engine.ts'
 import { createMetrics } from '../metrics/metrics.ts'
@@ -61,7 +61,13 @@ export async function createServer<U extends User>(
   const metricsAccess = options.metricsAccess ?? (() => true)
   const table = createRouteTable<U>([...routes, ...operationRoutes(services, { metricsAccess, routes })])
   const basePath = normaliseBasePath(options.basePath ?? '')
-  const parts = { services, authenticate: options.authenticate, table, basePath }
+  const parts = {
+    services,
+    authenticate: options.authenticate,
+    table,
+    basePath,
+    nextRequestId: requestIds(env),
+  }
   return {
     fetch: (request) => running.run(() => handleRequest(request, parts)),
     engine,
@@ -77,6 +83,13 @@ export async function createServer<U extends User>(
 function normaliseBasePath(basePath: string): string {
   const path = basePath.replace(/\/+$/, '')
   return path === '' || path.startsWith('/') ? path : `/${path}`
+}
+
+/** Names for requests: drawn once for the life of the server, then counted, which is cheaper than drawing for each. */
+function requestIds(env: Environment): () => string {
+  const life = newUuid(env)
+  let count = 0
+  return () => `${life}-${(++count).toString(36)}`
 }
 
 /** Counts requests under way, so that closing can wait for the last one. */

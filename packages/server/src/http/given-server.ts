@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Grants, User } from '../engine.ts'
-import { sqliteStore } from '../store/sqlite-store.ts'
+import { sqliteStore } from '../store/sqlite/sqlite-store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { createServer, type HoldfastServer, type HttpServerOptions } from './create-server.ts'
 

@@ -1,4 +1,4 @@
-import { type ErrorReport, newUuid, SyncError } from '@holdfast/core'
+import { type ErrorReport, SyncError } from '@holdfast/core'
 
 import type { User } from '../engine.ts'
 import type { Answer } from './answer.ts'
@@ -15,6 +15,8 @@ export interface HandlerParts<U extends User> {
   readonly table: RouteTable<U>
   /** '' or '/api': no slash at the end. */
   readonly basePath: string
+  /** A name for the next request that no other request of any node has. */
+  readonly nextRequestId: () => string
 }
 
 /** What one request has come to, as far as it got. */
@@ -36,7 +38,7 @@ export async function handleRequest<U extends User>(
   parts: HandlerParts<U>,
 ): Promise<Response> {
   const { env } = parts.services
-  const requestId = newUuid(env)
+  const requestId = parts.nextRequestId()
   const progress: Progress<U> = {
     requestId,
     startedMs: env.monotonicMs(),

@@ -1,0 +1,143 @@
+import { isObject } from '@holdfast/core'
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { type GivenServer, givenServer } from './given-server.ts'
+
+const page = readFileSync(new URL('../../../../docs/protocol.md', import.meta.url), 'utf8')
+
+/** A block of the page: a request, or the answer to the request before it. */
+interface Message {
+  readonly line: number
+  readonly first: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+interface Example {
+  readonly request: Message
+  readonly answer: Message
+}
+
+let given: GivenServer
+/** Members of answers so far, by name: what `<cursor>` in a request stands for. */
+const seen = new Map<string, string>()
+
+beforeAll(async () => {
+  given = await givenServer({ authenticate: devUser })
+})
+
+afterAll(() => given.close())
+
+function devUser(request: Request): { id: string } | null {
+  const id = /^Bearer dev:(\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
+  return id === undefined ? null : { id }
+}
+
+function examplesOf(markdown: string): readonly Example[] {
+  const messages = [...markdown.matchAll(/^```http\n([\s\S]*?)^```$/gm)].map(
+    ({ 1: text = '', index }): Message => {
+      const [head = '', ...rest] = text.trim().split('\n\n')
+      const [first = '', ...lines] = head.split('\n')
+      const headers = lines.map((line): [string, string] => {
+        const colon = line.indexOf(':')
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()]
+      })
+      return {
+        line: markdown.slice(0, index).split('\n').length,
+        first,
+        headers: Object.fromEntries(headers),
+        body: rest.join('\n\n'),
+      }
+    },
+  )
+  return messages.flatMap((request, index) => {
+    const answer = messages[index + 1]
+    if (request.first.startsWith('HTTP/')) return []
+    if (!answer?.first.startsWith('HTTP/'))
+      throw new Error(`the request in line ${request.line} has no answer`)
+    return [{ request, answer }]
+  })
+}
+
+function fill(text: string): string {
+  return text.replace(/<(\w+)>/g, (placeholder, name: string) => seen.get(name) ?? placeholder)
+}
+
+function remember(value: unknown): void {
+  if (Array.isArray(value)) value.forEach(remember)
+  if (!isObject(value)) return
+  for (const [name, member] of Object.entries(value)) {
+    if (typeof member === 'string') seen.set(name, member)
+    if (name === 'conflict' && isObject(member)) seen.set('conflict', String(member['id']))
+    remember(member)
+  }
+}
+
+/** `"…"` in what the page says stands for any text. */
+function expected(value: unknown): unknown {
+  if (value === '…') return expect.any(String)
+  if (Array.isArray(value)) return value.map(expected)
+  if (!isObject(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, expected(member)]))
+}
+
+async function readAnswer(response: Response): Promise<{ body: unknown; text: string }> {
+  if (response.headers.get('content-type') !== 'text/event-stream') {
+    const text = await response.text()
+    return { text, body: text.startsWith('{') ? JSON.parse(text) : text }
+  }
+  const reader = response.body?.getReader()
+  const text = new TextDecoder().decode((await reader?.read())?.value).trim()
+  await reader?.cancel()
+  return { text, body: text }
+}
+
+const examples = examplesOf(page)
+
+describe('docs/protocol.md', () => {
+  test.each(
+    examples.map((example): [string, Example] => [
+      `${example.request.first} in line ${example.request.line}`,
+      example,
+    ]),
+  )('%s is answered as the page says', async (_, { request, answer }) => {
+    given.advance(1_000)
+    const [method = '', path = ''] = fill(request.first).split(' ')
+    const response = await given.sync.fetch(
+      new Request(`http://localhost${path}`, {
+        method,
+        headers: request.headers,
+        body: request.body === '' ? undefined : fill(request.body),
+      }),
+    )
+    const { text, body } = await readAnswer(response)
+    remember(body)
+    expect([`HTTP/1.1 ${response.status}`, text]).toEqual([answer.first, expect.any(String)])
+    for (const [name, value] of Object.entries(answer.headers)) {
+      expect([name, response.headers.get(name)]).toEqual([name, expected(value)])
+    }
+    if (answer.body.startsWith('{')) expect(body).toEqual(expected(JSON.parse(answer.body)))
+    else
+      expect(text.trim().split('\n')).toEqual(
+        expect.arrayContaining(answer.body.trim().split('\n').filter(Boolean)),
+      )
+  })
+
+  test('[OP-9] every route of the server is on the page', async () => {
+    const { body } = await given.ask('GET /openapi.json', { user: null })
+    const { paths } = body as { paths: Record<string, Record<string, unknown>> }
+    const asked = new Set(
+      examples.map(({ request }) =>
+        request.first.split('?')[0]?.replace(/[0-9a-f]{8}-[0-9a-f-]{27}|<\w+>/g, '{id}'),
+      ),
+    )
+    const missing = Object.entries(paths)
+      .filter(([path]) => !path.includes('notes'))
+      .flatMap(([path, operations]) =>
+        Object.keys(operations).map((method) => `${method.toUpperCase()} ${path}`),
+      )
+      .filter((route) => !asked.has(route))
+    expect(missing).toEqual([])
+  })
+})
