@@ -51,15 +51,19 @@ function paragraphsOf(text: string): readonly Paragraph[] {
   return text === '' ? [] : paragraphs
 }
 
-/** A paragraph that was first and is no longer gets the blank lines the others have. */
+/** A paragraph that was first and is no longer gets the blank line that texts of its kind have. */
 function textOf(paragraphs: readonly Paragraph[]): string {
-  const usualGap = paragraphs.find(({ gap }) => gap !== '')?.gap ?? '\n\n'
-  return paragraphs.map(({ gap, text }, index) => (index === 0 ? text : (gap || usualGap) + text)).join('')
+  const gapOfFirst = usualGap(paragraphs)
+  return paragraphs.map(({ gap, text }, index) => (index === 0 ? text : (gap || gapOfFirst) + text)).join('')
+}
+
+function usualGap(paragraphs: readonly Paragraph[]): string {
+  return paragraphs.some(({ gap }) => gap.includes('\r')) ? '\r\n\r\n' : '\n\n'
 }
 
 /** What changed from one list to the other, in order. A gap that changed is an edit of the paragraph after it. */
 function editsOf(old: readonly Paragraph[], now: readonly Paragraph[]): readonly Edit[] {
-  return diffIndices(old.map(keyOf), now.map(keyOf)).map(({ buffer1, buffer2 }) => ({
+  return diffIndices(keysOf(old), keysOf(now)).map(({ buffer1, buffer2 }) => ({
     start: buffer1[0],
     end: buffer1[0] + buffer1[1],
     content: now.slice(buffer2[0], buffer2[0] + buffer2[1]),
@@ -67,8 +71,9 @@ function editsOf(old: readonly Paragraph[], now: readonly Paragraph[]): readonly
 }
 
 /** The first paragraph counts as having the usual gap, so that one put before it does not make it another. */
-function keyOf({ gap, text }: Paragraph): string {
-  return (gap.replaceAll('\r', '') || '\n\n') + text
+function keysOf(paragraphs: readonly Paragraph[]): string[] {
+  const gapOfFirst = usualGap(paragraphs)
+  return paragraphs.map(({ gap, text }) => (gap || gapOfFirst) + text)
 }
 
 /** Both lists in the order of the base, an edit made by both once; undefined when two of them overlap. */
@@ -86,5 +91,5 @@ function interleave(first: readonly Edit[], second: readonly Edit[]): readonly E
 
 function isSameEdit(left: Edit, right: Edit): boolean {
   if (left.start !== right.start || left.end !== right.end) return false
-  return left.content.map(keyOf).join('\u0000') === right.content.map(keyOf).join('\u0000')
+  return keysOf(left.content).join('\u0000') === keysOf(right.content).join('\u0000')
 }
