@@ -16,7 +16,7 @@ export async function firstSync(
       tell,
       isTerminal,
     })
-    const stop = device.db.status.watch((status) => bar.update(status.progress?.rows ?? 0))
+    const stop = device.db.status.subscribe((status) => bar.update(status.progress?.rows ?? 0))
     const startedMs = performance.now()
     await device.db.sync.now()
     const ms = performance.now() - startedMs

@@ -1,3 +1,4 @@
+import type { Conflict } from '@holdfast/client'
 import type { Json, Values } from '@holdfast/core'
 
 import type { AnswerGate } from './answer-gate.ts'
@@ -5,9 +6,9 @@ import type { Device } from './devices.ts'
 import { formatBytes, shorten } from './telling/layout.ts'
 import type { Narrator } from './telling/narrator.ts'
 import { sumBytes } from './network-link.ts'
-import type { ServerView, TimelineEntry } from './server-view.ts'
+import type { ServerView } from './server-view.ts'
 import { conflictLines } from './telling/conflict-lines.ts'
-import { historyLines } from './telling/history-lines.ts'
+import { type HistoryEntry, historyLines } from './telling/history-lines.ts'
 import { textOf } from './telling/text-of.ts'
 import type { TokenOffice } from './tokens.ts'
 
@@ -144,11 +145,11 @@ export class Stage {
   }
 
   /** Shows who did what to the film, when, and which rule decided; returns it newest first. */
-  async tellHistory(id: string): Promise<readonly TimelineEntry[]> {
-    const entries = await this.parts.server.history(id)
+  async tellHistory(id: string): Promise<readonly HistoryEntry[]> {
+    const { history } = await this.parts.ana.db.history('films', id)
     this.parts.tell.gap()
-    this.parts.tell.list('history', historyLines(this.parts.tell, entries))
-    return entries
+    this.parts.tell.list('history', historyLines(this.parts.tell, history))
+    return history
   }
 
   /** How many conflicts wait for a person, as this device sees it. */
@@ -159,8 +160,7 @@ export class Stage {
   /** The conflict about a film, as this device sees it, shown with both sides. */
   async tellConflict(device: Device, id: string): Promise<Conflict> {
     const { tell } = this.parts
-    const conflicts = await device.db.conflicts.list()
-    const conflict = conflicts.find((candidate) => candidate.parts.some((part) => part.record === id))
+    const [conflict] = await device.db.conflicts.list({ record: id })
     if (conflict === undefined) throw new Error(`${device.person.name} sees no conflict`)
     tell.gap()
     tell.item('conflict', conflictLines(tell, conflict))

@@ -85,19 +85,23 @@ async function applyEdit({ db }: Device, film: Film, command: Edit): Promise<voi
   const { id } = film
   switch (command.kind) {
     case 'set':
-      return db.films.update(id, { [command.field]: command.value })
+      await db.films.update(id, { [command.field]: command.value })
+      return
     case 'stock':
-      return db.films.increment(id, { stock: command.change })
+      await db.films.increment(id, { stock: command.change })
+      return
     case 'tag':
-      return command.isAdded
-        ? db.films.add(id, { tags: [command.tag] })
-        : db.films.remove(id, { tags: [command.tag] })
+      if (command.isAdded) await db.films.add(id, { tags: [command.tag] })
+      else await db.films.remove(id, { tags: [command.tag] })
+      return
     case 'note':
-      return db.films.update(id, {
+      await db.films.update(id, {
         notes: film.notes === '' ? command.text : `${film.notes}\n\n${command.text}`,
       })
+      return
     case 'delete':
-      return db.films.delete(id)
+      await db.films.delete(id)
+      return
     case 'restore':
       return restoreField(db, film, command.field)
     default:
@@ -106,9 +110,9 @@ async function applyEdit({ db }: Device, film: Film, command: Edit): Promise<voi
 }
 
 async function restoreField(db: Device['db'], film: Film, field: string): Promise<void> {
-  const lost = await db.films.lost(film.id)
-  const value = lost.find((candidate) => candidate.field === field)
-  if (value !== undefined) await db.films.restore(film.id, value)
+  const { lost } = await db.history('films', film.id)
+  const newest = lost.find((candidate) => candidate.field === field)
+  if (newest !== undefined) await db.films.update(film.id, { [field]: newest.value })
 }
 
 async function addFilm({ stage }: Shell, { who, title }: Extract<Command, { kind: 'add' }>): Promise<void> {
@@ -194,7 +198,7 @@ async function settle({ stage }: Shell, command: Extract<Command, { kind: 'settl
 async function tellOutbox({ stage }: Shell, who: Who): Promise<void> {
   const { tell } = stage.parts
   const { db, person, tone } = stage.parts[who]
-  const entries = [...(await db.outbox.list()), ...(await db.deadLetters.list())]
+  const entries = await db.outbox.list()
   const rows = entries.map((entry) => [
     tell.dim(String(entry.seq)),
     entry.status,

@@ -21,7 +21,7 @@ export const aLostValueReturns: Story = {
 
     await stage.meet()
     const { shelf } = await stage.compare(film.id, ['shelf'])
-    const lost = await ana.db.films.lost(film.id)
+    const { lost } = await ana.db.history('films', film.id)
     tell.item(
       'lost',
       lost.map(({ field, value, explanation }) => `${field} ${String(value)}   ${tell.dim(explanation)}`),
@@ -29,7 +29,7 @@ export const aLostValueReturns: Story = {
 
     tell.say('But the disc is in the vault. Ana brings her value back.')
     const [value] = lost
-    if (value !== undefined) await ana.db.films.restore(film.id, value)
+    if (value !== undefined) await ana.db.films.update(film.id, { [value.field]: value.value })
     await stage.meet()
     const restored = await stage.compare(film.id, ['shelf'])
     await stage.tellHistory(film.id)

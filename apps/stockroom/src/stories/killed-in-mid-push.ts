@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-import { openDevice, people } from '../devices.ts'
+import { type Device, openDevice, people } from '../devices.ts'
 import type { Story } from './story.ts'
 
 /**
@@ -48,7 +49,7 @@ export const killedInMidPush: Story = {
     tell.item('restart', [
       `Cleo’s file is whole: ${onDevice?.stock} left, ${unsettled} edit without an answer`,
     ])
-    await cleo.db.sync.now()
+    await syncWhenAllowed(cleo)
     const unsettledAfterSync = (await cleo.db.outbox.list()).length
     await cleo.db.close()
 
@@ -65,4 +66,16 @@ export const killedInMidPush: Story = {
       sales: history.filter((entry) => entry.user === 'cleo').length,
     }
   },
+}
+
+/**
+ * The dead process still holds the lease on its database. Nobody can know that it is dead, so the next one waits until
+ * the lease has ended, ten seconds at most.
+ */
+async function syncWhenAllowed({ db }: Device): Promise<void> {
+  for (let attempt = 0; attempt < 60; attempt++) {
+    if ((await db.sync.now()).status === 'done') return
+    await setTimeout(250)
+  }
+  throw new Error('Cleo could not sync')
 }

@@ -35,11 +35,11 @@ export const oneOfManyRefused: Story = {
     const [letter] = dead
     if (letter === undefined) throw new Error('nothing was refused')
     tell.item('through', [`${through} of ${westerns.length}`])
-    tell.item('refused', [`${typo.title}: ${letter.error?.message}`, tell.dim(letter.error?.code ?? '')])
+    tell.item('refused', [`${typo.title}: ${letter.error.message}`, tell.dim(letter.error.code)])
 
     tell.gap()
     tell.say('Ben mends the letter and sends it again.')
-    await ben.db.deadLetters.editAndRetry(letter.seq, { changes: { price: '7.99' } })
+    await ben.db.deadLetters.editAndRetry(letter.id, { price: '7.99' })
     await stage.meet()
     const { price } = await stage.compare(typo.id, ['price'])
     await stage.tellHistory(typo.id)
@@ -48,7 +48,7 @@ export const oneOfManyRefused: Story = {
       edits: westerns.length,
       through,
       dead: dead.length,
-      code: letter.error?.code ?? null,
+      code: letter.error.code,
       deadAfterRepair,
       price,
     }

@@ -1,33 +1,31 @@
-import type { Values } from '@holdfast/core'
+import type { Conflict } from '@holdfast/client'
+import type { Json, Values } from '@holdfast/core'
 
+import { nameOfUser, toneOf } from './history-lines.ts'
+import { shorten } from './layout.ts'
 import type { Narrator } from './narrator.ts'
 import { textOf } from './text-of.ts'
-import { toneOf } from './history-lines.ts'
-
-/** The part of a conflict that the tour tells. */
-export interface ToldConflict {
-  readonly author: string
-  readonly fields: readonly string[]
-  readonly parts: readonly {
-    readonly base: Values | null
-    readonly mine: Values | null
-    readonly theirs: Values | null
-    readonly rules: Readonly<Record<string, string>>
-  }[]
-}
 
 /** A conflict with both its sides, and why a person has to decide. */
-export function conflictLines(tell: Narrator, conflict: ToldConflict): readonly string[] {
-  const author = conflict.author.charAt(0).toUpperCase() + conflict.author.slice(1)
-  return conflict.parts.flatMap(({ base, mine, theirs, rules }) => {
-    const fields = conflict.fields.length > 0 ? conflict.fields : Object.keys(mine ?? theirs ?? {})
-    const side = (values: Values | null, field: string): string =>
-      values === null ? 'deleted' : textOf(values[field])
-    return fields.flatMap((field) => [
-      `${field} was ${side(base, field)}; ` +
-        `${tell.tint(toneOf(conflict.author), author)} says ${tell.strong(side(mine, field))}, ` +
-        `the server has ${tell.strong(side(theirs, field))}`,
-      ...(rules[field] === undefined ? [] : [tell.dim(rules[field])]),
-    ])
+export function conflictLines(
+  tell: Narrator,
+  conflict: Pick<Conflict, 'author' | 'parts'>,
+): readonly string[] {
+  const author = tell.tint(toneOf(conflict.author), nameOfUser(conflict.author))
+  return conflict.parts.flatMap(({ fields, base, mine, theirs, explanations, explanation }) => {
+    const sides = fields.map((field) => {
+      const [was, says, has] = [base, mine, theirs].map((values) => sideText(values, field))
+      return `${field} was ${was}; ${author} says ${tell.strong(says ?? '')}, the server has ${tell.strong(has ?? '')}`
+    })
+    if (mine === null) sides.push(`${author} deletes it, others edited it`)
+    if (theirs === null && fields.length === 0)
+      sides.push(`${author} edits it, and it is deleted on the server`)
+    const reasons = [...Object.values(explanations), ...(explanation === null ? [] : [explanation])]
+    return [...sides, ...new Set(reasons.map((reason) => tell.dim(reason)))]
   })
+}
+
+function sideText(values: Values | null, field: string): string {
+  const value: Json | undefined = values?.[field]
+  return values === null ? 'deleted' : shorten(textOf(value), 40)
 }

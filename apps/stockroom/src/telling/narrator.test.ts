@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
 
-import type { TimelineEntry } from '../server-view.ts'
 import { conflictLines } from './conflict-lines.ts'
-import { historyLines, timeOfDay } from './history-lines.ts'
+import { type HistoryEntry, historyLines, timeOfDay } from './history-lines.ts'
 import { widthOf } from './layout.ts'
 import { createNarrator, wantsColors } from './narrator.ts'
 
@@ -12,14 +11,16 @@ function givenNarrator(columns = 80, hasColors = false) {
   return { tell, lines: () => told.join('').split('\n') }
 }
 
-const sale: TimelineEntry = {
+const sale: HistoryEntry = {
   op: 'update',
   user: 'ana',
   at: '2026-11-20T10:00:00.000Z',
   before: { stock: 10 },
   after: { stock: 8 },
   status: 'applied',
-  code: null,
+  device: null,
+  mutation: null,
+  version: 2,
   decisions: [],
 }
 
@@ -52,7 +53,7 @@ test.each([60, 80, 120, 300])('on %d columns no line is wider than the terminal'
 
 test('a timeline tells when, who and what, and the rule that decided', () => {
   const { tell } = givenNarrator()
-  const decided: TimelineEntry = {
+  const decided: HistoryEntry = {
     ...sale,
     user: 'ben',
     status: 'merged',
@@ -72,13 +73,12 @@ test('a timeline tells when, who and what, and the rule that decided', () => {
 test('a conflict shows what was, what its author says and what the server has', () => {
   const { tell } = givenNarrator()
   const part = {
-    base: { price: '1.00' },
-    mine: { price: '2.00' },
-    theirs: null,
-    rules: { price: 'A person decides.' },
-  }
-  expect(conflictLines(tell, { author: 'ben', fields: ['price'], parts: [part] })).toEqual([
-    'price was 1.00; Ben says 2.00, the server has deleted',
+    ...{ collection: 'films', record: 'x', op: 'update', fields: ['price'] },
+    ...{ base: { price: '1.00' }, mine: { price: '2.00' }, theirs: { price: '3.00' } },
+    ...{ explanations: { price: 'A person decides.' }, explanation: null },
+  } as const
+  expect(conflictLines(tell, { author: 'ben', parts: [part] })).toEqual([
+    'price was 1.00; Ben says 2.00, the server has 3.00',
     'A person decides.',
   ])
 })
