@@ -7,7 +7,7 @@ import { join, resolve } from 'node:path'
 import { CommandError, firstLine } from './command-error.ts'
 import { loadSchema } from './load-schema.ts'
 import { loadScopes } from './load-scopes.ts'
-import type { GivenOptions } from './run-command.ts'
+import type { GivenOptions } from './given-options.ts'
 
 const defaultPort = '8787'
 const defaultData = '.holdfast'

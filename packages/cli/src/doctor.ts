@@ -10,7 +10,7 @@ import { hasSqliteHeader } from './find-databases.ts'
 import type { Finding } from './finding.ts'
 import { loadSchema } from './load-schema.ts'
 import type { Output } from './output.ts'
-import type { GivenOptions } from './run-command.ts'
+import type { GivenOptions } from './given-options.ts'
 
 const oldestNode = [22, 14] as const
 /** `->>` with paths, STRICT tables and `json_group_object` inside triggers behave as we use them from here on. */

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { CommandError, firstLine } from './command-error.ts'
 import { runDev } from './dev.ts'
 import { runDoctor } from './doctor.ts'
+import type { GivenOptions } from './given-options.ts'
 import { helpText, versionText } from './help.ts'
 import { runInspect } from './inspect.ts'
 import { standardOutput } from './output.ts'
@@ -17,18 +18,6 @@ const options = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
-
-/** Options as given; each command takes those it knows. */
-export interface GivenOptions {
-  readonly schema?: string
-  readonly port?: string
-  readonly data?: string
-  readonly scopes?: string
-  readonly verbose?: boolean
-  readonly json?: boolean
-  readonly help?: boolean
-  readonly version?: boolean
-}
 
 interface Command {
   readonly takes: readonly (keyof GivenOptions)[]

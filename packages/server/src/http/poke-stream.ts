@@ -1,7 +1,17 @@
-import type { CancelTimer } from '@holdfast/core'
+import type { CancelTimer, Environment, Limits } from '@holdfast/core'
 
-import type { Caller, CommitEvent, Grants, User } from '../engine.ts'
-import type { StreamSource } from './stream-hub.ts'
+import type { Caller, CommitEvent, Engine, Grants, User } from '../engine.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import type { Logger } from '../server.ts'
+
+/** What streams are made from. */
+export interface StreamSource<U extends User> {
+  readonly engine: Pick<Engine<U>, 'grantsOf' | 'concerns' | 'subscribe'>
+  readonly env: Environment
+  readonly limits: Limits
+  readonly metrics: Metrics
+  readonly logger: Logger | undefined
+}
 
 /** One stream's part of a hub. */
 export interface PokeStreamOptions<U extends User> extends StreamSource<U> {

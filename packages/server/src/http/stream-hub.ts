@@ -1,19 +1,8 @@
-import { type Environment, type Limits, SyncError } from '@holdfast/core'
+import { SyncError } from '@holdfast/core'
 
-import type { Caller, CommitEvent, Engine, User } from '../engine.ts'
-import type { Metrics } from '../metrics/metrics.ts'
-import type { Logger } from '../server.ts'
+import type { Caller, CommitEvent, User } from '../engine.ts'
 import { tokenExpiry } from './identify-caller.ts'
-import { PokeStream } from './poke-stream.ts'
-
-/** What streams are made from. */
-export interface StreamSource<U extends User> {
-  readonly engine: Pick<Engine<U>, 'grantsOf' | 'concerns' | 'subscribe'>
-  readonly env: Environment
-  readonly limits: Limits
-  readonly metrics: Metrics
-  readonly logger: Logger | undefined
-}
+import { PokeStream, type StreamSource } from './poke-stream.ts'
 
 /** Every live stream of this process: one subscription to the engine, many readers. Rules: PH-18 to PH-22. */
 export class StreamHub<U extends User> {
