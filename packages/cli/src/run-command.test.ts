@@ -14,6 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { fileURLToPath } from 'node:url'
+
+import { openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+import { collection, counter, defineSchema, text } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const bin = fileURLToPath(new URL('../bin/holdfast.js', import.meta.url))
@@ -33,6 +37,13 @@ export const schema = defineSchema({
   },
 })
 `
+
+const deviceSchema = defineSchema({
+  version: 1,
+  collections: {
+    items: collection({ fields: { warehouseId: text(), name: text(), stock: counter() } }),
+  },
+})
 
 let folder: string
 let children: ChildProcess[]
@@ -439,6 +450,25 @@ describe('inspect', () => {
     expect(told.databases).toMatchObject([{ file, kind: 'server', facts: { 'rows in items': 1 } }])
     expect(readFileSync(file).equals(before)).toBe(true)
     expect(existsSync(`${file}-journal`)).toBe(false)
+  })
+
+  test('[OP-27] a device database is shown with its outbox, and not changed', async () => {
+    const file = join(folder, 'device.db')
+    const client = await openClient({ schema: deviceSchema, storage: sqliteStorage(file) })
+    const id = await client.items.insert({ warehouseId: '1', name: 'Laptop\u001b[31m' })
+    await client.items.increment(id, { stock: 2 })
+    await client.close()
+    const before = readFileSync(file)
+    const { code, stdout } = await run('inspect', '.')
+    expect([code, stdout.includes('\u001b')]).toEqual([0, false])
+    expect(stdout).toContain(`${file} (device database)`)
+    expect(stdout).toMatch(/ {2}rows in items {2}1\n/)
+    expect(stdout).toMatch(/ {2}outbox 2\n/)
+    expect(stdout).toMatch(new RegExp(`1  items +${id}  create  pending`))
+    expect(stdout).toMatch(new RegExp(`2  items +${id}  update  pending`))
+    const told = JSON.parse((await run('inspect', 'device.db', '--json')).stdout) as { databases: unknown[] }
+    expect(told.databases).toMatchObject([{ kind: 'device', tables: expect.arrayContaining([]) }])
+    expect(readFileSync(file).equals(before)).toBe(true)
   })
 })
 

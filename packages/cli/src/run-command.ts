@@ -1,11 +1,8 @@
 import { parseArgs } from 'node:util'
 
 import { CommandError, firstLine } from './command-error.ts'
-import { runDev } from './dev.ts'
-import { runDoctor } from './doctor.ts'
 import type { GivenOptions } from './given-options.ts'
 import { helpText, versionText } from './help.ts'
-import { runInspect } from './inspect.ts'
 import { standardOutput } from './output.ts'
 
 const options = {
@@ -25,18 +22,31 @@ interface Command {
   readonly run: (given: GivenOptions, positionals: readonly string[]) => Promise<number>
 }
 
+/** Loaded when they are run: whoever asks for the version does not wait for a server to load. */
 const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['dev', { takes: ['schema', 'port', 'data', 'scopes', 'verbose'], positionals: 0, run: runDev }],
+  [
+    'dev',
+    {
+      takes: ['schema', 'port', 'data', 'scopes', 'verbose'],
+      positionals: 0,
+      run: async (given) => (await import('./dev.ts')).runDev(given),
+    },
+  ],
   [
     'doctor',
-    { takes: ['schema', 'data'], positionals: 0, run: (given) => runDoctor(given, standardOutput()) },
+    {
+      takes: ['schema', 'data'],
+      positionals: 0,
+      run: async (given) => (await import('./doctor.ts')).runDoctor(given, standardOutput()),
+    },
   ],
   [
     'inspect',
     {
       takes: ['json'],
       positionals: 1,
-      run: (given, [folder]) => runInspect({ ...given, folder }, standardOutput()),
+      run: async ({ json }, [folder]) =>
+        (await import('./inspect.ts')).runInspect({ json, folder }, standardOutput()),
     },
   ],
 ])

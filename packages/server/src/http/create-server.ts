@@ -13,7 +13,11 @@ import { createRouteTable } from './route-table.ts'
 import { StreamHub } from './stream-hub.ts'
 import { syncRoutes } from './sync-routes.ts'
 
-/** What `createServer` takes: the engine's options and where it is mounted. */
+/**
+ * What `createServer` takes: the engine's options and where it is mounted. A user that `authenticate` gives may carry
+ * `expiresAt`, when its token ends in ms since 1970: requests after it are refused, streams end with it.
+ * `authenticate` leaves the body of the request alone.
+ */
 export interface HttpServerOptions<U extends User = User> extends ServerOptions<U> {
   /** Where the host mounts it, such as '/api'; the root unless said. */
   readonly basePath?: string
