@@ -41,8 +41,8 @@ async function addScopes(
   const table = quoteName(collection.name)
   for (const { record, n } of missing) {
     await tx.run(
-      `UPDATE ${table} SET _scopes = CASE _scopes WHEN '' THEN ',' ELSE _scopes END || ? || ',' WHERE id = ?`,
-      [n ?? null, record ?? null],
+      `UPDATE ${table} SET _scopes = CASE _scopes WHEN '' THEN ',' ELSE _scopes END || ? WHERE id = ?`,
+      [`${n},`, record ?? null],
     )
   }
 }

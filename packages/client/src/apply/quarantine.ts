@@ -18,10 +18,10 @@ export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Pro
     await tx.run(
       `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
        SELECT v ->> '$.collection', v ->> '$.record', v ->> '$.version', v ->> '$.scope', ?3, v
-       FROM (SELECT body -> ('$.changes[' || ?2 || ']') AS v FROM _staging WHERE n = ?1) WHERE true
+       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE true
        ON CONFLICT DO UPDATE SET version = excluded.version, scope = excluded.scope, reason = excluded.reason,
          change = excluded.change WHERE excluded.version >= _quarantine.version`,
-      [note.page, index, reason],
+      [note.page, `$.changes[${index}]`, reason],
     )
   }
 }

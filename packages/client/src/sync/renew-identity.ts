@@ -1,7 +1,8 @@
-import { type Environment, newUuid } from '@holdfast/core'
+import type { Environment } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { updateEntries } from '../outbox/outbox.ts'
+import { requeue } from '../outbox/requeue.ts'
 
 /** What entries wait for whose number or key another copy of this database has used. */
 const newIdentity = 'identity'
@@ -25,26 +26,14 @@ export async function waitingForIdentity(tx: Pick<LocalTransaction, 'all'>): Pro
 }
 
 /**
- * Makes refused entries offers of a new device: raw, under new keys; the server took nothing of them. The number of an
- * entry stays: it is a new one to the server, because the device is. Rules: SY-12.
+ * Makes refused entries offers of a new device: raw, under new keys and numbers; the server took nothing of them. What
+ * was acknowledged under the old name is of no use under the new one. Rules: SY-12.
  */
 export async function reofferRaw(
   tx: LocalTransaction,
   env: Pick<Environment, 'now' | 'randomBytes'>,
   seqs: readonly number[],
 ): Promise<void> {
-  for (const seq of seqs) {
-    const id = newUuid(env)
-    await tx.run('UPDATE _outbox SET after = ? WHERE after = (SELECT id FROM _outbox WHERE seq = ?)', [
-      id,
-      seq,
-    ])
-    await tx.run('UPDATE _outbox SET id = ? WHERE seq = ?', [id, seq])
-  }
-  await updateEntries(tx, seqs, {
-    set: "status = 'pending', held_by = NULL, offer = NULL, wire = NULL",
-    params: [],
-  })
-  // What was acknowledged under the old name is of no use under the new one.
+  await requeue(tx, env, seqs)
   await writeMeta(tx, 'sync.ack', null)
 }

@@ -57,6 +57,8 @@ export interface FakeServer {
   disorder(isOn: boolean): void
   /** The server was put back from a backup: another history, in which cursors mean nothing. */
   changeEpoch(): void
+  /** As `changeEpoch`, and everything this server ever learnt is gone. */
+  forget(): void
   /** Sends an event to every stream. */
   poke(): void
   /** Mutations it ruled on, in order, by their ids; a repeat is not counted again. */
@@ -184,6 +186,13 @@ export function createFakeServer(options: FakeServerOptions): FakeServer {
     },
     changeEpoch: () => {
       store.epoch = `${store.epoch}+`
+    },
+    forget: () => {
+      store.epoch = `${store.epoch}+`
+      store.records.clear()
+      store.feed.clear()
+      store.devices.clear()
+      store.head = 0
     },
     poke: () => {
       for (const stream of streams) stream.enqueue(utf8.encode('event: poke\ndata: {}\n\n'))

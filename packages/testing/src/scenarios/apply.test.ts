@@ -1,0 +1,383 @@
+import { sqliteStorage } from '@holdfast/client/node'
+import { openClient } from '@holdfast/client'
+import { collection, defineSchema, newUuid, text } from '@holdfast/core'
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { faultyStorage } from '../faulty-storage.ts'
+import { openFile } from './open-file.ts'
+import { createShopWorld, itemsOf, shopSchema, type ShopWorld } from './shop-world.ts'
+
+let world: ShopWorld
+beforeEach(() => {
+  world = createShopWorld()
+})
+afterEach(() => world.close())
+
+const item = { stock: 0, price: null, note: null, tags: [], shelf: null, wh: 'w1' }
+
+/** The nth id, in the order of n. */
+function idOf(n: number): string {
+  return `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+}
+
+function givenItems(count: number, wh = 'w1', from = 0): void {
+  for (let n = from; n < from + count; n++) world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
+}
+
+describe('rows that do not fit', () => {
+  test('[AP-5] B09: one row of a hundred is put aside and listed; the rest is there, and the cursor moves on', async () => {
+    const db = await world.open()
+    givenItems(100)
+    world.server.write('items', idOf(50), { stock: 'many' as never })
+    await world.sync(db)
+    expect(await itemsOf(db)).toHaveLength(99)
+    const { quarantined } = await db.status.get()
+    expect(quarantined).toEqual([
+      { collection: 'items', record: idOf(50), version: 101, reason: 'items.stock is no counter' },
+    ])
+    await world.sync(db)
+    expect(world.server.requests).toMatchObject({ snapshot: 1, pull: 2 })
+  })
+
+  test('[AP-5] B09: a newer version that fits ends the quarantine, and so does the end of the record', async () => {
+    const db = await world.open()
+    givenItems(2)
+    world.server.write('items', idOf(0), { stock: 'many' as never })
+    world.server.write('items', idOf(1), { stock: 'many' as never })
+    await world.sync(db)
+    expect((await db.status.get()).quarantined).toHaveLength(2)
+    world.server.write('items', idOf(0), { stock: 7 })
+    world.server.delete('items', idOf(1))
+    await world.sync(db)
+    expect((await db.status.get()).quarantined).toEqual([])
+    expect(await itemsOf(db)).toMatchObject([{ name: 'item 0', stock: 7 }])
+  })
+
+  test('[AP-5] B09: after an update of the app its rows appear without asking the server', async () => {
+    const path = world.path('upgrade.sqlite')
+    const old = defineSchema({ version: 1, collections: { shelves: collection({ fields: { label: text() } }) } })
+    const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
+    const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+    givenItems(3)
+    await world.env.complete(before.sync.now())
+    expect((await before.status.get()).quarantined).toHaveLength(3)
+    await before.close()
+    world.env.connect(() => Promise.reject(new TypeError('fetch failed')))
+    const schema = { ...shopSchema, version: 2 }
+    const after = await openClient({ ...common, schema, storage: sqliteStorage(path) })
+    await world.env.settle()
+    const rows = await after.query((q) => q.selectFrom('items').select(['name', '_state', '_version']).orderBy('name'))
+    expect(rows).toMatchObject([{ name: 'item 0', _state: 'clean', _version: 1 }, { name: 'item 1' }, { name: 'item 2' }])
+    expect((await after.status.get()).quarantined).toEqual([])
+    await after.close()
+  })
+})
+
+describe('a row that is not ours to keep', () => {
+  const secret = 'canary-in-the-coal-mine'
+
+  test('[AP-8] B37: the device that moved it away erases it everywhere, down to the bytes of its file', async () => {
+    const path = world.path('moved.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    const bob = await world.open({ user: 'bob' })
+    const id = await db.items.insert({ name: secret, note: secret })
+    await db.items.insert({ name: 'stays' })
+    await world.sync(db)
+    await world.sync(bob)
+    await db.items.update(id, { wh: 'w2' })
+    await world.sync(db)
+    await world.sync(db)
+    await world.sync(bob)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'stays' }])
+    expect(await itemsOf(bob)).toMatchObject([{ name: 'stays' }])
+    expect(await db.outbox.list()).toEqual([])
+    for (const table of ['_shadow', '_deleted', '_staging', '_quarantine']) {
+      expect(await openFile(path, `SELECT * FROM ${table}`)).toEqual([])
+    }
+    await db.close()
+    expect(readFileSync(path).includes(secret)).toBe(false)
+  })
+
+  test('[AP-8] B39: what was granted comes whole, what was revoked goes, and other scopes are left alone', async () => {
+    const db = await world.open()
+    givenItems(20, 'w1')
+    givenItems(20, 'w2', 100)
+    await world.sync(db)
+    expect(await itemsOf(db)).toHaveLength(20)
+    world.server.grant('ann', 'w:w2')
+    await world.sync(db)
+    expect(await itemsOf(db)).toHaveLength(40)
+    world.server.revoke('ann', 'w:w2')
+    await world.sync(db)
+    expect(await itemsOf(db)).toHaveLength(20)
+    world.server.write('items', idOf(100), { name: 'changed meanwhile' })
+    world.server.grant('ann', 'w:w2')
+    await world.sync(db)
+    const rows = await itemsOf(db)
+    expect(rows).toHaveLength(40)
+    expect(rows[0]).toMatchObject({ name: 'changed meanwhile' })
+    expect(world.server.requests['snapshot']).toBe(3)
+  })
+
+  test('[AP-8] B37: a revoked scope takes rows with unsent edits along; the edits stay their author’s', async () => {
+    const path = world.path('revoked.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(1)
+    world.server.write('items', idOf(0), { note: secret })
+    await world.sync(db)
+    await db.items.increment(idOf(0), { stock: 1 })
+    world.server.revoke('ann', 'w:w1')
+    world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await world.sync(db)
+    await world.sync(db)
+    expect(await openFile(path, 'SELECT * FROM _shadow')).toEqual([])
+    expect(JSON.stringify(await openFile(path, 'SELECT * FROM items'))).not.toContain(secret)
+    expect(await db.outbox.list()).toMatchObject([{ record: idOf(0), payload: { increments: { stock: 1 } } }])
+    world.server.heal()
+    await world.env.advance(60_000)
+    await world.sync(db)
+    expect(await db.deadLetters.list()).toMatchObject([{ record: idOf(0) }])
+  })
+})
+
+describe('pages', () => {
+  test('[AP-2] changes in any order across pages give the newest version', async () => {
+    const db = await world.open()
+    await world.sync(db)
+    world.server.disorder(true)
+    givenItems(3_000)
+    const id = idOf(7)
+    for (let n = 0; n < 5; n++) world.server.write('items', id, { note: `note ${n}` })
+    world.server.delete('items', idOf(8))
+    await world.sync(db)
+    const rows = await itemsOf(db)
+    expect(rows).toHaveLength(2_999)
+    expect(rows.find((row) => row['id'] === id)).toMatchObject({ note: 'note 4', _state: 'clean' })
+    expect(world.server.requests['pull']).toBe(4)
+  })
+
+  test('[AP-2] B12: pages that come again after a restart change nothing and tell nobody', async () => {
+    const path = world.path('again.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(30)
+    await world.sync(db)
+    const [early] = await openFile(path, "SELECT value FROM _meta WHERE key = 'cursor'")
+    givenItems(10, 'w1', 30)
+    world.server.delete('items', idOf(3))
+    await world.sync(db)
+    const rows = await itemsOf(db)
+    await db.close()
+    await openFile(path, `UPDATE _meta SET value = '${String(early?.['value'])}' WHERE key = 'cursor'`)
+    const again = await world.open({ storage: sqliteStorage(path) })
+    let told = 0
+    again.watch((q) => q.selectFrom('items').selectAll(), () => told++)
+    await world.env.settle()
+    await world.sync(again)
+    expect(await itemsOf(again)).toEqual(rows)
+    expect(told).toBe(1)
+  })
+
+  test('[AP-1] B41: a child before its parent, a parent out of sight and a cycle are all shown', async () => {
+    const db = await world.open()
+    const shelf = newUuid(world.env)
+    world.server.write('items', idOf(1), { ...item, name: 'child', shelf })
+    givenItems(2_500, 'w1', 100)
+    world.server.write('shelves', shelf, { label: 'parent', wh: 'w1' })
+    world.server.write('shelves', idOf(9), { label: 'out of sight', wh: 'w9' })
+    world.server.write('items', idOf(2), { ...item, name: 'orphan', shelf: idOf(9) })
+    await world.sync(db)
+    const joined = await db.query((q) =>
+      q.selectFrom('items').leftJoin('shelves', 'shelves.id', 'items.shelf').select(['items.name', 'shelves.label']).where('items.shelf', 'is not', null).orderBy('items.name'),
+    )
+    expect(joined).toEqual([{ name: 'child', label: 'parent' }, { name: 'orphan', label: null }])
+  })
+
+  test('[AP-3] a pull that was cut off goes on with the page after the last one it has', async () => {
+    const path = world.path('resume.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(12_000)
+    world.server.script({ on: ({ kind, index }) => kind === 'snapshot' && index === 2, fault: { kind: 'cut', when: 'before' } })
+    expect(await world.sync(db)).toMatchObject({ status: 'offline' })
+    expect(await itemsOf(db)).toEqual([])
+    await db.close()
+    const again = await world.open({ storage: sqliteStorage(path) })
+    await world.sync(again)
+    expect(await itemsOf(again)).toHaveLength(12_000)
+    expect(world.server.requests['snapshot']).toBe(4)
+  })
+
+  test('[AP-3] pages chosen for other grants are dropped', async () => {
+    const db = await world.open()
+    givenItems(6_000)
+    world.server.script({ on: ({ kind, index }) => kind === 'snapshot' && index === 1, fault: { kind: 'cut', when: 'before' } })
+    await world.sync(db)
+    world.server.revoke('ann', 'w:w1')
+    world.server.grant('ann', 'w:w2')
+    givenItems(3, 'w2', 7_000)
+    await world.sync(db)
+    expect(await itemsOf(db)).toHaveLength(3)
+  })
+
+  test('[AP-9] own writes that come back without their data are built, or fetched when they cannot be', async () => {
+    const own = createShopWorld({ haves: true })
+    const db = await own.open()
+    const bob = await own.open({ user: 'bob' })
+    const id = await db.items.insert({ name: 'Rope', stock: 1, tags: ['a'] })
+    await own.sync(db)
+    await db.items.update(id, { note: 'n' })
+    await db.items.increment(id, { stock: 4 })
+    await db.items.add(id, { tags: ['b'] })
+    await own.sync(db)
+    const expected = { name: 'Rope', stock: 5, note: 'n', _state: 'clean' }
+    expect(await itemsOf(db)).toMatchObject([expected])
+    expect(own.server.requests['records']).toBeUndefined()
+    own.server.script({ on: 'push', times: 1, fault: { kind: 'cut', when: 'after' } })
+    await db.items.update(id, { note: 'm' })
+    await own.sync(db)
+    await own.sync(db)
+    expect(await itemsOf(db)).toMatchObject([{ ...expected, note: 'm' }])
+    expect(own.server.requests['records']).toBe(1)
+    await own.sync(bob)
+    expect(await itemsOf(bob)).toMatchObject([{ ...expected, note: 'm' }])
+    await own.close()
+  })
+})
+
+describe('a reset', () => {
+  test('[AP-10] replaces everything but the outbox by a snapshot', async () => {
+    const db = await world.open()
+    givenItems(10)
+    await world.sync(db)
+    await db.items.increment(idOf(1), { stock: 5 })
+    const id = await db.items.insert({ name: 'unsent' })
+    world.server.delete('items', idOf(2))
+    world.server.changeEpoch()
+    expect(await world.sync(db)).toEqual({ status: 'done', code: null })
+    const rows = await itemsOf(db)
+    expect(rows).toHaveLength(10)
+    expect(rows.find((row) => row['id'] === idOf(2))).toBeUndefined()
+    expect(rows.find((row) => row['id'] === idOf(1))).toMatchObject({ stock: 5, _state: 'clean' })
+    expect(rows.find((row) => row['id'] === id)).toMatchObject({ name: 'unsent', _state: 'clean' })
+    expect((await db.status.metrics()).counts.resets).toBe(1)
+  })
+
+  test('[AP-10] a server that answers 410 to everything is waited for, not hammered', async () => {
+    const db = await world.open()
+    givenItems(1)
+    await world.sync(db)
+    world.server.script({ fault: { kind: 'answer', status: 410 } })
+    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'CURSOR_EXPIRED' })
+    expect(await itemsOf(db)).toHaveLength(1)
+    world.server.heal()
+    expect(await world.sync(db)).toEqual({ status: 'done', code: null })
+  })
+
+  test('[AP-10] what the restored server no longer knows is offered again', async () => {
+    const db = await world.open()
+    const id = await db.items.insert({ name: 'Rope', stock: 1 })
+    world.server.script({ on: 'snapshot', fault: { kind: 'answer', status: 500 } })
+    await world.sync(db)
+    expect(await db.outbox.list()).toMatchObject([{ status: 'answered' }])
+    world.server.forget()
+    world.server.heal()
+    for (let again = 0; again < 3; again++) await world.sync(db)
+    expect(world.server.record('items', id)).toMatchObject({ stock: 1 })
+    expect(await itemsOf(db)).toMatchObject([{ stock: 1, _state: 'clean' }])
+  })
+})
+
+describe('the flip', () => {
+  /** A device with rows, an answered entry, a pending one and a pull that changes, deletes and moves rows. */
+  async function givenFlip(own: ShopWorld, fate: (sql: string, index: number) => 'run' | 'fail' | 'kill', path: string) {
+    for (let n = 0; n < 6; n++) own.server.write('items', idOf(n), { ...item, name: `item ${n}` })
+    let isArmed = false
+    const storage = faultyStorage(sqliteStorage(path), (sql, index) => (isArmed ? fate(sql, index) : 'run'))
+    const db = await own.open({ storage })
+    await own.sync(db)
+    await db.items.increment(idOf(1), { stock: 5 })
+    own.server.script({ on: 'pull', times: 1, fault: { kind: 'cut', when: 'before' } })
+    await own.sync(db)
+    await db.items.update(idOf(2), { note: 'pending' })
+    own.server.script({ on: 'push', times: 1, fault: { kind: 'cut', when: 'before' } })
+    own.server.write('items', idOf(0), { name: 'item 0 changed' })
+    own.server.write('items', idOf(2), { stock: 3 })
+    own.server.delete('items', idOf(3))
+    own.server.write('items', idOf(4), { wh: 'w2' })
+    own.server.write('items', idOf(9), { ...item, name: 'item 9' })
+    return {
+      db,
+      arm: (isOn: boolean) => {
+        isArmed = isOn
+        storage.reset()
+      },
+      storage,
+    }
+  }
+
+  const before = { names: 'item 0,item 1,item 2,item 3,item 4,item 5', stock: [5, 0] }
+  const after = { names: 'item 0 changed,item 1,item 2,item 5,item 9', stock: [5, 3] }
+
+  async function stateOf(path: string) {
+    const rows = await openFile(path, 'SELECT id, name, stock, note FROM items ORDER BY name')
+    const find = (n: number) => rows.find((row) => row['id'] === idOf(n))
+    expect(find(2)).toMatchObject({ note: 'pending' })
+    return { names: rows.map((row) => row['name']).join(), stock: [find(1)?.['stock'], find(2)?.['stock']] }
+  }
+
+  test.each(['fail', 'kill'] as const)(
+    '[AP-1] B44: a %s at any statement leaves exactly the old state or exactly the new, and the next cycle completes',
+    async (fate) => {
+      let statements = 0
+      let isThrough = false
+      for (let nth = 0; !isThrough; nth++) {
+        const own = createShopWorld()
+        const path = own.path('flip.sqlite')
+        const { db, arm, storage } = await givenFlip(own, (_, index) => (index === nth ? fate : 'run'), path)
+        arm(true)
+        const cycle = db.sync.now()
+        await own.env.advance(60_000)
+        isThrough = storage.statementCount <= nth
+        if (isThrough) arm(false)
+        const state = await stateOf(path)
+        expect([before, after]).toContainEqual(state)
+        if (fate === 'kill') void cycle
+        const again = fate === 'kill' && !isThrough ? await own.open({ storage: sqliteStorage(path) }) : db
+        await own.env.advance(20_000)
+        for (let more = 0; more < 3; more++) await own.sync(again)
+        expect(await stateOf(path)).toEqual(after)
+        expect(await again.outbox.list()).toEqual([])
+        expect(own.server.record('items', idOf(1))).toMatchObject({ stock: 5 })
+        expect(own.server.record('items', idOf(2))).toMatchObject({ note: 'pending', stock: 3 })
+        statements = nth
+        await own.close()
+      }
+      expect(statements).toBeGreaterThan(40)
+    },
+    120_000,
+  )
+
+  test('[AP-1] B47: told to stop at any statement, the transaction ends at once and the next start completes', async () => {
+    for (let nth = 0; nth < 60; nth += 3) {
+      const own = createShopWorld()
+      const path = own.path('suspend.sqlite')
+      let stop: () => void = () => undefined
+      const given = await givenFlip(own, (_, index) => {
+        if (index === nth) stop()
+        return 'run'
+      }, path)
+      stop = () => given.db.sync.pause()
+      given.arm(true)
+      const cycle = given.db.sync.now()
+      await own.env.settle()
+      await cycle
+      // No lock is held: another connection can write.
+      await openFile(path, 'CREATE TABLE IF NOT EXISTS probe (n)')
+      expect([before, after]).toContainEqual(await stateOf(path))
+      given.db.sync.resume()
+      for (let more = 0; more < 3; more++) await own.sync(given.db)
+      expect(await stateOf(path)).toEqual(after)
+      await own.close()
+    }
+  })
+})
