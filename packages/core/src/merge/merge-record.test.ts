@@ -203,7 +203,7 @@ describe('three-way, field by field', () => {
   })
 })
 
-describe('rules', () => {
+describe('[ME-4, ME-5, ME-8, ME-9, ME-10, ME-11, ME-12] rules', () => {
   test.each<[string, string, Json, Json | undefined, Json, 'mine' | 'theirs' | 'both']>([
     ['ME-5', 'place', 'B2', 'Z', 'B2', 'mine'],
     ['ME-8', 'code', 'y', 'z', 'x', 'theirs'],

@@ -44,6 +44,7 @@ const members = v.record(v.string(), v.array(v.union([v.string(), v.number()])))
 // The keys of the table are the codes; a code of a newer server reads as the one that says least.
 const errorCode = v.fallback(v.picklist(Object.keys(errorTable) as ErrorCode[]), 'SERVER_FAILED')
 
+/** Why a mutation or request failed. */
 export const errorReportSchema: MessageSchema<ErrorReport> = v.object({
   code: errorCode,
   message: v.string(),

@@ -71,7 +71,7 @@ test('[SCH-1] a schema comes out with everything spelled out', () => {
   expect(items.fields.map((field) => field.name)).toEqual([...items.fieldsByName.keys()])
 })
 
-describe('mistakes', () => {
+describe('[SCH-1, SCH-2, SCH-3, SCH-4, SCH-5, SCH-6, SCH-7, SCH-8] mistakes', () => {
   const fields = {
     name: text(),
     note: text({ optional: true }),
@@ -91,7 +91,7 @@ describe('mistakes', () => {
     ['SCH-2', { ['x'.repeat(64)]: { fields } }, 'x'.repeat(64), /at most 62/],
     ['SCH-2', { watch: { fields } }, 'watch', /reserved/],
     ['SCH-2', { Push: { fields } }, 'Push', /reserved/],
-    ['SCH-2', { then: { fields } }, 'then', /reserved/],
+    ['SCH-2', { catch: { fields } }, 'catch', /reserved/],
     ['SCH-2', { toString: { fields } }, 'toString', /reserved/],
     ['SCH-2', { _conflicts: { fields } }, '_conflicts', /begin with _/],
     ['SCH-2', { holdfastThings: { fields } }, 'holdfastThings', /begin with _, holdfast/],

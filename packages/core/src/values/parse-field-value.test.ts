@@ -38,7 +38,7 @@ function parse(field: Field, value: unknown): unknown {
   return parseFieldValue(field, value, 'items.f')
 }
 
-describe('values in stored form', () => {
+describe('[VAL-1, VAL-2, VAL-3, VAL-4, VAL-5, VAL-6, VAL-12, VAL-14] values in stored form', () => {
   test.each<[string, Field, unknown, unknown]>([
     ['VAL-1', reference('items'), uuid, uuid],
     ['VAL-2', text(), 'é\r\n 🙂 ', 'é\r\n 🙂 '],
