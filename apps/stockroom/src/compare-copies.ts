@@ -2,6 +2,7 @@ import { canonicalJson, type Values } from '@holdfast/core'
 
 import type { Device } from './devices.ts'
 import type { ServerView } from './server-view.ts'
+import { textOf } from './telling/text-of.ts'
 
 /** What came of comparing whole copies. */
 export interface CopiesCompared {
@@ -37,7 +38,7 @@ export async function compareCopies(devices: readonly Device[], server: ServerVi
 }
 
 function rowsById(rows: readonly Values[]): ReadonlyMap<string, string> {
-  return new Map(rows.map((row) => [String(row['id']), canonicalJson(row)]))
+  return new Map(rows.map((row) => [textOf(row['id']), canonicalJson(row)]))
 }
 
 /** The two sides name what is not a field differently; the names of the server are used for both. */

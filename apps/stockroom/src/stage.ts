@@ -104,7 +104,7 @@ export class Stage {
 
   /** Reads fields of a film in all three places and shows them. */
   async compare(id: string, fields: readonly FilmField[]): Promise<Record<FilmField, Everywhere>> {
-    const { ana, ben, server, tell } = this.parts
+    const { ana, ben, server } = this.parts
     const rows: readonly (Values | null | undefined)[] = [
       await ana.db.films.get(id),
       await ben.db.films.get(id),

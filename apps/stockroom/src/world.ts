@@ -39,7 +39,11 @@ export async function openWorld({ port }: { port: number }): Promise<World> {
   const server = await startLibraryServer({ storePath, port, office, gate })
   importCatalogue(storePath, catalogue.films)
   return {
-    ...{ catalogue, folder, server, office, gate },
+    catalogue,
+    folder,
+    server,
+    office,
+    gate,
     view: new ServerView(server.url, () => office.issue(auditor)),
     openDevice: (who, { auto } = { auto: false }) =>
       openDevice(who, { folder, url: server.url, office, auto }),

@@ -1,3 +1,4 @@
+import { textOf } from '../telling/text-of.ts'
 import type { Story } from './story.ts'
 
 /** The last write wins, and the other one is kept all the same. */
@@ -24,7 +25,7 @@ export const aLostValueReturns: Story = {
     const { lost } = await ana.db.history('films', film.id)
     tell.item(
       'lost',
-      lost.map(({ field, value, explanation }) => `${field} ${String(value)}   ${tell.dim(explanation)}`),
+      lost.map(({ field, value, explanation }) => `${field} ${textOf(value)}   ${tell.dim(explanation)}`),
     )
 
     tell.say('But the disc is in the vault. Ana brings her value back.')

@@ -37,12 +37,12 @@ export const bothEditsStay: Story = {
     ])
 
     await stage.meet()
-    const { title, description, notes } = await stage.compare(film.id, ['title', 'description', 'notes'])
+    const { title, description } = await stage.compare(film.id, ['title', 'description', 'notes'])
     await stage.tellHistory(film.id)
     return {
       title,
       description,
-      paragraphs: String(notes[2]).split('\n\n'),
+      paragraphs: (await ana.db.films.get(film.id))?.notes.split('\n\n') ?? [],
       openConflicts: (await ana.db.conflicts.list()).length,
     }
   },

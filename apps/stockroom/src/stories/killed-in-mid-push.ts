@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 import { type Device, openDevice, people } from '../devices.ts'
+import { textOf } from '../telling/text-of.ts'
 import type { Story } from './story.ts'
 
 /**
@@ -40,7 +41,7 @@ export const killedInMidPush: Story = {
     child.kill('SIGKILL')
     const signal = String((await exited)[1])
     held.release()
-    tell.item('push', [`arrived at the server, which stored it: ${onServerWhenKilled} left`])
+    tell.item('push', [`arrived at the server, which stored it: ${textOf(onServerWhenKilled)} left`])
     tell.item('kill', [`process ${child.pid} got ${signal} before the answer came`])
 
     const cleo = await openDevice('cleo', { folder, url, office })

@@ -29,12 +29,14 @@ export function wrap(text: string, width: number): readonly string[] {
   return carryColors([...lines, line])
 }
 
+const colorCode = new RegExp(`${String.fromCharCode(27)}\\[(\\d+)m`, 'g')
+
 /** Ends the colours that are still on at the end of a line, and begins the next line with them. */
 function carryColors(lines: readonly string[]): readonly string[] {
   let active: readonly string[] = []
   return lines.map((line) => {
     const begun = active.join('') + line
-    for (const [code, number] of line.matchAll(/\u001B\[(\d+)m/g)) {
+    for (const [code, number] of line.matchAll(colorCode)) {
       const isEnd = ['0', '22', '39'].includes(number ?? '')
       active = isEnd ? active.slice(0, -1) : [...active, code]
     }

@@ -73,9 +73,15 @@ test('a timeline tells when, who and what, and the rule that decided', () => {
 test('a conflict shows what was, what its author says and what the server has', () => {
   const { tell } = givenNarrator()
   const part = {
-    ...{ collection: 'films', record: 'x', op: 'update', fields: ['price'] },
-    ...{ base: { price: '1.00' }, mine: { price: '2.00' }, theirs: { price: '3.00' } },
-    ...{ explanations: { price: 'A person decides.' }, explanation: null },
+    collection: 'films',
+    record: 'x',
+    op: 'update',
+    fields: ['price'],
+    base: { price: '1.00' },
+    mine: { price: '2.00' },
+    theirs: { price: '3.00' },
+    explanations: { price: 'A person decides.' },
+    explanation: null,
   } as const
   expect(conflictLines(tell, { author: 'ben', parts: [part] })).toEqual([
     'price was 1.00; Ben says 2.00, the server has 3.00',
