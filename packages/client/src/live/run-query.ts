@@ -43,7 +43,7 @@ const builder = new Kysely<never>({
 /** Compiles a query. Errors: VALUE_INVALID when it writes, or is bound to something SQLite cannot hold. */
 export function compileQuery<Tables, Row>(build: QueryBuilder<Tables, Row>): CompiledQuery<Row> {
   // The builder knows no tables of its own: names are checked by the types alone, and by SQLite.
-  const compiled = build(builder as unknown as ReadonlyQueryCreator<Tables>).compile() as CompiledQuery<Row>
+  const compiled = build(builder as unknown as ReadonlyQueryCreator<Tables>).compile()
   if (compiled.query.kind !== 'SelectQueryNode' && compiled.query.kind !== 'RawNode') {
     throw new SyncError(
       'VALUE_INVALID',
@@ -110,7 +110,8 @@ function needsDecoding(kind: FieldKind): boolean {
 function tablesIn(query: OperationNode): ReadonlySet<string> | undefined {
   const tables = new Set<string>()
   const open: unknown[] = [query]
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+  while (open.length > 0) {
+    const node = open.pop()
     if (typeof node !== 'object' || node === null) continue
     if ('kind' in node && node.kind === 'RawNode') return undefined
     if ('kind' in node && node.kind === 'SchemableIdentifierNode' && 'identifier' in node) {
@@ -118,7 +119,8 @@ function tablesIn(query: OperationNode): ReadonlySet<string> | undefined {
       if (typeof identifier === 'object' && identifier !== null && 'name' in identifier)
         tables.add(String(identifier.name))
     }
-    open.push(...Object.values(node))
+    const members: unknown[] = Object.values(node)
+    open.push(...members)
   }
   return tables
 }

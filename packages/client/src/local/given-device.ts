@@ -5,6 +5,9 @@ import {
   decimal,
   defineSchema,
   type Environment,
+  type Field,
+  type FieldsByCollection,
+  type Json,
   boolean,
   json,
   reference,
@@ -22,8 +25,27 @@ import { type CollectionApi, collectionApi, type WriterParts } from '../write/wr
 import type { Durability, LocalDatabase } from './local-database.ts'
 import { openDatabase } from './open-database.ts'
 
+/** The fields of `givenSchema`, for its types. */
+export interface GivenFields extends FieldsByCollection {
+  readonly items: {
+    readonly name: Field<string, true>
+    readonly price: Field<string | null, false>
+    readonly stock: Field<number, false>
+    readonly tags: Field<readonly string[], false>
+    readonly note: Field<string | null, false>
+    readonly state: Field<string, false>
+    readonly street: Field<string | null, false>
+    readonly city: Field<string | null, false>
+    readonly active: Field<boolean, false>
+    readonly extra: Field<Json, false>
+  }
+  readonly lines: { readonly item: Field<string | null, false>; readonly amount: Field<number, false> }
+  readonly steps: { readonly label: Field<string, true> }
+  readonly codes: { readonly code: Field<string, true>; readonly label: Field<string, false> }
+}
+
 /** A schema with one of everything a write can meet. */
-export const givenSchema = defineSchema({
+export const givenSchema: Schema<GivenFields> = defineSchema({
   version: 1,
   collections: {
     items: collection({
@@ -48,8 +70,6 @@ export const givenSchema = defineSchema({
   },
 })
 
-type Fields = { readonly [Name in keyof NonNullable<(typeof givenSchema)['~collections']>]: NonNullable<(typeof givenSchema)['~collections']>[Name] }
-
 /** A device without a server, with a clock that stands still unless it is moved. */
 export interface GivenDevice {
   readonly database: LocalDatabase
@@ -57,10 +77,10 @@ export interface GivenDevice {
   readonly schema: Schema
   readonly parts: WriterParts
   readonly clock: GivenClock
-  readonly items: CollectionApi<Fields['items']>
-  readonly lines: CollectionApi<Fields['lines']>
-  readonly steps: CollectionApi<Fields['steps']>
-  readonly codes: CollectionApi<Fields['codes']>
+  readonly items: CollectionApi<GivenFields['items']>
+  readonly lines: CollectionApi<GivenFields['lines']>
+  readonly steps: CollectionApi<GivenFields['steps']>
+  readonly codes: CollectionApi<GivenFields['codes']>
 }
 
 /** Time as a test moves it. */
@@ -76,7 +96,7 @@ export function givenEnvironment(): { readonly env: Environment; readonly clock:
   const clock: GivenClock = {
     nowMs: Date.UTC(2026, 10, 20, 10),
     fire() {
-      for (const timer of [...timers]) timer()
+      for (const timer of timers) timer()
     },
   }
   let drawn = 0
@@ -101,19 +121,31 @@ export function givenEnvironment(): { readonly env: Environment; readonly clock:
 export async function givenDevice({
   storage = sqliteStorage(':memory:'),
   durability = 'full',
-}: { storage?: SqliteDriver; durability?: Durability } = {}): Promise<GivenDevice> {
+}: {
+  storage?: SqliteDriver
+  durability?: Durability
+} = {}): Promise<GivenDevice> {
   const { env, clock } = givenEnvironment()
   const schema: Schema = {
     version: 1,
     collections: new Map([...givenSchema.collections, [conflictsCollection.name, conflictsCollection]]),
   }
-  const { database, identity } = await openDatabase({ schema, storage, env, durability, account: null, server: null })
+  const { database, identity } = await openDatabase({
+    schema,
+    storage,
+    env,
+    durability,
+    account: null,
+    server: null,
+  })
   const context = { schema: givenSchema, env, device: () => identity.device, trace: () => null }
   const parts = { context, database, env, verdicts: new Verdicts(database) }
-  const api = <Name extends keyof Fields>(name: Name): CollectionApi<Fields[Name]> => {
+  const api = <Name extends 'items' | 'lines' | 'steps' | 'codes'>(
+    name: Name,
+  ): CollectionApi<GivenFields[Name]> => {
     const declared = givenSchema.collections.get(name)
     if (declared === undefined) throw new Error(`no collection ${name}`)
-    return collectionApi<Fields[Name]>(declared, parts)
+    return collectionApi<GivenFields[Name]>(declared, parts)
   }
   const apis = { items: api('items'), lines: api('lines'), steps: api('steps'), codes: api('codes') }
   return { database, identity, schema, parts, clock, ...apis }

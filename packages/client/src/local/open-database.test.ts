@@ -20,7 +20,10 @@ const newPath = (): string => join(folder, `${files++}.sqlite`)
 const schemaOf = (version: number, fields: Parameters<typeof collection>[0]['fields']): Schema =>
   defineSchema({ version, collections: { things: collection({ fields, indexes: [['name']] }) } })
 
-async function opened(path: string, options: Partial<OpenDatabaseOptions> = {}): ReturnType<typeof openDatabase> {
+async function opened(
+  path: string,
+  options: Partial<OpenDatabaseOptions> = {},
+): ReturnType<typeof openDatabase> {
   return openDatabase({
     schema: schemaOf(1, { name: text() }),
     storage: sqliteStorage(path),
@@ -70,11 +73,15 @@ describe('what is found', () => {
   test('[LO-7] a newer layout and a newer schema are refused', async () => {
     const path = newPath()
     await (await opened(path, { schema: schemaOf(3, { name: text() }) })).database.close()
-    await expect(opened(path, { schema: schemaOf(2, { name: text() }) })).rejects.toMatchObject({ code: 'STORE_NEWER' })
+    await expect(opened(path, { schema: schemaOf(2, { name: text() }) })).rejects.toMatchObject({
+      code: 'STORE_NEWER',
+    })
     const ours = new DatabaseSync(path)
     ours.exec('PRAGMA user_version = 99')
     ours.close()
-    await expect(opened(path, { schema: schemaOf(3, { name: text() }) })).rejects.toMatchObject({ code: 'STORE_NEWER' })
+    await expect(opened(path, { schema: schemaOf(3, { name: text() }) })).rejects.toMatchObject({
+      code: 'STORE_NEWER',
+    })
   })
 
   test('[LO-10] the device stays the same, and another account or server is refused', async () => {
@@ -82,10 +89,16 @@ describe('what is found', () => {
     const first = await opened(path, { account: 'ada', server: 'https://one.example' })
     await first.database.close()
     const again = await opened(path)
-    expect(again.identity).toEqual({ device: first.identity.device, account: 'ada', server: 'https://one.example' })
+    expect(again.identity).toEqual({
+      device: first.identity.device,
+      account: 'ada',
+      server: 'https://one.example',
+    })
     await again.database.close()
     await expect(opened(path, { account: 'bob' })).rejects.toMatchObject({ code: 'ACCOUNT_MISMATCH' })
-    await expect(opened(path, { server: 'https://two.example' })).rejects.toMatchObject({ code: 'ACCOUNT_MISMATCH' })
+    await expect(opened(path, { server: 'https://two.example' })).rejects.toMatchObject({
+      code: 'ACCOUNT_MISMATCH',
+    })
   })
 
   test('[LO-3] B44: an opening that fails at any statement leaves nothing or everything', async () => {
@@ -97,9 +110,9 @@ describe('what is found', () => {
       isOpen = opening !== undefined
       await opening?.database.close()
       const { database } = await opened(path)
-      expect(await database.all("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'things'")).toMatchObject([
-        { count: 1 },
-      ])
+      expect(
+        await database.all("SELECT count(*) AS count FROM sqlite_schema WHERE name = 'things'"),
+      ).toMatchObject([{ count: 1 }])
       await database.close()
     }
   })
@@ -131,9 +144,14 @@ describe('a schema that changed', () => {
     const path = newPath()
     await (await opened(path)).database.close()
     const schema = schemaOf(2, { more: text(), name: integer() })
-    await expect(opened(path, { schema })).rejects.toMatchObject({ code: 'SCHEMA_INVALID', at: 'things.name' })
+    await expect(opened(path, { schema })).rejects.toMatchObject({
+      code: 'SCHEMA_INVALID',
+      at: 'things.name',
+    })
     const { database } = await opened(path)
-    expect(await database.all('PRAGMA table_info(things)')).not.toContainEqual(expect.objectContaining({ name: 'more' }))
+    expect(await database.all('PRAGMA table_info(things)')).not.toContainEqual(
+      expect.objectContaining({ name: 'more' }),
+    )
     await database.close()
   })
 
@@ -141,11 +159,13 @@ describe('a schema that changed', () => {
     const path = newPath()
     const first = await opened(path)
     await first.database.write((tx) =>
-      tx.exec(`INSERT INTO things (id, name, _version, _state)
+      tx.exec(
+        `INSERT INTO things (id, name, _version, _state)
         SELECT value, 'name ' || value, 1, 'clean' FROM generate_series(1, 100000)`.replace(
-        'generate_series(1, 100000)',
-        '(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 100000) SELECT value FROM n)',
-      )),
+          'generate_series(1, 100000)',
+          '(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 100000) SELECT value FROM n)',
+        ),
+      ),
     )
     await first.database.close()
     const statements: string[] = []
@@ -154,10 +174,10 @@ describe('a schema that changed', () => {
       name: 'counting',
       open: async () => {
         const connection = await storage.open()
-        const { exec } = connection
+        const exec = connection.exec.bind(connection)
         connection.exec = (sql) => {
           statements.push(sql)
-          return exec.call(connection, sql)
+          return exec(sql)
         }
         return connection
       },
@@ -195,14 +215,18 @@ describe('damage', () => {
   test('[LO-9] a damaged header is STORE_CORRUPT and the file stays', async () => {
     const path = await givenDamagedFile((bytes) => bytes.fill(0, 0, 100))
     const before = readFileSync(path)
-    await expect(givenDevice({ storage: sqliteStorage(path) })).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+    await expect(givenDevice({ storage: sqliteStorage(path) })).rejects.toMatchObject({
+      code: 'STORE_CORRUPT',
+    })
     expect(readFileSync(path).equals(before)).toBe(true)
   })
 
   test('[LO-9] the entries of a sound outbox are rescued complete', async () => {
     const path = await givenDamagedFile(() => undefined)
     const { entries, isComplete } = await rescueOutbox(sqliteStorage(path))
-    expect(entries.map(({ columns }) => columns.seq)).toEqual(Array.from({ length: 300 }, (_, index) => index + 1))
+    expect(entries.map(({ columns }) => columns.seq)).toEqual(
+      Array.from({ length: 300 }, (_, index) => index + 1),
+    )
     expect(isComplete).toBe(true)
   })
 
@@ -224,7 +248,9 @@ describe('damage', () => {
   })
 
   test('[LO-9] an entry whose bytes changed is rescued and said to be unsound', async () => {
-    const path = await givenDamagedFile((bytes) => bytes.write('"name":"150 y', bytes.indexOf('"name":"150 x')))
+    const path = await givenDamagedFile((bytes) =>
+      bytes.write('"name":"150 y', bytes.indexOf('"name":"150 x')),
+    )
     const { entries, isComplete } = await rescueOutbox(sqliteStorage(path))
     expect(entries.filter((entry) => !entry.isSound).map(({ columns }) => columns.seq)).toEqual([151])
     expect(isComplete).toBe(false)

@@ -1,17 +1,10 @@
-import { formatRanges, type Hlc, type MutationOp, parseRanges, type Payload, rangesOf } from '@holdfast/core'
+import { formatRanges, type Hlc, type MutationOp, parseRanges, rangesOf } from '@holdfast/core'
 
 import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
-import {
-  type Entry,
-  type EntryError,
-  type EntryStatus,
-  entryColumns,
-  payloadText,
-  readEntry,
-} from './entry.ts'
+import { type Entry, type EntryError, type EntryStatus, entryColumns, readEntry } from './entry.ts'
 
 /** A mutation about to be written down. */
 export interface NewEntry {

@@ -103,12 +103,12 @@ function fieldsOf(
 }
 
 function checkStep(field: FieldSchema, { from, to, at }: { from: Json; to: Json; at: string }): void {
-  if (field.merge.rule !== 'transitions' || from === null || from === to) return
-  const allowed = field.merge.allowed[String(from)] ?? []
-  if (allowed.includes(String(to))) return
+  if (field.merge.rule !== 'transitions' || typeof from !== 'string' || from === to) return
+  const allowed = field.merge.allowed[from] ?? []
+  if (typeof to === 'string' && allowed.includes(to)) return
   throw new SyncError(
     'TRANSITION_REFUSED',
-    `${at} may go from "${String(from)}" to ${allowed.join(', ') || 'nothing'}`,
+    `${at} may go from "${from}" to ${allowed.join(', ') || 'nothing'}`,
     {
       at,
     },

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest'
+
+import { type Client, openClient } from './client.ts'
+import { sqliteStorage } from './drivers/node.ts'
+import type { SqliteConnection } from './drivers/sqlite-driver.ts'
+import { givenEnvironment, givenSchema } from './local/given-device.ts'
+
+const givenClient = (): Promise<Client<typeof givenSchema>> =>
+  openClient({ schema: givenSchema, storage: sqliteStorage(':memory:'), env: givenEnvironment().env })
+
+/** A client beside the one connection it uses, for what only a server could bring about. */
+async function givenClientOnConnection(): Promise<{
+  db: Client<typeof givenSchema>
+  connection: SqliteConnection
+}> {
+  const connection = await sqliteStorage(':memory:').open()
+  const storage = { name: 'one connection', open: () => Promise.resolve(connection) }
+  return { db: await openClient({ schema: givenSchema, storage, env: givenEnvironment().env }), connection }
+}
+
+describe('a client without a server', () => {
+  test('[WR-1, WR-7, LQ-1] collections, transactions, queries and watches work on one database', async () => {
+    const db = await givenClient()
+    const seen: unknown[] = []
+    const stop = db.watch(
+      (q) => q.selectFrom('items').select(['name', 'stock']).where('stock', '<', 5),
+      (rows) => seen.push(rows),
+    )
+    const id = await db.items.insert({ name: 'Laptop', stock: 3 })
+    const inside = await db.transaction(async (tx) => {
+      await tx.items.increment(id, { stock: 1 })
+      await tx.lines.insert({ item: id, amount: 1 })
+      return tx.query((q) => q.selectFrom('items').select('stock'))
+    })
+    expect(inside).toEqual([{ stock: 4 }])
+    expect(
+      await db.query((q) =>
+        q.selectFrom('items').innerJoin('lines', 'lines.item', 'items.id').select('name'),
+      ),
+    ).toEqual([{ name: 'Laptop' }])
+    expect(db.collection('items')).toBe(db.items)
+    expect(seen.at(-1)).toEqual([{ name: 'Laptop', stock: 4 }])
+    stop()
+    expect((await db.outbox.list()).map((entry) => entry.op)).toEqual(['create', 'update', 'create'])
+    await db.close()
+    await expect(db.items.insert({ name: 'late' })).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
+  })
+
+  test('[WR-11] a mutation without a verdict is awaited until the client is closed', async () => {
+    const db = await givenClient()
+    await db.items.insert({ name: 'Laptop' })
+    const [entry] = await db.outbox.list()
+    const verdict = db.verdict(entry?.id ?? '')
+    await db.query((q) => q.selectFrom('items').select('id'))
+    await db.close()
+    await expect(verdict).rejects.toMatchObject({ code: 'CLIENT_CLOSED' })
+  })
+
+  test.each([
+    ['pending', false],
+    ['sending', false],
+    ['held', false],
+    ['conflicted', false],
+    ['dead', false],
+    ['answered', true],
+  ])('[OB-19] with a mutation that is %s, signing out is safe: %s', async (status, isSafe) => {
+    const { db, connection } = await givenClientOnConnection()
+    expect(await db.canSafelySignOut()).toBe(true)
+    await db.items.insert({ name: 'Laptop' })
+    await connection.run('UPDATE _outbox SET status = ?', [status])
+    expect(await db.canSafelySignOut()).toBe(isSafe)
+    await db.close()
+  })
+})
+
+test('[OB-18] a record is explained: what the server has, what this device adds, and what each mutation waits for', async () => {
+  const { db, connection } = await givenClientOnConnection()
+  const id = await db.items.insert({ name: 'Laptop' })
+  for (const name of ['b', 'c', 'd', 'e']) await db.items.update(id, { name })
+  await connection.exec(`UPDATE _outbox SET status = CASE seq WHEN 1 THEN 'answered' WHEN 2 THEN 'dead' WHEN 3 THEN 'sending' WHEN 4 THEN 'held' ELSE status END,
+    verdict = iif(seq = 1, 'applied', NULL), version = iif(seq = 1, 7, NULL), held_by = 'c1', error = 'SCOPE_DENIED no'`)
+  const { state, view, shadow, mutations } = await db.explain('items', id)
+  expect([state, view?.name, shadow.snapshot]).toEqual(['pending', 'e', { kind: 'absent' }])
+  const dead = mutations[3]?.entry.id ?? ''
+  expect(mutations.map((mutation) => mutation.why.replace(dead, 'm4'))).toEqual([
+    expect.stringMatching(
+      /^The server has applied this create of .* as version 7; the next pull brings it\.$/,
+    ),
+    'This update of name was refused with SCOPE_DENIED: it is a dead letter until it is repaired or discarded.',
+    'This update of name is on its way; no answer has come yet.',
+    'The server waits with this update of name until c1 closes.',
+    'This update of name comes behind mutation m4, which is held.',
+  ])
+  await db.close()
+})

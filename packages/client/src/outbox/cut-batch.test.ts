@@ -1,0 +1,381 @@
+import { collection, defineSchema, limits, reference, text } from '@holdfast/core'
+import { describe, expect, test } from 'vitest'
+
+import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
+import { runTransaction } from '../write/writer.ts'
+import { type BatchLimits, cutBatch, type Offer } from './cut-batch.ts'
+import type { Entry } from './entry.ts'
+import {
+  listEntries,
+  markAnswered,
+  markConflicted,
+  markDead,
+  markHeld,
+  releaseHeld,
+  updateEntries,
+} from './outbox.ts'
+
+const cut = ({ database, clock }: GivenDevice, given: Partial<BatchLimits> = {}): Promise<readonly Offer[]> =>
+  database.write((tx) =>
+    cutBatch(tx, givenSchema, { nowMs: clock.nowMs, maxMutations: 50, maxBytes: limits.pushBytes, ...given }),
+  )
+
+const entriesOf = ({ database }: GivenDevice): Promise<Entry[]> => database.read((tx) => listEntries(tx))
+const seqsOf = (offers: readonly Offer[]): unknown[] => offers.map((offer) => offer.seqs)
+const stateOf = async (device: GivenDevice, id: string): Promise<unknown> =>
+  (await device.items.get(id))?._state
+
+const answer = (device: GivenDevice, seqs: readonly number[]): Promise<void> =>
+  device.database.write((tx) =>
+    markAnswered(tx, seqs, { status: 'applied', version: 1, serverUpdatedAt: null, exact: true }),
+  )
+
+const wait = (device: GivenDevice, seqs: readonly number[], nextAttemptAt: number): Promise<void> =>
+  device.database.write((tx) =>
+    updateEntries(tx, seqs, {
+      set: "status = 'pending', attempts = attempts + 1, next_attempt_at = ?",
+      params: [nextAttemptAt],
+    }),
+  )
+
+describe('what travels', () => {
+  test('[OB-8] edits of one record that were never offered travel as one, which says what it covers', async () => {
+    const device = await givenDevice()
+    const one = await device.items.insert({ name: 'a' })
+    const two = await device.items.insert({ name: 'b' })
+    await device.items.update(one, { name: 'c' })
+    await device.items.increment(two, { stock: 2 })
+    await device.items.update(one, { price: '1.00' })
+    const offers = await cut(device)
+    expect(seqsOf(offers)).toEqual([
+      [1, 3, 5],
+      [2, 4],
+    ])
+    expect(offers[0]?.mutation).toMatchObject({
+      seq: 1,
+      covers: '1,3,5',
+      changes: { name: 'c', price: '1.00' },
+    })
+    expect(JSON.parse(offers[0]?.text ?? '')).toMatchObject({ covers: '1,3,5', op: 'create' })
+    expect((await entriesOf(device)).map((entry) => [entry.status, entry.offer])).toEqual([
+      ['sending', 1],
+      ['sending', 2],
+      ['sending', 1],
+      ['sending', 2],
+      ['sending', 1],
+    ])
+  })
+
+  test('[OB-8] a collection that preserves sends every mutation', async () => {
+    const device = await givenDevice()
+    const id = await device.steps.insert({ label: 'a' })
+    await device.steps.update(id, { label: 'b' })
+    expect(seqsOf(await cut(device))).toEqual([[1], [2]])
+  })
+
+  test('[OB-9] a create and a delete that cancel out leave no trace, here or on the wire', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    const receipt = await device.items.delete(id)
+    const verdict = receipt.verdict()
+    expect(await cut(device)).toEqual([])
+    expect(await verdict).toEqual({ status: 'nothing', version: null })
+    expect(await entriesOf(device)).toEqual([])
+    expect(
+      await device.database.all('SELECT * FROM _deleted UNION ALL SELECT 1, 2, 3, 4, 5 FROM _shadow'),
+    ).toEqual([])
+    await device.items.insert({ name: 'b' })
+    expect(seqsOf(await cut(device))).toEqual([[3]])
+  })
+
+  test('[OB-9] B28: create, delete and create again offline travel as one create', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.delete(id)
+    await device.items.insert({ id, name: 'b' })
+    const [offer, ...others] = await cut(device)
+    expect(others).toEqual([])
+    expect(offer?.mutation).toMatchObject({
+      op: 'create',
+      after: null,
+      baseVersion: 0,
+      changes: { name: 'b' },
+    })
+    expect(await device.items.get(id)).toMatchObject({ name: 'b', _state: 'syncing' })
+  })
+
+  test('[OB-9] what stood on a cancelled mutation stands on what that one stood on, also in a later batch', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'fills the batch' })
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.delete(id)
+    await device.items.insert({ id, name: 'b' })
+    expect(seqsOf(await cut(device, { maxMutations: 1 }))).toEqual([[1]])
+    expect((await entriesOf(device)).map((entry) => [entry.seq, entry.after])).toEqual([
+      [1, null],
+      [4, null],
+    ])
+  })
+
+  test('[OB-8] B27: what was offered is never folded into, and what comes after stands on its lead', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.update(id, { name: 'b' })
+    const [first] = await cut(device)
+    await device.items.update(id, { name: 'c' })
+    await device.items.update(id, { name: 'd' })
+    expect((await entriesOf(device)).map((entry) => entry.after)).toEqual([
+      null,
+      first?.mutation.id,
+      first?.mutation.id,
+      expect.any(String),
+    ])
+    const [again, next] = await cut(device)
+    expect(again).toEqual(first)
+    expect(next?.mutation).toMatchObject({
+      after: first?.mutation.id,
+      covers: '3-4',
+      changes: { name: 'd' },
+      base: { name: 'b' },
+    })
+  })
+})
+
+describe('repeats', () => {
+  test('[OB-4] an offer without an answer is repeated as the same bytes, before anything else', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.update(id, { name: 'b', tags: ['x'] })
+    await device.steps.insert({ label: 'a' })
+    const offers = await cut(device)
+    await device.steps.insert({ label: 'b' })
+    const again = await cut(device)
+    expect(again.slice(0, 2)).toEqual(offers)
+    expect(seqsOf(again)).toEqual([[1, 2], [3], [4]])
+  })
+
+  test('[OB-4] an offer that waits for its next attempt waits, with what stands on it, and then goes as the same bytes', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    const [offer] = await cut(device)
+    await wait(device, [1], device.clock.nowMs + 1_000)
+    await device.items.update(id, { name: 'b' })
+    await device.lines.insert({ item: id, amount: 1 })
+    await device.items.insert({ name: 'other' })
+    expect(seqsOf(await cut(device))).toEqual([[4]])
+    await answer(device, [4])
+    device.clock.nowMs += 1_000
+    const later = await cut(device)
+    expect(later[0]).toEqual(offer)
+    expect(seqsOf(later)).toEqual([[1], [2], [3]])
+  })
+
+  test('[OB-4] held mutations wait until what holds them closes, and then go as the same bytes', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'a' })
+    const offers = await cut(device)
+    await device.database.write((tx) => markHeld(tx, [1], 'conflict-1'))
+    expect(await cut(device)).toEqual([])
+    await device.database.write((tx) => releaseHeld(tx, 'conflict-1'))
+    expect(await cut(device)).toEqual(offers)
+  })
+})
+
+describe('order', () => {
+  test('[OB-5] what stands on a stuck mutation waits, other fields and other records go on', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await answer(device, [1])
+    await device.items.update(id, { name: 'b' })
+    await cut(device)
+    await device.database.write((tx) => markConflicted(tx, [2], 'conflict-1'))
+    await device.items.update(id, { name: 'c' })
+    await device.items.update(id, { price: '2.00' })
+    await device.items.increment(id, { stock: 1 })
+    await device.items.insert({ name: 'other' })
+    const offers = await cut(device)
+    expect(seqsOf(offers)).toEqual([[4, 5], [6]])
+    // The server has never heard of the one that waits, so what passes it stands on what that one stood on.
+    expect(offers[0]?.mutation.after).toBe((await entriesOf(device))[1]?.id)
+    await device.items.delete(id)
+    expect(seqsOf(await cut(device))).toEqual([[4, 5], [6]])
+  })
+
+  test('[OB-5] everything waits behind a create that was refused', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.database.write((tx) => markDead(tx, [1], { code: 'SCOPE_DENIED', message: 'no' }))
+    await device.items.update(id, { price: '2.00' })
+    expect(await cut(device)).toEqual([])
+    expect(await stateOf(device, id)).toBe('failed')
+  })
+
+  test('[OB-5] a decision passes what waits for it', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.database.write((tx) => markConflicted(tx, [1], 'conflict-1'))
+    await device.items.update(id, { name: 'b' })
+    await device.items.update(id, { name: 'c' })
+    await device.database.write((tx) => tx.run("UPDATE _outbox SET resolves = 'conflict-1' WHERE seq = 3"))
+    expect(seqsOf(await cut(device))).toEqual([[3]])
+  })
+
+  test('[OB-6] a reference waits for the create it refers to, and goes once that is answered', async () => {
+    const device = await givenDevice()
+    const item = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.database.write((tx) => markDead(tx, [1], { code: 'SCOPE_DENIED', message: 'no' }))
+    const line = await device.lines.insert({ item, amount: 1 })
+    await device.lines.increment(line, { amount: 1 })
+    expect(await cut(device)).toEqual([])
+    await answer(device, [1])
+    expect(seqsOf(await cut(device))).toEqual([[2, 3]])
+  })
+
+  test('[OB-6] folding does not carry a reference before the record it refers to', async () => {
+    const device = await givenDevice()
+    const line = await device.lines.insert({ amount: 1 })
+    const item = await device.items.insert({ name: 'a' })
+    await device.lines.update(line, { item })
+    expect(seqsOf(await cut(device))).toEqual([[1], [2], [3]])
+  })
+
+  test('[OB-10] collections of higher priority go first, as far as what they depend on allows', async () => {
+    const device = await givenDevice()
+    const schema = defineSchema({
+      version: 1,
+      collections: {
+        items: collection({ fields: { name: text() } }),
+        lines: collection({
+          fields: { item: reference('items', { optional: true }), amount: text() },
+          priority: 5,
+        }),
+        steps: collection({ fields: { label: text() }, priority: 10 }),
+      },
+    })
+    await device.items.insert({ name: 'first' })
+    const item = await device.items.insert({ name: 'parent' })
+    await device.items.update(item, { name: 'renamed' })
+    await device.lines.insert({ item, amount: 1 })
+    const step = await device.steps.insert({ label: 'urgent' })
+    await device.items.delete(item)
+    const first = await device.database.write((tx) =>
+      cutBatch(tx, schema, { nowMs: 0, maxMutations: 3, maxBytes: 1e6 }),
+    )
+    expect(first.map((offer) => offer.mutation.record)).toEqual([step, item, expect.any(String)])
+    expect(seqsOf(first)).toEqual([[5], [2], [4]])
+    await answer(device, [2, 4, 5])
+    const rest = await device.database.write((tx) =>
+      cutBatch(tx, schema, { nowMs: 0, maxMutations: 9, maxBytes: 1e6 }),
+    )
+    expect(seqsOf(rest)).toEqual([[1], [3], [6]])
+  })
+})
+
+describe('bounds', () => {
+  test('[OB-7] a batch holds at most the given mutations and bytes, in order', async () => {
+    const device = await givenDevice()
+    for (let n = 0; n < 10; n++) await device.items.insert({ name: `${n} ${'x'.repeat(1_000)}` })
+    expect(seqsOf(await cut(device, { maxMutations: 4 }))).toEqual([[1], [2], [3], [4]])
+    await answer(device, [1, 2, 3, 4])
+    expect(seqsOf(await cut(device, { maxBytes: 3_500 }))).toEqual([[5], [6]])
+    await answer(device, [5, 6])
+    expect(seqsOf(await cut(device, { maxBytes: 1 }))).toEqual([[7]])
+  })
+
+  test('[OB-7] a group is never split, and goes alone when it is larger than the batch', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'before' })
+    await runTransaction(givenSchema, device.parts, async (tx) => {
+      const item = await tx.items!.insert({ name: 'a' })
+      await tx.items!.update(item, { name: 'b' })
+      await tx.lines!.insert({ item, amount: 1 })
+    })
+    expect(seqsOf(await cut(device, { maxMutations: 3 }))).toEqual([[1]])
+    await answer(device, [1])
+    expect(seqsOf(await cut(device, { maxMutations: 2 }))).toEqual([[2], [3], [4]])
+  })
+
+  test('[OB-7] a group whose member must wait waits whole', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.database.write((tx) => markDead(tx, [1], { code: 'SCOPE_DENIED', message: 'no' }))
+    const other = await runTransaction(givenSchema, device.parts, async (tx) => {
+      const made = await tx.items!.insert({ name: 'b' })
+      await tx.items!.update(id, { name: 'c' })
+      return made
+    })
+    await device.items.update(String(other), { price: '1.00' })
+    await device.items.insert({ name: 'free' })
+    expect(seqsOf(await cut(device))).toEqual([[5]])
+  })
+
+  test('[OB-7] entries behind more than a thousand stuck ones are found', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.database.write((tx) => markDead(tx, [1], { code: 'SCOPE_DENIED', message: 'no' }))
+    await runInOne(device, async () => {
+      for (let n = 0; n < 2_100; n++) await device.items.update(id, { name: `${n}` })
+    })
+    await device.items.insert({ name: 'free' })
+    expect(seqsOf(await cut(device))).toEqual([[2_102]])
+  })
+
+  test('[OB-8] edits far apart fold, however many records lie between', async () => {
+    const device = await givenDevice()
+    const ids = await device.items.insertMany(Array.from({ length: 1_200 }, (_, n) => ({ name: `${n}` })))
+    await Promise.all(ids.map((id) => device.items.update(id, { name: 'second' })))
+    const offers = await cut(device, { maxMutations: 1_000 })
+    expect(offers).toHaveLength(1_000)
+    expect(offers.every((offer) => offer.seqs.length === 2)).toBe(true)
+    expect(offers[0]?.mutation.covers).toBe('1,1201')
+  })
+
+  const runInOne = async (device: GivenDevice, work: () => Promise<void>): Promise<void> => {
+    await device.database.all('PRAGMA synchronous = OFF')
+    await work()
+  }
+})
+
+describe('state and damage', () => {
+  test('[OB-3] the state of a record says what its entries say', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    const seen = [await stateOf(device, id)]
+    const touched: unknown[] = []
+    device.database.onCommit(({ tables }) => touched.push(tables.has('items')))
+    await cut(device)
+    seen.push(await stateOf(device, id))
+    await answer(device, [1])
+    await device.items.update(id, { name: 'b' })
+    seen.push(await stateOf(device, id))
+    await cut(device)
+    await device.database.write((tx) => markConflicted(tx, [2], 'c'))
+    seen.push(await stateOf(device, id))
+    await device.database.write((tx) => markDead(tx, [2], { code: 'SCOPE_DENIED', message: '' }))
+    seen.push(await stateOf(device, id))
+    expect(seen).toEqual(['pending', 'syncing', 'syncing', 'conflicted', 'failed'])
+    expect(touched).toEqual([true, false, true, false, true, true])
+  })
+
+  test('[OB-12] an entry that cannot be read becomes a dead letter with its bytes, and others go on', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.insert({ name: 'b' })
+    await device.database.write((tx) =>
+      tx.run('UPDATE _outbox SET payload = replace(payload, \'"a"\', \'"z"\') WHERE seq = 1'),
+    )
+    expect(seqsOf(await cut(device))).toEqual([[2]])
+    expect(
+      await device.database.all(
+        'SELECT status, error, payload LIKE \'%"z"%\' AS kept FROM _outbox WHERE seq = 1',
+      ),
+    ).toMatchObject([{ status: 'dead', error: expect.stringMatching(/^ENTRY_UNREADABLE /), kept: 1 }])
+    expect(await stateOf(device, id)).toBe('failed')
+  })
+})

@@ -1,0 +1,252 @@
+import { describe, expect, test } from 'vitest'
+
+import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
+import { runTransaction } from '../write/writer.ts'
+import { cutBatch, type Offer } from './cut-batch.ts'
+import { createDeadLetters, type DeadLettersApi } from './dead-letters.ts'
+import type { Entry } from './entry.ts'
+import { createOutboxApi } from './outbox-api.ts'
+import { listEntries, markAnswered, markDead, updateEntries } from './outbox.ts'
+
+const lettersOf = ({ database, parts }: GivenDevice): DeadLettersApi =>
+  createDeadLetters(database, { schema: givenSchema, env: parts.env })
+const cut = ({ database }: GivenDevice): Promise<readonly Offer[]> =>
+  database.write((tx) => cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }))
+const entriesOf = ({ database }: GivenDevice): Promise<Entry[]> => database.read((tx) => listEntries(tx))
+const refuse = (device: GivenDevice, seqs: readonly number[], code = 'SCOPE_DENIED'): Promise<void> =>
+  device.database.write((tx) => markDead(tx, seqs, { code, message: 'not yours' }))
+
+/** A record the server has at version 5. */
+async function givenSyncedItem(device: GivenDevice): Promise<string> {
+  const id = await device.items.insert({ name: 'Laptop', price: '1.00', stock: 10 })
+  await device.database.write(async (tx) => {
+    await tx.run('DELETE FROM _outbox')
+    await tx.run("UPDATE items SET _version = 5, _state = 'clean'")
+  })
+  return id
+}
+
+describe('list', () => {
+  test('[OB-13] a dead letter says why, what it holds, and what waits behind it', async () => {
+    const device = await givenDevice()
+    const item = await device.items.insert({ name: 'a' })
+    await device.items.update(item, { name: 'b' })
+    await cut(device)
+    await refuse(device, [1, 2])
+    await device.items.update(item, { name: 'c' })
+    await device.lines.insert({ item, amount: 1 })
+    const entries = await entriesOf(device)
+    const [letter, ...others] = await lettersOf(device).list()
+    expect(others).toEqual([])
+    expect(letter).toMatchObject({
+      id: entries[0]?.id,
+      error: { code: 'SCOPE_DENIED', message: 'not yours' },
+      mutations: [
+        { op: 'create', record: item, payload: { changes: { name: 'a' } } },
+        { op: 'update', record: item, payload: { changes: { name: 'b' } } },
+      ],
+      behind: [entries[2]?.id, entries[3]?.id],
+    })
+    expect(await lettersOf(device).get(entries[1]?.id ?? '')).toEqual(letter)
+    await expect(lettersOf(device).get('nothing')).rejects.toMatchObject({ code: 'RECORD_NOT_FOUND' })
+  })
+
+  test('[OB-13] a refused transaction is one letter and names the culprit', async () => {
+    const device = await givenDevice()
+    await runTransaction(givenSchema, device.parts, async (tx) => {
+      await tx.items!.insert({ name: 'a' })
+      await tx.items!.insert({ name: 'b' })
+    })
+    await cut(device)
+    await refuse(device, [1], 'DEPENDENCY_FAILED')
+    await refuse(device, [2])
+    expect(await lettersOf(device).list()).toMatchObject([
+      { error: { code: 'SCOPE_DENIED' }, mutations: [{ seq: 1 }, { seq: 2 }] },
+    ])
+  })
+
+  test('[OB-17] an export holds every byte', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'a' })
+    await refuse(device, [1])
+    const [row] = await lettersOf(device).export()
+    expect(row).toMatchObject({
+      seq: 1,
+      error: 'SCOPE_DENIED not yours',
+      payload: expect.stringContaining('"name":"a"'),
+    })
+  })
+})
+
+describe('retry', () => {
+  test('[OB-15] a retry has a new key and number, and what waits follows in order', async () => {
+    const device = await givenDevice()
+    const item = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await refuse(device, [1])
+    await device.items.update(item, { name: 'b' })
+    await device.lines.insert({ item, amount: 1 })
+    await device.items.insert({ name: 'free' })
+    const [dead, stacked, line, free] = await entriesOf(device)
+    await lettersOf(device).retry(dead?.id ?? '')
+    const after = await entriesOf(device)
+    expect(after.map((entry) => [entry.seq, entry.id])).toEqual([
+      [4, free?.id],
+      [5, expect.any(String)],
+      [6, stacked?.id],
+      [7, line?.id],
+    ])
+    expect(after[1]?.id).not.toBe(dead?.id)
+    expect(after[2]).toMatchObject({ after: after[1]?.id, depends: [5] })
+    expect(after[3]?.depends).toEqual([5])
+    expect((await cut(device)).map((offer) => offer.seqs)).toEqual([[4], [5, 6], [7]])
+    expect(await device.items.get(item)).toMatchObject({ name: 'b', _state: 'syncing' })
+  })
+
+  test('[OB-15] what the server never ruled on keeps its key, number and bytes', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'a' })
+    const offers = await cut(device)
+    await refuse(device, [1], 'ATTEMPTS_EXHAUSTED')
+    expect(await cut(device)).toEqual([])
+    await lettersOf(device).retry(offers[0]?.mutation.id ?? '')
+    expect(await cut(device)).toEqual(offers)
+  })
+
+  test('[OB-15] a letter that cannot be read cannot be sent as it is', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'a' })
+    await device.database.write((tx) => tx.run("UPDATE _outbox SET hash = 'x'"))
+    await cut(device)
+    const [letter] = await lettersOf(device).list()
+    expect(letter?.mutations[0]?.payload).toBeNull()
+    await expect(lettersOf(device).retry(letter?.id ?? '')).rejects.toMatchObject({
+      code: 'ENTRY_UNREADABLE',
+    })
+    expect((await lettersOf(device).discard(letter?.id ?? '')).mutations).toEqual([letter?.id])
+    expect(await device.database.all('SELECT * FROM items')).toEqual([])
+  })
+
+  test('[OB-17] an edited letter goes with other values, the same base and the rest of its words', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'bad', price: '2.00', stock: 13 })
+    const [entry] = await entriesOf(device)
+    await cut(device)
+    await refuse(device, [entry?.seq ?? 0])
+    const letters = lettersOf(device)
+    await expect(letters.editAndRetry(entry?.id ?? '', { name: 7 })).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    })
+    await letters.editAndRetry(entry?.id ?? '', { name: 'good', stock: 11 })
+    expect(await letters.list()).toEqual([])
+    expect((await entriesOf(device))[0]).toMatchObject({
+      status: 'pending',
+      offer: null,
+      payload: {
+        changes: { name: 'good', price: '2.00' },
+        base: { name: 'Laptop', price: '1.00' },
+        increments: { stock: 1 },
+      },
+    })
+    expect(await device.items.get(id)).toMatchObject({
+      name: 'good',
+      price: '2.00',
+      stock: 11,
+      _state: 'pending',
+    })
+  })
+
+  test('[OB-17] a delete has nothing to edit', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.delete(id)
+    const [entry] = await entriesOf(device)
+    await refuse(device, [entry?.seq ?? 0])
+    await expect(lettersOf(device).editAndRetry(entry?.id ?? '', { name: 'a' })).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    })
+  })
+})
+
+describe('discard', () => {
+  test('[OB-16] a discarded edit is as if it had never been: stacked edits stand on what lay beneath', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'refused', price: '2.00' })
+    const [dead] = await entriesOf(device)
+    await cut(device)
+    await refuse(device, [dead?.seq ?? 0])
+    await device.items.update(id, { name: 'stacked' })
+    await lettersOf(device).discard(dead?.id ?? '')
+    expect(await entriesOf(device)).toMatchObject([
+      { after: null, payload: { changes: { name: 'stacked' }, base: { name: 'Laptop' } } },
+    ])
+    expect(await device.items.get(id)).toMatchObject({ name: 'stacked', price: '1.00', _state: 'pending' })
+  })
+
+  test('[OB-16] a discarded create takes the later mutations of its record with it, and nothing is left of it', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    const other = await device.items.insert({ name: 'other' })
+    await cut(device)
+    await refuse(device, [1])
+    const receipt = await device.items.update(id, { name: 'b' })
+    const verdict = receipt.verdict()
+    const { mutations } = await lettersOf(device).discard((await entriesOf(device))[0]?.id ?? '')
+    expect(mutations).toHaveLength(2)
+    expect(await verdict).toEqual({ status: 'nothing', version: null })
+    expect(await device.database.all('SELECT id FROM items')).toMatchObject([{ id: other }])
+    expect(await device.database.all('SELECT * FROM _deleted')).toEqual([])
+  })
+
+  test('[OB-16] a discarded delete brings the record back as the server has it', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.delete(id)
+    const [dead] = await entriesOf(device)
+    await refuse(device, [dead?.seq ?? 0])
+    await lettersOf(device).discard(dead?.id ?? '')
+    expect(await device.items.get(id)).toMatchObject({
+      name: 'Laptop',
+      stock: 10,
+      _version: 5,
+      _state: 'clean',
+    })
+    expect(
+      await device.database.all('SELECT record FROM _shadow UNION ALL SELECT record FROM _deleted'),
+    ).toEqual([])
+    expect(await device.database.all('SELECT * FROM _outbox')).toEqual([])
+  })
+})
+
+describe('waits', () => {
+  test('[OB-19] a mutation that waits for its next attempt can be sent at once, with all it travels with', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.update(id, { name: 'b' })
+    const offers = await cut(device)
+    await device.database.write((tx) =>
+      updateEntries(tx, [1, 2], { set: "status = 'pending', next_attempt_at = ?", params: [1e15] }),
+    )
+    expect(await cut(device)).toEqual([])
+    const outbox = createOutboxApi(device.database)
+    await outbox.retry((await outbox.list())[1]?.id ?? '')
+    expect(await cut(device)).toEqual(offers)
+    await expect(outbox.retry('nothing')).rejects.toMatchObject({ code: 'RECORD_NOT_FOUND' })
+  })
+
+  test('[OB-1] numbers are dense and never used twice, although the newest entries leave', async () => {
+    const device = await givenDevice()
+    await device.items.insertMany([{ name: 'a' }, { name: 'b' }])
+    await cut(device)
+    await device.database.write((tx) =>
+      markAnswered(tx, [1, 2], { status: 'applied', version: 1, serverUpdatedAt: null, exact: true }),
+    )
+    await device.database.write((tx) => tx.run('DELETE FROM _outbox'))
+    await device.items.insert({ name: 'c' })
+    await device.database.write((tx) => tx.run('DELETE FROM _outbox'))
+    await device.items.insertMany([{ name: 'd' }, { name: 'e' }])
+    expect((await entriesOf(device)).map((entry) => entry.seq)).toEqual([4, 5])
+  })
+})
