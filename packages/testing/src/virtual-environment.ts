@@ -110,20 +110,25 @@ export function createVirtualEnvironment(options: VirtualOptions = {}): VirtualE
 }
 
 /** Turns of the event loop that are enough for streams and storage to finish what they were at. */
-const settlingTurns = 4
+const settlingTurns = 3
 
 async function settle(): Promise<void> {
   for (let turn = 0; turn < settlingTurns; turn++) await nextTurn()
 }
 
+let channel: MessageChannel | undefined
+const waiting: (() => void)[] = []
+
 /** Everything that waits only for other promises has run when the event loop comes round again. */
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
+  if (!channel) {
+    channel = new MessageChannel()
+    channel.port1.onmessage = () => {
+      waiting.shift()?.()
+      if (waiting.length === 0) channel?.port1.unref()
     }
-    port2.postMessage(null)
-  })
+  }
+  channel.port1.ref()
+  channel.port2.postMessage(null)
+  return new Promise((resolve) => void waiting.push(resolve))
 }

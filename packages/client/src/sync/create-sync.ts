@@ -1,5 +1,6 @@
 import { limits } from '@holdfast/core'
 import { applyPages, RecordsToRebase } from '../apply/apply-pages.ts'
+import type { Flipped } from '../apply/flip.ts'
 import { stageReadable } from '../apply/quarantine.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
 import { rebaseRecord } from '../apply/rebase-record.ts'
@@ -73,12 +74,15 @@ export function createSync(context: SyncContext): SyncParts {
     progress = next
     status.refresh()
   }
+  const onFlip = ({ rows }: Flipped): void => {
+    if (rows > 0) void foretell()
+  }
   const engine = new SyncEngine({
     env,
     session,
     lease: new Lease({ env, database, leaseMs: limits.leaseMs }),
     push: new Push({ env, schema, session, limits }),
-    pull: new Pull({ env, schema, database, session, limits, scopes: options.scopes, onProgress }),
+    pull: new Pull({ env, schema, database, session, limits, scopes: options.scopes, onProgress, onFlip }),
     intervals: { ...limits, standbyMs: limits.leaseMs / 2 },
     isAutomatic,
     onState: (state) => onState(state),
@@ -90,10 +94,11 @@ export function createSync(context: SyncContext): SyncParts {
 
   function onState(state: SyncState): void {
     status.refresh()
-    const isHealthy = state.kind === 'idle' || state.kind === 'pushing' || state.kind === 'pulling'
     if (!isAutomatic) return
-    if (isHealthy) stream.start()
-    else stream.stop()
+    // While requests fail the stream would only be one more of them.
+    const isRunning = state.kind === 'pushing' || state.kind === 'pulling'
+    if (state.kind === 'idle' || (isRunning && state.failures === 0)) stream.start()
+    else if (!isRunning) stream.stop()
   }
 
   function onPoke(event: string): void {
@@ -106,7 +111,7 @@ export function createSync(context: SyncContext): SyncParts {
     const isOwn = tables.has('_sync')
     if (isAutomatic && !isOwn && tables.has('_outbox')) engine.dispatch({ kind: 'trigger', urgent: false })
     status.refresh()
-    if (tables.has('_outbox') || isOwn) void foretell()
+    if (foretoldCount > 0 && tables.has('_outbox')) void foretell()
   })
 
   let isForetelling = false

@@ -41,6 +41,8 @@ export interface PullContext {
   readonly scopes: readonly string[] | undefined
   /** Told after every page, and with undefined when the pull is over. */
   readonly onProgress: (progress: PullProgress | undefined) => void
+  /** Told after every flip. */
+  readonly onFlip: (flipped: Flipped) => void
 }
 
 /** Rounds of fetching single records in one pull; what is missing after them waits for its next change. */
@@ -257,6 +259,7 @@ export class Pull {
       await updateTally(tx, () => ({ lastSyncAt: new Date(env.now()).toISOString() }))
       return result
     })
+    this.#context.onFlip(flipped)
     // The log still holds the pages of erased rows until it is folded into the file.
     if (flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped

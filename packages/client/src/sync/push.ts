@@ -35,6 +35,14 @@ export class LonePushError extends Error {
   }
 }
 
+/** What one request carries. */
+interface Batch {
+  readonly offers: readonly Offer[]
+  readonly ack: string
+  /** The pending report, as JSON. */
+  readonly pending: string
+}
+
 /** A push quicker than this lets the next batch be twice as large, ms. */
 const quickPushMs = 2_000
 
@@ -57,42 +65,41 @@ export class Push {
   async all(run: Run): Promise<void> {
     const { env, limits, schema, session } = this.#context
     for (;;) {
-      const offers = await session.write(
+      const batch = await session.write(
         run,
-        (tx) =>
-          cutBatch(tx, schema, {
-            nowMs: env.now(),
-            maxMutations: this.#batchLimit,
-            maxBytes: bodyBytes(limits),
-          }),
+        async (tx): Promise<Batch> => {
+          const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
+          const offers = await cutBatch(tx, schema, bounds)
+          if (offers.length === 0) return { offers, ack: '', pending: '' }
+          return { offers, ack: formatRanges(await readAck(tx)), pending: await pendingReport(tx) }
+        },
         { durable: true },
       )
-      if (offers.length === 0) break
-      await this.#sendBatch(run, offers)
+      if (batch.offers.length === 0) break
+      await this.#sendBatch(run, batch)
     }
     await this.#renewIdentity(run)
   }
 
-  async #sendBatch(run: Run, offers: readonly Offer[]): Promise<void> {
-    const startedMs = this.#context.env.monotonicMs()
+  async #sendBatch(run: Run, batch: Batch): Promise<void> {
+    const { offers, ack } = batch
+    const { env, limits } = this.#context
+    const startedMs = env.monotonicMs()
     let response: PushResponse
-    let ack: string
     try {
-      ack = await this.#context.session.write(run, async (tx) => formatRanges(await readAck(tx)))
-      response = await this.#ask(run, offers, ack)
+      response = await this.#ask(run, batch)
     } catch (error) {
       await this.#onFailure(run, offers, error)
       return
     }
     if (this.#suspect?.seq === offers[0]?.seqs[0]) this.#suspect = undefined
     await this.#record(run, { offers, response, ack })
-    const isQuick = this.#context.env.monotonicMs() - startedMs < quickPushMs
-    if (isQuick) this.#batchLimit = Math.min(this.#context.limits.pushBatchMax, this.#batchLimit * 2)
+    const isQuick = env.monotonicMs() - startedMs < quickPushMs
+    if (isQuick) this.#batchLimit = Math.min(limits.pushBatchMax, this.#batchLimit * 2)
   }
 
-  async #ask(run: Run, offers: readonly Offer[], ack: string): Promise<PushResponse> {
+  async #ask(run: Run, { offers, ack, pending }: Batch): Promise<PushResponse> {
     const { session } = this.#context
-    const pending = await session.write(run, pendingReport)
     const mutations = offers.map((offer) => offer.text).join(',')
     const body = `{"ack":${JSON.stringify(ack)},"pending":${pending},"mutations":[${mutations}]}`
     const answer = await session.ask(run, { method: 'POST', path: '/sync/push', body })

@@ -1,5 +1,6 @@
 import { type CancelTimer, type Environment, type ErrorCode, newUuid } from '@holdfast/core'
-import { countOne, updateTally, withSuccess } from '../status/tally.ts'
+import type { LocalTransaction } from '../local/local-database.ts'
+import { updateTally, withSuccess } from '../status/tally.ts'
 import type { Lease } from './lease.ts'
 import type { Pull } from './pull.ts'
 import { LonePushError, type Push } from './push.ts'
@@ -165,7 +166,7 @@ export class SyncEngine {
     const message = cause instanceof Error ? cause.message : String(cause)
     if (failure.kind !== 'standby') {
       session.log('warn', 'sync-failed', { syncRunId: run?.id, result, code: failure.code, message })
-      if (run) await session.write(run, (tx) => countFailure(tx)).catch(() => undefined)
+      if (run) await session.write(run, countFailure).catch(() => undefined)
     }
     this.#lastCode = failure.code
     this.dispatch({ kind: 'failed', failure, nowMs: env.now(), roll: env.random(), alone })
@@ -198,7 +199,6 @@ export class SyncEngine {
   }
 }
 
-async function countFailure(tx: Parameters<typeof countOne>[0]): Promise<void> {
-  await countOne(tx, 'runs')
-  await countOne(tx, 'failures')
+function countFailure(tx: LocalTransaction): Promise<void> {
+  return updateTally(tx, ({ runs, failures }) => ({ runs: runs + 1, failures: failures + 1 }))
 }

@@ -22,7 +22,8 @@ function idOf(n: number): string {
 }
 
 function givenItems(count: number, wh = 'w1', from = 0): void {
-  for (let n = from; n < from + count; n++) world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
+  for (let n = from; n < from + count; n++)
+    world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
 }
 
 describe('rows that do not fit', () => {
@@ -56,7 +57,10 @@ describe('rows that do not fit', () => {
 
   test('[AP-5] B09: after an update of the app its rows appear without asking the server', async () => {
     const path = world.path('upgrade.sqlite')
-    const old = defineSchema({ version: 1, collections: { shelves: collection({ fields: { label: text() } }) } })
+    const old = defineSchema({
+      version: 1,
+      collections: { shelves: collection({ fields: { label: text() } }) },
+    })
     const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
     const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
     givenItems(3)
@@ -67,8 +71,14 @@ describe('rows that do not fit', () => {
     const schema = { ...shopSchema, version: 2 }
     const after = await openClient({ ...common, schema, storage: sqliteStorage(path) })
     await world.env.settle()
-    const rows = await after.query((q) => q.selectFrom('items').select(['name', '_state', '_version']).orderBy('name'))
-    expect(rows).toMatchObject([{ name: 'item 0', _state: 'clean', _version: 1 }, { name: 'item 1' }, { name: 'item 2' }])
+    const rows = await after.query((q) =>
+      q.selectFrom('items').select(['name', '_state', '_version']).orderBy('name'),
+    )
+    expect(rows).toMatchObject([
+      { name: 'item 0', _state: 'clean', _version: 1 },
+      { name: 'item 1' },
+      { name: 'item 2' },
+    ])
     expect((await after.status.get()).quarantined).toEqual([])
     await after.close()
   })
@@ -137,7 +147,7 @@ describe('a row that is not ours to keep', () => {
     world.server.heal()
     await world.env.advance(60_000)
     await world.sync(db)
-    expect(await db.deadLetters.list()).toMatchObject([{ record: idOf(0) }])
+    expect(await db.deadLetters.list()).toMatchObject([{ mutations: [{ record: idOf(0) }] }])
   })
 })
 
@@ -171,7 +181,10 @@ describe('pages', () => {
     await openFile(path, `UPDATE _meta SET value = '${String(early?.['value'])}' WHERE key = 'cursor'`)
     const again = await world.open({ storage: sqliteStorage(path) })
     let told = 0
-    again.watch((q) => q.selectFrom('items').selectAll(), () => told++)
+    again.watch(
+      (q) => q.selectFrom('items').selectAll(),
+      () => told++,
+    )
     await world.env.settle()
     await world.sync(again)
     expect(await itemsOf(again)).toEqual(rows)
@@ -188,16 +201,27 @@ describe('pages', () => {
     world.server.write('items', idOf(2), { ...item, name: 'orphan', shelf: idOf(9) })
     await world.sync(db)
     const joined = await db.query((q) =>
-      q.selectFrom('items').leftJoin('shelves', 'shelves.id', 'items.shelf').select(['items.name', 'shelves.label']).where('items.shelf', 'is not', null).orderBy('items.name'),
+      q
+        .selectFrom('items')
+        .leftJoin('shelves', 'shelves.id', 'items.shelf')
+        .select(['items.name', 'shelves.label'])
+        .where('items.shelf', 'is not', null)
+        .orderBy('items.name'),
     )
-    expect(joined).toEqual([{ name: 'child', label: 'parent' }, { name: 'orphan', label: null }])
+    expect(joined).toEqual([
+      { name: 'child', label: 'parent' },
+      { name: 'orphan', label: null },
+    ])
   })
 
   test('[AP-3] a pull that was cut off goes on with the page after the last one it has', async () => {
     const path = world.path('resume.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
     givenItems(12_000)
-    world.server.script({ on: ({ kind, index }) => kind === 'snapshot' && index === 2, fault: { kind: 'cut', when: 'before' } })
+    world.server.script({
+      on: ({ kind, index }) => kind === 'snapshot' && index === 2,
+      fault: { kind: 'cut', when: 'before' },
+    })
     expect(await world.sync(db)).toMatchObject({ status: 'offline' })
     expect(await itemsOf(db)).toEqual([])
     await db.close()
@@ -210,7 +234,10 @@ describe('pages', () => {
   test('[AP-3] pages chosen for other grants are dropped', async () => {
     const db = await world.open()
     givenItems(6_000)
-    world.server.script({ on: ({ kind, index }) => kind === 'snapshot' && index === 1, fault: { kind: 'cut', when: 'before' } })
+    world.server.script({
+      on: ({ kind, index }) => kind === 'snapshot' && index === 1,
+      fault: { kind: 'cut', when: 'before' },
+    })
     await world.sync(db)
     world.server.revoke('ann', 'w:w1')
     world.server.grant('ann', 'w:w2')
@@ -289,7 +316,11 @@ describe('a reset', () => {
 
 describe('the flip', () => {
   /** A device with rows, an answered entry, a pending one and a pull that changes, deletes and moves rows. */
-  async function givenFlip(own: ShopWorld, fate: (sql: string, index: number) => 'run' | 'fail' | 'kill', path: string) {
+  async function givenFlip(
+    own: ShopWorld,
+    fate: (sql: string, index: number) => 'run' | 'fail' | 'kill',
+    path: string,
+  ) {
     for (let n = 0; n < 6; n++) own.server.write('items', idOf(n), { ...item, name: `item ${n}` })
     let isArmed = false
     const storage = faultyStorage(sqliteStorage(path), (sql, index) => (isArmed ? fate(sql, index) : 'run'))
@@ -362,10 +393,14 @@ describe('the flip', () => {
       const own = createShopWorld()
       const path = own.path('suspend.sqlite')
       let stop: () => void = () => undefined
-      const given = await givenFlip(own, (_, index) => {
-        if (index === nth) stop()
-        return 'run'
-      }, path)
+      const given = await givenFlip(
+        own,
+        (_, index) => {
+          if (index === nth) stop()
+          return 'run'
+        },
+        path,
+      )
       stop = () => given.db.sync.pause()
       given.arm(true)
       const cycle = given.db.sync.now()

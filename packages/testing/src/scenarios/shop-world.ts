@@ -80,7 +80,9 @@ export interface DeviceOptions {
 }
 
 /** Makes a world. Ann and bob see warehouse one. */
-export function createShopWorld(options: Partial<FakeServerOptions> & { readonly seed?: number } = {}): ShopWorld {
+export function createShopWorld(
+  options: Partial<FakeServerOptions> & { readonly seed?: number } = {},
+): ShopWorld {
   const env = createVirtualEnvironment({ seed: options.seed ?? 1 })
   const scopes = { ann: ['w:w1'], bob: ['w:w1'] }
   const server = createFakeServer({ schema: shopSchema, env, scopes, ...options })
@@ -97,6 +99,8 @@ export function createShopWorld(options: Partial<FakeServerOptions> & { readonly
         server: 'https://shop.example',
         auth: device.auth ?? device.user ?? 'ann',
         env,
+        // Nothing here pulls the plug; what a process leaves behind is there all the same.
+        durability: 'fast',
         sync: { auto: device.auto ?? false },
         logger: device.logger,
       })
@@ -123,6 +127,8 @@ async function settled(env: VirtualEnvironment, closing: Promise<void>): Promise
 
 /** Items as a device shows them: the fields, and what became of their mutations. */
 export async function itemsOf(db: ShopClient): Promise<readonly Readonly<Record<string, unknown>>[]> {
-  const rows = await db.query((q) => q.selectFrom('items').select(['id', 'name', 'stock', 'price', 'note', '_state']).orderBy('name'))
+  const rows = await db.query((q) =>
+    q.selectFrom('items').select(['id', 'name', 'stock', 'price', 'note', '_state']).orderBy('name'),
+  )
   return rows.map((row) => ({ ...row }))
 }

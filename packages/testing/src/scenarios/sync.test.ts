@@ -25,7 +25,9 @@ describe('a cycle', () => {
     const id = await db.items.insert({ name: 'Rope', stock: 3 })
     expect(await world.sync(db)).toEqual({ status: 'done', code: null })
     expect(world.server.record('items', id)).toMatchObject({ name: 'Rope', stock: 3 })
-    expect(await itemsOf(db)).toEqual([{ id, name: 'Rope', stock: 3, price: null, note: null, _state: 'clean' }])
+    expect(await itemsOf(db)).toEqual([
+      { id, name: 'Rope', stock: 3, price: null, note: null, _state: 'clean' },
+    ])
     expect(await db.outbox.list()).toEqual([])
   })
 
@@ -37,7 +39,9 @@ describe('a cycle', () => {
     await bob.items.increment(id, { stock: -1 })
     await world.sync(bob)
     await world.sync(ann)
-    expect(await itemsOf(ann)).toEqual([{ id, name: 'Rope', stock: 2, price: null, note: null, _state: 'clean' }])
+    expect(await itemsOf(ann)).toEqual([
+      { id, name: 'Rope', stock: 2, price: null, note: null, _state: 'clean' },
+    ])
     expect(await itemsOf(bob)).toEqual(await itemsOf(ann))
   })
 
@@ -78,20 +82,27 @@ describe('an answer that is lost', () => {
     'because the request came twice': { kind: 'duplicate' },
   }
 
-  test.each(Object.keys(faults))('[SY-9] B17: %s, for every push of fifty, every effect is there once', async (name) => {
-    const db = await world.open()
-    const id = await db.items.insert({ name: 'Rope', stock: 0 })
-    let decided = 0
-    world.server.script({ on: ({ kind, index }) => kind === 'push' && index % 2 === 0, fault: faults[name]! })
-    for (let step = 1; step <= 50; step++) {
-      await db.items.increment(id, { stock: 1 })
-      while (world.server.decided.length === decided || (await db.outbox.list()).length > 0) await world.sync(db)
-      decided = world.server.decided.length
-      expect(world.server.record('items', id)).toMatchObject({ stock: step })
-    }
-    expect(world.server.decided).toHaveLength(50)
-    expect(await itemsOf(db)).toMatchObject([{ stock: 50, _state: 'clean' }])
-  })
+  test.each(Object.keys(faults))(
+    '[SY-9] B17: %s, for every push of fifty, every effect is there once',
+    async (name) => {
+      const db = await world.open()
+      const id = await db.items.insert({ name: 'Rope', stock: 0 })
+      let decided = 0
+      world.server.script({
+        on: ({ kind, index }) => kind === 'push' && index % 2 === 0,
+        fault: faults[name]!,
+      })
+      for (let step = 1; step <= 50; step++) {
+        await db.items.increment(id, { stock: 1 })
+        while (world.server.decided.length === decided || (await db.outbox.list()).length > 0)
+          await world.sync(db)
+        decided = world.server.decided.length
+        expect(world.server.record('items', id)).toMatchObject({ stock: step })
+      }
+      expect(world.server.decided).toHaveLength(50)
+      expect(await itemsOf(db)).toMatchObject([{ stock: 50, _state: 'clean' }])
+    },
+  )
 
   test('[SY-9] B17: a repeat has the same bytes, so the server answers as it did the first time', async () => {
     const db = await world.open()
@@ -105,7 +116,9 @@ describe('an answer that is lost', () => {
     const id = await db.items.insert({ name: 'Rope' })
     await db.items.insert({ name: 'Chain' })
     for (let again = 0; again < 3; again++) await world.sync(db)
-    const sent = bodies.flatMap((body) => JSON.parse(body).mutations.map((mutation: object) => JSON.stringify(mutation)))
+    const sent = bodies.flatMap((body) =>
+      JSON.parse(body).mutations.map((mutation: object) => JSON.stringify(mutation)),
+    )
     expect(sent.filter((text) => text.includes(id)).length).toBeGreaterThanOrEqual(2)
     expect(new Set(sent).size).toBe(2)
     expect(world.server.decided).toHaveLength(2)
@@ -130,25 +143,30 @@ describe('an answer that is lost', () => {
 })
 
 describe('an edit in the middle of a push', () => {
-  test.each([0, 1, 2, 3, 4, 5])('[SY-8] B27: %i edits at every step, answer lost or not, the last one wins', async (edits) => {
-    for (const kind of ['none', 'before', 'after'] as const) {
-      const own = createShopWorld()
-      const db = await own.open()
-      const id = await db.items.insert({ name: 'Rope', note: 'n' })
-      own.server.script({ on: 'push', times: 1, fault: { kind: 'delay', ms: 1_000 } })
-      if (kind !== 'none') own.server.script({ on: 'push', times: 1, fault: { kind: 'cut', when: kind } })
-      const cycle = db.sync.now()
-      await own.env.settle()
-      for (let edit = 1; edit <= edits; edit++) await db.items.update(id, { note: `edit ${edit}`, price: `${edit}.00` })
-      await own.env.complete(cycle)
-      for (let again = 0; again < 3; again++) await own.sync(db)
-      const expected = edits === 0 ? { note: 'n', price: null } : { note: `edit ${edits}`, price: `${edits}.00` }
-      expect(own.server.record('items', id)).toMatchObject(expected)
-      expect(await itemsOf(db)).toMatchObject([{ ...expected, _state: 'clean' }])
-      expect(await db.conflicts.list({ status: 'all' })).toEqual([])
-      await own.close()
-    }
-  })
+  test.each([0, 1, 2, 3, 4, 5])(
+    '[SY-8] B27: %i edits at every step, answer lost or not, the last one wins',
+    async (edits) => {
+      for (const kind of ['none', 'before', 'after'] as const) {
+        const own = createShopWorld()
+        const db = await own.open()
+        const id = await db.items.insert({ name: 'Rope', note: 'n' })
+        own.server.script({ on: 'push', times: 1, fault: { kind: 'delay', ms: 1_000 } })
+        if (kind !== 'none') own.server.script({ on: 'push', times: 1, fault: { kind: 'cut', when: kind } })
+        const cycle = db.sync.now()
+        await own.env.settle()
+        for (let edit = 1; edit <= edits; edit++)
+          await db.items.update(id, { note: `edit ${edit}`, price: `${edit}.00` })
+        await own.env.complete(cycle)
+        for (let again = 0; again < 3; again++) await own.sync(db)
+        const expected =
+          edits === 0 ? { note: 'n', price: null } : { note: `edit ${edits}`, price: `${edits}.00` }
+        expect(own.server.record('items', id)).toMatchObject(expected)
+        expect(await itemsOf(db)).toMatchObject([{ ...expected, _state: 'clean' }])
+        expect(await db.conflicts.list({ status: 'all' })).toEqual([])
+        await own.close()
+      }
+    },
+  )
 
   test('[AP-6] B29: an answer with fields the server set does not undo later edits', async () => {
     const path = world.path('b29.sqlite')
@@ -233,7 +251,12 @@ describe('auth', () => {
     await db.items.insert({ name: 'Rope' })
     expect(await world.sync(db)).toEqual({ status: 'paused', code: 'AUTH_REQUIRED' })
     expect(asked).toBe(2)
-    expect(await db.status.get()).toMatchObject({ phase: 'paused', pausedBy: 'auth', reason: 'AUTH_REQUIRED', pendingCount: 1 })
+    expect(await db.status.get()).toMatchObject({
+      phase: 'paused',
+      pausedBy: 'auth',
+      reason: 'AUTH_REQUIRED',
+      pendingCount: 1,
+    })
     token = 'ann'
     db.sync.resume()
     expect(await world.sync(db)).toEqual({ status: 'done', code: null })
@@ -313,7 +336,9 @@ describe('one engine at a time', () => {
 
   test('[SY-7] the lease of a process that died is waited for, and no longer', async () => {
     const path = world.path('dead.sqlite')
-    const storage = faultyStorage(sqliteStorage(path), (sql) => (sql.includes("SET status = 'sending'") ? 'kill' : 'run'))
+    const storage = faultyStorage(sqliteStorage(path), (sql) =>
+      sql.includes("SET status = 'sending'") ? 'kill' : 'run',
+    )
     const doomed = await world.open({ storage })
     await doomed.items.insert({ name: 'Rope' })
     void doomed.sync.now()

@@ -1,0 +1,288 @@
+import { limits } from '@holdfast/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import type { Fault } from '../fake-server/faults.ts'
+import { createShopWorld, itemsOf, type ShopWorld } from './shop-world.ts'
+
+let world: ShopWorld
+beforeEach(() => {
+  world = createShopWorld()
+})
+afterEach(() => world.close())
+
+const hourMs = 3_600_000
+
+/** Requests of a device that has something to send, hour by hour of a virtual day in which every request fails. */
+async function requestsByHour(
+  own: ShopWorld,
+  respond: () => Promise<Response>,
+  count = 24,
+): Promise<number[]> {
+  let requests = 0
+  own.env.connect(() => {
+    requests += 1
+    return respond()
+  })
+  const db = await own.open({ auto: true })
+  await db.items.insert({ name: 'Rope' })
+  const hours: number[] = []
+  for (let hour = 0; hour < count; hour++) {
+    const before = requests
+    await own.env.advance(hourMs)
+    hours.push(requests - before)
+  }
+  return hours
+}
+
+/** Attempts in the busiest hour: one in each half of a cap on average, because a wait is drawn from the whole of it. */
+const attemptsPerHour = 16
+
+describe('a day of failures', () => {
+  /** The busiest hour after the first; the first holds the short waits. */
+  async function busiestHour(status: number, hours: number): Promise<number> {
+    const day = createShopWorld({ seed: status })
+    const requests = await requestsByHour(day, () => Promise.resolve(new Response('no', { status })), hours)
+    await day.close()
+    return Math.max(...requests.slice(1))
+  }
+
+  function boundOf(status: number): number {
+    if (status === 407 || status === 511) return 2 * (hourMs / limits.probeIntervalMs)
+    // A refused token costs two requests: one more with the new one.
+    return status === 401 || status === 403 ? 2 * attemptsPerHour : attemptsPerHour
+  }
+
+  test('[SY-4] B24: every status from 400 to 599 is asked ever more seldom', async () => {
+    const hammered: string[] = []
+    for (let status = 400; status < 600; status++) {
+      const worst = status === 407 || status === 511 ? 0 : await busiestHour(status, 3)
+      if (worst > boundOf(status)) hammered.push(`${status}: ${worst} an hour`)
+    }
+    expect(hammered).toEqual([])
+  })
+
+  test.each([400, 401, 404, 408, 410, 413, 426, 429, 500, 503])(
+    '[SY-4] B24: a whole day of %i is no busier',
+    async (status) => {
+      expect(await busiestHour(status, 24)).toBeLessThanOrEqual(boundOf(status))
+    },
+  )
+
+  const answers: Record<string, () => Promise<Response>> = {
+    'no DNS, no TLS, nothing at all': () => Promise.reject(new TypeError('fetch failed')),
+    'a portal page': () =>
+      Promise.resolve(new Response('<html>', { headers: { 'Content-Type': 'text/html' } })),
+    'a redirect': () =>
+      Promise.resolve(new Response(null, { status: 302, headers: { Location: 'https://portal' } })),
+  }
+  test.each(Object.keys(answers))(
+    '[SY-4] B24: %s is probed, not hammered, and over within a minute',
+    async (name) => {
+      const hours = await requestsByHour(world, answers[name]!, name === 'a portal page' ? 24 : 4)
+      // One probe in each interval of 15 s at the most, half an interval apart at the least.
+      expect(Math.max(...hours)).toBeLessThanOrEqual(2 * (hourMs / limits.probeIntervalMs) + 10)
+      world.env.connect(world.server.fetch)
+      await world.env.advance(60_000)
+      expect(world.server.decided).toHaveLength(1)
+    },
+  )
+
+  const oddities: Record<string, () => Response> = {
+    garbage: () => new Response('\u0000garbage'),
+    'an empty 204': () => new Response(null, { status: 204 }),
+    'the wrong shape': () => Response.json({ results: 'many' }),
+    'half a body': () => new Response('{"results":[{"id":'),
+  }
+  test.each(Object.keys(oddities))(
+    '[SY-3] B24: %s in place of an answer is waited for like a failing server',
+    async (name) => {
+      const hours = await requestsByHour(world, () => Promise.resolve(oddities[name]!()))
+      expect(Math.max(...hours.slice(1))).toBeLessThanOrEqual(attemptsPerHour)
+    },
+  )
+
+  test.each([500, 502, 503, 504, 429, 408])(
+    '[SY-4] B24: a minute of %i is over within a minute after it heals',
+    async (status) => {
+      const db = await world.open({ auto: true })
+      world.server.script({ fault: { kind: 'answer', status } })
+      const id = await db.items.insert({ name: 'Rope' })
+      await world.env.advance(60_000)
+      world.server.heal()
+      await world.env.advance(60_000)
+      expect(world.server.record('items', id)).toMatchObject({ name: 'Rope' })
+      expect(await db.outbox.list()).toEqual([])
+    },
+  )
+
+  test('[SY-4] Retry-After is obeyed', async () => {
+    const db = await world.open({ auto: true })
+    await world.env.advance(1_000)
+    world.server.script({
+      on: 'push',
+      times: 1,
+      fault: { kind: 'answer', status: 503, headers: { 'Retry-After': '120' } },
+    })
+    await db.items.insert({ name: 'Rope' })
+    await world.env.advance(119_000)
+    expect(world.server.decided).toEqual([])
+    expect(await db.status.get()).toMatchObject({ phase: 'waiting', reason: 'SERVER_FAILED', online: true })
+    await world.env.advance(3_000)
+    expect(world.server.decided).toHaveLength(1)
+  })
+
+  test('[SY-11] failures of whole requests never count against an entry', async () => {
+    const db = await world.open({ auto: true })
+    world.server.script({ fault: { kind: 'answer', status: 500 } })
+    for (let n = 0; n < 60; n++) await db.items.insert({ name: `item ${n}` })
+    await world.env.advance(6 * hourMs)
+    expect((await db.outbox.list()).map((entry) => entry.attempts)).toEqual(
+      Array.from({ length: 60 }, () => 0),
+    )
+    world.server.heal()
+    await world.env.advance(hourMs)
+    expect(world.server.rows('items').size).toBe(60)
+  })
+})
+
+describe('a network that swallows', () => {
+  const directions: Record<string, Fault> = {
+    'the way out': { kind: 'silence', when: 'before' },
+    'the way back': { kind: 'silence', when: 'after' },
+  }
+  test.each(Object.keys(directions))(
+    '[SY-5] B31: %s for ten seconds at any step, and the outbox is empty a minute later',
+    async (name) => {
+      for (let step = 0; step < 6; step++) {
+        const own = createShopWorld({ seed: step + 1 })
+        let requests = 0
+        let isBlack = false
+        own.server.script({ on: () => isBlack, fault: directions[name]! })
+        own.env.connect((request) => {
+          isBlack = requests++ >= step && own.env.monotonicMs() < 15_000
+          return own.server.fetch(request)
+        })
+        const db = await own.open({ auto: true })
+        await own.env.advance(5_000)
+        const id = await db.items.insert({ name: 'Rope', stock: 1 })
+        await own.env.advance(2_000)
+        await db.items.increment(id, { stock: 1 })
+        await own.env.advance(8_000)
+        await own.env.advance(60_000)
+        expect(own.server.record('items', id)).toMatchObject({ stock: 2 })
+        expect(await db.outbox.list()).toEqual([])
+        await own.close()
+      }
+    },
+  )
+
+  test('[SY-5] an answer that drips is read for as long as bytes come, but not for ever', async () => {
+    const db = await world.open()
+    const { env } = world
+    env.connect(() => {
+      const body = new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          const drip = (): void => {
+            controller.enqueue(new Uint8Array([32]))
+            env.setTimer(drip, 30_000)
+          }
+          drip()
+        },
+      })
+      return Promise.resolve(new Response(body))
+    })
+    const startedMs = env.monotonicMs()
+    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'TIMEOUT' })
+    expect(env.monotonicMs() - startedMs).toBe(limits.responseTimeoutMs)
+  })
+
+  test('[SY-5] an endless answer is cut off', async () => {
+    const db = await world.open()
+    const chunk = new Uint8Array(1_048_576).fill(32)
+    world.env.connect(() =>
+      Promise.resolve(new Response(new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }))),
+    )
+    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'RESPONSE_INVALID' })
+  })
+})
+
+describe('one bad mutation', () => {
+  test.each([400, 413])(
+    '[SY-13] a body refused with %i is halved until the one is alone; the others get through',
+    async (status) => {
+      const db = await world.open({ auto: true })
+      await world.env.advance(1_000)
+      const { env, server } = world
+      env.connect(async (request) => {
+        const isBad = request.url.endsWith('/push') && (await request.clone().text()).includes('poison')
+        return isBad ? new Response('no', { status }) : server.fetch(request)
+      })
+      await db.transaction(async (tx) => {
+        await tx.items.insert({ name: 'a' })
+        await tx.items.insert({ name: 'b' })
+      })
+      for (let n = 0; n < 20; n++) await db.items.insert({ name: n === 7 ? 'poison' : `item ${n}` })
+      await env.advance(60_000)
+      expect(server.rows('items').size).toBe(21)
+      expect(await db.outbox.list()).toMatchObject([
+        { status: 'pending', payload: { changes: { name: 'poison' } } },
+      ])
+      await env.advance(24 * hourMs)
+      expect(await db.deadLetters.list()).toMatchObject([{ error: { code: 'ATTEMPTS_EXHAUSTED' } }])
+      expect(await db.status.get()).toMatchObject({ deadLetterCount: 1, pendingCount: 0 })
+      expect((await db.status.metrics()).retry_exhausted_count).toBe(1)
+    },
+  )
+
+  test('[SY-13] one that makes the server fail holds back nothing but itself', async () => {
+    const db = await world.open({ auto: true })
+    await world.env.advance(1_000)
+    const { env, server } = world
+    env.connect(async (request) => {
+      const isBad = request.url.endsWith('/push') && (await request.clone().text()).includes('poison')
+      return isBad ? new Response('crash', { status: 500 }) : server.fetch(request)
+    })
+    await db.items.insert({ name: 'poison' })
+    for (let n = 0; n < 20; n++) await db.items.insert({ name: `item ${n}` })
+    await env.advance(120_000)
+    expect(server.rows('items').size).toBe(20)
+    expect(await db.outbox.list()).toMatchObject([{ payload: { changes: { name: 'poison' } } }])
+  })
+
+  test('[SY-11] an entry the server asks to retry counts its attempts, and twenty make it a dead letter', async () => {
+    const db = await world.open({ auto: true })
+    await world.env.advance(1_000)
+    const { env, server } = world
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/push')) return server.fetch(request)
+      const { mutations } = JSON.parse(await request.text())
+      const results = mutations.map(({ id }: { id: string }) => {
+        const error = { code: 'STORE_BUSY', message: 'busy', retry: 'backoff' }
+        return { id, status: 'retry', version: null, serverUpdatedAt: null, error }
+      })
+      return Response.json({ results, serverTime: new Date(env.now()).toISOString() })
+    })
+    await db.items.insert({ name: 'Rope' })
+    await env.advance(2_000)
+    expect(await db.outbox.list()).toMatchObject([{ attempts: expect.any(Number), status: 'pending' }])
+    await env.advance(24 * hourMs)
+    expect(await db.deadLetters.list()).toMatchObject([{ error: { code: 'ATTEMPTS_EXHAUSTED' } }])
+    expect(await itemsOf(db)).toMatchObject([{ name: 'Rope', _state: 'failed' }])
+  })
+})
+
+describe('an app that is too old', () => {
+  test('[SY-3] pauses with the reason, keeps its outbox and asks no more', async () => {
+    const db = await world.open({ auto: true })
+    await db.items.insert({ name: 'Rope' })
+    world.server.script({ fault: { kind: 'answer', status: 426 } })
+    await world.env.advance(24 * hourMs)
+    expect(await db.status.get()).toMatchObject({
+      phase: 'paused',
+      pausedBy: 'update',
+      reason: 'SCHEMA_TOO_OLD',
+      pendingCount: 1,
+    })
+    expect(Object.values(world.server.requests).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(2)
+  })
+})
