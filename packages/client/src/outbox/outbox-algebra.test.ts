@@ -1,12 +1,21 @@
-import { isJsonArray, type Json, type Mutation, sortMembers, SyncError } from '@holdfast/core'
+import {
+  isJsonArray,
+  type Json,
+  type Mutation,
+  replayMutations,
+  sortMembers,
+  SyncError,
+} from '@holdfast/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
+import { readShadow } from '../local/records.ts'
 import { runTransaction } from '../write/writer.ts'
+import { createDeadLetters } from './dead-letters.ts'
 import { cutBatch } from './cut-batch.ts'
 import { mutationOf } from './entry.ts'
-import { listEntries, markAnswered } from './outbox.ts'
+import { entriesOfRecord, listEntries, markAnswered, markDead } from './outbox.ts'
 
 type Row = Record<string, Json>
 
@@ -157,4 +166,71 @@ describe('an outbox is worth what was written', () => {
       { numRuns: 200, seed: 20_261_120 },
     )
   })
+
+  test('[PR-1] what the app reads is the shadow with every mutation replayed on it, whatever is written, refused, retried or discarded', async () => {
+    const repairArbitrary = fc.record({ repair: fc.nat({ max: 3 }), pick: fc.nat() })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof({ weight: 3, arbitrary: stepArbitrary }, repairArbitrary), {
+          minLength: 10,
+          maxLength: 40,
+          size: 'max',
+        }),
+        async (moves) => {
+          const device = await givenDevice()
+          await device.items.insert({ id: ids[0] ?? '', name: 'synced', stock: 7, tags: ['t0'] })
+          await device.database.write(async (tx) => {
+            await tx.run('DELETE FROM _outbox')
+            await tx.run("UPDATE items SET _version = 5, _state = 'clean'")
+          })
+          for (const move of moves) {
+            if ('kind' in move) await act(device, move)
+            else await repair(device, move)
+            await expectReplayed(device)
+          }
+          await device.database.close()
+        },
+      ),
+      { numRuns: 60, seed: 20_261_121 },
+    )
+  })
 })
+
+/** The server takes or refuses what is next, or a person retries or discards a dead letter. */
+async function repair(
+  device: GivenDevice,
+  { repair: kind, pick }: { repair: number; pick: number },
+): Promise<void> {
+  const letters = createDeadLetters(device.database, { schema: givenSchema, env: device.parts.env })
+  if (kind < 2) {
+    const offers = await device.database.write((tx) =>
+      cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 3, maxBytes: 1e6 }),
+    )
+    const seqs = offers.flatMap((offer) => offer.seqs)
+    if (kind === 0) await push(device, new ModelServer(), { maxMutations: 3, isLost: false })
+    else await device.database.write((tx) => markDead(tx, seqs, { code: 'SCOPE_DENIED', message: '' }))
+    return
+  }
+  const dead = await letters.list()
+  const letter = dead[pick % Math.max(1, dead.length)]
+  if (letter === undefined) return
+  if (kind === 2) await letters.retry(letter.id)
+  else await letters.discard(letter.id)
+}
+
+async function expectReplayed(device: GivenDevice): Promise<void> {
+  const replayed = new Map<string, Row>()
+  for (const name of ['items', 'lines', 'codes'] as const) {
+    const declared = givenSchema.collections.get(name)!
+    for (const id of [...ids, ...ids.map((each) => each.replace('0000', '1111'))]) {
+      await device.database.read(async (tx) => {
+        const { snapshot } = await readShadow(tx, declared, id)
+        const entries = await entriesOfRecord(tx, name, id)
+        // A record the server never had is absent beneath its entries, and clean rows are their own shadow.
+        const { view } = replayMutations(declared, snapshot, entries.map(mutationOf))
+        if (view.kind === 'live') replayed.set(id, { ...view.values })
+      })
+    }
+  }
+  expect(await viewOf(device)).toEqual(replayed)
+}
