@@ -1,6 +1,39 @@
-import type { Environment, Limits, Schema } from '@holdfast/core'
-import type { AuthorizeRequest, Engine, Grants, User } from './engine.ts'
-import type { Store } from './store/store.ts'
+import {
+  assert,
+  collectionNamed,
+  type Environment,
+  type Json,
+  type Limits,
+  limits as defaultLimits,
+  parseFieldValue,
+  parseRanges,
+  type Schema,
+  SyncError,
+  type Values,
+} from '@holdfast/core'
+import { lostValuesOf, readHistory } from './audit/read-history.ts'
+import { CommitFeed } from './feed/commit-feed.ts'
+import {
+  type AuthorizeRequest,
+  type Caller,
+  type DeviceInfo,
+  type Engine,
+  type EngineStats,
+  type Grants,
+  type ListOptions,
+  type User,
+} from './engine.ts'
+import { deviceInfo } from './devices/device-info.ts'
+import { noteContact } from './devices/note-contact.ts'
+import { type PageRequest, type ReadPage, readPullPage, readSnapshotPage } from './pull/read-page.ts'
+import { readChangesSince } from './pull/changes-since.ts'
+import { applyWrites } from './push/plain-writes.ts'
+import { pushBatch, type PushContext } from './push/push-batch.ts'
+import { resolveConflict } from './push/resolve-conflict.ts'
+import { VerdictCounts } from './push/verdict-counts.ts'
+import { scopeList, sees, visibilityOf } from './scope/grants.ts'
+import type { Store, StoreReader } from './store/store.ts'
+import { systemEnvironment } from './system-environment.ts'
 
 /** Where log lines go: pino fits as it is. Lines hold ids, codes and counts, never values. */
 export interface Logger {
@@ -26,10 +59,164 @@ export interface ServerOptions<U extends User = User> {
   readonly limits?: Partial<Limits>
 }
 
-/** Opens the store, creates what the schema adds, and starts the engine. Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_BUSY. */
+const dayMs = 86_400_000
+
+/** Opens the store, creates what the schema adds, and starts the engine. Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_BUSY, SCHEMA_INVALID. */
 export async function createEngine<U extends User>(
   options: Omit<ServerOptions<U>, 'authenticate'>,
 ): Promise<Engine<U>> {
-  void options
-  throw new Error('being written')
+  const { schema, store, scopes, authorize, oldestSchema = 1 } = options
+  const env = options.env ?? systemEnvironment()
+  const limits: Limits = { ...defaultLimits, ...options.limits }
+  await store.open({ schema, env })
+  const feed = await CommitFeed.open(store, options.logger)
+  const counts = new VerdictCounts()
+  const context: PushContext<U> = {
+    ...{ store, schema, env, limits, authorize },
+    beforeCommit: (tx, author) => feed.beforeCommit(tx, author),
+    count: (results, offers) => counts.add(results, offers),
+  }
+  const checkSchema = ({ schemaVersion }: Caller<U>): void => {
+    if (schemaVersion > schema.version)
+      throw new SyncError('SCHEMA_AHEAD', 'the server has not this schema version yet')
+    if (schemaVersion < oldestSchema)
+      throw new SyncError('SCHEMA_TOO_OLD', `the oldest schema version served is ${oldestSchema}`)
+  }
+  const readPage = async <Options extends { readonly ack?: string }>(
+    read: (tx: StoreReader, request: PageRequest<U, Options>) => Promise<ReadPage>,
+    request: PageRequest<U, Options>,
+  ): Promise<ReadPage['page']> => {
+    checkSchema(request.caller)
+    await noteContact(store, env, request.caller, parseRanges(request.options.ack ?? ''))
+    const { page, lists } = await store.read((tx) => read(tx, request))
+    if (lists.size > 0)
+      await store.write(async (tx) => {
+        for (const [hash, list] of lists) await tx.saveScopeSet(hash, list)
+      })
+    return page
+  }
+  const visible = (caller: Caller<U>): ReturnType<typeof visibilityOf> =>
+    visibilityOf(caller.user, caller.grants)
+  return {
+    schemaVersion: schema.version,
+    grantsOf: async (user) => scopes(user),
+    push: async (caller, request) => {
+      checkSchema(caller)
+      return pushBatch(context, caller, request)
+    },
+    pull: (caller, pull) => readPage(readPullPage, { caller, options: pull, limits }),
+    snapshot: (caller, snapshot) => readPage(readSnapshotPage, { caller, options: snapshot, limits }),
+    apply: (caller, writes, apply) => applyWrites(context, caller, writes, apply),
+    resolve: (caller, conflict, resolution) => resolveConflict(context, caller, conflict, resolution),
+    record: (caller, collection, id, { deleted = false } = {}) =>
+      store.read((tx) => readRecord(tx, { schema, caller, collection, id, deleted })),
+    list: (caller, collection, list) =>
+      store.read((tx) => listRecords(tx, { schema, caller, collection, list: list ?? {}, limits })),
+    history: (caller, collection, id, page) =>
+      store.read((tx) => readHistory(tx, visible(caller), { collection, id, ...page })),
+    lostValues: async (caller, collection, id) => {
+      const entries = await store.read((tx) => readHistory(tx, visible(caller), { collection, id }))
+      return entries && lostValuesOf(entries)
+    },
+    changesSince: (caller, collection, time) =>
+      readChangesSince(store, { caller, collection, time, env, limits }),
+    devices: async (user) =>
+      (await store.read((tx) => tx.devices(user))).map((device): DeviceInfo => deviceInfo(device)),
+    concerns: ({ user, grants }, event) =>
+      event.scopes === '*' || sees(visibilityOf(user, grants), event.scopes),
+    subscribe: (listener) => feed.subscribe(listener),
+    stats: () => store.read((tx) => readStats(tx, counts)),
+    collectTombstones: async ({ olderThanMs }) => {
+      const nowMs = env.now()
+      const ago = (ms: number): string => new Date(nowMs - ms).toISOString()
+      return store.write(async (tx) => {
+        const collected = await tx.collect(ago(olderThanMs), {
+          outcomes: ago(limits.outcomeDays * dayMs),
+          keys: ago(limits.idempotencyKeyDays * dayMs),
+        })
+        return { collected, horizon: (await tx.state()).horizon }
+      })
+    },
+    close: () => store.close(),
+  }
+}
+
+interface RecordQuery {
+  readonly schema: Schema
+  readonly caller: Pick<Caller, 'user' | 'grants'>
+  readonly collection: string
+  readonly id: string
+  readonly deleted: boolean
+}
+
+async function readRecord(
+  tx: StoreReader,
+  { schema, caller, collection, id, deleted }: RecordQuery,
+): Promise<string | null> {
+  if (!collectionNamed(schema, collection))
+    throw new SyncError('NOT_FOUND', `there is no collection "${collection}"`)
+  const scopes = await tx.scopesOf(collection, id)
+  if (scopes.length === 0 || !sees(visibilityOf(caller.user, caller.grants), scopes)) return null
+  const text = await tx.recordText(collection, id)
+  if (text === null || collection === '_conflicts' || deleted) return text
+  const [record] = await tx.records(collection, [id])
+  return record?.deletedAt === null ? text : null
+}
+
+interface ListQuery {
+  readonly schema: Schema
+  readonly caller: Pick<Caller, 'user' | 'grants'>
+  readonly collection: string
+  readonly list: ListOptions
+  readonly limits: Limits
+}
+
+async function listRecords(
+  tx: StoreReader,
+  { schema, caller, collection, list, limits }: ListQuery,
+): Promise<{ readonly text: string; readonly next: string | null }> {
+  const known = collectionNamed(schema, collection)
+  if (!known) throw new SyncError('NOT_FOUND', `there is no collection "${collection}"`)
+  const limit = Math.max(1, Math.min(list.limit ?? limits.pullRows, limits.pullRowsMax))
+  const filters: Record<string, Json> = {}
+  for (const [name, value] of Object.entries(list.filters ?? {})) {
+    const field = known.fieldsByName.get(name)
+    if (!field)
+      throw new SyncError('FIELD_UNKNOWN', `${collection}.${name} is not a field of the schema`, { at: name })
+    filters[name] =
+      value === null
+        ? null
+        : parseFieldValue(
+            { ...field, validate: undefined, merge: { rule: 'ask' } },
+            value,
+            `${collection}.${name}`,
+          )
+  }
+  const scopes = scopeList(visibilityOf(caller.user, caller.grants))
+  const rows = await tx.list({
+    collection,
+    scopes,
+    after: list.after ?? '',
+    filters: filters satisfies Values,
+    limit: limit + 1,
+  })
+  const page = rows.slice(0, limit)
+  return {
+    text: `[${page.map(({ text }) => text).join(',')}]`,
+    next: rows.length > limit ? (page.at(-1)?.id ?? null) : null,
+  }
+}
+
+async function readStats(tx: StoreReader, counts: VerdictCounts): Promise<EngineStats> {
+  const { epoch, head, horizon } = await tx.state()
+  const { openConflicts } = await tx.counts()
+  const devices = await tx.devices()
+  const oldest = devices.flatMap(({ pending }) => pending?.oldestAt ?? []).sort()
+  assert(head >= horizon, 'the horizon lies in the past')
+  return {
+    ...{ epoch, head, horizon, openConflicts, devices: devices.length },
+    pendingCount: devices.reduce((sum, { pending }) => sum + (pending?.count ?? 0), 0),
+    oldestPendingAt: oldest[0] ?? null,
+    ...counts.read(),
+  }
 }

@@ -28,13 +28,15 @@ export interface StoredRecord {
   readonly deletedAt: string | null
   /** Newest stamps of `latest` fields. */
   readonly clocks: Readonly<Record<string, Hlc>>
+  /** Whether its collection's table has the row; false once it was deleted for good. */
+  readonly isInTable: boolean
 }
 
 /** The final state of one record after a batch; the store compares nothing. */
 export interface RecordWrite extends StoredRecord {
   readonly collection: string
-  /** `insert`: no row of that id is in the table; `restore`: a soft-deleted row comes back or goes again. */
-  readonly write: 'insert' | 'update' | 'delete'
+  /** `delete` removes the row for good and keeps a tombstone; a soft delete is an `update`; `none` leaves the row. */
+  readonly write: 'insert' | 'update' | 'delete' | 'none'
   /** Columns to write; for `insert` all. */
   readonly changed: ReadonlySet<string>
   /** The device whose own mutation made exactly this version; null when it could not build the row itself. */
@@ -70,7 +72,11 @@ export interface StoredDevice {
   readonly finals: Ranges
   /** Of those, the ones the device has acknowledged. */
   readonly acked: Ranges
-  readonly pending: { readonly count: number; readonly oldestAt: string | null; readonly highestSeq: number } | null
+  readonly pending: {
+    readonly count: number
+    readonly oldestAt: string | null
+    readonly highestSeq: number
+  } | null
   readonly firstSeenAt: string
   readonly lastSeenAt: string
 }
@@ -107,7 +113,9 @@ export interface UniqueText {
 }
 
 /** The scopes a reader has and the position up to which it has read each; '*' is every scope there is. */
-export type ReadFrom = readonly { readonly scope: string; readonly after: number }[] | { readonly after: number }
+export type ReadFrom =
+  | readonly { readonly scope: string; readonly after: number }[]
+  | { readonly after: number }
 
 /** What a page may hold. */
 export interface PageBounds {
@@ -142,36 +150,63 @@ export interface StoreReader {
   state(): Promise<StoreState>
   device(user: string, device: string): Promise<StoredDevice | null>
   devices(user?: string): Promise<readonly StoredDevice[]>
-  /** By first number or by id. */
-  outcomes(device: number, keys: { readonly seqs?: readonly number[]; readonly ids?: readonly string[] }): Promise<readonly StoredOutcome[]>
+  /** By id, or by number: the outcome with the highest first number not above it, which may or may not cover it. */
+  outcomes(
+    device: number,
+    keys: { readonly seqs?: readonly number[]; readonly ids?: readonly string[] },
+  ): Promise<readonly StoredOutcome[]>
   /** The device's outcomes with these first numbers as the text of a JSON array of `Outcome`. */
   outcomesText(device: number, seqs: Ranges): Promise<string>
   /** Live and deleted records. */
   records(collection: string, ids: readonly string[]): Promise<readonly StoredRecord[]>
   /** Audited changes of records with a version after the given one. */
-  changesSince(collection: string, since: readonly { readonly record: string; readonly version: number }[]): Promise<readonly SeenChange[]>
+  changesSince(
+    collection: string,
+    since: readonly { readonly record: string; readonly version: number }[],
+  ): Promise<readonly SeenChange[]>
   /** Conflicts by id, or open ones an author's device has over records. */
   conflicts(ids: readonly string[]): Promise<readonly StoredConflict[]>
-  openConflicts(author: { readonly user: string; readonly device: string }, records: readonly { readonly collection: string; readonly record: string }[]): Promise<readonly StoredConflict[]>
+  openConflicts(
+    author: { readonly user: string; readonly device: string },
+    records: readonly { readonly collection: string; readonly record: string }[],
+  ): Promise<readonly StoredConflict[]>
   uniqueOwners(texts: readonly UniqueText[]): Promise<readonly (UniqueText & { readonly record: string })[]>
   feedPage(from: ReadFrom, bounds: PageBounds, device: number | null): Promise<FeedPage>
   /** Canonical rows (and stubs of rows that left) instead of changes, for plain clients. */
   rowsPage(from: ReadFrom, bounds: PageBounds, collection: string | null): Promise<FeedPage>
-  snapshotPage(scopes: readonly string[] | '*', after: SnapshotPlace | null, bounds: PageBounds): Promise<SnapshotPage>
+  snapshotPage(
+    scopes: readonly string[] | '*',
+    after: SnapshotPlace | null,
+    bounds: PageBounds,
+  ): Promise<SnapshotPage>
   /** Scopes whose feed moved after a position. */
   scopesSince(position: number): Promise<readonly string[]>
   /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */
   scopesOf(collection: string, record: string): Promise<readonly string[]>
   /** Canonical rows by id after `after`, as JSON texts with their ids. */
-  list(query: { readonly collection: string; readonly scopes: readonly string[] | '*'; readonly after: string; readonly filters: Values; readonly limit: number }): Promise<readonly { readonly id: string; readonly text: string }[]>
+  list(query: {
+    readonly collection: string
+    readonly scopes: readonly string[] | '*'
+    readonly after: string
+    readonly filters: Values
+    readonly limit: number
+  }): Promise<readonly { readonly id: string; readonly text: string }[]>
   /** The canonical row as JSON text. */
   recordText(collection: string, id: string): Promise<string | null>
   /** Newest first; `before` is an `n`. */
-  history(collection: string, record: string, page: { readonly before: number; readonly limit: number }): Promise<readonly HistoryEntry[]>
+  history(
+    collection: string,
+    record: string,
+    page: { readonly before: number; readonly limit: number },
+  ): Promise<readonly HistoryEntry[]>
   scopeSet(hash: string): Promise<readonly string[] | null>
   key(user: string, key: string): Promise<{ readonly hash: string; readonly body: string } | null>
   /** The newest issued time not later than `time`. */
-  issuedTime(user: string, collection: string, time: string): Promise<{ readonly position: number; readonly scopes: string } | null>
+  issuedTime(
+    user: string,
+    collection: string,
+    time: string,
+  ): Promise<{ readonly position: number; readonly scopes: string } | null>
   counts(): Promise<{ readonly openConflicts: number }>
 }
 
@@ -187,14 +222,27 @@ export interface StoreWriter extends StoreReader {
   writeRecords(records: readonly RecordWrite[]): Promise<void>
   writeOutcomes(device: number, outcomes: readonly StoredOutcome[], at: string): Promise<void>
   writeAudit(lines: readonly AuditLine[]): Promise<void>
-  writeUnique(changes: readonly (UniqueText & { readonly record: string; readonly op: 'add' | 'remove' })[]): Promise<void>
+  writeUnique(
+    changes: readonly (UniqueText & { readonly record: string; readonly op: 'add' | 'remove' })[],
+  ): Promise<void>
   /** `scopes`: the scopes of a new conflict; an old one keeps its own. */
   writeConflict(conflict: StoredConflict, scopes: readonly string[] | null): Promise<void>
   saveScopeSet(hash: string, scopes: readonly string[]): Promise<void>
-  saveKey(user: string, key: string, entry: { readonly hash: string; readonly body: string; readonly at: string }): Promise<void>
-  saveIssuedTime(user: string, collection: string, issued: { readonly time: string; readonly position: number; readonly scopes: string }): Promise<void>
+  saveKey(
+    user: string,
+    key: string,
+    entry: { readonly hash: string; readonly body: string; readonly at: string },
+  ): Promise<void>
+  saveIssuedTime(
+    user: string,
+    collection: string,
+    issued: { readonly time: string; readonly position: number; readonly scopes: string },
+  ): Promise<void>
   /** Removes tombstones deleted before `deletedBefore`, moves the horizon, forgets what is older than `forgetBefore`. */
-  collect(deletedBefore: string, forgetBefore: { readonly outcomes: string; readonly keys: string }): Promise<number>
+  collect(
+    deletedBefore: string,
+    forgetBefore: { readonly outcomes: string; readonly keys: string },
+  ): Promise<number>
 }
 
 /**

@@ -1,0 +1,43 @@
+import type { Environment, Limits } from '@holdfast/core'
+import type { Caller, ChangesSince, User } from '../engine.ts'
+import { scopeList, visibilityOf } from '../scope/grants.ts'
+import type { Store } from '../store/store.ts'
+import { scopesHash } from './cursor.ts'
+
+/** What a plain client's sync by time is asked with. */
+export interface ChangesSinceQuery<U extends User> {
+  readonly caller: Caller<U>
+  /** null: all collections but the system's. */
+  readonly collection: string | null
+  readonly time: string | null
+  readonly env: Environment
+  readonly limits: Limits
+}
+
+/**
+ * Rows that changed since a time this server issued, chosen by the position it stands for: repeats are possible, gaps
+ * are not. A user whose grants changed since then is given everything again. Rules: PL-18 to PL-20.
+ */
+export async function readChangesSince<U extends User>(
+  store: Store,
+  query: ChangesSinceQuery<U>,
+): Promise<ChangesSince> {
+  const { caller, collection, time, env, limits } = query
+  const { user } = caller
+  const scopes = scopeList(visibilityOf(user, caller.grants))
+  const hash = scopesHash(scopes)
+  const name = collection ?? ''
+  const { page } = await store.read(async (tx) => {
+    const issued = time === null ? null : await tx.issuedTime(user.id, name, time)
+    const after = issued?.scopes === hash ? issued.position : 0
+    const from = scopes === '*' ? { after } : scopes.map((scope) => ({ scope, after }))
+    return {
+      page: await tx.rowsPage(from, { rows: limits.pullRowsMax, bytes: limits.pageBytes }, collection),
+    }
+  })
+  const syncTimestamp = new Date(env.now()).toISOString()
+  await store.write((tx) =>
+    tx.saveIssuedTime(user.id, name, { time: syncTimestamp, position: page.position, scopes: hash }),
+  )
+  return { text: `[${page.changes.join(',')}]`, syncTimestamp }
+}

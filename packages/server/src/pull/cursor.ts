@@ -1,0 +1,159 @@
+import { createHash } from 'node:crypto'
+import { isJsonArray, isObject, type Limits, SyncError } from '@holdfast/core'
+import type { SnapshotPlace, StoreReader, StoreState } from '../store/store.ts'
+
+/** Up to where a device has read: one position, and scopes that are further. Devices never look into it. */
+export interface PullCursor {
+  readonly epoch: string
+  readonly position: number
+  /** The scopes it covers beside the implicit ones; '*' is everything. */
+  readonly scopes: readonly string[] | '*'
+  /** Scopes that were read to a later position, such as one just snapshotted. */
+  readonly ahead: Readonly<Record<string, number>>
+  /** The head when reading from the very start began: what was deleted before then was never received. */
+  readonly from?: number
+}
+
+/** A snapshot under way. */
+export interface SnapshotCursor {
+  readonly epoch: string
+  /** Read before the first page: what changes while the pages are read is pulled from here. */
+  readonly position: number
+  readonly scopes: readonly string[] | '*'
+  readonly place: SnapshotPlace
+  /** The pull cursor the snapshot is added to; null for a snapshot of everything. */
+  readonly base: PullCursor | null
+}
+
+/** A cursor as it arrived. */
+export type ReadCursor =
+  | { readonly kind: 'pull'; readonly cursor: PullCursor }
+  | { readonly kind: 'snapshot'; readonly cursor: SnapshotCursor }
+
+/** Lists longer than this are kept by the server under their hash, which the cursor names. */
+type ScopeLists = Map<string, readonly string[]>
+
+/** The text of a cursor, and the lists that must be stored before it is given out. Rules: PL-1, PL-2. */
+export function formatCursor(
+  cursor: PullCursor | SnapshotCursor,
+  limits: Pick<Limits, 'cursorScopes'>,
+): { readonly text: string; readonly lists: ScopeLists } {
+  const lists: ScopeLists = new Map()
+  const shape = 'place' in cursor ? snapshotShape(cursor, lists, limits) : pullShape(cursor, lists, limits)
+  return { text: Buffer.from(JSON.stringify(shape)).toString('base64url'), lists }
+}
+
+function pullShape(
+  { epoch, position, scopes, ahead, from }: PullCursor,
+  lists: ScopeLists,
+  limits: Pick<Limits, 'cursorScopes'>,
+): object {
+  const more = Object.keys(ahead).length > 0 ? { a: ahead } : {}
+  const isFromStart = from !== undefined && from > position
+  return {
+    e: epoch,
+    p: position,
+    s: shortList(scopes, lists, limits),
+    ...more,
+    ...(isFromStart && { f: from }),
+  }
+}
+
+function snapshotShape(
+  { epoch, position, scopes, place, base }: SnapshotCursor,
+  lists: ScopeLists,
+  limits: Pick<Limits, 'cursorScopes'>,
+): object {
+  const at = [place.scope, place.collection, place.record]
+  return {
+    e: epoch,
+    p: position,
+    s: shortList(scopes, lists, limits),
+    at,
+    b: base && pullShape(base, lists, limits),
+  }
+}
+
+function shortList(
+  scopes: readonly string[] | '*',
+  lists: ScopeLists,
+  limits: Pick<Limits, 'cursorScopes'>,
+): unknown {
+  if (scopes === '*' || scopes.length <= limits.cursorScopes) return scopes
+  const hash = scopesHash(scopes)
+  lists.set(hash, scopes)
+  return { hash }
+}
+
+/** The same for the same scopes in any order; changes whenever they do. */
+export function scopesHash(scopes: readonly string[] | '*'): string {
+  const text = scopes === '*' ? '*' : JSON.stringify([...scopes].sort())
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
+}
+
+/**
+ * Reads a cursor and checks that this server can serve it. Errors: CURSOR_INVALID, CURSOR_EXPIRED (behind the horizon),
+ * EPOCH_CHANGED (another history, or a position this one has not reached). Rules: PL-3 to PL-5.
+ */
+export async function readCursor(tx: StoreReader, text: string, state: StoreState): Promise<ReadCursor> {
+  const shape = parseShape(text)
+  const { e, p, s, at, b } = shape
+  if (typeof e !== 'string' || !isPosition(p)) throw invalid()
+  if (e !== state.epoch || p > state.head)
+    throw new SyncError('EPOCH_CHANGED', 'the server has another history than this cursor')
+  if (at === undefined) return { kind: 'pull', cursor: await readPullCursor(tx, shape, state) }
+  if (!isJsonArray(at) || at.length !== 3) throw invalid()
+  // A snapshot that began before the horizon moved may hold rows whose deletion is no longer known.
+  if (p < state.horizon) throw new SyncError('CURSOR_EXPIRED', 'the snapshot began behind the horizon')
+  const [scope, collection, record] = at.map(String)
+  const place = { scope: scope ?? '', collection: collection ?? '', record: record ?? '' }
+  const base = b === null ? null : await readPullCursor(tx, isObject(b) ? b : {}, state)
+  return { kind: 'snapshot', cursor: { epoch: e, position: p, scopes: await readScopes(tx, s), place, base } }
+}
+
+async function readPullCursor(tx: StoreReader, shape: Shape, state: StoreState): Promise<PullCursor> {
+  const { p, s, a, f } = shape
+  if (!isPosition(p) || !(f === undefined || isPosition(f))) throw invalid()
+  if (Math.max(p, f ?? 0) < state.horizon)
+    throw new SyncError('CURSOR_EXPIRED', 'the cursor lies behind the horizon')
+  return { epoch: state.epoch, position: p, scopes: await readScopes(tx, s), ahead: readAhead(a), from: f }
+}
+
+type Shape = Readonly<Record<string, unknown>>
+
+function parseShape(text: string): Shape {
+  try {
+    const shape: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+    if (isObject(shape)) return shape
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+  }
+  throw invalid()
+}
+
+async function readScopes(tx: StoreReader, shape: unknown): Promise<readonly string[] | '*'> {
+  if (shape === '*') return '*'
+  const stored =
+    isObject(shape) && typeof shape['hash'] === 'string' ? await tx.scopeSet(shape['hash']) : shape
+  if (Array.isArray(stored) && stored.every((scope) => typeof scope === 'string')) return stored
+  throw invalid()
+}
+
+function readAhead(shape: unknown): Readonly<Record<string, number>> {
+  if (shape === undefined) return {}
+  if (!isObject(shape)) throw invalid()
+  return Object.fromEntries(
+    Object.entries(shape).map(([scope, position]): [string, number] => {
+      if (!isPosition(position)) throw invalid()
+      return [scope, position]
+    }),
+  )
+}
+
+function isPosition(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function invalid(): SyncError {
+  return new SyncError('CURSOR_INVALID', 'the cursor is not one of this server')
+}

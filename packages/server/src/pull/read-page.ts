@@ -1,0 +1,241 @@
+import { type Limits, parseRanges, SyncError } from '@holdfast/core'
+import { subtractRanges } from '../devices/range-sets.ts'
+import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
+import { type Visibility, visibilityOf } from '../scope/grants.ts'
+import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
+import { formatCursor, type PullCursor, readCursor, scopesHash, type SnapshotCursor } from './cursor.ts'
+
+/** A page, and the scope lists that must be stored before its cursor leaves the server. */
+export interface ReadPage {
+  readonly page: Page
+  readonly lists: ReadonlyMap<string, readonly string[]>
+}
+
+/** What reading a page takes. */
+export interface PageRequest<U extends User, Options> {
+  readonly caller: Caller<U>
+  readonly options: Options
+  readonly limits: Limits
+}
+
+/**
+ * The next page of a pull. Head, grants, outcomes and rows come from one database snapshot. Errors: CURSOR_INVALID,
+ * CURSOR_EXPIRED, EPOCH_CHANGED. Rules: PL-1 to PL-12, SC-1 to SC-6.
+ */
+export async function readPullPage<U extends User>(
+  tx: StoreReader,
+  { caller, options, limits }: PageRequest<U, PullOptions>,
+): Promise<ReadPage> {
+  const state = await tx.state()
+  const visibility = narrow(caller, options.scopes)
+  const { scopes } = visibility
+  const cursor = await startOf(tx, { since: options.since, state, visibility })
+  const covered =
+    cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
+  const device = await deviceNumber(tx, caller)
+  const feed = await tx.feedPage(
+    readFrom(cursor, covered, visibility),
+    boundsOf(options.limit, limits),
+    device?.n ?? null,
+  )
+  const { position } = feed
+  const next: PullCursor = {
+    ...cursor,
+    position,
+    scopes: covered,
+    ahead: stillAhead(cursor.ahead, position, covered),
+  }
+  const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
+  return buildPage({
+    changes: feed.changes,
+    outcomes,
+    visibility,
+    cursor: next,
+    more: feed.more,
+    old: cursor.scopes,
+    limits,
+  })
+}
+
+/** The grants a request goes by; asking for fewer is allowed, asking for others gives nothing. */
+function narrow<U extends User>(caller: Caller<U>, wanted: readonly string[] | undefined): Visibility {
+  const all = visibilityOf(caller.user, caller.grants)
+  if (wanted === undefined) return all
+  const granted = wanted.filter(
+    (scope) => scope !== '*' && scope !== '' && (all.scopes === '*' || all.scopes.has(scope)),
+  )
+  return { scopes: new Set([...granted, ...all.implicit]), implicit: all.implicit }
+}
+
+interface Start {
+  readonly since: string | undefined
+  readonly state: StoreState
+  readonly visibility: Visibility
+}
+
+async function startOf(tx: StoreReader, { since, state, visibility }: Start): Promise<PullCursor> {
+  const { epoch, head } = state
+  if (since === undefined)
+    return { epoch, position: 0, scopes: explicitScopes(visibility), ahead: {}, from: head }
+  const read = await readCursor(tx, since, state)
+  if (read.kind !== 'pull') throw new SyncError('CURSOR_INVALID', 'this cursor is of a snapshot under way')
+  if ((read.cursor.scopes === '*') !== (visibility.scopes === '*')) throw otherKind()
+  return read.cursor
+}
+
+/** A copy of everything and a copy of some scopes are not the same kind of copy: one cannot become the other. */
+function otherKind(): SyncError {
+  return new SyncError('CURSOR_EXPIRED', 'the user sees everything now, or no longer does: take a snapshot')
+}
+
+function explicitScopes({ scopes, implicit }: Visibility): readonly string[] | '*' {
+  return scopes === '*' ? '*' : [...scopes].filter((scope) => !implicit.includes(scope))
+}
+
+/** Where each scope is read from. The implicit scopes are covered by every cursor. */
+function readFrom(cursor: PullCursor, covered: readonly string[] | '*', visibility: Visibility): ReadFrom {
+  const { position, ahead } = cursor
+  if (covered === '*') return { after: position }
+  const scopes = new Set([...covered, ...visibility.implicit])
+  return [...scopes].map((scope) => ({ scope, after: Math.max(position, ahead[scope] ?? 0) }))
+}
+
+function stillAhead(
+  ahead: PullCursor['ahead'],
+  position: number,
+  covered: readonly string[] | '*',
+): PullCursor['ahead'] {
+  return Object.fromEntries(
+    Object.entries(ahead).filter(
+      ([scope, at]) => at > position && covered !== '*' && covered.includes(scope),
+    ),
+  )
+}
+
+/**
+ * A page of live rows by key. Ends with the cursor of a position read before its first page, so that nothing written
+ * meanwhile is missed. Errors: as a pull; SCOPE_DENIED. Rules: PL-13 to PL-17.
+ */
+export async function readSnapshotPage<U extends User>(
+  tx: StoreReader,
+  request: PageRequest<U, SnapshotOptions>,
+): Promise<ReadPage> {
+  const { caller, options, limits } = request
+  const state = await tx.state()
+  const visibility = visibilityOf(caller.user, caller.grants)
+  const { snapshot, isFirst } = await snapshotOf(tx, { options, state, visibility })
+  const granted = visibility.scopes
+  // Grants are asked for on every page: what was revoked since the last one is read no further.
+  const isOfEverything = snapshot.scopes === '*' || snapshot.base?.scopes === '*'
+  if (isOfEverything && granted !== '*') throw otherKind()
+  const scopes =
+    snapshot.scopes === '*' || granted === '*'
+      ? snapshot.scopes
+      : snapshot.scopes.filter((scope) => granted.has(scope))
+  const old = snapshot.scopes === '*' ? '*' : [...snapshot.scopes, ...(snapshot.base?.scopes ?? [])]
+  const { changes, place } = await tx.snapshotPage(
+    scopes,
+    isFirst ? null : snapshot.place,
+    boundsOf(options.limit, limits),
+  )
+  if (place)
+    return buildPage({
+      changes,
+      outcomes: '[]',
+      visibility,
+      cursor: { ...snapshot, scopes, place },
+      more: true,
+      old,
+      limits,
+    })
+  const device = await deviceNumber(tx, caller)
+  const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
+  const cursor = endOf({ ...snapshot, scopes }, visibility)
+  return buildPage({ changes, outcomes, visibility, cursor, more: false, old, limits })
+}
+
+interface SnapshotStart {
+  readonly options: SnapshotOptions
+  readonly state: StoreState
+  readonly visibility: Visibility
+}
+
+const beginning = { scope: '', collection: '', record: '' }
+
+async function snapshotOf(
+  tx: StoreReader,
+  { options, state, visibility }: SnapshotStart,
+): Promise<{ readonly snapshot: SnapshotCursor; readonly isFirst: boolean }> {
+  const { epoch, head: position } = state
+  const { scopes: granted } = visibility
+  const read = options.cursor === undefined ? undefined : await readCursor(tx, options.cursor, state)
+  if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false }
+  const { scope } = options
+  if (scope === undefined) {
+    const scopes = granted === '*' ? '*' : [...granted].sort()
+    return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true }
+  }
+  if (scope === '*' ? granted !== '*' : granted !== '*' && !granted.has(scope)) {
+    throw new SyncError('SCOPE_DENIED', 'the scope is not granted')
+  }
+  const scopes = scope === '*' ? '*' : [scope]
+  const base: PullCursor = read?.cursor ?? {
+    epoch,
+    position: 0,
+    scopes: scope === '*' ? '*' : [],
+    ahead: {},
+    from: position,
+  }
+  return { snapshot: { epoch, position, scopes, place: beginning, base }, isFirst: true }
+}
+
+/** The pull cursor a finished snapshot leaves. */
+function endOf({ epoch, position, scopes, base }: SnapshotCursor, visibility: Visibility): PullCursor {
+  const explicit = scopes === '*' ? '*' : scopes.filter((scope) => !visibility.implicit.includes(scope))
+  if (!base || explicit === '*' || base.scopes === '*')
+    return { epoch, position, scopes: explicit, ahead: {} }
+  const granted = visibility.scopes
+  const covered = base.scopes.filter((scope) => granted === '*' || granted.has(scope))
+  const ahead = { ...base.ahead }
+  for (const scope of explicit) if (position > base.position) ahead[scope] = position
+  return { ...base, scopes: [...new Set([...covered, ...explicit])], ahead }
+}
+
+function boundsOf(limit: number | undefined, limits: Limits): PageBounds {
+  const rows = Math.max(1, Math.min(limit ?? limits.pullRows, limits.pullRowsMax))
+  return { rows, bytes: limits.pageBytes }
+}
+
+async function deviceNumber<U extends User>(
+  tx: StoreReader,
+  { user, device }: Caller<U>,
+): Promise<{ readonly n: number; readonly open: ReturnType<typeof parseRanges> } | null> {
+  const known = device === null ? null : await tx.device(user.id, device)
+  return known && { n: known.n, open: subtractRanges(known.finals, known.acked) }
+}
+
+interface PageParts {
+  readonly changes: readonly string[]
+  readonly outcomes: string
+  readonly visibility: Visibility
+  readonly cursor: PullCursor | SnapshotCursor
+  readonly more: boolean
+  /** The scopes the device had before this page. */
+  readonly old: readonly string[] | '*'
+  readonly limits: Limits
+}
+
+function buildPage({ changes, outcomes, visibility, cursor, more, old, limits }: PageParts): ReadPage {
+  const { text: cursorText, lists } = formatCursor(cursor, limits)
+  const explicit = explicitScopes(visibility)
+  const granted = explicit === '*' ? [] : explicit
+  const had = old === '*' ? [] : old.filter((scope) => !visibility.implicit.includes(scope))
+  const scopes = {
+    version: scopesHash(explicit),
+    entered: granted.filter((scope) => old !== '*' && !old.includes(scope)).sort(),
+    revoked: had.filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
+  }
+  const rest = JSON.stringify({ scopes, cursor: cursorText, more })
+  const text = `{"changes":[${changes.join(',')}],"outcomes":${outcomes},${rest.slice(1)}`
+  return { page: { text, changeCount: changes.length, scopes, cursor: cursorText, more }, lists }
+}

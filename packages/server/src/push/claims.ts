@@ -1,0 +1,63 @@
+import {
+  countRanges,
+  type ErrorCode,
+  overlapCount,
+  parseRanges,
+  type Ranges,
+  unionRanges,
+} from '@holdfast/core'
+import type { StoredOutcome } from '../store/store.ts'
+import type { Offer } from './offer.ts'
+
+/** Whose turn a mutation is: not seen before, decided before, or an identity used twice. */
+export type Claim =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'duplicate'; readonly outcome: StoredOutcome }
+  | {
+      readonly kind: 'refused'
+      readonly code: Extract<ErrorCode, 'SEQ_REUSED' | 'KEY_REUSED' | 'COVERS_OVERLAP' | 'OUTCOME_EXPIRED'>
+    }
+
+/** The numbers and keys one device has used, as far as a batch asks for them. Rules: PU-4 to PU-7. */
+export class Claims {
+  #finals: Ranges
+  readonly #byId = new Map<string, StoredOutcome>()
+  readonly #stored: readonly StoredOutcome[]
+
+  constructor(finals: Ranges, outcomes: readonly StoredOutcome[]) {
+    this.#finals = finals
+    this.#stored = outcomes
+    for (const outcome of outcomes) this.#byId.set(outcome.id, outcome)
+  }
+
+  /** Final numbers, those of this batch included. */
+  get finals(): Ranges {
+    return this.#finals
+  }
+
+  outcomeOf(id: string): StoredOutcome | undefined {
+    return this.#byId.get(id)
+  }
+
+  claim({ id, seq, covers, hash }: Offer): Claim {
+    const known = this.#byId.get(id)
+    const finalCount = overlapCount(this.#finals, covers)
+    if (finalCount === 0) return known ? { kind: 'refused', code: 'KEY_REUSED' } : { kind: 'new' }
+    if (known) {
+      const isSame = known.seq === seq && known.hash === hash
+      return isSame ? { kind: 'duplicate', outcome: known } : { kind: 'refused', code: 'KEY_REUSED' }
+    }
+    if (finalCount < countRanges(covers)) return { kind: 'refused', code: 'COVERS_OVERLAP' }
+    const user = [...this.#byId.values(), ...this.#stored].find(
+      (outcome) => overlapCount(parseRanges(outcome.covers), [[seq, seq]]) > 0,
+    )
+    return { kind: 'refused', code: user ? 'SEQ_REUSED' : 'OUTCOME_EXPIRED' }
+  }
+
+  /** From here on the offer's numbers are final. */
+  settle(outcomes: readonly StoredOutcome[]): void {
+    const settled = outcomes.flatMap((outcome) => [...parseRanges(outcome.covers)])
+    this.#finals = unionRanges([...this.#finals, ...settled])
+    for (const outcome of outcomes) this.#byId.set(outcome.id, outcome)
+  }
+}

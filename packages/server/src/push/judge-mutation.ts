@@ -1,0 +1,315 @@
+import {
+  absentRecord,
+  type ApplyOutcome,
+  type CollectionSchema,
+  type ConflictOutcome,
+  type ErrorCode,
+  hlcOfTime,
+  mergeRecord,
+  type Mutation,
+  scopesOfRow,
+  touchedFields,
+  type Values,
+} from '@holdfast/core'
+import type { User } from '../engine.ts'
+import { sees } from '../scope/grants.ts'
+import type { Offer } from './offer.ts'
+import type { Session } from './session.ts'
+import type { UnitView } from './unit-view.ts'
+import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
+
+/** An offer that could be read. */
+export type ReadOffer = Offer & { readonly mutation: Mutation }
+
+/** What one mutation comes to, by itself. */
+export type Judgement =
+  | {
+      readonly kind: 'apply'
+      readonly before: CurrentRecord
+      readonly after: CurrentRecord
+      readonly outcome: ApplyOutcome
+      /** Whether a row is to be written. */
+      readonly hasEffect: boolean
+      readonly isExact: boolean
+    }
+  | { readonly kind: 'conflict'; readonly before: CurrentRecord; readonly outcome: ConflictOutcome }
+  | { readonly kind: 'held'; readonly heldBy: string }
+  | { readonly kind: 'reject'; readonly code: ErrorCode; readonly message: string; readonly field?: string }
+
+type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' }>
+
+/** Judges one mutation against the records as the batch, and its own unit, have left them. Rules: PU-8 to PU-16. */
+export async function judgeMutation<U extends User>(
+  session: Session<U>,
+  view: UnitView,
+  offer: ReadOffer,
+): Promise<Judgement> {
+  const { mutation } = offer
+  const collection = session.working.collection(mutation.collection)
+  const waits =
+    judgeDependency(session, view, mutation) ??
+    judgeHeld(session, collection, mutation) ??
+    (await judgeSettlement(session, mutation))
+  if (waits) return waits
+  const before = await view.record(mutation.collection, mutation.record)
+  const { snapshot } = before
+  const isSeen =
+    snapshot.kind !== 'absent' &&
+    sees(session.visibility, scopesOfRow(collection.scopes, snapshot.values ?? {}))
+  const unseen = isSeen ? undefined : judgeUnseen(session, mutation, before)
+  if (unseen) return unseen
+  const chain = ownChain(session, view, mutation, before)
+  const outcome = mergeRecord({
+    collection,
+    // Whoever wrote the version that stands, and could build it, has seen it.
+    mutation: chain.isExact ? { ...mutation, baseVersion: chain.version } : mutation,
+    current: snapshot,
+    concurrent: concurrentFields(session, collection, { mutation, before, chainVersion: chain.version }),
+    ownTombstone: snapshot.kind === 'deleted' && chain.version === snapshot.version,
+    clocks: before.clocks,
+    fallbackStamp: hlcOfTime(before.updatedAt),
+  })
+  if (outcome.kind === 'reject') return outcome
+  if (outcome.kind === 'conflict') {
+    const wanted = outcome.mine && { ...valuesOf(before), ...outcome.mine }
+    return askHost(session, { mutation, before, after: wanted }) ?? { kind: 'conflict', before, outcome }
+  }
+  const hasEffect = outcome.changed.length > 0 || outcome.next.kind !== snapshot.kind
+  const after =
+    hasEffect || Object.keys(outcome.clocks).length > 0
+      ? advance(session, { mutation, before, outcome, hasEffect })
+      : before
+  const refusal = judgeRights(session, collection, { mutation, before, after: valuesOf(after) })
+  if (refusal) return refusal
+  const touched = new Set(touchedFields(mutation))
+  const isBase =
+    snapshot.kind === 'absent' ||
+    chain.isExact ||
+    (snapshot.kind === 'live' && mutation.baseVersion === snapshot.version)
+  const isExact =
+    offer.isVerbatim &&
+    isBase &&
+    outcome.status === 'applied' &&
+    outcome.changed.every((name) => touched.has(name))
+  return { kind: 'apply', before, after, outcome, hasEffect, isExact }
+}
+
+/** A mutation that stands on one that was refused falls with it; on one that waits, it waits. */
+function judgeDependency<U extends User>(
+  session: Session<U>,
+  view: UnitView,
+  mutation: Mutation,
+): Verdictless | undefined {
+  const { after } = mutation
+  if (after === null || view.result(after)) return undefined
+  const waiting = session.held.get(after)
+  const touched = touchedFields(mutation)
+  if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touched)))
+    return { kind: 'held', heldBy: waiting.heldBy }
+  const outcome = session.claims.outcomeOf(after)
+  if (outcome?.status !== 'rejected') return undefined
+  if (outcome.op !== 'create' && !overlaps(outcome.fields, touched)) return undefined
+  return {
+    kind: 'reject',
+    code: 'DEPENDENCY_FAILED',
+    message: `it stands on the mutation ${after}, which was refused`,
+  }
+}
+
+/** While a conflict of this device is open, its edits of what is in dispute wait behind it. */
+function judgeHeld<U extends User>(
+  { working, caller }: Session<U>,
+  collection: CollectionSchema,
+  mutation: Mutation,
+): Verdictless | undefined {
+  for (const conflict of working.openConflicts(collection.name, mutation.record)) {
+    const { author, device, kind } = conflict.values
+    if (author !== caller.user.id || device !== caller.device || conflict.id === mutation.resolves) continue
+    const isWhole = collection.strict || kind !== 'fields' || mutation.op !== 'update'
+    const disputed = partsOf(conflict)
+      .filter((part) => part.collection === collection.name && part.record === mutation.record)
+      .flatMap((part) => [...part.fields, ...Object.keys(part.mine ?? {})])
+    if (isWhole || overlaps(disputed, touchedFields(mutation))) return { kind: 'held', heldBy: conflict.id }
+  }
+  return undefined
+}
+
+async function judgeSettlement<U extends User>(
+  { working, tx, visibility }: Session<U>,
+  { resolves }: Mutation,
+): Promise<Verdictless | undefined> {
+  if (resolves === null) return undefined
+  const conflict = working.conflict(resolves)
+  const isSeen = conflict && sees(visibility, await tx.scopesOf('_conflicts', resolves))
+  if (!isSeen) return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'there is no such conflict' }
+  if (conflict.values['status'] !== 'open')
+    return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
+  return undefined
+}
+
+/** A record the author does not see is answered like one that is not there. */
+function judgeUnseen<U extends User>(
+  session: Session<U>,
+  mutation: Mutation,
+  before: CurrentRecord,
+): Judgement | undefined {
+  const isSettlement = mutation.resolves !== null && touchedFields(mutation).length === 0
+  if (mutation.op === 'delete' || (mutation.op === 'update' && isSettlement)) {
+    const outcome: ApplyOutcome = {
+      kind: 'apply',
+      status: 'applied',
+      next: absentRecord,
+      changed: [],
+      clocks: {},
+      decisions: [],
+    }
+    return {
+      kind: 'apply',
+      before: nobodyHasIt,
+      after: nobodyHasIt,
+      outcome,
+      hasEffect: false,
+      isExact: false,
+    }
+  }
+  if (mutation.op === 'create' && before.snapshot.kind === 'absent') return undefined
+  if (mutation.op === 'update' && mutation.baseVersion > 0 && mutation.baseVersion <= session.horizon) {
+    return {
+      kind: 'reject',
+      code: 'STALE_TARGET',
+      message: 'the record is gone, and so old that its deletion is no longer known',
+    }
+  }
+  return { kind: 'reject', code: 'RECORD_NOT_FOUND', message: 'there is no such record' }
+}
+
+/** The version the author's own earlier mutation made, if the record still stands there. */
+function ownChain<U extends User>(
+  session: Session<U>,
+  view: UnitView,
+  { after }: Mutation,
+  before: CurrentRecord,
+): { readonly version: number; readonly isExact: boolean } {
+  const made = after === null ? undefined : (view.result(after) ?? session.claims.outcomeOf(after))
+  const version = made?.version ?? 0
+  const current = before.snapshot.kind === 'absent' ? 0 : before.snapshot.version
+  return { version, isExact: version > 0 && version === current && made?.exact === true }
+}
+
+interface Concerned {
+  readonly mutation: Mutation
+  readonly before: CurrentRecord
+  readonly chainVersion: number
+}
+
+/** Fields others changed since the author looked. Only deletes and strict records ask. */
+function concurrentFields<U extends User>(
+  { working, caller }: Session<U>,
+  collection: CollectionSchema,
+  { mutation, before, chainVersion }: Concerned,
+): ReadonlySet<string> | 'unknown' {
+  const { snapshot } = before
+  const isAsked = mutation.op === 'delete' || collection.strict
+  if (!isAsked || snapshot.kind !== 'live' || snapshot.version === mutation.baseVersion) return new Set()
+  const since = working
+    .changes(collection.name, mutation.record)
+    .filter(({ version }) => version > mutation.baseVersion)
+  // Every version has its line in the audit; where the newest is missing, others may be.
+  if (!since.some(({ version }) => version === snapshot.version)) return 'unknown'
+  const isOwn = (user: string | null, device: string | null, version: number): boolean =>
+    device !== null && user === caller.user.id && device === caller.device && version <= chainVersion
+  return new Set(
+    since.flatMap(({ user, device, version, fields }) => (isOwn(user, device, version) ? [] : fields)),
+  )
+}
+
+interface Rights {
+  readonly mutation: Mutation
+  readonly before: CurrentRecord
+  readonly after: Values | null
+}
+
+/** Scope and host: a record must begin in a granted scope, and the host may refuse anything. */
+function judgeRights<U extends User>(
+  session: Session<U>,
+  collection: CollectionSchema,
+  { mutation, before, after }: Rights,
+): Extract<Judgement, { kind: 'reject' }> | undefined {
+  if (
+    before.snapshot.kind !== 'live' &&
+    after !== null &&
+    !sees(session.visibility, scopesOfRow(collection.scopes, after))
+  ) {
+    return {
+      kind: 'reject',
+      code: 'SCOPE_DENIED',
+      message: 'the record would lie outside the scopes of its author',
+    }
+  }
+  return askHost(session, { mutation, before, after })
+}
+
+function askHost<U extends User>(
+  session: Session<U>,
+  { mutation, before, after }: Rights,
+): Extract<Judgement, { kind: 'reject' }> | undefined {
+  if (!session.authorize) return undefined
+  const { caller } = session
+  const { collection: name, record, op } = mutation
+  const answer = session.authorize({
+    user: caller.user,
+    device: caller.device,
+    collection: name,
+    record,
+    op,
+    mutation,
+    before: valuesOf(before),
+    after,
+  })
+  if (answer === true) return undefined
+  return {
+    kind: 'reject',
+    code: 'NOT_AUTHORIZED',
+    message: typeof answer === 'string' ? answer : 'the host refused it',
+  }
+}
+
+/** The record after the merge, at a new version if a row is to be written. */
+function advance<U extends User>(
+  session: Session<U>,
+  {
+    mutation,
+    before,
+    outcome,
+    hasEffect,
+  }: {
+    readonly mutation: Mutation
+    readonly before: CurrentRecord
+    readonly outcome: ApplyOutcome
+    readonly hasEffect: boolean
+  },
+): CurrentRecord {
+  const clocks = { ...before.clocks, ...outcome.clocks }
+  if (!hasEffect || outcome.next.kind === 'absent') return { ...before, clocks }
+  const at = timeOf(mutation.at)
+  const isNew =
+    before.snapshot.kind === 'absent' || (before.snapshot.kind === 'deleted' && mutation.op === 'create')
+  const createdAt = isNew ? timeOf(mutation.ats['created_at'] ?? mutation.at) : before.createdAt
+  const deletedAt = outcome.next.kind === 'deleted' ? session.now : null
+  const snapshot = { ...outcome.next, version: session.nextVersion++ }
+  return { snapshot, createdAt, updatedAt: at, serverUpdatedAt: session.now, deletedAt, clocks, maker: null }
+}
+
+/** The time in front of a stamp. */
+function timeOf(stamp: string): string {
+  return stamp.slice(0, 24)
+}
+
+/** The values of a live record. */
+export function valuesOf({ snapshot }: CurrentRecord): Values | null {
+  return snapshot.kind === 'live' ? snapshot.values : null
+}
+
+function overlaps(left: readonly string[], right: readonly string[]): boolean {
+  return left.some((name) => right.includes(name))
+}

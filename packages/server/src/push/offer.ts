@@ -1,0 +1,131 @@
+import { hash } from 'node:crypto'
+import {
+  canonicalJson,
+  type ClockReading,
+  clampHlc,
+  type ErrorReport,
+  formatRanges,
+  type Hlc,
+  isObject,
+  isUuid,
+  type Json,
+  jsonDepth,
+  jsonEqual,
+  limits,
+  type Mutation,
+  parseMutation,
+  parseRanges,
+  type Ranges,
+  type Schema,
+  SyncError,
+  type Values,
+} from '@holdfast/core'
+
+/** A mutation as it arrived at the server, with what claiming its number needs. */
+export interface Offer {
+  readonly id: string
+  /** 0 when the number cannot be read: then nothing can be consumed. */
+  readonly seq: number
+  readonly covers: Ranges
+  readonly group: string | null
+  /** SHA-256 of the canonical text that arrived. */
+  readonly hash: string
+  /** Stamps already clamped. Absent when it cannot be read. */
+  readonly mutation: Mutation | undefined
+  /** Whether what is stored is what was sent: nothing filled in, respelled or clamped. */
+  readonly isVerbatim: boolean
+  readonly error: ErrorReport | undefined
+}
+
+/** Reads one mutation; a bad one becomes an offer with an error, so that it fails alone. Rules: PU-3. */
+export function readOffer(schema: Schema, raw: unknown, clock: ClockReading): Offer {
+  const envelope = readEnvelope(raw)
+  try {
+    if (isObject(raw) && jsonDepth(raw, limits.jsonDepth + 4) > limits.jsonDepth + 4)
+      throw new SyncError('MUTATION_INVALID', 'nests too deep')
+    const parsed = parseMutation(schema, raw)
+    const mutation = clampStamps(parsed, clock)
+    // parseMutation has read it: an object out of JSON.
+    const sent = raw as { readonly [key: string]: Json }
+    const isVerbatim = mutation === parsed && isStoredAsSent(sent['changes'], parsed.changes)
+    return {
+      ...envelope,
+      covers: parseRanges(parsed.covers),
+      hash: hash('sha256', canonicalJson(sent), 'base64url'),
+      mutation,
+      isVerbatim,
+      error: undefined,
+    }
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error
+    return {
+      ...envelope,
+      hash: hashOfUnreadable(raw),
+      mutation: undefined,
+      isVerbatim: false,
+      error: reportOf(error),
+    }
+  }
+}
+
+/** An error as answers carry it. */
+export function reportOf({ code, message, retry, at }: SyncError): ErrorReport {
+  return { code, message, retry, ...(at === undefined ? {} : { field: at.split('.').at(-1) ?? at }) }
+}
+
+/** What can be told of a mutation that may not be one. */
+function readEnvelope(raw: unknown): Pick<Offer, 'id' | 'seq' | 'covers' | 'group'> {
+  const { id, seq, covers, group } = isObject(raw) ? raw : {}
+  const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 && isUuid(id)
+  return {
+    id: isUuid(id) ? id : '',
+    seq: isNumbered ? seq : 0,
+    covers: isNumbered ? readCovers(seq, covers) : [],
+    group: isUuid(group) ? group : null,
+  }
+}
+
+function readCovers(seq: number, covers: unknown): Ranges {
+  try {
+    const ranges = typeof covers === 'string' && covers.length <= 10_000 ? parseRanges(covers) : []
+    if (ranges[0]?.[0] === seq && ranges.every(([first, last]) => last - first < limits.foldEntries))
+      return ranges
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error
+  }
+  return [[seq, seq]]
+}
+
+function hashOfUnreadable(raw: unknown): string {
+  // Whatever arrives came out of JSON.parse; what nests deeper than any mutation is not worth telling apart.
+  const text =
+    jsonDepth(raw, limits.jsonDepth + 4) > limits.jsonDepth + 4
+      ? 'too deep'
+      : canonicalJson((raw ?? null) as Json)
+  return hash('sha256', text, 'base64url')
+}
+
+function clampStamps(mutation: Mutation, clock: ClockReading): Mutation {
+  const at = clampHlc(mutation.at, clock)
+  let isClamped = at.clamped
+  const ats: Record<string, Hlc> = {}
+  for (const [name, stamp] of Object.entries(mutation.ats)) {
+    const own = clampHlc(stamp, clock)
+    isClamped ||= own.clamped
+    ats[name] = own.stamp
+  }
+  return isClamped ? { ...mutation, at: at.stamp, ats } : mutation
+}
+
+function isStoredAsSent(sent: Json | undefined, stored: Values): boolean {
+  const given = isObject(sent) ? sent : {}
+  for (const [name, value] of Object.entries(stored)) {
+    if (given[name] !== value && !jsonEqual(given[name] as Json | undefined, value)) return false
+  }
+  return true
+}
+
+/** Covers in the text of the protocol. */
+export function coversText(offer: Offer): string {
+  return formatRanges(offer.covers)
+}

@@ -1,0 +1,357 @@
+import {
+  assert,
+  type Environment,
+  errorTable,
+  isObject,
+  type Limits,
+  parseRanges,
+  type PushRequest,
+  type PushResponse,
+  type PushResult,
+  overlapCount,
+  type Schema,
+  SyncError,
+  unionRanges,
+  touchedFields,
+} from '@holdfast/core'
+import { intersectRanges } from '../devices/range-sets.ts'
+import type { AuthorizeRequest, Caller, User } from '../engine.ts'
+import { visibilityOf } from '../scope/grants.ts'
+import {
+  ConstraintError,
+  type Store,
+  type StoredDevice,
+  type StoredOutcome,
+  type StoreWriter,
+} from '../store/store.ts'
+import { type Claim, Claims } from './claims.ts'
+import { decideUnit, type MemberVerdict, reject } from './decide-unit.ts'
+import type { ReadOffer } from './judge-mutation.ts'
+import { coversText, type Offer, readOffer } from './offer.ts'
+import { canonicalRecord, noEffects, type Session } from './session.ts'
+import { WorkingSet } from './working-set.ts'
+import { followHostTriggers, writeEffects } from './write-effects.ts'
+
+/** What the engine decides batches with. */
+export interface PushContext<U extends User = User> {
+  readonly store: Store
+  readonly schema: Schema
+  readonly env: Environment
+  readonly limits: Limits
+  readonly authorize: ((request: AuthorizeRequest<U>) => boolean | string) | undefined
+  /** Called inside the transaction, last: returns what to tell once it has committed. */
+  readonly beforeCommit: (
+    tx: StoreWriter,
+    author: { readonly user: string; readonly device: string | null },
+  ) => Promise<() => void>
+  readonly count: (results: readonly PushResult[], offers: readonly Offer[]) => void
+}
+
+type Unit = readonly Offer[]
+
+interface Batch {
+  readonly device: string
+  readonly units: readonly Unit[]
+  readonly ack: string
+  readonly pending: PushRequest['pending']
+}
+
+/**
+ * Decides a batch in one transaction: every mutation once, in order, each user transaction whole. When a constraint or
+ * trigger of the host's own refuses a row, the batch is given up and decided in halves, until the offender is alone.
+ * Errors: DEVICE_REQUIRED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. Rules: PU-1 to PU-23, PR-3.
+ */
+export async function pushBatch<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  request: PushRequest,
+): Promise<PushResponse> {
+  const { device } = caller
+  if (device === null) throw new SyncError('DEVICE_REQUIRED', 'a push names its device')
+  const { mutations, ack, pending } = request
+  if (mutations.length > context.limits.pushBatchMax) {
+    throw new SyncError('REQUEST_TOO_LARGE', `a push takes at most ${context.limits.pushBatchMax} mutations`)
+  }
+  const nowMs = context.env.now()
+  const clock = {
+    serverMs: nowMs,
+    skewMs: context.limits.clockSkewMs,
+    ...(caller.deviceNowMs === undefined ? {} : { deviceMs: caller.deviceNowMs }),
+  }
+  const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
+  const results = await pushUnits(context, caller, { device, units: unitsOf(offers), ack, pending })
+  context.count(results, offers)
+  return { results, serverTime: new Date(nowMs).toISOString() }
+}
+
+/** Neighbours with the same group are one unit. */
+function unitsOf(offers: readonly Offer[]): readonly Unit[] {
+  const units: Offer[][] = []
+  for (const offer of offers) {
+    const last = units.at(-1)
+    if (last && offer.group !== null && last[0]?.group === offer.group) last.push(offer)
+    else units.push([offer])
+  }
+  return units
+}
+
+async function pushUnits<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  batch: Batch,
+): Promise<readonly PushResult[]> {
+  try {
+    return await transactBatch(context, caller, batch)
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error
+    const { units } = batch
+    if (units.length === 1) return transactBatch(context, caller, batch, error.message)
+    const middle = units.length >> 1
+    const first = await pushUnits(context, caller, { ...batch, units: units.slice(0, middle) })
+    return [...first, ...(await pushUnits(context, caller, { ...batch, units: units.slice(middle) }))]
+  }
+}
+
+/** One transaction. `refusedBy`: the constraint that refused the only unit before. */
+async function transactBatch<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  batch: Batch,
+  refusedBy?: string,
+): Promise<readonly PushResult[]> {
+  const { results, tell } = await context.store.write(async (tx) => {
+    const { session, device } = await openSession(context, caller, { tx, batch })
+    const firstVersion = session.nextVersion
+    const answers: Answer[] = []
+    for (const unit of batch.units) answers.push(...(await answerUnit(session, unit, refusedBy)))
+    if (session.effects.audit.length + session.effects.records.size + session.effects.conflicts.size > 0)
+      await writeEffects(session, firstVersion)
+    const verdicts = await followHostTriggers(
+      session,
+      answers.flatMap(({ verdict }) => verdict ?? []),
+    )
+    const outcomes = new Map<Offer, StoredOutcome>()
+    for (const verdict of verdicts)
+      if (isFinal(verdict)) outcomes.set(verdict.offer, outcomeOf(session, verdict))
+    const acked = intersectRanges(
+      unionRanges([...device.acked, ...parseRanges(batch.ack)]),
+      session.claims.finals,
+    )
+    const pending = batch.pending ?? device.pending
+    const n = await tx.saveDevice({
+      ...device,
+      finals: session.claims.finals,
+      acked,
+      pending,
+      lastSeenAt: session.now,
+    })
+    await tx.acknowledge(n, parseRanges(batch.ack))
+    await tx.writeOutcomes(n, [...outcomes.values()], session.now)
+    const byOffer = new Map(verdicts.map((verdict) => [verdict.offer, verdict]))
+    const tell = await context.beforeCommit(tx, { user: caller.user.id, device: batch.device })
+    return { results: answers.map((answer) => resultOf(session, answer, byOffer.get(answer.offer))), tell }
+  })
+  tell()
+  return results
+}
+
+async function openSession<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  { tx, batch }: { readonly tx: StoreWriter; readonly batch: Batch },
+): Promise<{ readonly session: Session<U>; readonly device: StoredDevice }> {
+  const { schema, env, authorize } = context
+  const state = await tx.state()
+  const now = new Date(env.now()).toISOString()
+  const device = await knownDevice(tx, { user: caller.user.id, device: batch.device, now })
+  const offers = batch.units.flat()
+  const outcomes = await knownOutcomes(tx, device, offers)
+  const working = new WorkingSet(tx, schema)
+  const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
+  await working.load(
+    fresh.flatMap(({ mutation }) => mutation ?? []),
+    { user: caller.user.id, device: batch.device },
+  )
+  const session: Session<U> = {
+    ...{ tx, schema, env, caller, authorize, working, now },
+    visibility: visibilityOf(caller.user, caller.grants),
+    claims: new Claims(device.finals, outcomes),
+    deviceNumber: device.n,
+    horizon: state.horizon,
+    held: new Map(),
+    effects: noEffects(),
+    nextVersion: state.head + 1,
+  }
+  return { session, device }
+}
+
+async function knownDevice(
+  tx: StoreWriter,
+  { user, device, now }: { readonly user: string; readonly device: string; readonly now: string },
+): Promise<StoredDevice> {
+  const known = await tx.device(user, device)
+  if (known) return known
+  const first: Omit<StoredDevice, 'n'> = {
+    user,
+    device,
+    finals: [],
+    acked: [],
+    pending: null,
+    firstSeenAt: now,
+    lastSeenAt: now,
+  }
+  return { ...first, n: await tx.saveDevice(first) }
+}
+
+/** What was decided before about these keys, these numbers, and the mutations these stand on. */
+async function knownOutcomes(
+  tx: StoreWriter,
+  device: StoredDevice,
+  offers: readonly Offer[],
+): Promise<readonly StoredOutcome[]> {
+  if (device.finals.length === 0) return []
+  const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
+  const seqs = offers.flatMap(({ seq, covers }) => (overlapCount(device.finals, covers) > 0 ? [seq] : []))
+  return tx.outcomes(device.n, { ids: [...ids], seqs })
+}
+
+/** What one offer is answered: a verdict of now, an outcome of before, or a refusal that consumes nothing. */
+interface Answer {
+  readonly offer: Offer
+  readonly verdict?: MemberVerdict
+  readonly duplicate?: StoredOutcome
+  readonly refused?: Extract<Claim, { kind: 'refused' }>['code'] | 'MUTATION_INVALID'
+}
+
+async function answerUnit<U extends User>(
+  session: Session<U>,
+  unit: Unit,
+  refusedBy: string | undefined,
+): Promise<readonly Answer[]> {
+  const claims = new Map(unit.map((offer) => [offer, session.claims.claim(offer)]))
+  const refused = [...claims.values()].find((claim) => claim.kind === 'refused')
+  const unnumbered = unit.some(({ seq }) => seq === 0)
+  const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')
+  // A unit with a member that may not consume its number consumes none: the device offers it again, whole.
+  const verdicts = refused || unnumbered ? [] : await decideFresh(session, fresh, refusedBy)
+  session.claims.settle(verdicts.filter(isFinal).map((verdict) => outcomeOf(session, verdict)))
+  const byOffer = new Map(verdicts.map((verdict) => [verdict.offer, verdict]))
+  return unit.map((offer): Answer => {
+    const claim = claims.get(offer)
+    const verdict = byOffer.get(offer)
+    if (claim?.kind === 'duplicate') return { offer, duplicate: claim.outcome }
+    if (verdict) return { offer, verdict }
+    return { offer, refused: claim?.kind === 'refused' ? claim.code : (refused?.code ?? 'MUTATION_INVALID') }
+  })
+}
+
+async function decideFresh<U extends User>(
+  session: Session<U>,
+  fresh: Unit,
+  refusedBy: string | undefined,
+): Promise<readonly MemberVerdict[]> {
+  const bad = fresh.findIndex(({ error }) => error)
+  const error = fresh[bad]?.error
+  if (error)
+    return reject(session, fresh, {
+      index: bad,
+      code: error.code,
+      message: error.message,
+      ...(error.field === undefined ? {} : { field: error.field }),
+    })
+  if (refusedBy !== undefined) {
+    return fresh.flatMap((offer) =>
+      reject(session, [offer], { index: 0, code: 'CONSTRAINT_FAILED', message: refusedBy }),
+    )
+  }
+  return decideUnit(session, fresh.filter(isRead))
+}
+
+function isRead(offer: Offer): offer is ReadOffer {
+  return offer.mutation !== undefined
+}
+
+function isFinal(
+  verdict: MemberVerdict,
+): verdict is MemberVerdict & { readonly status: StoredOutcome['status'] } {
+  return verdict.status !== 'held'
+}
+
+function outcomeOf<U extends User>(
+  session: Session<U>,
+  verdict: MemberVerdict & { readonly status: StoredOutcome['status'] },
+): StoredOutcome {
+  const { offer, status, version, isExact, error } = verdict
+  const members = membersOf(verdict)
+  return {
+    ...{
+      id: offer.id,
+      seq: offer.seq,
+      covers: coversText(offer),
+      hash: offer.hash,
+      status,
+      version,
+      exact: isExact,
+    },
+    serverUpdatedAt: version === null ? null : session.now,
+    code: error?.code ?? null,
+    body: Object.keys(members).length === 0 ? null : JSON.stringify(members),
+    op: offer.mutation?.op ?? 'update',
+    fields: offer.mutation ? touchedFields(offer.mutation) : [],
+  }
+}
+
+/** What an answer says beyond the verdict. The record is left out only when the device can build it itself. */
+function membersOf({
+  status,
+  isExact,
+  record,
+  offer,
+  conflict,
+  error,
+}: MemberVerdict): Pick<PushResult, 'record' | 'conflict' | 'error'> {
+  const isShown = (status === 'applied' || status === 'merged') && !isExact && record && offer.mutation
+  const shown = isShown ? canonicalRecord(offer.mutation.record, record) : undefined
+  return { ...(shown && { record: shown }), ...(conflict && { conflict }), ...(error && { error }) }
+}
+
+function resultOf<U extends User>(
+  session: Session<U>,
+  { offer, duplicate, refused }: Answer,
+  verdict: MemberVerdict | undefined,
+): PushResult {
+  const { id } = offer
+  if (duplicate) return duplicateResult(duplicate)
+  if (verdict) {
+    const { status, version, heldBy } = verdict
+    const serverUpdatedAt = version === null ? null : session.now
+    return {
+      id,
+      status,
+      version,
+      serverUpdatedAt,
+      ...membersOf(verdict),
+      ...(heldBy === undefined ? {} : { heldBy }),
+    }
+  }
+  assert(refused, 'every offer is answered')
+  const { meaning: message, retry } = errorTable[refused]
+  return {
+    id,
+    status: 'rejected',
+    version: null,
+    serverUpdatedAt: null,
+    error: offer.error ?? { code: refused, message, retry },
+  }
+}
+
+/** The first answer again; after the acknowledgement only the verdict is left of it. */
+function duplicateResult({ id, status, version, serverUpdatedAt, code, body }: StoredOutcome): PushResult {
+  const parsed: unknown = body === null ? {} : JSON.parse(body)
+  // Written by outcomeOf from the members of an answer.
+  const members = (isObject(parsed) ? parsed : {}) as Pick<PushResult, 'record' | 'conflict' | 'error'>
+  const known =
+    code !== null && Object.hasOwn(errorTable, code) ? (code as keyof typeof errorTable) : undefined
+  const error = known && { code: known, message: errorTable[known].meaning, retry: errorTable[known].retry }
+  return { id, status, version, serverUpdatedAt, duplicate: true, ...(error && { error }), ...members }
+}

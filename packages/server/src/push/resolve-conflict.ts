@@ -1,0 +1,158 @@
+import { errorTable, isJsonArray, isObject, type Json, newUuid, type Values } from '@holdfast/core'
+import type { ApplyResponse, Caller, PlainResult, Resolution, User } from '../engine.ts'
+import { sees } from '../scope/grants.ts'
+import { ConstraintError, type StoreWriter } from '../store/store.ts'
+import { decideUnit, type MemberVerdict } from './decide-unit.ts'
+import type { ReadOffer } from './judge-mutation.ts'
+import { readOffer } from './offer.ts'
+import { openPlainSession, plainStamp, reportFor } from './plain-writes.ts'
+import type { PushContext } from './push-batch.ts'
+import { canonicalRecord, type Session } from './session.ts'
+import { writeEffects } from './write-effects.ts'
+
+/**
+ * Settles a conflict for somebody without a device, by mutations that name it, one for each of its records, all or
+ * none. If a record changed since the conflict was opened, they may meet a new one, which replaces it. Rules: PU-29.
+ */
+export async function resolveConflict<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  id: string,
+  resolution: Resolution,
+): Promise<ApplyResponse> {
+  try {
+    const { response, tell } = await context.store.write((tx) =>
+      transact(context, caller, { tx, id, resolution }),
+    )
+    tell()
+    return response
+  } catch (error) {
+    if (error instanceof ConstraintError) return refusal('CONSTRAINT_FAILED', error.message)
+    throw error
+  }
+}
+
+interface Work {
+  readonly tx: StoreWriter
+  readonly id: string
+  readonly resolution: Resolution
+}
+
+async function transact<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  { tx, id, resolution }: Work,
+): Promise<{ readonly response: ApplyResponse; readonly tell: () => void }> {
+  const session = await openPlainSession(context, caller, tx)
+  const firstVersion = session.nextVersion
+  const [conflict] = await tx.conflicts([id])
+  const isSeen = conflict && sees(session.visibility, await tx.scopesOf('_conflicts', id))
+  if (!isSeen)
+    return { response: refusal('CONFLICT_UNKNOWN', 'there is no such conflict'), tell: () => undefined }
+  if (conflict.values['status'] !== 'open')
+    return { response: refusal('CONFLICT_CLOSED', 'the conflict was settled already'), tell: () => undefined }
+  session.working.putConflict(conflict)
+  const offers: ReadOffer[] = []
+  const group = newUuid(session.env)
+  for (const part of readParts(conflict.values)) {
+    const raw = { ...(await settlementOf(session, part, resolution)), resolves: id, group }
+    const offer = readOffer(session.schema, raw, {
+      serverMs: Date.parse(session.now),
+      skewMs: context.limits.clockSkewMs,
+    })
+    if (!offer.mutation)
+      return {
+        response: {
+          results: [{ status: 'rejected', record: null, created: false, error: offer.error }],
+          duplicate: false,
+          committed: false,
+        },
+        tell: () => undefined,
+      }
+    offers.push({ ...offer, mutation: offer.mutation })
+  }
+  const verdicts = await decideUnit(session, offers)
+  await writeEffects(session, firstVersion)
+  const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
+  return { response: { results: verdicts.map(resultOf), duplicate: false, committed: true }, tell }
+}
+
+function refusal(code: keyof typeof errorTable, message: string): ApplyResponse {
+  return {
+    results: [{ status: 'rejected', record: null, created: false, error: reportFor(code, message) }],
+    duplicate: false,
+    committed: false,
+  }
+}
+
+function resultOf(verdict: MemberVerdict): PlainResult {
+  const { offer, status, record, error } = verdict
+  const shown = offer.mutation && record ? (canonicalRecord(offer.mutation.record, record) ?? null) : null
+  if (status === 'applied' || status === 'merged')
+    return { status, record: shown, created: offer.mutation?.op === 'create' }
+  if (status === 'conflict')
+    return {
+      status,
+      record: shown,
+      created: false,
+      error: reportFor('CONFLICT', 'the record changed again; a new conflict was recorded'),
+    }
+  return {
+    status: 'rejected',
+    record: null,
+    created: false,
+    error: error ?? reportFor('CONFLICT', 'an earlier conflict comes first'),
+  }
+}
+
+interface Part {
+  readonly collection: string
+  readonly record: string
+  readonly op: string
+  readonly mine: Values | null
+  readonly theirs: Values | null
+}
+
+function readParts(values: Values): readonly Part[] {
+  const parts = values['parts']
+  if (!isJsonArray(parts)) return []
+  return parts.filter((part) => isObject(part)).map((part: Readonly<Record<string, unknown>>) => ({
+    collection: String(part['collection']),
+    record: String(part['record']),
+    op: String(part['op']),
+    // Written by openConflict: values by field, or null.
+    mine: part['mine'] as Values | null,
+    theirs: part['theirs'] as Values | null,
+  }))
+}
+
+/** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */
+async function settlementOf<U extends User>(
+  session: Session<U>,
+  part: Part,
+  resolution: Resolution,
+): Promise<Readonly<Record<string, Json>>> {
+  const { snapshot } = await session.working.record(part.collection, part.record)
+  const envelope = {
+    ...{
+      id: newUuid(session.env),
+      seq: 1,
+      collection: part.collection,
+      record: part.record,
+      schema: session.schema.version,
+    },
+    baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
+    at: plainStamp(session, undefined),
+  }
+  const isGone = snapshot.kind !== 'live'
+  if (resolution.kind === 'theirs') return { ...envelope, op: isGone ? 'delete' : 'update' }
+  const wanted = resolution.kind === 'mine' ? part.mine : (resolution.values?.[part.record] ?? {})
+  if (wanted === null) return { ...envelope, op: 'delete' }
+  if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
+  const changes = resolution.kind === 'merge' && isGone ? { ...part.mine, ...wanted } : wanted
+  const seen = part.theirs ?? {}
+  const base = Object.fromEntries(
+    Object.keys(changes).map((name): [string, Json] => [name, seen[name] ?? snapshot.values?.[name] ?? null]),
+  )
+  return { ...envelope, op: 'update', changes, base: isGone ? null : base }
+}

@@ -1,0 +1,71 @@
+import { type Environment, type Schema, type Values } from '@holdfast/core'
+import type { AuthorizeRequest, Caller, User } from '../engine.ts'
+import type { Visibility } from '../scope/grants.ts'
+import type { AuditLine, StoredConflict, StoreWriter } from '../store/store.ts'
+import type { Claims } from './claims.ts'
+import type { UniqueChange } from './check-unique.ts'
+import type { CurrentRecord, WorkingSet } from './working-set.ts'
+
+/** Everything one batch is decided with, and what it comes to. Lives for one transaction. */
+export interface Session<U extends User = User> {
+  readonly tx: StoreWriter
+  readonly schema: Schema
+  readonly env: Environment
+  readonly caller: Caller<U>
+  readonly visibility: Visibility
+  readonly authorize: ((request: AuthorizeRequest<U>) => boolean | string) | undefined
+  readonly working: WorkingSet
+  readonly claims: Claims
+  /** Number of the device; null for plain clients. */
+  readonly deviceNumber: number | null
+  /** ISO time of the server for everything in the batch. */
+  readonly now: string
+  readonly horizon: number
+  /** Held in this batch: what they wait for, and what they touch. */
+  readonly held: Map<string, { readonly heldBy: string; readonly fields: readonly string[] }>
+  readonly effects: Effects
+  /** The next version to give; taken back when a unit fails. */
+  nextVersion: number
+}
+
+/** What is to be written. */
+export interface Effects {
+  readonly audit: AuditLine[]
+  readonly unique: UniqueChange[]
+  /** New ones with their scopes, changed ones with null. */
+  readonly conflicts: Map<
+    string,
+    { readonly conflict: StoredConflict; readonly scopes: readonly string[] | null }
+  >
+  /** Records with an effect, in the order first touched. */
+  readonly records: Map<string, TouchedRecord>
+}
+
+/** A record that will be written. */
+export interface TouchedRecord {
+  readonly collection: string
+  readonly id: string
+  readonly changed: Set<string>
+  clocksChanged: boolean
+  hasRowChange: boolean
+}
+
+/** Nothing to write yet. */
+export function noEffects(): Effects {
+  return { audit: [], unique: [], conflicts: new Map(), records: new Map() }
+}
+
+/** The row as answers show it. */
+export function canonicalRecord(id: string, record: CurrentRecord): Values | undefined {
+  const { snapshot, createdAt, updatedAt, serverUpdatedAt, deletedAt } = record
+  if (snapshot.kind === 'absent') return undefined
+  return {
+    id,
+    ...snapshot.values,
+    version: snapshot.version,
+    created_at: createdAt,
+    updated_at: updatedAt,
+    server_updated_at: serverUpdatedAt,
+    deleted_at: deletedAt,
+  }
+}

@@ -1,0 +1,228 @@
+import {
+  absentRecord,
+  assert,
+  type CollectionSchema,
+  type Hlc,
+  isJsonArray,
+  isObject,
+  type Mutation,
+  type RecordSnapshot,
+  type Schema,
+} from '@holdfast/core'
+import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
+
+/** A record in the middle of a batch. */
+export interface CurrentRecord {
+  readonly snapshot: RecordSnapshot
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly serverUpdatedAt: string
+  readonly deletedAt: string | null
+  readonly clocks: Readonly<Record<string, Hlc>>
+  /** The device that could build this version itself. */
+  readonly maker: number | null
+}
+
+/** The state of a record that is not there, or that its asker may not see. */
+export const nobodyHasIt: CurrentRecord = {
+  snapshot: absentRecord,
+  createdAt: '',
+  updatedAt: '',
+  serverUpdatedAt: '',
+  deletedAt: null,
+  clocks: {},
+  maker: null,
+}
+
+/** What a batch is decided over: everything it needs, read at once, and then kept up as it is decided. */
+export class WorkingSet {
+  readonly #tx: StoreReader
+  readonly #schema: Schema
+  readonly #stored = new Map<string, StoredRecord | null>()
+  readonly #current = new Map<string, CurrentRecord>()
+  readonly #owners = new Map<string, Set<string>>()
+  readonly #changes = new Map<string, SeenChange[]>()
+  readonly #conflicts = new Map<string, StoredConflict>()
+  readonly #openByRecord = new Map<string, Set<string>>()
+
+  constructor(tx: StoreReader, schema: Schema) {
+    this.#tx = tx
+    this.#schema = schema
+  }
+
+  /** One read per collection and kind, whatever the number of mutations. */
+  async load(
+    mutations: readonly Mutation[],
+    author: { readonly user: string; readonly device: string | null },
+  ): Promise<void> {
+    const ids = new Map<string, Set<string>>()
+    for (const mutation of mutations) {
+      const collection = this.collection(mutation.collection)
+      addTo(ids, collection.name, mutation.record)
+      for (const field of collection.fields) {
+        const target = field.references === undefined ? undefined : mutation.changes[field.name]
+        if (typeof target === 'string') addTo(ids, field.references ?? '', target)
+      }
+    }
+    for (const [name, records] of ids) await this.#loadRecords(name, [...records])
+    await this.#loadChanges(mutations)
+    const records = [
+      ...new Map(mutations.map((each) => [keyOf(each.collection, each.record), each])).values(),
+    ]
+    const settled = mutations.flatMap(({ resolves }) => (resolves === null ? [] : [resolves]))
+    const open =
+      author.device === null
+        ? []
+        : await this.#tx.openConflicts({ user: author.user, device: author.device }, records)
+    for (const conflict of [...open, ...(await this.#tx.conflicts(settled))]) this.putConflict(conflict)
+  }
+
+  collection(name: string): CollectionSchema {
+    const collection = this.#schema.collections.get(name)
+    assert(collection, `no collection ${name}`)
+    return collection
+  }
+
+  /** The record as the batch has left it so far. */
+  async record(collection: string, id: string): Promise<CurrentRecord> {
+    const key = keyOf(collection, id)
+    if (!this.#stored.has(key)) await this.#loadRecords(collection, [id])
+    return this.#current.get(key) ?? nobodyHasIt
+  }
+
+  /** The record as the database has it. */
+  stored(collection: string, id: string): StoredRecord | null {
+    return this.#stored.get(keyOf(collection, id)) ?? null
+  }
+
+  put(collection: string, id: string, record: CurrentRecord): void {
+    this.#current.set(keyOf(collection, id), record)
+  }
+
+  /** Reads owners of keys that were not asked for yet, all at once. */
+  async loadOwners(texts: readonly UniqueText[]): Promise<void> {
+    const missing = texts.filter((text) => !this.#owners.has(uniqueKeyOf(text)))
+    for (const text of missing) this.#owners.set(uniqueKeyOf(text), new Set())
+    for (const owner of await this.#tx.uniqueOwners(missing))
+      this.#owners.get(uniqueKeyOf(owner))?.add(owner.record)
+  }
+
+  /** Records that occupy a unique key; load it first. Not a copy: the caller keeps it up. */
+  owners(text: UniqueText): Set<string> {
+    const owners = this.#owners.get(uniqueKeyOf(text))
+    assert(owners, 'owners of a unique key are loaded before they are asked for')
+    return owners
+  }
+
+  /** Audited changes of a record, in no order: at least those after every base of the batch. */
+  changes(collection: string, id: string): readonly SeenChange[] {
+    return this.#changes.get(keyOf(collection, id)) ?? []
+  }
+
+  addChange(collection: string, change: SeenChange): void {
+    const key = keyOf(collection, change.record)
+    const changes = this.#changes.get(key)
+    if (changes) changes.push(change)
+    else this.#changes.set(key, [change])
+  }
+
+  conflict(id: string): StoredConflict | undefined {
+    return this.#conflicts.get(id)
+  }
+
+  /** Conflicts over a record that were open when last put. */
+  openConflicts(collection: string, id: string): readonly StoredConflict[] {
+    const ids = this.#openByRecord.get(keyOf(collection, id))
+    return ids ? [...ids].flatMap((each) => this.#conflicts.get(each) ?? []) : []
+  }
+
+  putConflict(conflict: StoredConflict): void {
+    this.#conflicts.set(conflict.id, conflict)
+    for (const part of partsOf(conflict)) {
+      const key = keyOf(part.collection, part.record)
+      if (conflict.values['status'] === 'open') addTo(this.#openByRecord, key, conflict.id)
+      else this.#openByRecord.get(key)?.delete(conflict.id)
+    }
+  }
+
+  async #loadRecords(collection: string, ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#stored.set(keyOf(collection, id), null)
+    for (const stored of await this.#tx.records(collection, ids)) {
+      const key = keyOf(collection, stored.id)
+      this.#stored.set(key, stored)
+      this.#current.set(key, currentOf(stored))
+    }
+  }
+
+  /** Only strict records and deletes are decided by who changed what since; most batches have none. */
+  async #loadChanges(mutations: readonly Mutation[]): Promise<void> {
+    const since = new Map<string, Map<string, number>>()
+    for (const { collection: name, record, op, baseVersion } of mutations) {
+      const stored = this.stored(name, record)
+      if (!stored || stored.version === baseVersion || !(op === 'delete' || this.collection(name).strict))
+        continue
+      const versions = since.get(name) ?? new Map<string, number>()
+      versions.set(record, Math.min(baseVersion, versions.get(record) ?? baseVersion))
+      since.set(name, versions)
+    }
+    for (const [name, versions] of since) {
+      const asked = [...versions].map(([record, version]) => ({ record, version }))
+      for (const change of await this.#tx.changesSince(name, asked)) this.addChange(name, change)
+    }
+  }
+}
+
+/** One record of a conflict. */
+export interface ConflictPart {
+  readonly collection: string
+  readonly record: string
+  readonly fields: readonly string[]
+  readonly mine: Readonly<Record<string, unknown>> | null
+}
+
+/** The parts of a conflict, as the server wrote them. */
+export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly ConflictPart[] {
+  const parts = values['parts']
+  if (!isJsonArray(parts)) return []
+  return parts.flatMap((part) => {
+    if (!isObject(part)) return []
+    const { collection, record, fields, mine } = part
+    const names = Array.isArray(fields) ? fields.map(String) : []
+    return [
+      {
+        collection: String(collection),
+        record: String(record),
+        fields: names,
+        mine: isObject(mine) ? mine : null,
+      },
+    ]
+  })
+}
+
+function currentOf(stored: StoredRecord): CurrentRecord {
+  const { version, values, createdAt, updatedAt, serverUpdatedAt, deletedAt, clocks } = stored
+  const kind = deletedAt === null ? 'live' : 'deleted'
+  return {
+    snapshot: { kind, version, values },
+    createdAt,
+    updatedAt,
+    serverUpdatedAt,
+    deletedAt,
+    clocks,
+    maker: null,
+  }
+}
+
+function keyOf(collection: string, id: string): string {
+  return `${id} ${collection}`
+}
+
+function uniqueKeyOf({ collection, key, text }: UniqueText): string {
+  return `${collection} ${key} ${text}`
+}
+
+function addTo<Key>(sets: Map<Key, Set<string>>, key: Key, member: string): void {
+  const set = sets.get(key)
+  if (set) set.add(member)
+  else sets.set(key, new Set([member]))
+}

@@ -1,0 +1,132 @@
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+import { SyncError } from '@holdfast/core'
+import { ConstraintError } from '../store.ts'
+
+/** A row as SQLite gives it back, by column name. */
+export type SqlRow = Readonly<Record<string, SQLOutputValue>>
+
+/** How a commit meets a power cut: `full` survives it, `normal` may lose the newest commits but never corrupts. */
+export type Durability = 'full' | 'normal'
+
+/** How a connection is opened. */
+export interface ConnectionOptions {
+  readonly path: string
+  readonly durability: Durability
+  readonly readOnly?: boolean
+}
+
+/** SQLite waits this long inside a call, in ms; longer waits are ours, because its wait stops the whole process. */
+const busyTimeoutMs = 20
+
+/** One connection with its prepared statements. Everything it throws is a SyncError, a ConstraintError or a defect. */
+export class Connection {
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor({ path, durability, readOnly = false }: ConnectionOptions) {
+    this.#db = guard(
+      () => new DatabaseSync(path, { readOnly, enableForeignKeyConstraints: true, timeout: busyTimeoutMs }),
+    )
+    guard(() => {
+      // The first read: a file that is no database fails here, before anything is changed.
+      this.#db.prepare('SELECT count(*) FROM sqlite_master').get()
+      if (!readOnly && path !== ':memory:') this.#db.exec('PRAGMA journal_mode = WAL')
+      this.#db.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
+      this.#db.exec(
+        'PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY',
+      )
+    })
+  }
+
+  get isInTransaction(): boolean {
+    return this.#db.isTransaction
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): readonly SqlRow[] {
+    return guard(() => this.#prepare(sql).all(...values))
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {
+    return guard(() => this.#prepare(sql).get(...values))
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): void {
+    guard(() => this.#prepare(sql).run(...values))
+  }
+
+  /** One row at a time; ends early when the loop does. */
+  *iterate(sql: string, ...values: SQLInputValue[]): Generator<SqlRow, void, undefined> {
+    try {
+      yield* this.#prepare(sql).iterate(...values)
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  /** A statement for many runs in a row. */
+  prepare(sql: string): (...values: SQLInputValue[]) => void {
+    const statement = guard(() => this.#prepare(sql))
+    return (...values) => {
+      try {
+        statement.run(...values)
+      } catch (error) {
+        throw translate(error)
+      }
+    }
+  }
+
+  exec(sql: string): void {
+    guard(() => this.#db.exec(sql))
+  }
+
+  close(): void {
+    this.#statements.clear()
+    if (this.#db.isOpen) this.#db.close()
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (!statement) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function guard<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+/** Primary result codes of SQLite. Source: https://sqlite.org/rescode.html */
+const [busy, locked, corrupt, full, constraint, notADatabase, ioError, readOnlyFile, cantOpen] = [
+  5, 6, 11, 13, 19, 26, 10, 8, 14,
+]
+
+function translate(error: unknown): unknown {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return error
+  switch (error.errcode & 0xff) {
+    case busy:
+    case locked:
+      return new SyncError('STORE_BUSY', 'another writer holds the database', { cause: error })
+    case corrupt:
+    case notADatabase:
+      return new SyncError('STORE_CORRUPT', 'the database file is damaged, or is no database', {
+        cause: error,
+      })
+    case full:
+      return new SyncError('STORE_FULL', 'the disk is full', { cause: error })
+    case constraint:
+      return new ConstraintError(error.message, error)
+    case ioError:
+    case readOnlyFile:
+    case cantOpen:
+      return new SyncError('STORE_FAILED', error.message, { cause: error })
+    default:
+      return error
+  }
+}

@@ -1,0 +1,149 @@
+import {
+  type CollectionSchema,
+  describeSchema,
+  type FieldSchema,
+  isObject,
+  newUuid,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
+import type { StoreSetup } from '../store.ts'
+import { captureTriggers, conflictTriggers } from './capture-triggers.ts'
+import { columnOf, fieldsObject, hasDeletedAt, quoteName, quoteText } from './columns.ts'
+import type { Connection } from './connection.ts'
+import { applicationId, createIndexes, createTable, layoutVersion, systemTables } from './create-tables.ts'
+
+/**
+ * Makes a new file ours, or adds to ours what the schema adds: tables, columns, indexes, triggers. Nothing is ever
+ * dropped or rewritten but triggers. Runs in the caller's transaction. Errors: STORE_FOREIGN, STORE_NEWER,
+ * SCHEMA_INVALID. Rules: FE-11, FE-12.
+ */
+export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): void {
+  const before = checkOwnership(db, schema)
+  const described = describeSchema(schema)
+  if (before === null) {
+    db.exec(systemTables)
+    for (const sql of conflictTriggers()) db.exec(sql)
+    db.run(
+      `INSERT INTO holdfast_state (one, epoch, counter, horizon, schema_version, schema) VALUES (1, ?, 0, 0, ?, '')`,
+      newUuid(env),
+      schema.version,
+    )
+    db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
+  }
+  // A process that died inside a transaction left nothing, but a copy of a file may have been taken by other means.
+  db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
+  if (before?.schema === described) return
+  const old = collectionsOf(before?.schema ?? '')
+  for (const collection of schema.collections.values())
+    prepareCollection(db, collection, old[collection.name])
+  db.run('UPDATE holdfast_state SET schema_version = ?, schema = ?', schema.version, described)
+}
+
+interface Before {
+  readonly schema: string
+}
+
+function checkOwnership(db: Connection, schema: Schema): Before | null {
+  const count = Number(db.get('SELECT count(*) AS n FROM sqlite_master')?.['n'] ?? 0)
+  const id = Number(db.get('PRAGMA application_id')?.['application_id'] ?? 0)
+  if (count === 0 && id === 0) return null
+  if (id !== applicationId || !db.get(`SELECT 1 FROM sqlite_master WHERE name = 'holdfast_state'`)) {
+    throw new SyncError('STORE_FOREIGN', 'the file is a database of something else; nothing was changed')
+  }
+  const state = db.get('SELECT schema_version, schema FROM holdfast_state')
+  if (!state) throw new SyncError('STORE_CORRUPT', 'the database has lost its state')
+  const layout = Number(db.get('PRAGMA user_version')?.['user_version'])
+  if (layout > layoutVersion || Number(state['schema_version']) > schema.version) {
+    throw new SyncError('STORE_NEWER', 'the database was written by a newer version; nothing was changed')
+  }
+  return { schema: String(state['schema']) }
+}
+
+type Described = Readonly<Record<string, unknown>>
+
+function collectionsOf(described: string): Readonly<Record<string, Described>> {
+  const parsed: unknown = described === '' ? {} : JSON.parse(described)
+  const collections = isObject(parsed) && isObject(parsed['collections']) ? parsed['collections'] : {}
+  return Object.fromEntries(
+    Object.entries(collections).flatMap(([name, value]) => (isObject(value) ? [[name, value]] : [])),
+  )
+}
+
+function prepareCollection(db: Connection, collection: CollectionSchema, old: Described | undefined): void {
+  if (old === undefined) db.exec(createTable(collection))
+  else addColumns(db, collection, old)
+  for (const sql of createIndexes(collection)) db.exec(sql)
+  for (const row of db.all(
+    `SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? AND name LIKE 'holdfast\\_%' ESCAPE '\\'`,
+    collection.name,
+  )) {
+    db.exec(`DROP TRIGGER ${quoteName(String(row['name']))}`)
+  }
+  for (const sql of captureTriggers(collection)) db.exec(sql)
+  if (old === undefined) return
+  // Every row writes itself again as any other writer would, and so finds its new scopes.
+  if (JSON.stringify(old['scopes']) !== JSON.stringify(collection.scopes.map(({ text }) => text))) {
+    db.exec(`UPDATE ${quoteName(collection.name)} SET id = id`)
+  }
+  if (JSON.stringify(old['unique']) !== JSON.stringify(collection.unique.map((key) => ({ ...key }))))
+    indexUniqueAgain(db, collection)
+}
+
+function addColumns(db: Connection, collection: CollectionSchema, old: Described): void {
+  const fields = isObject(old['fields']) ? old['fields'] : {}
+  for (const field of collection.fields) {
+    const known = fields[field.name]
+    if (!isObject(known)) addColumn(db, collection, field)
+    else if (known['kind'] !== field.kind || known['of'] !== (field.of ?? null)) {
+      throw invalid(
+        collection,
+        field,
+        `was a ${String(known['kind'])}; a field keeps its kind, add a new one`,
+      )
+    } else if (known['optional'] === true && !field.optional) {
+      throw invalid(collection, field, 'was optional and the rows may hold null; it must stay optional')
+    } else if (known['optional'] === false && field.optional) {
+      throw invalid(collection, field, 'was required, and its column stays so; it must stay required')
+    }
+  }
+  if (old['deletes'] !== collection.deletes) {
+    throw new SyncError(
+      'SCHEMA_INVALID',
+      `${collection.name}: deletes was "${String(old['deletes'])}" and must stay so`,
+      { at: collection.name },
+    )
+  }
+}
+
+function addColumn(db: Connection, collection: CollectionSchema, field: FieldSchema): void {
+  if (
+    !field.optional &&
+    field.default === undefined &&
+    db.get(`SELECT 1 FROM ${quoteName(collection.name)} LIMIT 1`)
+  ) {
+    throw invalid(
+      collection,
+      field,
+      'is new and required: give it a default for the rows there are, or make it optional',
+    )
+  }
+  const column =
+    field.optional || field.default !== undefined ? columnOf(field) : columnOf({ ...field, optional: true })
+  db.exec(`ALTER TABLE ${quoteName(collection.name)} ADD COLUMN ${column}`)
+}
+
+function invalid(collection: CollectionSchema, field: FieldSchema, message: string): SyncError {
+  const at = `${collection.name}.${field.name}`
+  return new SyncError('SCHEMA_INVALID', `${at} ${message}`, { at })
+}
+
+function indexUniqueAgain(db: Connection, collection: CollectionSchema): void {
+  db.run('DELETE FROM holdfast_unique WHERE collection = ?', collection.name)
+  if (collection.unique.length === 0) return
+  const isLive = hasDeletedAt(collection) ? 'deleted_at IS NULL' : 'true'
+  db.exec(
+    `INSERT INTO holdfast_foreign (collection, record, before)
+     SELECT ${quoteText(collection.name)}, r.id, ${fieldsObject(collection, 'r')} FROM ${quoteName(collection.name)} r WHERE ${isLive}`,
+  )
+}

@@ -1,0 +1,126 @@
+import { isObject, parseRanges, type Ranges, type Values } from '@holdfast/core'
+import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
+import { parseTexts } from './columns.ts'
+import type { Connection, SqlRow } from './connection.ts'
+
+type DeviceQueries = Pick<StoreReader, 'state' | 'device' | 'devices' | 'outcomes' | 'outcomesText'>
+
+/** Members of an `Outcome`; what the body holds follows, without the record, which pulls bring themselves. */
+const outcomeText = `substr(json_object('id', id, 'seq', seq, 'covers', covers, 'status', status, 'version', version,
+  'serverUpdatedAt', server_updated_at), 1, length(json_object('id', id, 'seq', seq, 'covers', covers, 'status', status,
+  'version', version, 'serverUpdatedAt', server_updated_at)) - 1) || CASE WHEN json_remove(body, '$.record') <> '{}'
+  THEN ',' || substr(json_remove(body, '$.record'), 2) ELSE '}' END`
+
+/** Reads of devices and their outcomes. */
+export function deviceQueries(db: Connection): DeviceQueries {
+  return {
+    state: async () => {
+      const row = db.get('SELECT epoch, counter, horizon FROM holdfast_state')
+      return {
+        epoch: String(row?.['epoch']),
+        head: Number(row?.['counter']),
+        horizon: Number(row?.['horizon']),
+      }
+    },
+    device: async (user, device) => {
+      const row = db.get('SELECT * FROM holdfast_devices WHERE user = ? AND device = ?', user, device)
+      return row ? deviceOf(row) : null
+    },
+    devices: async (user) =>
+      db
+        .all('SELECT * FROM holdfast_devices WHERE ?1 IS NULL OR user = ?1 ORDER BY n', user ?? null)
+        .map(deviceOf),
+    outcomes: async (device, { seqs = [], ids = [] }) => [
+      ...inList(db, 'seq', device, seqs),
+      ...inList(db, 'id', device, ids),
+    ],
+    outcomesText: async (device, seqs) => {
+      const texts = seqs.flatMap(([first, last]) =>
+        db.all(
+          `SELECT ${outcomeText} AS text FROM holdfast_outcomes WHERE device = ? AND seq BETWEEN ? AND ?`,
+          device,
+          first,
+          last,
+        ),
+      )
+      return `[${texts.map((row) => String(row['text'])).join(',')}]`
+    },
+  }
+}
+
+function inList(
+  db: Connection,
+  column: 'seq' | 'id',
+  device: number,
+  keys: readonly (string | number)[],
+): readonly StoredOutcome[] {
+  if (keys.length === 0) return []
+  // A number may be covered by an outcome that begins at a lower one.
+  const match =
+    column === 'id'
+      ? 'k.value'
+      : '(SELECT max(seq) FROM holdfast_outcomes WHERE device = ?2 AND seq <= k.value)'
+  const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN holdfast_outcomes o ON o.device = ?2 AND o.${column} = ${match}`
+  return db.all(sql, JSON.stringify(keys), device).map(outcomeOf)
+}
+
+function outcomeOf(row: SqlRow): StoredOutcome {
+  return {
+    id: String(row['id']),
+    seq: Number(row['seq']),
+    covers: String(row['covers']),
+    hash: String(row['hash']),
+    // Written by writeOutcomes from the same type.
+    status: String(row['status']) as StoredOutcome['status'],
+    version: numberOrNull(row['version']),
+    serverUpdatedAt: textOrNull(row['server_updated_at']),
+    code: textOrNull(row['code']),
+    body: textOrNull(row['body']),
+    exact: row['exact'] === 1,
+    op: String(row['op']),
+    fields: parseTexts(String(row['fields'])),
+  }
+}
+
+function deviceOf(row: SqlRow): StoredDevice {
+  const pending: unknown = row['pending'] === null ? null : JSON.parse(String(row['pending']))
+  return {
+    n: Number(row['n']),
+    user: String(row['user']),
+    device: String(row['device']),
+    finals: rangesOrNone(row['finals']),
+    acked: rangesOrNone(row['acked']),
+    pending: isObject(pending) ? pendingOf(pending) : null,
+    firstSeenAt: String(row['first_seen_at']),
+    lastSeenAt: String(row['last_seen_at']),
+  }
+}
+
+function pendingOf(report: Readonly<Record<string, unknown>>): NonNullable<StoredDevice['pending']> {
+  const { oldestAt } = report
+  return {
+    count: Number(report['count']),
+    oldestAt: typeof oldestAt === 'string' ? oldestAt : null,
+    highestSeq: Number(report['highestSeq']),
+  }
+}
+
+function rangesOrNone(text: unknown): Ranges {
+  return parseRanges(String(text))
+}
+
+/** NULL stays null. */
+export function numberOrNull(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value)
+}
+
+/** NULL stays null. */
+export function textOrNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value)
+}
+
+/** Values from a nullable JSON text of the store. */
+export function valuesOrNull(value: unknown): Values | null {
+  // Written by json_object or JSON.stringify over a record's values.
+  return value === null || value === undefined ? null : (JSON.parse(String(value)) as Values)
+}

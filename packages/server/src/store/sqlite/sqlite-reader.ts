@@ -1,0 +1,24 @@
+import type { Schema } from '@holdfast/core'
+import type { StoreReader } from '../store.ts'
+import type { Connection } from './connection.ts'
+import { deviceQueries } from './read-devices.ts'
+import { historyQueries } from './read-history.ts'
+import { pageQueries } from './read-pages.ts'
+import { recordQueries } from './read-records.ts'
+
+const readers = new WeakMap<Connection, StoreReader>()
+
+/** The reads of a connection; the transaction is the caller's. */
+export function sqliteReader(db: Connection, schema: Schema): StoreReader {
+  let reader = readers.get(db)
+  if (!reader) {
+    reader = {
+      ...deviceQueries(db),
+      ...recordQueries(db, schema),
+      ...pageQueries(db, schema),
+      ...historyQueries(db),
+    }
+    readers.set(db, reader)
+  }
+  return reader
+}
