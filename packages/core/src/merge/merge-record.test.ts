@@ -445,6 +445,7 @@ describe('records', () => {
     )
     expect(edited.next).toEqual({ kind: 'live', version: 6, values: { ...stored, name: 'PC', stock: 11 } })
     expect(edited.changed).toHaveLength(items.fields.length)
+    expect(edited.clocks).toEqual({})
   })
 
   test.each(['update', 'create'] as const)(
@@ -625,6 +626,12 @@ describe('strict', () => {
     ['only the own chain came between', write, new Set(), 'apply'],
     ['the version is the one that was seen', { ...write, baseVersion: 5 }, 'unknown', 'apply'],
     ['it changes nothing', { changes: { name: 'Laptop' }, base: { name: 'x' } }, 'unknown', 'apply'],
+    [
+      'it creates what is there already',
+      { op: 'create', baseVersion: 0, changes: { ...stored, flag: true } },
+      new Set(),
+      'conflict',
+    ],
     ['an increment meets an edit', { increments: { stock: 1 } }, new Set(['name']), 'conflict'],
   ])('[ME-18] when %s', (_why, mutation, concurrent, kind) => {
     expect(merge(mutation, { concurrent, collection: collectionOf }).kind).toBe(kind)

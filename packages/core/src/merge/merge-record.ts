@@ -88,8 +88,9 @@ function revive(
   const version = current.kind === 'absent' ? 0 : current.version
   const clocks: Record<string, Hlc> = {}
   for (const field of collection.fields) {
-    if (ruleOf(field).rule !== 'latest') continue
-    clocks[field.name] = mutation.ats[field.name] ?? mutation.at
+    const isWritten = Object.hasOwn(mutation.changes, field.name)
+    if (isWritten && ruleOf(field).rule === 'latest')
+      clocks[field.name] = mutation.ats[field.name] ?? mutation.at
   }
   const changed = collection.fields.map((field) => field.name)
   return applied({ kind: 'live', version, values }, { changed, clocks, decisions })
@@ -141,7 +142,8 @@ function isStrictlyConcurrent(
   current: LiveRecord,
 ): boolean {
   if (!collection.strict || mutation.baseVersion === current.version) return false
-  return concurrent === 'unknown' || concurrent.size > 0
+  // A create has seen nothing of the record that is there.
+  return mutation.op === 'create' || concurrent === 'unknown' || concurrent.size > 0
 }
 
 function conflictOver(

@@ -66,7 +66,7 @@ function concurrentFields(
   if (view.kind !== 'live') return new Set()
   const { values } = view
   const moved = collection.fields.filter(
-    ({ name, ...field }) => base?.[name] !== undefined && !valuesEqual(field, base[name], values[name]),
+    (field) => base?.[field.name] !== undefined && !valuesEqual(field, base[field.name], values[field.name]),
   )
   return new Set(moved.map((field) => field.name))
 }

@@ -18,7 +18,7 @@ const schema = defineSchema({
         stock: counter(),
         tags: set(text()),
         street: text({ default: '' }),
-        city: text({ default: '' }),
+        city: text({ default: '', optional: true }),
         approved: integer({ owner: 'server', default: 0 }),
         more: json({ optional: true }),
         box: reference('items', { optional: true }),
@@ -48,6 +48,17 @@ describe('what an app writes', () => {
         box: null,
       },
     })
+  })
+
+  test('[VAL-10] a null that is given stays null, also where there is a default', () => {
+    const fields = { name: text({ optional: true, default: 'x' }) }
+    const things = defineSchema({ version: 1, collections: { things: { fields } } }).collections.get(
+      'things',
+    )!
+    expect([parseInsert(things, {}).values, parseInsert(things, { name: null }).values]).toEqual([
+      { name: 'x' },
+      { name: null },
+    ])
   })
 
   test.each([
@@ -100,6 +111,11 @@ describe('[VAL-11] the payload of an update', () => {
       'two fields of a group once',
       { city: 'Bern', street: 'A 1' },
       { changes: { street: 'A 1', city: 'Bern' }, base: { street: '', city: '' } },
+    ],
+    [
+      'nulls of a group as they are wanted',
+      { street: 'A 1', city: null },
+      { changes: { street: 'A 1', city: null }, base: { street: '', city: '' } },
     ],
     ['nothing that is equal', { name: 'Laptop', stock: 10, tags: ['b', 'a'] }, {}],
   ])('holds %s', (_what, wanted, expected) => {

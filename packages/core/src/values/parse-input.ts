@@ -44,7 +44,11 @@ export function completeValues(collection: CollectionSchema, given: Values): Val
 /** As `completeValues`, for code that must not throw: null stands in a required field without a value. */
 export function fillValues(collection: CollectionSchema, given: Values): Values {
   const values: Record<string, Json> = {}
-  for (const field of collection.fields) values[field.name] = given[field.name] ?? absentValue(field) ?? null
+  for (const field of collection.fields) {
+    // A null that was given stays, also where there is a default.
+    const value = given[field.name]
+    values[field.name] = value === undefined ? (absentValue(field) ?? null) : value
+  }
   return values
 }
 

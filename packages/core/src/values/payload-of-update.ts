@@ -1,6 +1,6 @@
 import { isJsonArray, type Json, type Values } from '../json.ts'
 import type { Payload } from '../mutation.ts'
-import type { CollectionSchema, FieldSchema } from '../schema/schema.ts'
+import type { CollectionSchema } from '../schema/schema.ts'
 import { membersOf, valuesEqual } from './values-equal.ts'
 
 /**
@@ -26,18 +26,14 @@ export function payloadOfUpdate(collection: CollectionSchema, before: Values, wa
       if (added.length > 0) additions[name] = added
       if (removed.length > 0) removals[name] = removed
     } else {
-      for (const member of mergedTogether(field)) {
-        changes[member] = wanted[member] ?? before[member] ?? null
-        base[member] = before[member] ?? null
+      for (const member of field.group?.fields ?? [name]) {
+        const [seenMember, wantedMember] = [before[member] ?? null, wanted[member]]
+        changes[member] = wantedMember === undefined ? seenMember : wantedMember
+        base[member] = seenMember
       }
-      changes[name] = value
     }
   }
   return { changes, base, increments, additions, removals }
-}
-
-function mergedTogether(field: FieldSchema): readonly string[] {
-  return field.group?.fields ?? [field.name]
 }
 
 function without<Member>(members: readonly Member[], taken: readonly Member[]): readonly Member[] {
