@@ -14,9 +14,11 @@ import { saveShadow } from './rebase-record.ts'
 export class RecordsToRebase {
   readonly #records = new Map<string, { collection: string; record: string; hasLeft: boolean }>()
 
-  add(collection: string, record: string, hasLeft = false): void {
+  /** `hasLeft` is only for whoever knows; otherwise what was known stays. */
+  add(collection: string, record: string, hasLeft?: boolean): void {
     const key = `${collection} ${record}`
-    this.#records.set(key, { collection, record, hasLeft })
+    const known = this.#records.get(key)?.hasLeft ?? false
+    this.#records.set(key, { collection, record, hasLeft: hasLeft ?? known })
   }
 
   all(): Iterable<{ readonly collection: string; readonly record: string; readonly hasLeft: boolean }> {

@@ -6,7 +6,7 @@ import { applyPages, RecordsToRebase } from './apply-pages.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
 import { revokeScopes } from './revoke-scopes.ts'
-import { settleClosedConflicts, settleOutcomes } from './settle-outcomes.ts'
+import { settleClosedConflicts, settleOutcomes, settleWithoutVersion } from './settle-outcomes.ts'
 import { dropStaging, readCursor, stagedNotes, stagedOutcomes } from './staging.ts'
 
 /** What the flip is done with. */
@@ -40,6 +40,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   await applyPages(tx, { schema, notes: await stagedNotes(tx), toRebase, checkpoint })
   await settleOutcomes(tx, await stagedOutcomes(tx), toRebase)
   if (progress.replaces) await offerAgain(tx)
+  await settleWithoutVersion(tx, toRebase)
   const releasedCount = await settleClosedConflicts(tx, toRebase)
   const hasErased = await rebaseAll(tx, input, toRebase)
   await writeMeta(tx, 'cursor', progress.step.cursor)

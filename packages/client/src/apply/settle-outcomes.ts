@@ -81,6 +81,14 @@ function isOpen(entry: Entry): boolean {
   return entry.status !== 'conflicted' && entry.status !== 'dead'
 }
 
+/** What the server took without an effect, or under another name of this device, has no version to wait for. */
+export async function settleWithoutVersion(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
+  const rows = await tx.all(
+    "SELECT collection, record FROM _outbox WHERE status = 'answered' AND version IS NULL",
+  )
+  for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
+}
+
 /**
  * Ends what waited for conflicts that are closed: the mutation in dispute is over, whoever won, and what was held
  * behind it may go. Returns how many entries a settled conflict let go. Rules: CF-4, SY-10.

@@ -51,10 +51,24 @@ async function recordAnswer(
     case 'held':
       return markHeld(tx, seqs, result.heldBy ?? '')
     case 'rejected':
-      return meansOtherIdentity(reason.code) ? holdForIdentity(tx, seqs) : markDead(tx, seqs, reason)
+      if (!meansOtherIdentity(reason.code)) return markDead(tx, seqs, reason)
+      return holdForIdentity(tx, reason.code === 'KEY_REUSED' ? await takeLead(tx, seqs) : seqs)
     case 'retry':
       return countAttempt(tx, seqs, { ...context.attempt, error: reason, retryAfterMs: error?.retryAfterMs })
     default:
       return assertNever(status)
   }
+}
+
+/**
+ * A key that the server knows with another body was offered by another copy of this database, folded with other
+ * neighbours: what it names is done, by that copy; the neighbours are not. Returns the neighbours.
+ */
+async function takeLead(
+  tx: LocalTransaction,
+  [lead, ...neighbours]: readonly number[],
+): Promise<readonly number[]> {
+  if (lead === undefined) return []
+  await markAnswered(tx, [lead], { status: 'merged', version: null, serverUpdatedAt: null, exact: false })
+  return neighbours
 }
