@@ -6,6 +6,8 @@ const timestampPattern =
  * names a day or hour there is not. Rules: VAL-4.
  */
 export function canonicalTimestamp(text: string): string | undefined {
+  // Nearly every time is spelled this way already, and the platform reads it several times faster than the pattern.
+  if (text.length === 24 && isCanonical(text)) return text
   const match = timestampPattern.exec(text)
   if (!match) return undefined
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match
@@ -24,4 +26,9 @@ export function canonicalTimestamp(text: string): string | undefined {
   const utc = new Date(date.getTime() - zoneMs).toISOString()
   // A zone can push the first or last hours of the four-digit years over their edge.
   return utc.length === 24 ? utc : undefined
+}
+
+function isCanonical(text: string): boolean {
+  const ms = Date.parse(text)
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === text
 }
