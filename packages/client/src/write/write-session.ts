@@ -102,7 +102,7 @@ export class WriteSession {
     // An id made here is new by its 74 random bits; one that was given may be taken, or be that of a deleted record.
     const standing = id === undefined ? fromNothing : await this.#makeRoom(collection, record)
     const { at, iso } = await this.#clock.next(this.#tx)
-    const depends = [...standing.depends, ...(await this.#createsReferredTo(collection, values))]
+    const depends = await this.#dependsOf(collection, standing, values)
     this.#isTorn = true
     const meta: SqlParam[] = [iso, iso, null, standing.baseVersion, 'pending', '']
     await this.#tx.run(statementsOf(collection).insert, [
@@ -125,7 +125,7 @@ export class WriteSession {
     if (changed.size === 0) return { record, mutation: null, seq: null }
     const text = this.#weigh(collection, payload)
     const standing = await this.#standOn(collection, row, values)
-    const depends = [...standing.depends, ...(await this.#createsReferredTo(collection, payload.changes))]
+    const depends = await this.#dependsOf(collection, standing, payload.changes)
     const { at, iso } = await this.#clock.next(this.#tx)
     await this.#updateRow({ collection, row, changed, iso })
     return this.#record({
@@ -294,10 +294,16 @@ export class WriteSession {
     return text
   }
 
-  /** Unsettled creates of the records that the changed fields refer to. */
-  async #createsReferredTo(collection: CollectionSchema, changes: Values): Promise<readonly number[]> {
-    const seqs: number[] = []
-    for (const field of referencesOf(collection)) {
+  /** What a mutation stands on, and unsettled creates of the records that its changed fields refer to. */
+  async #dependsOf(
+    collection: CollectionSchema,
+    { depends }: Standing,
+    changes: Values,
+  ): Promise<readonly number[]> {
+    const references = referencesOf(collection)
+    if (references.length === 0) return depends
+    const seqs = [...depends]
+    for (const field of references) {
       const target = changes[field.name]
       if (typeof target !== 'string' || field.references === undefined) continue
       const [create] = await this.#tx.all(
