@@ -1,27 +1,25 @@
 import type { Device } from './devices.ts'
 import { sumBytes } from './network-link.ts'
+import { formatBytes, formatCount } from './telling/layout.ts'
 import type { Narrator } from './telling/narrator.ts'
-import { startProgress } from './telling/progress.ts'
 
-/** The first sync of every device, one after the other, with a progress bar. */
+/** The first sync of every device, one after the other, with a progress bar and what it took. */
 export async function firstSync(
   devices: readonly Device[],
-  { tell, rowCount, isTerminal }: { tell: Narrator; rowCount: number; isTerminal: boolean },
+  { tell, rowCount }: { tell: Narrator; rowCount: number },
 ): Promise<void> {
-  for (const device of devices) {
-    const bar = startProgress({
-      label: device.person.name,
-      tone: device.tone,
-      total: rowCount,
-      tell,
-      isTerminal,
-    })
-    const stop = device.db.status.subscribe((status) => bar.update(status.progress?.rows ?? 0))
+  for (const { person, tone, db, link } of devices) {
+    const name = tell.tint(tone, person.name)
+    const bar = tell.progress(name, rowCount)
+    const unsubscribe = db.status.subscribe((status) => bar.update(status.progress?.rows ?? 0))
     const startedMs = performance.now()
-    await device.db.sync.now()
+    await db.sync.now()
     const ms = performance.now() - startedMs
-    stop()
-    const rows = (await device.db.query((q) => q.selectFrom('films').select('id'))).length
-    bar.done({ rows, bytes: sumBytes(device.link.takeExchanges()).down, ms })
+    unsubscribe()
+    bar.stop()
+    const rows = (await db.query((q) => q.selectFrom('films').select('id'))).length
+    const speed = `${formatCount((rows * 1000) / ms)} rows/s`
+    const bytes = formatBytes(sumBytes(link.takeExchanges()).down)
+    tell.item(name, [`${formatCount(rows)} rows in ${Math.round(ms)} ms, ${bytes}, ${speed}`])
   }
 }

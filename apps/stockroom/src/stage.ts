@@ -3,12 +3,13 @@ import type { Json, Values } from '@holdfast/core'
 
 import type { AnswerGate } from './answer-gate.ts'
 import type { Device } from './devices.ts'
-import { formatBytes, shorten } from './telling/layout.ts'
-import type { Narrator } from './telling/narrator.ts'
+import type { Narrator, Panel } from './telling/narrator.ts'
 import { sumBytes } from './network-link.ts'
 import type { ServerView } from './server-view.ts'
+import { changeText } from './telling/change-text.ts'
 import { conflictLines } from './telling/conflict-lines.ts'
 import { type HistoryEntry, historyLines } from './telling/history-lines.ts'
+import { formatBytes, shorten } from './telling/layout.ts'
 import { textOf } from './telling/text-of.ts'
 import type { TokenOffice } from './tokens.ts'
 
@@ -70,12 +71,14 @@ export class Stage {
     fields: readonly FilmField[],
   ): Promise<void> {
     const { ana, ben, tell } = this.parts
-    const panel = async (device: Device, deed: string) => {
+    const half = Math.floor((tell.width - 3) / 2)
+    const panel = async (device: Device, deed: string): Promise<Panel> => {
       const now = await device.db.films.get(film.id)
-      const half = Math.floor(tell.width / 2) - 3
       const changes = fields
         .filter((field) => textOf(now?.[field]) !== textOf(film[field]))
-        .map((field) => `${tell.dim(field)} ${shorten(textOf(now?.[field]), half - field.length)}`)
+        .map(
+          (field) => `${tell.dim(field)} ${changeText(film[field], now?.[field], half - field.length - 1)}`,
+        )
       return {
         name: `${device.person.name}, ${device.place}`,
         tone: device.tone,
@@ -83,6 +86,7 @@ export class Stage {
         lines: [deed, ...(now === undefined ? [tell.dim('gone from this device')] : changes)],
       }
     }
+    tell.gap()
     tell.beside(await panel(ana, deeds.ana), await panel(ben, deeds.ben))
   }
 
@@ -125,7 +129,7 @@ export class Stage {
   /** A table with a column for each place; a long text that is the same everywhere is shown once. */
   #tellPlaces(rows: readonly { readonly field: string; readonly values: readonly string[] }[]): void {
     const { tell } = this.parts
-    const columns = Math.floor((tell.width - 9) / 3) - 2
+    const columns = Math.floor(tell.bodyWidth / 3) - 2
     const isLong = ({ values }: { readonly values: readonly string[] }): boolean =>
       new Set(values).size === 1 && (values[0] ?? '').length > columns
     const short = rows.filter((row) => !isLong(row))
@@ -139,7 +143,7 @@ export class Stage {
       )
     }
     for (const { field, values } of rows.filter(isLong)) {
-      const text = shorten(values[0] ?? '', 2 * (tell.width - 20))
+      const text = shorten(values[0] ?? '', 2 * tell.bodyWidth - 30)
       tell.item(field, [tell.strong(text) + tell.dim('  (in all three places)')])
     }
   }

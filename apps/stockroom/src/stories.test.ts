@@ -122,7 +122,7 @@ describe('the stories of the tour, over real HTTP and real files', () => {
   test('[PR-2] two hundred edits of a draft travel as one mutation', async () => {
     const facts = await aDraftFolds.play(stage)
     expect(facts).toMatchObject({ edits: 200, requests: 1, isTenTimesSmaller: true, entries: 1 })
-    expect(facts['description']).toEqual(everywhere(expect.stringMatching(/^A writer, .* uncut disc\.$/)))
+    expect(facts['description']).toEqual(everywhere(expect.stringMatching(/^A writer, .* long version\.$/)))
   })
 
   test('[PR-2] a token that ends between two requests of a sync costs nothing', async () => {

@@ -19,6 +19,7 @@ export async function runTour(options: TourOptions): Promise<number> {
     write: (text) => process.stdout.write(text),
     columns: process.stdout.columns ?? 80,
     hasColors: wantsColors(process.stdout, process.env),
+    isTerminal: process.stdout.isTTY,
   })
   const stopped = untilSignal()
   const world = await openWorld(options)
@@ -31,7 +32,7 @@ export async function runTour(options: TourOptions): Promise<number> {
 async function playAndStay(world: World, tell: Narrator, options: TourOptions): Promise<number> {
   tellOpening(tell, world)
   const devices = await openDevices(world, false)
-  await firstSync(devices, { tell, rowCount: world.catalogue.films.length, isTerminal: process.stdout.isTTY })
+  await firstSync(devices, { tell, rowCount: world.catalogue.films.length })
   const stories = options.skipsStories ? [] : allStories
   const failed = await playStories(stageOf(world, devices, tell), stories)
   const isAllTrue = await tellOutcome(tell, { world, devices, failed, playedCount: stories.length })

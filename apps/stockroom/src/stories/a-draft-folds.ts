@@ -3,7 +3,7 @@ import type { Story } from './story.ts'
 
 const draft =
   'A writer, his wife and his gifted son look after an empty hotel for the winter. The snow closes the road. The ' +
-  'typewriter is never silent, and the page always says the same. Ask for the uncut disc.'
+  'typewriter is never silent, and every page says the same. Ask at the counter for the long version.'
 
 /** A text written offline, a key at a time. */
 export const aDraftFolds: Story = {

@@ -17,7 +17,7 @@ export const oneOfManyRefused: Story = {
     const westerns = await ben.db.query((q) =>
       q.selectFrom('films').selectAll().where('genre', '=', 'Western').orderBy('title'),
     )
-    const typo = westerns.find((film) => film.title === 'Unforgiven') ?? westerns[0]
+    const [typo] = westerns
     if (typo === undefined) throw new Error('the catalogue has no western')
     tell.say(
       `Ben puts all ${westerns.length} westerns on offer for 7.99, and types 799.00 for ${typo.title}.`,

@@ -1,40 +1,50 @@
+import { formatBytes, formatCount } from '../telling/layout.ts'
 import type { Story } from './story.ts'
 
 /** A token ends between two requests of one sync. */
 export const tokenExpires: Story = {
   title: 'The token ends in the middle of a sync',
-  moral: 'The sync got a new token and went on. Nothing was lost, and nothing was sent twice.',
-  expected: { edits: 120, refusals: 1, signIns: 1, unsettled: 0, sold: 120 },
+  moral: 'The sync fetched a new token and went on. Nothing was lost, nothing was sent twice.',
+  expected: { edits: 3_200, refusals: 1, signIns: 1, unsettled: 0, sold: 3_200 },
   async play(stage) {
-    const { ana, ben, tell } = stage.parts
-    const films = await ana.db.query((q) => q.selectFrom('films').selectAll().orderBy('id').limit(120))
-    const before = films.reduce((sum, film) => sum + film.stock, 0)
-    tell.say(`A school buys one disc each of ${films.length} films. Ana books them out offline.`)
+    const { ana, ben, office, tell } = stage.parts
+    const stockOf = async (db: typeof ben.db): Promise<readonly number[]> =>
+      (await db.query((q) => q.selectFrom('films').select('stock').orderBy('id'))).map((film) => film.stock)
+    const before = sum(await stockOf(ben.db))
+    const films = await ana.db.query((q) => q.selectFrom('films').select('id').orderBy('id'))
+    tell.say(
+      `A new branch opens with one disc of each film. Ana books out ${formatCount(films.length)} discs offline.`,
+    )
+    tell.say('When she is back, her token is good for two more requests.')
 
     stage.goOffline()
-    for (const film of films) await ana.db.films.increment(film.id, { stock: -1 })
-    stage.parts.office.endAfter(ana.person, 2)
+    await Promise.all(films.map(({ id }) => ana.db.films.increment(id, { stock: -1 })))
+    office.endAfter(ana.person, 2)
     const signInsBefore = ana.signIns.count
-    tell.say('Back online, her token ends after two requests.')
 
     ana.link.setAirplane(false)
     ana.link.takeExchanges()
     await ana.db.sync.now()
     const exchanges = ana.link.takeExchanges()
-    for (const { method, path, status } of exchanges) {
-      const says = status === 401 ? ' the token has ended, Ana’s app fetches a new one' : ''
-      tell.item('', [`${method} ${path.split('?')[0]} → ${status}${tell.dim(says)}`])
+    tell.gap()
+    for (const { method, path, status, sentBytes } of exchanges) {
+      const says = status === 401 ? ' the token has ended; Ana’s app fetches a new one' : ''
+      tell.item(String(status), [
+        `${method} ${path.split('?')[0]}  ${formatBytes(sentBytes)}${tell.dim(says)}`,
+      ])
     }
 
     await stage.meet()
-    const ids = films.map((film) => film.id)
-    const after = await ben.db.query((q) => q.selectFrom('films').selectAll().where('id', 'in', ids))
     return {
       edits: films.length,
       refusals: exchanges.filter((exchange) => exchange.status === 401).length,
       signIns: ana.signIns.count - signInsBefore,
       unsettled: (await ana.db.outbox.list()).length,
-      sold: before - after.reduce((sum, film) => sum + film.stock, 0),
+      sold: before - sum(await stockOf(ben.db)),
     }
   },
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
 }

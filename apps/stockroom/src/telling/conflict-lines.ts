@@ -1,5 +1,4 @@
-import type { Conflict } from '@holdfast/client'
-import type { Json, Values } from '@holdfast/core'
+import type { Conflict, ConflictPart } from '@holdfast/client'
 
 import { nameOfUser, toneOf } from './history-lines.ts'
 import { shorten } from './layout.ts'
@@ -12,20 +11,24 @@ export function conflictLines(
   conflict: Pick<Conflict, 'author' | 'parts'>,
 ): readonly string[] {
   const author = tell.tint(toneOf(conflict.author), nameOfUser(conflict.author))
-  return conflict.parts.flatMap(({ fields, base, mine, theirs, explanations, explanation }) => {
-    const sides = fields.map((field) => {
-      const [was, says, has] = [base, mine, theirs].map((values) => sideText(values, field))
-      return `${field} was ${was}; ${author} says ${tell.strong(says ?? '')}, the server has ${tell.strong(has ?? '')}`
-    })
-    if (mine === null) sides.push(`${author} deletes it, others edited it`)
-    if (theirs === null && fields.length === 0)
-      sides.push(`${author} edits it, and it is deleted on the server`)
-    const reasons = [...Object.values(explanations), ...(explanation === null ? [] : [explanation])]
-    return [...sides, ...new Set(reasons.map((reason) => tell.dim(reason)))]
+  return conflict.parts.flatMap((part) => {
+    const reasons = part.explanation === null ? Object.values(part.explanations) : [part.explanation]
+    return [...sidesOf(tell, part, author), ...new Set(reasons.map((reason) => tell.dim(reason)))]
   })
 }
 
-function sideText(values: Values | null, field: string): string {
-  const value: Json | undefined = values?.[field]
-  return values === null ? 'deleted' : shorten(textOf(value), 40)
+function sidesOf(
+  tell: Narrator,
+  { fields, base, mine, theirs }: ConflictPart,
+  author: string,
+): readonly string[] {
+  if (mine === null) return [`${author} deletes it; others edited it meanwhile`]
+  if (theirs === null)
+    return [`${author} edits ${fields.join(', ') || 'it'}; on the server it was deleted meanwhile`]
+  return fields.map((field) => {
+    const [was, says, has] = [base?.[field], mine[field], theirs[field]].map((value) =>
+      shorten(textOf(value), 24),
+    )
+    return `${field} was ${was}; ${author} says ${tell.strong(says ?? '')}, the server has ${tell.strong(has ?? '')}`
+  })
 }

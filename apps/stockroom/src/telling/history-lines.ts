@@ -1,15 +1,18 @@
 import type { RecordHistory } from '@holdfast/client'
-import { isObject } from '@holdfast/core'
+import { isObject, type Json } from '@holdfast/core'
 
+import { changeText } from './change-text.ts'
 import { shorten } from './layout.ts'
 import type { Narrator, Tone } from './narrator.ts'
-import { textOf } from './text-of.ts'
 
 /** One event in the life of a record. */
 export type HistoryEntry = RecordHistory['history'][number]
 
 /** Entries shown at most, the newest ones. */
-const shownEntries = 4
+const shownEntries = 3
+
+/** Columns of a row that are not for what happened: time, name, status and the blanks between. */
+const otherColumns = 28
 
 /** A record's timeline as rows, the oldest of those shown first: when, who, what changed, and which rule decided. */
 export function historyLines(
@@ -23,36 +26,37 @@ export function historyLines(
 }
 
 function rowsOf(tell: Narrator, entry: HistoryEntry): readonly (readonly string[])[] {
-  const columns = tell.width - 40
-  const who = entry.user === null ? 'import' : nameOfUser(entry.user)
+  const columns = tell.bodyWidth - otherColumns
   const head = [
     tell.dim(timeOfDay(entry.at)),
-    tell.tint(toneOf(entry.user), who),
-    shorten(describeChange(entry), columns),
+    entry.user === null ? 'import' : tell.tint(toneOf(entry.user), nameOfUser(entry.user)),
+    whatHappened(entry, columns),
     tell.dim(entry.status),
   ]
   const explanations = entry.decisions.flatMap((decision) =>
     isObject(decision) ? decision['explanation'] : [],
   )
   const reasons = [...new Set(explanations.map(String))]
-  return [head, ...reasons.map((reason) => ['', '', tell.dim(`└ ${shorten(reason, columns + 12)}`)])]
+  return [head, ...reasons.map((reason) => ['', '', tell.dim(`└ ${shorten(reason, columns + 8)}`)])]
 }
 
 /** What an entry did, in a few words: `stock 10 → 8`. */
-function describeChange({ op, before, after }: HistoryEntry): string {
+function whatHappened({ op, before, after }: HistoryEntry, columns: number): string {
   if (op === 'delete') return 'deleted'
+  if (op === 'restore') return 'brought back'
+  const old = valuesOf(before)
+  const now = valuesOf(after)
   if (op === 'create' && before === null) return 'created'
-  const [old, now] = [before, after].map((values) => (isObject(values) ? values : {}))
-  const fields = Object.keys(now ?? {}).filter((field) => !isTime(field))
-  const changes = fields.map(
-    (field) => `${field} ${shorten(textOf(old?.[field]), 24)} → ${textOf(now?.[field])}`,
-  )
-  if (changes.length === 0) return op === 'none' ? 'nothing changed' : op
-  return (op === 'create' || op === 'restore' ? `${op}d: ` : '') + changes.join(', ')
+  const fields = Object.keys(now).filter((field) => !field.endsWith('_at') && field !== 'version')
+  const [only, ...others] = fields
+  if (only === undefined) return 'nothing changed'
+  if (others.length > 0) return shorten(fields.join(', '), columns)
+  return `${only} ${changeText(old[only], now[only], columns - only.length - 1)}`
 }
 
-function isTime(field: string): boolean {
-  return field.endsWith('_at') || field === 'version'
+function valuesOf(values: Json): Readonly<Record<string, Json>> {
+  // An object that came out of JSON has JSON members.
+  return isObject(values) ? (values as Readonly<Record<string, Json>>) : {}
 }
 
 /** Hours, minutes and seconds in the time zone of whoever looks. */

@@ -1,5 +1,6 @@
 import { createColors } from 'picocolors'
 
+import { type ProgressBar, progressBar } from './progress.ts'
 import { padTo, sideBySide, table, wrap } from './layout.ts'
 
 /** Who or what a text is about; decides its colour, the same throughout the tour. */
@@ -25,12 +26,16 @@ export interface NarratorOptions {
   readonly write: (text: string) => void
   readonly columns: number
   readonly hasColors: boolean
+  /** Whether what was written can be written over: for progress bars. */
+  readonly isTerminal?: boolean
 }
 
 /** Tells the tour: knows how things look, and nothing of what they mean. */
 export interface Narrator {
   /** Columns that a line may have. */
   readonly width: number
+  /** Columns that are left of a line beside a label. */
+  readonly bodyWidth: number
   /** The opening lines. */
   banner(title: string, text: string): void
   /** A ruled heading. */
@@ -50,6 +55,8 @@ export interface Narrator {
   list(label: string, rows: readonly (readonly string[])[]): void
   /** Whether what was promised came true. */
   verdict(isHeld: boolean, text: string): void
+  /** A bar that fills up while something takes its time, and is gone when it is over. Nothing where nothing moves. */
+  progress(label: string, total: number): ProgressBar
   /** Lines as they are, never broken: what somebody will copy. */
   raw(lines: readonly string[]): void
   gap(): void
@@ -60,13 +67,14 @@ export interface Narrator {
 }
 
 const indent = '  '
-const labelWidth = 9
+/** As wide as the longest name of a field, and two blanks. */
+const labelWidth = 13
 
 /** Wide enough to be read on 80 columns, and no wider than an eye likes to follow. */
 const widest = 100
 
 /** A narrator for a terminal or, without colours, for a file or a pipe. */
-export function createNarrator({ write, columns, hasColors }: NarratorOptions): Narrator {
+export function createNarrator({ write, columns, hasColors, isTerminal = false }: NarratorOptions): Narrator {
   const colors = createColors(hasColors)
   const width = Math.max(60, Math.min(columns, widest)) - 2 * indent.length
   const print = (lines: readonly string[]): void => {
@@ -82,11 +90,12 @@ export function createNarrator({ write, columns, hasColors }: NarratorOptions): 
   }
   return {
     width,
+    bodyWidth: width - labelWidth,
     banner: (title, text) => print(['', colors.bold(title), ...wrap(colors.dim(text), width), '']),
     chapter: ({ label, title }) => {
       const head = `── ${label} ─ ${title} `
       const rule = '─'.repeat(Math.max(2, width - head.length))
-      print(['', `${colors.dim(`── ${label} ─`)} ${colors.bold(title)} ${colors.dim(rule)}`, ''])
+      print(['', `${colors.dim(`── ${label} ─`)} ${colors.bold(title)} ${colors.dim(rule)}`])
     },
     say: (text) => print(wrap(text, width)),
     item,
@@ -113,6 +122,8 @@ export function createNarrator({ write, columns, hasColors }: NarratorOptions): 
       const [first = '', ...others] = wrap(text, width - 2)
       print([`${mark} ${isHeld ? first : colors.red(first)}`, ...others.map((line) => `  ${line}`)])
     },
+    progress: (label, total) =>
+      progressBar(isTerminal ? `${indent}${padTo(label, labelWidth)}` : undefined, total),
     raw: print,
     gap: () => write('\n'),
     tint,
