@@ -292,6 +292,7 @@ describe('the checklist, over real HTTP and real files', () => {
 
     token = 'ann.2'
     valid.add('ann.2')
+    ann.sync.resume()
     await syncUntilSettled(ann)
     expect(await ann.outbox.list()).toEqual([])
     const response = await fetch(`${shop.url}/records/items?limit=1000`, {
@@ -333,7 +334,7 @@ describe('killed at any instruction', () => {
     expect((await rowOnServer('items', id)).stock).toBe(-local)
     await ann.sync.now()
     expect((await ann.items.get(id))?.stock).toBe(-local)
-  })
+  }, 60_000)
 })
 
 async function printedBy(isPrinted: () => boolean): Promise<void> {
@@ -344,7 +345,7 @@ async function printedBy(isPrinted: () => boolean): Promise<void> {
 
 /** Syncs until nothing is waiting; a lease of a killed process or a pause may take a while to end. */
 async function syncUntilSettled(db: ShopClient): Promise<void> {
-  for (let attempt = 0; attempt < 60; attempt++) {
+  for (let attempt = 0; attempt < 120; attempt++) {
     await db.sync.now().catch(() => undefined)
     if ((await db.outbox.list()).length === 0 && attempt > 0) return
     await new Promise((resolve) => setTimeout(resolve, 250))
