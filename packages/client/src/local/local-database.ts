@@ -217,15 +217,14 @@ export class LocalDatabase {
     if (this.#needsRollback) await this.#connection.run('ROLLBACK').catch(() => undefined)
     this.#needsRollback = false
     const isWrite = jobs.some((job) => job.options.mode === 'write')
-    if (isWrite)
-      await this.#setSync(this.#durability === 'full' || jobs.some((job) => job.options.durable === true))
+    const isFull = this.#durability === 'full' || jobs.some((job) => job.options.durable === true)
+    if (isWrite && isFull !== this.#isFull) await this.#setSync(isFull)
     await this.#connection.run(isWrite ? 'BEGIN IMMEDIATE' : 'BEGIN')
     const fence = jobs[0]?.options.fence
     if (fence !== undefined) await this.#checkFence(fence)
   }
 
   async #setSync(isFull: boolean): Promise<void> {
-    if (isFull === this.#isFull) return
     await this.#connection.exec(`PRAGMA synchronous = ${isFull ? 'FULL' : 'NORMAL'}`)
     this.#isFull = isFull
   }

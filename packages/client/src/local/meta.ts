@@ -1,4 +1,12 @@
-import { type Environment, formatHlc, type Hlc, type HlcState, parseHlc, tickHlc } from '@holdfast/core'
+import {
+  assert,
+  type Environment,
+  formatHlc,
+  type Hlc,
+  type HlcState,
+  parseHlc,
+  tickHlc,
+} from '@holdfast/core'
 
 import type { SqlParam, SqlValue } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from './local-database.ts'
@@ -53,16 +61,30 @@ export class StampClock {
     this.#device = device
   }
 
-  /** The next stamp. It becomes durable with the entry that carries it. */
-  async next(tx: LocalReader): Promise<{ readonly at: Hlc; readonly iso: string }> {
-    if (this.#state === undefined) {
-      const [row] = await tx.all(newestStampSql)
-      const newest = parseHlc(row?.newest)
-      this.#state = newest ?? { ms: 0, counter: 0 }
-    }
+  /** Whether `tick` may be called. */
+  get isReady(): boolean {
+    return this.#state !== undefined
+  }
+
+  /** Finds the newest stamp in the file; `tick` goes on from there. Once for each transaction. */
+  async ready(tx: LocalReader): Promise<void> {
+    if (this.#state !== undefined) return
+    const [row] = await tx.all(newestStampSql)
+    this.#state = parseHlc(row?.newest) ?? { ms: 0, counter: 0 }
+  }
+
+  /** The next stamp; it becomes durable with the entry that carries it. */
+  tick(): { readonly at: Hlc; readonly iso: string } {
+    assert(this.#state !== undefined, 'a clock was asked before it was ready')
     this.#state = tickHlc(this.#state, this.#env.now())
     const at = formatHlc(this.#state, this.#device)
     return { at, iso: at.slice(0, 24) }
+  }
+
+  /** `ready` and `tick` in one. */
+  async next(tx: LocalReader): Promise<{ readonly at: Hlc; readonly iso: string }> {
+    await this.ready(tx)
+    return this.tick()
   }
 }
 

@@ -51,7 +51,7 @@ export const systemTables: readonly string[] = [
      status TEXT NOT NULL DEFAULT 'pending', verdict TEXT,
      exact INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at INTEGER,
      offer INTEGER, wire TEXT, depends TEXT, held_by TEXT, version INTEGER, server_updated_at TEXT, error TEXT)`,
-  'CREATE INDEX IF NOT EXISTS _outbox_record ON _outbox (record, collection)',
+  'CREATE INDEX IF NOT EXISTS _outbox_record ON _outbox (record)',
   "CREATE INDEX IF NOT EXISTS _outbox_busy ON _outbox (status, seq) WHERE status <> 'pending'",
   'CREATE INDEX IF NOT EXISTS _outbox_offer ON _outbox (offer) WHERE offer IS NOT NULL',
   'CREATE INDEX IF NOT EXISTS _outbox_group ON _outbox (group_id) WHERE group_id IS NOT NULL',

@@ -101,7 +101,8 @@ export class WriteSession {
     this.assertWhole()
     // An id made here is new by its 74 random bits; one that was given may be taken, or be that of a deleted record.
     const standing = id === undefined ? fromNothing : await this.#makeRoom(collection, record)
-    const { at, iso } = await this.#clock.next(this.#tx)
+    if (!this.#clock.isReady) await this.#clock.ready(this.#tx)
+    const { at, iso } = this.#clock.tick()
     const depends = await this.#dependsOf(collection, standing, values)
     this.#isTorn = true
     const meta: SqlParam[] = [iso, iso, null, standing.baseVersion, 'pending', '']
