@@ -223,8 +223,8 @@ export class Pull {
         const version = versionOf(await readShadow(tx, collection, have.record))
         const entries = await entriesOfRecord(tx, have.collection, have.record)
         const isKnown = version >= have.version || chainOfHave(entries, version, have.version).length > 0
-        const isFetched = await isStaged(tx, have)
-        if (!isKnown && !isFetched) missing.push(have)
+        // The staged pages are read through only for the few that cannot be built: it costs their whole length each time.
+        if (!isKnown && !(await isStaged(tx, have))) missing.push(have)
       }
       return missing
     })
