@@ -295,7 +295,7 @@ function advance<U extends User>(
   const isNew =
     before.snapshot.kind === 'absent' || (before.snapshot.kind === 'deleted' && mutation.op === 'create')
   const createdAt = isNew ? timeOf(mutation.ats['created_at'] ?? mutation.at) : before.createdAt
-  const deletedAt = outcome.next.kind === 'deleted' ? session.now : null
+  const deletedAt = outcome.next.kind === 'deleted' ? at : null
   const snapshot = { ...outcome.next, version: session.nextVersion++ }
   return { snapshot, createdAt, updatedAt: at, serverUpdatedAt: session.now, deletedAt, clocks, maker: null }
 }

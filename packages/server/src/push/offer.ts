@@ -117,10 +117,13 @@ function clampStamps(mutation: Mutation, clock: ClockReading): Mutation {
   return isClamped ? { ...mutation, at: at.stamp, ats } : mutation
 }
 
+/** A field that was not sent and is null is read as null by its author too. */
 function isStoredAsSent(sent: Json | undefined, stored: Values): boolean {
   const given = isObject(sent) ? sent : {}
-  for (const [name, value] of Object.entries(stored)) {
-    if (given[name] !== value && !jsonEqual(given[name] as Json | undefined, value)) return false
+  for (const name in stored) {
+    const value = given[name] ?? null
+    // What was sent came out of JSON.parse.
+    if (value !== stored[name] && !jsonEqual(value as Json, stored[name])) return false
   }
   return true
 }

@@ -116,14 +116,16 @@ interface Part {
 function readParts(values: Values): readonly Part[] {
   const parts = values['parts']
   if (!isJsonArray(parts)) return []
-  return parts.filter((part) => isObject(part)).map((part: Readonly<Record<string, unknown>>) => ({
-    collection: String(part['collection']),
-    record: String(part['record']),
-    op: String(part['op']),
-    // Written by openConflict: values by field, or null.
-    mine: part['mine'] as Values | null,
-    theirs: part['theirs'] as Values | null,
-  }))
+  return parts
+    .filter((part) => isObject(part))
+    .map((part: Readonly<Record<string, unknown>>) => ({
+      collection: String(part['collection']),
+      record: String(part['record']),
+      op: String(part['op']),
+      // Written by openConflict: values by field, or null.
+      mine: part['mine'] as Values | null,
+      theirs: part['theirs'] as Values | null,
+    }))
 }
 
 /** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */

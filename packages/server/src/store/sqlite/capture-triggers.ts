@@ -164,8 +164,8 @@ function foreignDelete(collection: CollectionSchema): readonly string[] {
   const data = fieldsObject(collection, 'OLD')
   return [
     `UPDATE holdfast_state SET counter = counter + 1`,
-    `INSERT OR REPLACE INTO holdfast_tombstones (collection, record, version, deleted_at, created_at, updated_at, data)
-     VALUES (${name}, OLD.id, iif(${wasLive}, ${counter}, OLD.version), ${now}, OLD.created_at, OLD.updated_at, ${data})`,
+    `INSERT OR REPLACE INTO holdfast_tombstones (collection, record, version, deleted_at, created_at, updated_at, server_updated_at, data)
+     VALUES (${name}, OLD.id, iif(${wasLive}, ${counter}, OLD.version), ${wasLive === 'true' ? now : `ifnull(OLD.deleted_at, ${now})`}, OLD.created_at, OLD.updated_at, ${now}, ${data})`,
     deletedFeed(collection, version),
     `${auditLine(collection, 'OLD', { op: `'delete'`, version, before: data, after: 'NULL' }, now)} WHERE ${wasLive}`,
     ...noteUnique(collection, 'OLD', data),

@@ -23,7 +23,7 @@ CREATE INDEX holdfast_feed_by_position ON holdfast_feed (position);
 CREATE INDEX holdfast_feed_by_record ON holdfast_feed (collection, record);
 CREATE TABLE holdfast_tombstones (
   collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, deleted_at TEXT NOT NULL,
-  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, data TEXT NOT NULL,
+  created_at TEXT NOT NULL, updated_at TEXT NOT NULL, server_updated_at TEXT NOT NULL, data TEXT NOT NULL,
   PRIMARY KEY (collection, record)) WITHOUT ROWID;
 CREATE TABLE holdfast_clocks (
   collection TEXT NOT NULL, record TEXT NOT NULL, clocks TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID;

@@ -60,7 +60,10 @@ function inList(
     column === 'id'
       ? 'k.value'
       : '(SELECT max(seq) FROM holdfast_outcomes WHERE device = ?2 AND seq <= k.value)'
-  const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN holdfast_outcomes o ON o.device = ?2 AND o.${column} = ${match}`
+  // Without statistics SQLite would walk all outcomes of the device.
+  const outcomes =
+    column === 'id' ? 'holdfast_outcomes o INDEXED BY holdfast_outcomes_by_id' : 'holdfast_outcomes o'
+  const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN ${outcomes} ON o.device = ?2 AND o.${column} = ${match}`
   return db.all(sql, JSON.stringify(keys), device).map(outcomeOf)
 }
 

@@ -18,7 +18,10 @@ export function pageQueries(db: Connection, schema: Schema): PageQueries {
       readSnapshot(db, { scopes, after, bounds, text: putExpression(collections) }),
     scopesSince: async (position) =>
       db
-        .all('SELECT DISTINCT scope FROM holdfast_feed WHERE position > ?', position)
+        .all(
+          'SELECT DISTINCT scope FROM holdfast_feed INDEXED BY holdfast_feed_by_position WHERE position > ?',
+          position,
+        )
         .map((each) => String(each['scope'])),
   }
 }

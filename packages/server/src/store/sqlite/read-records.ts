@@ -145,7 +145,7 @@ function readRecords(
   )
   if (rows.length === ids.length) return rows.map(recordOf)
   const gone = db.all(
-    `SELECT t.record AS id, t.version, t.data, t.created_at, t.updated_at, t.deleted_at AS server_updated_at, t.deleted_at,
+    `SELECT t.record AS id, t.version, t.data, t.created_at, t.updated_at, t.server_updated_at, t.deleted_at,
        NULL AS clocks, 0 AS in_table
      FROM json_each(?) k CROSS JOIN holdfast_tombstones t ON t.collection = ? AND t.record = k.value`,
     keys,

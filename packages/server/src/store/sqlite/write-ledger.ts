@@ -140,7 +140,7 @@ async function collect(
     deletedBefore,
   )
   db.run(`DELETE FROM holdfast_feed WHERE ${old}`, deletedBefore)
-  db.run('DELETE FROM holdfast_tombstones WHERE deleted_at < ?', deletedBefore)
+  db.run('DELETE FROM holdfast_tombstones WHERE server_updated_at < ?', deletedBefore)
   db.run('UPDATE holdfast_state SET horizon = max(horizon, ?)', Number(row?.['position'] ?? 0))
   db.run('DELETE FROM holdfast_keys WHERE at < ?', forgetBefore.keys)
   db.run('DELETE FROM holdfast_times WHERE position < (SELECT horizon FROM holdfast_state)')

@@ -141,13 +141,15 @@ function update(db: Connection, collection: CollectionSchema, record: RecordWrit
 function remove(db: Connection, collection: CollectionSchema, record: RecordWrite): void {
   const { id, version, createdAt, updatedAt, deletedAt } = record
   db.run(
-    `INSERT OR REPLACE INTO holdfast_tombstones (collection, record, version, deleted_at, created_at, updated_at, data) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT OR REPLACE INTO holdfast_tombstones (collection, record, version, deleted_at, created_at, updated_at, server_updated_at, data)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     collection.name,
     id,
     version,
     deletedAt,
     createdAt,
     updatedAt,
+    record.serverUpdatedAt,
     JSON.stringify(record.values),
   )
   db.run(`DELETE FROM ${quoteName(collection.name)} WHERE id = ?`, id)
