@@ -100,7 +100,8 @@ export class Stage {
     for (const device of [ana, ben, ana]) await device.db.sync.now()
     const report = [ana, ben].map((device) => {
       const { up, down } = sumBytes(device.link.takeExchanges())
-      return `${tell.tint(device.tone, device.person.name)} ↑ ${formatBytes(up)} ↓ ${formatBytes(down)}`
+      const bytes = tell.dim(`↑ ${formatBytes(up)} ↓ ${formatBytes(down)}`)
+      return `${tell.tint(device.tone, device.person.name)} ${bytes}`
     })
     tell.gap()
     tell.item('sync', [report.join('    ')])
@@ -126,25 +127,27 @@ export class Stage {
     >
   }
 
-  /** A table with a column for each place; a long text that is the same everywhere is shown once. */
+  /** What is the same everywhere on a line of its own; a table with a column for each place of what is not. */
   #tellPlaces(rows: readonly { readonly field: string; readonly values: readonly string[] }[]): void {
     const { tell } = this.parts
-    const columns = Math.floor(tell.bodyWidth / 3) - 2
-    const isLong = ({ values }: { readonly values: readonly string[] }): boolean =>
-      new Set(values).size === 1 && (values[0] ?? '').length > columns
-    const short = rows.filter((row) => !isLong(row))
-    if (short.length > 0) {
+    const isSame = ({ values }: { readonly values: readonly string[] }): boolean => new Set(values).size === 1
+    const different = rows.filter((row) => !isSame(row))
+    if (different.length > 0) {
+      const columns = Math.floor(tell.bodyWidth / 3) - 2
       tell.places(
         placeNames,
-        short.map(({ field, values }) => ({
+        different.map(({ field, values }) => ({
           label: field,
           values: values.map((value) => tell.strong(shorten(value, columns))),
         })),
       )
     }
-    for (const { field, values } of rows.filter(isLong)) {
-      const text = shorten(values[0] ?? '', 2 * tell.bodyWidth - 30)
-      tell.item(field, [tell.strong(text) + tell.dim('  (in all three places)')])
+    const everywhere = placeNames
+      .map(({ name, tone }) => `${tell.tint(tone, name)} ${tell.good('✓')}`)
+      .join('  ')
+    for (const { field, values } of rows.filter(isSame)) {
+      const text = shorten(values[0] ?? '', tell.bodyWidth - 26)
+      tell.item(field, [`${tell.strong(text)}   ${everywhere}`])
     }
   }
 
@@ -152,7 +155,7 @@ export class Stage {
   async tellHistory(id: string): Promise<readonly HistoryEntry[]> {
     const { history } = await this.parts.ana.db.history('films', id)
     this.parts.tell.gap()
-    this.parts.tell.list('history', historyLines(this.parts.tell, history))
+    this.parts.tell.item('history', historyLines(this.parts.tell, history))
     return history
   }
 

@@ -8,7 +8,7 @@ const draft =
 /** A text written offline, a key at a time. */
 export const aDraftFolds: Story = {
   title: 'Two hundred edits to one draft',
-  moral: 'Each edit was safe on disk at once, and one small mutation carried all of them.',
+  moral: 'Each edit was safe on disk at once; one small request carried them all.',
   expected: {
     edits: 200,
     requests: 1,

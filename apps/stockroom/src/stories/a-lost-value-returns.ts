@@ -4,7 +4,7 @@ import type { Story } from './story.ts'
 /** The last write wins, and the other one is kept all the same. */
 export const aLostValueReturns: Story = {
   title: 'A value that lost is brought back',
-  moral: 'The rule "latest" decided without asking, and what it decided against was still there.',
+  moral: 'The rule decided at once, and what it decided against was still there.',
   expected: {
     shelf: ['Window', 'Window', 'Window'],
     lost: ['Vault 3'],

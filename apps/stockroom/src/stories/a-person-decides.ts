@@ -3,7 +3,7 @@ import type { Story } from './story.ts'
 /** Two people set one price. No rule can know which is right, so both values wait for a person. */
 export const aPersonDecides: Story = {
   title: 'Two people set the same price',
-  moral: 'Both prices were kept until a person chose one, and everybody sees the choice.',
+  moral: 'Both prices were kept until a person chose one, and everybody sees it.',
   expected: {
     waiting: ['15.00', '19.00', '15.00'],
     seenBy: [1, 1],

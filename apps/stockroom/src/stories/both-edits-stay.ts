@@ -3,7 +3,7 @@ import type { Story } from './story.ts'
 /** Two people edit different fields, and different paragraphs, of one record. */
 export const bothEditsStay: Story = {
   title: 'Two people edit different parts of one record',
-  moral: 'Only what was changed travels, so edits to different fields and paragraphs both stay.',
+  moral: 'Only changed fields and paragraphs travel, so both edits stay.',
   expected: {
     title: ['Blade Runner: The Final Cut', 'Blade Runner: The Final Cut', 'Blade Runner: The Final Cut'],
     description: [
@@ -17,9 +17,7 @@ export const bothEditsStay: Story = {
   async play(stage) {
     const { ana, ben, tell } = stage.parts
     const film = await stage.film('Blade Runner')
-    tell.say(
-      `${film.title} (${film.year}). Ana corrects the title, Ben writes the description, both touch the notes.`,
-    )
+    tell.say(`${film.title} (${film.year}). Two fields change, and two paragraphs of the notes.`)
 
     stage.goOffline()
     await ana.db.films.update(film.id, {

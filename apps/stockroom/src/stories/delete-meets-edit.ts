@@ -3,7 +3,7 @@ import type { Story } from './story.ts'
 /** One person deletes what another one improves. */
 export const deleteMeetsEdit: Story = {
   title: 'A deletion meets an edit',
-  moral: 'The edit was not buried with the film: Ben was asked, and both sides stayed until he answered.',
+  moral: 'The edit was not buried with the film: a person was asked.',
   expected: {
     kind: 'delete',
     waiting: [null, 'The one with the water-skier.', null],

@@ -13,7 +13,7 @@ import type { Story } from './story.ts'
  */
 export const killedInMidPush: Story = {
   title: 'A device is killed in the middle of a push',
-  moral: 'The device offered its sale again after the crash, and the server knew it: one effect.',
+  moral: 'Offered again after the crash, and known already: one sale, one effect.',
   expected: {
     signal: 'SIGKILL',
     onServerWhenKilled: 4,

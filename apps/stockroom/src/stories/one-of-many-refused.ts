@@ -3,7 +3,7 @@ import type { Story } from './story.ts'
 /** A sale on a whole genre with one typing mistake in it. */
 export const oneOfManyRefused: Story = {
   title: 'One edit of many is refused',
-  moral: 'One bad edit held up nobody. It waited with its reason until a person mended it.',
+  moral: 'One bad edit held up nobody; it waited with its reason to be mended.',
   expected: {
     edits: 36,
     through: 35,

@@ -4,7 +4,7 @@ import type { Story } from './story.ts'
 /** A token ends between two requests of one sync. */
 export const tokenExpires: Story = {
   title: 'The token ends in the middle of a sync',
-  moral: 'The sync fetched a new token and went on. Nothing was lost, nothing was sent twice.',
+  moral: 'A new token was fetched; nothing was lost and nothing counted twice.',
   expected: { edits: 3_200, refusals: 1, signIns: 1, unsettled: 0, sold: 3_200 },
   async play(stage) {
     const { ana, ben, office, tell } = stage.parts

@@ -2,7 +2,7 @@ import type { RecordHistory } from '@holdfast/client'
 import { isObject, type Json } from '@holdfast/core'
 
 import { changeText } from './change-text.ts'
-import { shorten } from './layout.ts'
+import { shorten, table } from './layout.ts'
 import type { Narrator, Tone } from './narrator.ts'
 
 /** One event in the life of a record. */
@@ -14,30 +14,26 @@ const shownEntries = 3
 /** Columns of a row that are not for what happened: time, name, status and the blanks between. */
 const otherColumns = 28
 
-/** A record's timeline as rows, the oldest of those shown first: when, who, what changed, and which rule decided. */
-export function historyLines(
-  tell: Narrator,
-  newestFirst: readonly HistoryEntry[],
-): readonly (readonly string[])[] {
-  return newestFirst
-    .slice(0, shownEntries)
-    .toReversed()
-    .flatMap((entry) => rowsOf(tell, entry))
+/** A record's timeline, the oldest of the shown entries first: when, who, what changed, and which rule decided. */
+export function historyLines(tell: Narrator, newestFirst: readonly HistoryEntry[]): readonly string[] {
+  const entries = newestFirst.slice(0, shownEntries).toReversed()
+  const heads = table(
+    entries.map((entry) => [
+      tell.dim(timeOfDay(entry.at)),
+      entry.user === null ? 'import' : tell.tint(toneOf(entry.user), nameOfUser(entry.user)),
+      whatHappened(entry, tell.bodyWidth - otherColumns),
+      tell.dim(entry.status),
+    ]),
+  )
+  return entries.flatMap((entry, row) => [heads[row] ?? '', ...reasonLines(tell, entry)])
 }
 
-function rowsOf(tell: Narrator, entry: HistoryEntry): readonly (readonly string[])[] {
-  const columns = tell.bodyWidth - otherColumns
-  const head = [
-    tell.dim(timeOfDay(entry.at)),
-    entry.user === null ? 'import' : tell.tint(toneOf(entry.user), nameOfUser(entry.user)),
-    whatHappened(entry, columns),
-    tell.dim(entry.status),
-  ]
+function reasonLines(tell: Narrator, entry: HistoryEntry): readonly string[] {
   const explanations = entry.decisions.flatMap((decision) =>
     isObject(decision) ? decision['explanation'] : [],
   )
   const reasons = [...new Set(explanations.map(String))]
-  return [head, ...reasons.map((reason) => ['', '', tell.dim(`└ ${shorten(reason, columns + 8)}`)])]
+  return reasons.map((reason) => tell.dim(`          └ ${shorten(reason, tell.bodyWidth - 12)}`))
 }
 
 /** What an entry did, in a few words: `stock 10 → 8`. */

@@ -83,6 +83,7 @@ export function table(rows: readonly (readonly string[])[], leastWidth = 0): rea
 
 /** Breaks a line; what goes on in the next one is set in by two, so that it reads as one item. */
 function wrapIndented(line: string, width: number): readonly string[] {
+  if (widthOf(line) <= width) return [line]
   const [first = '', ...others] = wrap(line, width - 2)
   return [first, ...others.map((other) => `  ${other}`)]
 }

@@ -34,8 +34,8 @@ test('what two people do stands side by side, and values stand under their place
   expect(lines()).toEqual([
     '  Ana · offline              │ Ben',
     '  sells 2                    │ finds 5',
-    '           Ana',
-    '  stock    13',
+    '               Ana',
+    '  stock        13',
     '',
   ])
 })
@@ -63,10 +63,10 @@ test('a timeline tells when, who and what, and the rule that decided', () => {
   }
   const time = timeOfDay(sale.at)
   expect(historyLines(tell, [decided, sale, { ...sale, op: 'create', user: null, before: null }])).toEqual([
-    [time, 'import', 'created', 'applied'],
-    [time, 'Ana', 'stock 10 → 8', 'applied'],
-    [time, 'Ben', 'shelf A → B', 'merged'],
-    ['', '', '└ The later write stays.'],
+    `${time}  import  created       applied`,
+    `${time}  Ana     stock 10 → 8  applied`,
+    `${time}  Ben     shelf A → B   merged`,
+    '          └ The later write stays.',
   ])
 })
 

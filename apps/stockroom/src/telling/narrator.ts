@@ -63,6 +63,7 @@ export interface Narrator {
   /** `text` in the colour of `tone`. */
   tint(tone: Tone, text: string): string
   dim(text: string): string
+  good(text: string): string
   strong(text: string): string
 }
 
@@ -128,6 +129,7 @@ export function createNarrator({ write, columns, hasColors, isTerminal = false }
     gap: () => write('\n'),
     tint,
     dim: colors.dim,
+    good: colors.green,
     strong: colors.bold,
   }
 }
