@@ -131,6 +131,7 @@ export async function openClient<S extends Schema<FieldsByCollection>>(
   const syncParts = createSync({
     schema,
     database,
+    processes: options.storage.processes,
     env,
     identity,
     auth: options.auth,

@@ -1,5 +1,6 @@
 import type { Environment, Schema } from '@holdfast/core'
 
+import type { ProcessTable } from './drivers/sqlite-driver.ts'
 import type { LocalDatabase } from './local/local-database.ts'
 import type { Auth } from './transport/auth.ts'
 
@@ -35,6 +36,7 @@ export interface SyncContext {
   /** With the system collections. */
   readonly schema: Schema
   readonly database: LocalDatabase
+  readonly processes?: ProcessTable
   readonly env: Environment
   readonly identity: Identity
   /** Where tokens come from; undefined when the server needs none. */

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 
+import { nodeProcesses } from './node-processes.ts'
 import { type SqliteDriver, type SqlParam, type SqlRow, storeError } from './sqlite-driver.ts'
 import { type SynchronousBinding, SynchronousConnection } from './synchronous-connection.ts'
 
@@ -7,6 +8,7 @@ import { type SynchronousBinding, SynchronousConnection } from './synchronous-co
 export function betterSqliteStorage(path: string): SqliteDriver {
   return {
     name: `better-sqlite3 ${path}`,
+    processes: nodeProcesses,
     async open() {
       try {
         const database = new Database(path)

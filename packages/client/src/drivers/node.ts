@@ -1,5 +1,6 @@
 import { constants, DatabaseSync, type SQLInputValue } from 'node:sqlite'
 
+import { nodeProcesses } from './node-processes.ts'
 import type { SqliteDriver, SqlRow } from './sqlite-driver.ts'
 import { storeError } from './sqlite-driver.ts'
 import { type SynchronousBinding, SynchronousConnection } from './synchronous-connection.ts'
@@ -11,6 +12,7 @@ import { type SynchronousBinding, SynchronousConnection } from './synchronous-co
 export function sqliteStorage(path: string): SqliteDriver {
   return {
     name: `node:sqlite ${path}`,
+    processes: nodeProcesses,
     async open() {
       try {
         const database = new DatabaseSync(path)

@@ -51,8 +51,18 @@ export interface SqliteConnection {
   close(): Promise<void>
 }
 
+/** The processes of the platform, as far as one can tell whether another still runs. */
+export interface ProcessTable {
+  /** A name for the process that asks, without '@'. */
+  readonly self: string
+  /** True only when that process has certainly ended. */
+  isGone(name: string): boolean
+}
+
 /** Where a database lives and how it is opened: the seam to the platform. */
 export interface SqliteDriver {
+  /** Absent where a process can learn nothing of others: then the lease of one that died is waited for. */
+  readonly processes?: ProcessTable
   /** For messages and logs, such as `node:sqlite /var/data/stock.sqlite`. */
   readonly name: string
   /** Opens a connection; creates the file when there is none. */

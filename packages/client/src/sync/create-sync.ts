@@ -80,7 +80,7 @@ export function createSync(context: SyncContext): SyncParts {
   const engine = new SyncEngine({
     env,
     session,
-    lease: new Lease({ env, database, leaseMs: limits.leaseMs }),
+    lease: new Lease({ env, database, leaseMs: limits.leaseMs, processes: context.processes }),
     push: new Push({ env, schema, session, limits }),
     pull: new Pull({ env, schema, database, session, limits, scopes: options.scopes, onProgress, onFlip }),
     intervals: { ...limits, standbyMs: limits.leaseMs / 2 },

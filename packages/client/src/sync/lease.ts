@@ -1,4 +1,5 @@
 import { type CancelTimer, type Environment, newUuid, SyncError } from '@holdfast/core'
+import type { ProcessTable } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
 
 /** What a lease is made from. */
@@ -7,12 +8,14 @@ export interface LeaseOptions {
   readonly database: LocalDatabase
   /** How long the lease is good without being renewed, ms. */
   readonly leaseMs: number
+  /** To notice that a holder has died without waiting for it. */
+  readonly processes: ProcessTable | undefined
 }
 
 /**
  * The right to run the engine on one database, held for the length of a cycle: one process at a time. The fence number
  * grows with every change of hands and is checked in every transaction of the engine, so that a holder who overslept
- * cannot write. A holder that died is waited for no longer than the lease. Rules: SY-7.
+ * cannot write. A holder that is known to have died is not waited for, any other no longer than the lease. Rules: SY-7.
  */
 export class Lease {
   readonly #options: LeaseOptions
@@ -22,7 +25,7 @@ export class Lease {
 
   constructor(options: LeaseOptions) {
     this.#options = options
-    this.#owner = newUuid(options.env)
+    this.#owner = `${newUuid(options.env)}@${options.processes?.self ?? ''}`
   }
 
   /** Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it. */
@@ -50,7 +53,8 @@ export class Lease {
     const expiresAt = Number(lease?.['expires_at'] ?? 0)
     const isMine = lease?.['owner'] === this.#owner
     // A lease that ends later than any could be given now was given by a clock that has since been put back.
-    const isTaken = !isMine && expiresAt > nowMs && expiresAt <= nowMs + leaseMs
+    const isCurrent = expiresAt > nowMs && expiresAt <= nowMs + leaseMs
+    const isTaken = !isMine && isCurrent && !this.#isOrphaned(String(lease?.['owner']))
     if (isTaken) throw new SyncError('LEASE_LOST', 'another process syncs this database')
     const fence = Number(lease?.['fence'] ?? 0) + (isMine ? 0 : 1)
     await tx.run('DELETE FROM _lease')
@@ -60,6 +64,11 @@ export class Lease {
       nowMs + leaseMs,
     ])
     return fence
+  }
+
+  #isOrphaned(owner: string): boolean {
+    const process = owner.slice(owner.indexOf('@') + 1)
+    return process !== '' && this.#options.processes?.isGone(process) === true
   }
 
   #planRenewal(): void {

@@ -69,20 +69,9 @@ function startSeller(order: Record<string, unknown>): ChildProcess {
   return child
 }
 
-/** Resolves with what the child printed once it printed `text`. */
-async function printed(child: ChildProcess, text: string): Promise<string> {
-  let output = ''
-  for await (const chunk of child.stdout ?? []) {
-    output += String(chunk)
-    if (output.includes(text)) return output
-  }
-  return output
-}
-
 describe('the checklist, over real HTTP and real files', () => {
   test('[PR-1] a record created offline is there after a restart and reaches the server', async () => {
     const path = join(folder, 'ann.db')
-    const nowhere = 'http://127.0.0.1:9'
     const offline = await openDevice({
       path,
       url: shop.url,
@@ -100,7 +89,6 @@ describe('the checklist, over real HTTP and real files', () => {
     expect((await rowOnServer('items', id)).name).toBe('Made offline')
     expect((await again.items.get(id))?._state).toBe('clean')
     expect(await again.outbox.list()).toEqual([])
-    expect(nowhere).not.toBe(shop.url)
   })
 
   test('[PR-2] five offline updates of a record travel as one mutation that covers them', async () => {
@@ -197,7 +185,8 @@ describe('the checklist, over real HTTP and real files', () => {
     const again = await givenDevice('sam')
     expect((await again.items.get(id))?.stock).toBe(9)
     expect((await again.outbox.list()).length).toBe(1)
-    await syncUntilSettled(again)
+    // The lease of the process that was killed is not waited for.
+    expect(await again.sync.now()).toEqual({ status: 'done', code: null })
 
     expect((await rowOnServer('items', id)).stock).toBe(9)
     expect((await again.items.get(id))?.stock).toBe(9)
@@ -249,11 +238,7 @@ describe('the checklist, over real HTTP and real files', () => {
         if (!/\/sync\/(pull|snapshot)/.test(request.url)) return response
         answers += 1
         if (answers < 2) return response
-        const bytes = new Uint8Array(await response.arrayBuffer())
-        return new Response(bytes.slice(0, Math.floor(bytes.length / 2)), {
-          status: response.status,
-          headers: response.headers,
-        })
+        return new Response(cutInHalf(new Uint8Array(await response.arrayBuffer())), response)
       },
     }
 
@@ -336,6 +321,18 @@ describe('killed at any instruction', () => {
     expect((await ann.items.get(id))?.stock).toBe(-local)
   }, 60_000)
 })
+
+/** A body that ends in the middle, with the connection. */
+function cutInHalf(bytes: Uint8Array): ReadableStream {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes.slice(0, Math.floor(bytes.length / 2)))
+    },
+    pull(controller) {
+      controller.error(new Error('cut'))
+    },
+  })
+}
 
 async function printedBy(isPrinted: () => boolean): Promise<void> {
   for (let waited = 0; waited < 15_000 && !isPrinted(); waited += 5)
