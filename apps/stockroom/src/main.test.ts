@@ -60,7 +60,7 @@ test('the prompt takes commands from a pipe', { timeout: 60_000 }, async () => {
   expect(told).toContain('Ana airplane mode')
   expect(told).toContain('price was 17.50; Ana says 12.00, the server has 14.00')
   expect(told).toContain('Ana settled it.')
-  expect(told).toContain('price 12.00 12.00 12.00')
+  expect(told).toContain('price 12.00 ✓ Ana ✓ Ben ✓ server')
   expect(told).toContain('(VALUE_INVALID)')
   expect(told).toContain('"dance" is not known here.')
   expect(code).toBe(0)

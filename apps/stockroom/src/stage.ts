@@ -143,10 +143,10 @@ export class Stage {
       )
     }
     const everywhere = placeNames
-      .map(({ name, tone }) => `${tell.tint(tone, name)} ${tell.good('✓')}`)
-      .join('  ')
+      .map(({ name, tone }) => `${tell.good('✓')} ${tell.tint(tone, name)}`)
+      .join(' ')
     for (const { field, values } of rows.filter(isSame)) {
-      const text = shorten(values[0] ?? '', tell.bodyWidth - 26)
+      const text = shorten(values[0] ?? '', tell.bodyWidth - 23)
       tell.item(field, [`${tell.strong(text)}   ${everywhere}`])
     }
   }

@@ -62,13 +62,11 @@ function tellOpening(tell: Narrator, { catalogue, server }: World): void {
     `${kept}, from ${catalogueSource}`,
     tell.dim(
       `left out: ${repairs.untitled} without a title; put right: ${repairs.misreadTitles} misread titles, ` +
-        `${repairs.numericTitles} titles that were numbers, ${repairs.wrongCenturies} years of the wrong century; ` +
-        `${repairs.unknownDates} dates unknown`,
+        `${repairs.numericTitles} numeric ones, ${repairs.wrongCenturies} wrong centuries, ` +
+        `${repairs.unknownDates} unknown dates`,
     ),
   ])
-  tell.item('server', [
-    `${server.url}   ${tell.dim('loaded by plain SQL INSERTs, noticed like any writer’s')}`,
-  ])
+  tell.item('server', [`${server.url}   ${tell.dim('filled by plain SQL INSERTs')}`])
 }
 
 /** Plays every story; returns the titles of those that did not come out as expected. */

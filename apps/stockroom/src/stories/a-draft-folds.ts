@@ -19,9 +19,7 @@ export const aDraftFolds: Story = {
   async play(stage) {
     const { ana, tell } = stage.parts
     const film = await stage.film('The Shining')
-    tell.say(
-      `${film.title} (${film.year}). Ana types its description without a network; every key is an edit.`,
-    )
+    tell.say(`${film.title} (${film.year}). Ana types its description offline, an edit for every key.`)
 
     stage.goOffline()
     for (const length of keystrokes(draft, 200)) {
@@ -37,7 +35,7 @@ export const aDraftFolds: Story = {
     const sent = pushes.reduce((sum, push) => sum + push.sentBytes, 0)
     tell.item('outbox', [`${entries.length} edits, ${formatBytes(written)} of changes`])
     tell.item('wire', [
-      `${pushes.length} request, ${formatBytes(sent)}: 1 byte for every ${Math.round(written / sent)}`,
+      `${pushes.length} request, ${formatBytes(sent)}: one byte sent for every ${Math.round(written / sent)}`,
     ])
 
     await stage.meet()

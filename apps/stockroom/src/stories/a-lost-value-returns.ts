@@ -28,6 +28,7 @@ export const aLostValueReturns: Story = {
       lost.map(({ field, value, explanation }) => `${field} ${textOf(value)}   ${tell.dim(explanation)}`),
     )
 
+    tell.gap()
     tell.say('But the disc is in the vault. Ana brings her value back.')
     const [value] = lost
     if (value !== undefined) await ana.db.films.update(film.id, { [value.field]: value.value })

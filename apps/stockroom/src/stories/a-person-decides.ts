@@ -25,6 +25,7 @@ export const aPersonDecides: Story = {
     const seenBy = [await stage.openConflicts(ana), await stage.openConflicts(ben)]
     const conflict = await stage.tellConflict(ana, film.id)
 
+    tell.gap()
     tell.say('Ana sees it too, rings Ben, and lets his price stand.')
     await ana.db.conflicts.keepMine(conflict.id)
     await stage.meet()

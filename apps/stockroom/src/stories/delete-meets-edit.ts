@@ -26,7 +26,6 @@ export const deleteMeetsEdit: Story = {
     await stage.meet()
     const waiting = await stage.compare(film.id, ['description'])
     const conflict = await stage.tellConflict(ben, film.id)
-
     tell.say('Ben keeps it. The film comes back with all its other values.')
     await ben.db.conflicts.keepMine(conflict.id)
     await stage.meet()

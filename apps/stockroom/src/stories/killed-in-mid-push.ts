@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-import { type Device, openDevice, people } from '../devices.ts'
+import { openDevice, people } from '../devices.ts'
 import { textOf } from '../telling/text-of.ts'
 import type { Story } from './story.ts'
 
@@ -27,9 +26,10 @@ export const killedInMidPush: Story = {
     const { gate, url, office, folder, server, tell } = stage.parts
     const film = await stage.film('Toy Story')
     tell.say(
-      `${film.title} (${film.year}), ${film.stock} discs. Cleo in the delivery van sells one; her app is another process.`,
+      `${film.title} (${film.year}), ${film.stock} discs. Cleo sells one; her app is a process of its own.`,
     )
 
+    tell.gap()
     const held = gate.holdNextPush()
     const child = spawn(process.execPath, [
       fileURLToPath(new URL('../handheld.ts', import.meta.url)),
@@ -50,7 +50,7 @@ export const killedInMidPush: Story = {
     tell.item('restart', [
       `Cleo’s file is whole: ${onDevice?.stock} left, ${unsettled} edit without an answer`,
     ])
-    await syncWhenAllowed(cleo)
+    await cleo.db.sync.now()
     const unsettledAfterSync = (await cleo.db.outbox.list()).length
     await cleo.db.close()
 
@@ -67,16 +67,4 @@ export const killedInMidPush: Story = {
       sales: history.filter((entry) => entry.user === 'cleo').length,
     }
   },
-}
-
-/**
- * The dead process still holds the lease on its database. Nobody can know that it is dead, so the next one waits until
- * the lease has ended, ten seconds at most.
- */
-async function syncWhenAllowed({ db }: Device): Promise<void> {
-  for (let attempt = 0; attempt < 60; attempt++) {
-    if ((await db.sync.now()).status === 'done') return
-    await setTimeout(250)
-  }
-  throw new Error('Cleo could not sync')
 }

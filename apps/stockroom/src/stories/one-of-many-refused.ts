@@ -19,10 +19,7 @@ export const oneOfManyRefused: Story = {
     )
     const [typo] = westerns
     if (typo === undefined) throw new Error('the catalogue has no western')
-    tell.say(
-      `Ben puts all ${westerns.length} westerns on offer for 7.99, and types 799.00 for ${typo.title}.`,
-    )
-    tell.say('The server’s own rule is that a disc for 100.00 or more needs the owner’s word.')
+    tell.say(`Ben puts all ${westerns.length} westerns on offer for 7.99, and types 799.00 once.`)
 
     stage.goOffline()
     for (const film of westerns) {

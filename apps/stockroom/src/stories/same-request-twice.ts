@@ -19,14 +19,17 @@ export const sameRequestTwice: Story = {
   async play(stage) {
     const { ben, url, tell } = stage.parts
     const film = await stage.film('Taxi Driver')
-    tell.say(`${film.title} (${film.year}), ${film.stock} discs. Ben sells one. His device sends this:`)
+    tell.say(
+      `${film.title} (${film.year}), ${film.stock} discs. Ben sells one, and his request comes three times.`,
+    )
+    tell.gap()
 
     await ben.db.films.increment(film.id, { stock: -1 })
     ben.link.takeExchanges()
     await ben.db.sync.now()
     const push = ben.link.takeExchanges().find((exchange) => exchange.path.endsWith('/sync/push'))
     if (push === undefined) throw new Error('Ben pushed nothing')
-    tell.item('sent', [`${push.method} ${push.path}   ${push.body.length} bytes   → ${push.status}`])
+    tell.item('sent', [`${push.method} ${push.path}, ${push.body.length} bytes → ${push.status}`])
 
     const repeats = [await sendAgain(push, url), await sendAgain(push, url)]
     for (const { http, status, duplicate } of repeats) {

@@ -12,9 +12,7 @@ export const tokenExpires: Story = {
       (await db.query((q) => q.selectFrom('films').select('stock').orderBy('id'))).map((film) => film.stock)
     const before = sum(await stockOf(ben.db))
     const films = await ana.db.query((q) => q.selectFrom('films').select('id').orderBy('id'))
-    tell.say(
-      `A new branch opens with one disc of each film. Ana books out ${formatCount(films.length)} discs offline.`,
-    )
+    tell.say(`A new branch gets a disc of each film: offline, Ana books out ${formatCount(films.length)}.`)
     tell.say('When she is back, her token is good for two more requests.')
 
     stage.goOffline()
@@ -28,7 +26,7 @@ export const tokenExpires: Story = {
     const exchanges = ana.link.takeExchanges()
     tell.gap()
     for (const { method, path, status, sentBytes } of exchanges) {
-      const says = status === 401 ? ' the token has ended; Ana’s app fetches a new one' : ''
+      const says = status === 401 ? '  the token has ended, a new one is fetched' : ''
       tell.item(String(status), [
         `${method} ${path.split('?')[0]}  ${formatBytes(sentBytes)}${tell.dim(says)}`,
       ])
