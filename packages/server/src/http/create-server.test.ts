@@ -44,7 +44,6 @@ describe('addresses', () => {
     '/sync/push/',
     '/records',
     '/RECORDS/items',
-    '/sync/receipts',
     '/%',
     '/records/%zz/1',
     '//sync/push',

@@ -95,7 +95,8 @@ describe('create and read', () => {
     expect([gone.status, gone.body]).toMatchObject([200, { id, version: 2, deleted_at: startTime }])
     expect((await ask(`GET /records/items/${id}`)).status).toBe(404)
     expect((await ask(`GET /records/items/${id}?deleted=true`)).body).toMatchObject({ deleted_at: startTime })
-    expect((await ask(`DELETE /records/items/${id}`)).status).toBe(404)
+    const again = await ask(`DELETE /records/items/${id}`)
+    expect([again.status, again.body]).toMatchObject([200, { id, version: 2, deleted_at: startTime }])
   })
 
   test('[PH-32] a record that is deleted for good answers once more, with its time of death', async () => {
@@ -326,24 +327,21 @@ describe('lists, history, restore', () => {
       const name = index % 2 === 0 ? 'even' : 'odd'
       await createdVersion({ ...laptop, id: id.replace(/1$/, String(index)), name, stock: index })
     }
-    const stocks = async (query: string): Promise<unknown> => {
-      const { body } = await ask(`GET /records/items${query}`)
+    const stocks = async (query: string, after = ''): Promise<unknown> => {
+      const { body } = await ask(`GET /records/items?${query}${after}`)
       const { records, next } = body as { records: { stock: number }[]; next: string | null }
-      return [
-        records.map(({ stock }) => stock),
-        next === null ? null : await stocks(`${query}&after=${next}`),
-      ]
+      return [records.map(({ stock }) => stock), next === null ? null : await stocks(query, `&after=${next}`)]
     }
-    expect(await stocks('?limit=2')).toEqual([
+    expect(await stocks('limit=2')).toEqual([
       [1, 2],
       [
         [3, 4],
         [[5], null],
       ],
     ])
-    expect(await stocks('?name=odd')).toEqual([[1, 3, 5], null])
-    expect(await stocks('?stock=4&name=even')).toEqual([[4], null])
-    expect(await stocks('?name=none')).toEqual([[], null])
+    expect(await stocks('name=odd')).toEqual([[1, 3, 5], null])
+    expect(await stocks('stock=4&name=even')).toEqual([[4], null])
+    expect(await stocks('name=none')).toEqual([[], null])
   })
 
   test.each([
