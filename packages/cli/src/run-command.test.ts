@@ -309,7 +309,7 @@ describe('dev', () => {
         () =>
           sql(
             file,
-            'CREATE TABLE holdfast_state (x); PRAGMA application_id = 1215252065; PRAGMA user_version = 99',
+            'CREATE TABLE holdfast_state (schema_version, schema); INSERT INTO holdfast_state VALUES (1, NULL); PRAGMA application_id = 1215252065; PRAGMA user_version = 99',
           ),
       ],
     ]
@@ -413,7 +413,7 @@ describe('doctor', () => {
     [
       'a cut database',
       (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 8_192)),
-      'damaged',
+      'malformed',
     ],
   ])('[OP-26] %s is told apart', async (kind, make, message) => {
     if (kind === 'a cut database') await givenData()

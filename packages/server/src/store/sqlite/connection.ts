@@ -30,7 +30,6 @@ export class Connection {
     guard(() => {
       // The first read: a file that is no database fails here, before anything is changed.
       this.#db.prepare('SELECT count(*) FROM sqlite_master').get()
-      if (!readOnly && path !== ':memory:') this.#db.exec('PRAGMA journal_mode = WAL')
       this.#db.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`)
       this.#db.exec(
         'PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY',

@@ -40,11 +40,17 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
   db.run('UPDATE holdfast_state SET schema_version = ?, schema = ?', schema.version, described)
 }
 
-interface Before {
+/** What a database was made for before. */
+export interface Before {
+  /** As `describeSchema` said it. */
   readonly schema: string
 }
 
-function checkOwnership(db: Connection, schema: Schema): Before | null {
+/**
+ * What our database was before, null when the file is empty. Reads only, so that a file of somebody else stays as it is.
+ * Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT.
+ */
+export function checkOwnership(db: Connection, schema: Schema): Before | null {
   const count = Number(db.get('SELECT count(*) AS n FROM sqlite_master')?.['n'] ?? 0)
   const id = Number(db.get('PRAGMA application_id')?.['application_id'] ?? 0)
   if (count === 0 && id === 0) return null

@@ -1,7 +1,7 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Connection, type Durability } from './connection.ts'
-import { prepareDatabase } from './prepare-database.ts'
+import { checkOwnership, prepareDatabase } from './prepare-database.ts'
 import { sqliteReader } from './sqlite-reader.ts'
 import { sqliteWriter } from './sqlite-writer.ts'
 
@@ -53,6 +53,9 @@ class SqliteStore implements Store {
     const writer = new Connection({ path, durability })
     this.#writer = writer
     try {
+      // Before WAL, which is written into the file: one that is not ours stays as it is.
+      checkOwnership(writer, setup.schema)
+      if (path !== ':memory:') writer.exec('PRAGMA journal_mode = WAL')
       await this.#begin(writer)
       prepareDatabase(writer, setup)
       writer.exec('COMMIT')
