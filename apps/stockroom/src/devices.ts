@@ -6,14 +6,14 @@ import { sqliteStorage } from '@holdfast/client/node'
 import type { Tone } from './telling/narrator.ts'
 import { NetworkLink } from './network-link.ts'
 import { schema } from './schema.ts'
-import type { Person, TokenOffice } from './tokens.ts'
+import type { TokenOffice } from './tokens.ts'
 
 /** The library's database on a device: typed by the schema. */
 export type LibraryClient = Client<typeof schema>
 
 /** A person with a device in the hand: a database file of its own, and a way to the network. */
 export interface Device {
-  readonly person: Person
+  readonly person: { readonly id: string; readonly name: string }
   readonly place: string
   readonly tone: Tone
   readonly db: LibraryClient

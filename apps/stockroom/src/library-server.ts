@@ -7,7 +7,7 @@ import { createServer, sqliteStore } from '@holdfast/server'
 import type { AnswerGate } from './answer-gate.ts'
 import { branches } from './catalogue.ts'
 import { schema } from './schema.ts'
-import type { Person, TokenOffice } from './tokens.ts'
+import type { TokenOffice } from './tokens.ts'
 
 /** A server that runs. */
 export interface LibraryServer {
@@ -32,7 +32,7 @@ export async function startLibraryServer({
   office,
   gate,
 }: LibraryServerOptions): Promise<LibraryServer> {
-  const sync = await createServer<Person>({
+  const sync = await createServer({
     schema,
     store: sqliteStore(storePath),
     authenticate: (request) => office.authenticate(request),

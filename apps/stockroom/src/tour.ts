@@ -130,6 +130,8 @@ async function stayUp(world: World, tell: Narrator, options: TourOptions): Promi
   const devices = await openDevices(world, true)
   tellAddresses(tell, world)
   if (isTerminal || options.wantsPrompt) {
+    tell.say('Here: "help" lists the commands. Try "airplane a on", then "a set casablanca price 9.99".')
+    tell.gap()
     await runPrompt(stageOf(world, devices, tell), {
       input: process.stdin,
       output: process.stdout,
@@ -144,15 +146,16 @@ async function stayUp(world: World, tell: Narrator, options: TourOptions): Promi
 }
 
 function tellAddresses(tell: Narrator, { server, office }: World): void {
-  const token = office.issue({ id: 'visitor', name: 'Visitor' }, { lifetimeMs: 24 * 3_600_000 })
+  const token = office.issue({ id: 'visitor' }, { lifetimeMs: 24 * 3_600_000 })
   tell.chapter({ label: 'your turn', title: 'The server is up' })
-  tell.say('In another terminal (the token is good for a day):')
+  tell.say('In another terminal, with a token that is good for a day:')
   tell.gap()
   tell.raw([
+    `URL=${server.url}`,
     `TOKEN=${token}`,
-    `curl -H "Authorization: Bearer $TOKEN" "${server.url}/records/films?title=Casablanca"`,
-    `curl -H "Authorization: Bearer $TOKEN" "${server.url}/conflicts"`,
-    `curl ${server.url}/openapi.json`,
+    'curl -H "Authorization: Bearer $TOKEN" "$URL/records/films?title=Casablanca"',
+    'curl -H "Authorization: Bearer $TOKEN" "$URL/conflicts"',
+    'curl "$URL/openapi.json"',
   ])
   tell.gap()
 }

@@ -25,7 +25,7 @@ export interface World {
   end(): Promise<void>
 }
 
-const auditor = { id: 'auditor', name: 'Auditor' }
+const auditor = { id: 'auditor' }
 
 /** Starts a server on a fresh SQLite file in a temporary folder and loads the catalogue into it. */
 export async function openWorld({ port }: { port: number }): Promise<World> {

@@ -29,10 +29,7 @@ export async function performCommand(
     case 'unclear':
       return tell.say(command.because)
     case 'help':
-      return tell.list(
-        '',
-        commandHelp.map(([words, meaning]) => [words, tell.dim(meaning)]),
-      )
+      return tell.list(commandHelp.map(([words, meaning]) => [words, tell.dim(meaning)]))
     case 'find':
       return tellFound(shell, command.text)
     case 'show':
@@ -126,7 +123,6 @@ async function tellFound({ stage, finder }: Shell, text: string): Promise<void> 
   const found = await finder.search(stage.parts.ana.db, text)
   if (found.length === 0) return tell.say(`No title holds "${text}".`)
   tell.list(
-    '',
     found.map(({ number, film }) => [
       tell.dim(String(number)),
       `${film.title} (${film.year ?? '?'})`,
@@ -156,21 +152,16 @@ async function tellStatus({ stage }: Shell): Promise<void> {
   const { tell } = stage.parts
   const rows = both.map(async (who) => {
     const { db, link, person, tone } = stage.parts[who]
-    const [unsettled, dead, conflicts] = [
-      await db.outbox.list(),
-      await db.deadLetters.list(),
-      await db.conflicts.list(),
-    ]
-    const waiting = unsettled.filter((entry) => entry.status !== 'dead').length
+    const { pendingCount, deadLetterCount, conflictCount } = await db.status.get()
     return [
       tell.tint(tone, person.name),
       link.isAirplane ? 'airplane mode' : 'online',
-      `${waiting} edits on their way`,
-      `${dead.length} refused`,
-      `${conflicts.length} conflicts`,
+      `on their way ${pendingCount}`,
+      `conflicts ${conflictCount}`,
+      `refused ${deadLetterCount}`,
     ]
   })
-  tell.list('', await Promise.all(rows))
+  tell.list(await Promise.all(rows))
 }
 
 async function tellConflicts({ stage }: Shell): Promise<void> {
@@ -206,7 +197,8 @@ async function tellOutbox({ stage }: Shell, who: Who): Promise<void> {
     shorten(describePayload(entry.payload), 40),
     tell.dim(entry.error?.message ?? ''),
   ])
-  tell.list(tell.tint(tone, person.name), rows)
+  tell.say(rows.length === 0 ? `${tell.tint(tone, person.name)}: nothing` : tell.tint(tone, person.name))
+  tell.list(rows)
 }
 
 function describePayload(payload: Payload): string {

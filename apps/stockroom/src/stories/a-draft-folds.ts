@@ -19,7 +19,7 @@ export const aDraftFolds: Story = {
   async play(stage) {
     const { ana, tell } = stage.parts
     const film = await stage.film('The Shining')
-    tell.say(`${film.title} (${film.year}). Ana types its description offline, an edit for every key.`)
+    tell.say(`${film.title} (${film.year}). Ana types its description offline, each key an edit.`)
 
     stage.goOffline()
     for (const length of keystrokes(draft, 200)) {
@@ -33,6 +33,7 @@ export const aDraftFolds: Story = {
     await ana.db.sync.now()
     const pushes = ana.link.takeExchanges().filter((exchange) => exchange.path.endsWith('/sync/push'))
     const sent = pushes.reduce((sum, push) => sum + push.sentBytes, 0)
+    tell.gap()
     tell.item('outbox', [`${entries.length} edits, ${formatBytes(written)} of changes`])
     tell.item('wire', [
       `${pushes.length} request, ${formatBytes(sent)}: one byte sent for every ${Math.round(written / sent)}`,

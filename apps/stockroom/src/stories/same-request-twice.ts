@@ -19,9 +19,7 @@ export const sameRequestTwice: Story = {
   async play(stage) {
     const { ben, url, tell } = stage.parts
     const film = await stage.film('Taxi Driver')
-    tell.say(
-      `${film.title} (${film.year}), ${film.stock} discs. Ben sells one, and his request comes three times.`,
-    )
+    tell.say(`${film.title} (${film.year}), ${film.stock} discs. Ben sells one; his request comes thrice.`)
     tell.gap()
 
     await ben.db.films.increment(film.id, { stock: -1 })

@@ -26,7 +26,7 @@ export const tokenExpires: Story = {
     const exchanges = ana.link.takeExchanges()
     tell.gap()
     for (const { method, path, status, sentBytes } of exchanges) {
-      const says = status === 401 ? '  the token has ended, a new one is fetched' : ''
+      const says = status === 401 ? '  the token has ended: a new one' : ''
       tell.item(String(status), [
         `${method} ${path.split('?')[0]}  ${formatBytes(sentBytes)}${tell.dim(says)}`,
       ])

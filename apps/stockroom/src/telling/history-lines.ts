@@ -51,8 +51,7 @@ function whatHappened({ op, before, after }: HistoryEntry, columns: number): str
 }
 
 function valuesOf(values: Json): Readonly<Record<string, Json>> {
-  // An object that came out of JSON has JSON members.
-  return isObject(values) ? (values as Readonly<Record<string, Json>>) : {}
+  return isObject(values) ? values : {}
 }
 
 /** Hours, minutes and seconds in the time zone of whoever looks. */

@@ -51,8 +51,8 @@ export interface Narrator {
     header: readonly { readonly name: string; readonly tone: Tone }[],
     rows: readonly PlaceValues[],
   ): void
-  /** Rows in aligned columns under a label. */
-  list(label: string, rows: readonly (readonly string[])[]): void
+  /** Rows in aligned columns. */
+  list(rows: readonly (readonly string[])[]): void
   /** Whether what was promised came true. */
   verdict(isHeld: boolean, text: string): void
   /** A bar that fills up while something takes its time, and is gone when it is over. Nothing where nothing moves. */
@@ -117,7 +117,7 @@ export function createNarrator({ write, columns, hasColors, isTerminal = false }
         ),
       )
     },
-    list: (label, rows) => item(label, rows.length === 0 ? [colors.dim('nothing')] : table(rows)),
+    list: (rows) => print(table(rows).flatMap((row) => wrap(row, width))),
     verdict: (isHeld, text) => {
       const mark = isHeld ? colors.green('✓') : colors.red('✗')
       const [first = '', ...others] = wrap(text, width - 2)
