@@ -39,9 +39,9 @@ export function workspaceOf(path: string): string {
   return path.split('/src/')[0] ?? path
 }
 
-/** Whether a file holds tests: `*.test.ts`, and contract suites that several implementations run. */
+/** Whether a file is for tests only: `*.test.ts`, contract suites, `given-*.ts`, and the worlds of scenarios and end-to-end tests. */
 export function isTestFile(path: string): boolean {
-  return /(\.test|[.-]contract)\.tsx?$/.test(path)
+  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.ts$|\/(end-to-end|scenarios)\//.test(path)
 }
 
 /** Whether a file is part of what the packages core, client and server ship. */
