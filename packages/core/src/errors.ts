@@ -83,6 +83,7 @@ export const errorTable = {
   STORE_FAILED: { meaning: 'The database refused an operation.', cause: 'An input or output error.', remedy: 'Look at the cause.', retry: 'backoff' },
   LEASE_LOST: { meaning: 'Another process runs the sync engine now.', cause: 'This process was asleep for longer than its lease.', remedy: 'Nothing: the other engine goes on.', retry: 'backoff' },
   TRANSACTION_OVER: { meaning: 'The transaction is over.', cause: 'It took too long, or its tx was used after its end.', remedy: 'Await nothing in a transaction but its own tx.', retry: 'never' },
+  CLIENT_DEFECT: { meaning: 'Something happened that cannot happen.', cause: 'A defect in Holdfast, or in a hook of the app.', remedy: 'Report it with the log; nothing was lost.', retry: 'backoff' },
   CLIENT_CLOSED: { meaning: 'The client was closed.', cause: 'A call after close().', remedy: 'Open it again.', retry: 'never' },
 } as const
 

@@ -31,6 +31,8 @@ export interface PagesToApply {
   readonly schema: Schema
   readonly notes: readonly PageNote[]
   readonly toRebase: RecordsToRebase
+  /** Records whose `have` is dealt with, by page. */
+  readonly promoted: ReadonlyMap<number, readonly string[]>
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
 }
@@ -41,20 +43,26 @@ export interface PagesToApply {
  */
 export async function applyPages(tx: LocalTransaction, input: PagesToApply): Promise<void> {
   const { schema, notes, checkpoint } = input
-  const [busy] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
   const [parked] = await tx.all('SELECT 1 FROM _quarantine LIMIT 1')
   const hasParked = parked !== undefined || notes.some((note) => note.unfit.length > 0)
   for (const note of notes) {
-    for (const scope of note.scopes) await tx.run('INSERT OR IGNORE INTO _scopes (name) VALUES (?)', [scope])
     for (const name of Object.keys(note.puts)) {
       checkpoint()
       await bulkApply(tx, collectionNamed(schema, name), note)
     }
     if (hasParked) await quarantineUnfit(tx, note)
     if (hasParked) await releaseOvertaken(tx, note)
+    const [busy] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
     if (note.hasOthers || busy) await applySingly(tx, note, input)
   }
   for (const collection of schema.collections.values()) await forgetRevived(tx, collection)
+}
+
+/** Gives the scopes that pages name their numbers. */
+export async function numberScopes(tx: LocalTransaction, notes: readonly PageNote[]): Promise<void> {
+  for (const scope of new Set(notes.flatMap((note) => note.scopes))) {
+    await tx.run('INSERT OR IGNORE INTO _scopes (name) VALUES (?)', [scope])
+  }
 }
 
 /** Changes that bulk cannot take: other than `put`, or of records with entries. */
@@ -63,17 +71,19 @@ async function applySingly(tx: LocalTransaction, note: PageNote, input: PagesToA
     `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
      WHERE k NOT IN (SELECT value FROM json_each(?2)) AND (v ->> '$.op' <> 'put'
        OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = v ->> '$.record' AND o.collection = v ->> '$.collection'))
+     AND NOT (v ->> '$.op' = 'have' AND v ->> '$.record' IN (SELECT value FROM json_each(?3)))
      ORDER BY k`,
-    [note.page, JSON.stringify(note.unfit.map(({ index }) => index))],
+    [
+      note.page,
+      JSON.stringify(note.unfit.map(({ index }) => index)),
+      JSON.stringify([...(input.promoted.get(note.page) ?? [])]),
+    ],
   )
   for (const row of rows) {
     input.checkpoint()
     // The page was parsed before it was staged, and unfit changes are not among these.
-    await applyChange(tx, {
-      change: JSON.parse(String(row['v'])) as Change,
-      scope: Number(row['scope']),
-      input,
-    })
+    const change = JSON.parse(String(row['v'])) as Change
+    await applyChange(tx, { change, scope: Number(row['scope']), input })
   }
 }
 

@@ -2,11 +2,18 @@ import { assert, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
-import { applyPages, RecordsToRebase } from './apply-pages.ts'
+import { applyPages, numberScopes, RecordsToRebase } from './apply-pages.ts'
+import { promoteViews, unpromotedHaves } from './own-version.ts'
+import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
 import { revokeScopes } from './revoke-scopes.ts'
-import { settleClosedConflicts, settleOutcomes, settleWithoutVersion } from './settle-outcomes.ts'
+import {
+  dropOvertaken,
+  settleClosedConflicts,
+  settleOutcomes,
+  settleWithoutVersion,
+} from './settle-outcomes.ts'
 import { dropStaging, readCursor, stagedNotes, stagedOutcomes } from './staging.ts'
 
 /** What the flip is done with. */
@@ -34,11 +41,21 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const { schema, progress, checkpoint } = input
   assert(progress.step.kind === 'ready', 'a flip before everything is staged')
   const toRebase = new RecordsToRebase()
-  if (progress.replaces) await clearServerCopy(tx, schema, toRebase)
+  if (progress.replaces) await clearServerCopy(tx, schema)
   else assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
-  await applyPages(tx, { schema, notes: await stagedNotes(tx), toRebase, checkpoint })
-  await settleOutcomes(tx, await stagedOutcomes(tx), toRebase)
+  const notes = await stagedNotes(tx)
+  await numberScopes(tx, notes)
+  const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
+  const outcomes = await stagedOutcomes(tx)
+  const ended = await settleOutcomes(tx, { outcomes, toRebase, needed: unpromoted })
+  if (progress.replaces) await rebaseOutbox(tx, toRebase)
+  await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })
+  await dropOvertaken(tx, { schema, ended, toRebase })
+  if (unpromoted.length > 0) {
+    const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
+    await dropOvertaken(tx, { schema, ended: late, toRebase })
+  }
   if (progress.replaces) await offerAgain(tx)
   await settleWithoutVersion(tx, toRebase)
   const releasedCount = await settleClosedConflicts(tx, toRebase)
@@ -49,19 +66,19 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
 }
 
 /** A snapshot stands for everything, so everything but the outbox goes first. Rules: AP-10. */
-async function clearServerCopy(
-  tx: LocalTransaction,
-  schema: Schema,
-  toRebase: RecordsToRebase,
-): Promise<void> {
-  for (const row of await tx.all('SELECT DISTINCT collection, record FROM _outbox')) {
-    toRebase.add(String(row['collection']), String(row['record']))
-  }
+async function clearServerCopy(tx: LocalTransaction, schema: Schema): Promise<void> {
   for (const collection of schema.collections.values()) {
     const { changes } = await tx.run(`DELETE FROM ${quoteName(collection.name)}`)
     if (changes > 0) tx.touch(collection.name, 'all')
   }
   for (const table of ['_shadow', '_deleted', '_scopes', '_quarantine']) await tx.run(`DELETE FROM ${table}`)
+}
+
+/** Every record that still has entries must be shown again. */
+async function rebaseOutbox(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
+  for (const row of await tx.all('SELECT DISTINCT collection, record FROM _outbox')) {
+    toRebase.add(String(row['collection']), String(row['record']))
+  }
 }
 
 /**
@@ -74,6 +91,27 @@ async function offerAgain(tx: LocalTransaction): Promise<void> {
      OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts))`,
   )
   if (changes > 0) tx.touch('_outbox', 'all')
+}
+
+/** What pages say we have: what is clean by that, and what still needs its entries to be built from. */
+interface Haves {
+  readonly promoted: ReadonlyMap<number, readonly string[]>
+  readonly unpromoted: readonly string[]
+}
+
+async function promoteAll(tx: LocalTransaction, schema: Schema, notes: readonly PageNote[]): Promise<Haves> {
+  const promoted = new Map<number, string[]>()
+  const unpromoted: string[] = []
+  for (const note of notes) {
+    for (const name of note.haves) {
+      const collection = schema.collections.get(name)
+      if (!collection) continue
+      const ids = await promoteViews(tx, collection, note)
+      promoted.set(note.page, [...(promoted.get(note.page) ?? []), ...ids])
+      unpromoted.push(...(await unpromotedHaves(tx, collection, { note, promoted: ids })))
+    }
+  }
+  return { promoted, unpromoted }
 }
 
 async function rebaseAll(

@@ -1,4 +1,9 @@
+import type { CollectionSchema } from '@holdfast/core'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { quoteName } from '../local/tables.ts'
 import type { Entry } from '../outbox/entry.ts'
+import { pageRows } from './bulk-apply.ts'
+import type { Have, PageNote } from './page-note.ts'
 
 /**
  * The own mutations that lead from a shadow's version to `version`, when the server took each exactly as it was, so
@@ -16,4 +21,87 @@ export function chainOfHave(
   const isWhole = chain.at(-1)?.version === version && chain[0]?.baseVersion === shadowVersion
   const isExact = chain.every((entry) => entry.status === 'answered' && entry.exact)
   return isWhole && isExact ? chain : []
+}
+
+/** The `have` changes of a page, with the number of their scope. */
+function havesOf(collection: CollectionSchema): string {
+  return (
+    `WITH ${pageRows}, haves AS MATERIALIZED (SELECT v ->> '$.record' AS record, v ->> '$.version' AS version, ` +
+    "v ->> '$.scope' AS scope, v ->> '$.serverUpdatedAt' AS at, s.n AS n FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope' " +
+    `WHERE v ->> '$.op' = 'have' AND v ->> '$.collection' = '${collection.name}')`
+  )
+}
+
+/** The same as `chainOfHave`, when it is all the entries the record has: then the row as shown is what the server has. */
+function isWholeView(collection: CollectionSchema): string {
+  const own = `FROM _outbox o WHERE o.record = haves.record AND o.collection = '${collection.name}'`
+  return (
+    `EXISTS (SELECT 1 ${own}) AND NOT EXISTS (SELECT 1 ${own} AND (o.status <> 'answered' OR o.exact = 0)) ` +
+    `AND (SELECT max(o.version) ${own}) = haves.version AND (SELECT o.base_version ${own} ORDER BY o.seq LIMIT 1) = ` +
+    `coalesce((SELECT h.version FROM _shadow h WHERE h.collection = '${collection.name}' AND h.record = haves.record), 0)`
+  )
+}
+
+/**
+ * Rows whose every mutation the server took as it was, and that are at the version this made, become the server's copy
+ * as they stand, in bulk. Returns their ids; whatever else a page says of having is left. Rules: AP-9.
+ */
+export async function promoteViews(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  note: PageNote,
+): Promise<readonly string[]> {
+  const table = quoteName(collection.name)
+  const rows = await tx.all(
+    `${havesOf(collection)} UPDATE ${table} SET _version = haves.version, _server_updated_at = haves.at, _state = 'clean',
+       _scopes = CASE WHEN ${table}._scopes = '' THEN ',' || haves.n || ',' WHEN instr(${table}._scopes, ',' || haves.n || ',') > 0
+         THEN ${table}._scopes ELSE ${table}._scopes || haves.n || ',' END
+     FROM haves WHERE ${table}.id = haves.record AND ${isWholeView(collection)} RETURNING ${table}.id AS id`,
+    [note.page],
+  )
+  if (rows.length === 0) return []
+  const ids = rows.map((row) => String(row['id']))
+  const promoted = [collection.name, JSON.stringify(ids)]
+  for (const from of ['_outbox', '_shadow']) {
+    await tx.run(
+      `DELETE FROM ${from} WHERE collection = ? AND record IN (SELECT value FROM json_each(?))`,
+      promoted,
+    )
+  }
+  tx.touch(collection.name, 'all')
+  tx.touch('_outbox', 'all')
+  return ids
+}
+
+/** Records of which a page says that we have them, without those that were promoted. */
+export async function unpromotedHaves(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  input: { readonly note: PageNote; readonly promoted: readonly string[] },
+): Promise<readonly string[]> {
+  const rows = await tx.all(
+    `${havesOf(collection)} SELECT DISTINCT record FROM haves WHERE record NOT IN (SELECT value FROM json_each(?2))`,
+    [input.note.page, JSON.stringify(input.promoted)],
+  )
+  return rows.map((row) => String(row['record']))
+}
+
+/** The `have` changes of a page that neither the row as it stands nor its mutations can answer at a glance. */
+export async function doubtfulHaves(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  note: PageNote,
+): Promise<readonly Have[]> {
+  const rows = await tx.all(
+    `${havesOf(collection)} SELECT DISTINCT record, version, scope FROM haves
+     WHERE NOT (${isWholeView(collection)}) AND NOT EXISTS (SELECT 1 FROM ${quoteName(collection.name)} t
+       WHERE t.id = haves.record AND t._state = 'clean' AND t._version >= haves.version)`,
+    [note.page],
+  )
+  return rows.map((row) => ({
+    collection: collection.name,
+    record: String(row['record']),
+    scope: String(row['scope']),
+    version: Number(row['version']),
+  }))
 }

@@ -12,8 +12,8 @@ export interface PageNote {
   readonly scopes: readonly string[]
   /** Changes this device cannot read, by their place in the page. */
   readonly unfit: readonly Unfit[]
-  /** Records at a version one of our own mutations made. */
-  readonly haves: readonly Have[]
+  /** Collections of which it says that we have records already. */
+  readonly haves: readonly string[]
 }
 
 /** A change that does not fit the schema, and why. */
@@ -35,7 +35,7 @@ export function notePage(schema: Schema, page: number, changes: readonly Change[
   const puts: Record<string, number> = {}
   const scopes = new Set<string>()
   const unfit: Unfit[] = []
-  const haves: Have[] = []
+  const haves = new Set<string>()
   let otherCount = 0
   for (const [index, change] of changes.entries()) {
     scopes.add(change.scope)
@@ -43,13 +43,9 @@ export function notePage(schema: Schema, page: number, changes: readonly Change[
     if (reason !== undefined) unfit.push({ index, reason })
     else if (change.op === 'put') puts[change.collection] = (puts[change.collection] ?? 0) + 1
     else otherCount++
-    if (change.op === 'have' && reason === undefined) haves.push(haveOf(change))
+    if (change.op === 'have' && reason === undefined) haves.add(change.collection)
   }
-  return { page, puts, hasOthers: otherCount > 0, scopes: [...scopes], unfit, haves }
-}
-
-function haveOf({ collection, record, scope, version }: Change): Have {
-  return { collection, record, scope, version }
+  return { page, puts, hasOthers: otherCount > 0, scopes: [...scopes], unfit, haves: [...haves] }
 }
 
 function misfitOf(schema: Schema, change: Change): string | undefined {

@@ -1,45 +1,58 @@
 import {
   assertNever,
+  type CollectionSchema,
   formatRanges,
   type Outcome,
   parseRanges,
   type Ranges,
+  type Schema,
   unionRanges,
 } from '@holdfast/core'
+import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
-import type { Entry } from '../outbox/entry.ts'
-import {
-  entriesCovered,
-  markAnswered,
-  markConflicted,
-  markDead,
-  releaseHeld,
-  settle,
-} from '../outbox/outbox.ts'
+import { quoteName } from '../local/tables.ts'
+import { markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './apply-pages.ts'
+
+/** Outcomes and what they are settled with. */
+export interface OutcomesToSettle {
+  /** Of the newest page, in any order. */
+  readonly outcomes: readonly Outcome[]
+  readonly toRebase: RecordsToRebase
+  /** Records whose entries are still needed to build their shadow from; they end with the rebase. */
+  readonly needed: readonly string[]
+}
+
+/** Records that have no entries any more, by collection; their new copy is among the pages. */
+export type EndedRecords = ReadonlyMap<string, ReadonlySet<string>>
 
 /**
  * Settles what the server says is final. The outcomes come from the database snapshot of the rows applied with them, so
- * that an entry ends in the transaction whose shadow holds its effect.
+ * that an entry ends in the transaction whose shadow holds its effect. What is stored for good is to be acknowledged.
  * Rules: AP-6, SY-9, PR-2.
  */
-export async function settleOutcomes(
-  tx: LocalTransaction,
-  outcomes: readonly Outcome[],
-  toRebase: RecordsToRebase,
-): Promise<void> {
-  let ack = await readAck(tx)
-  for (const outcome of outcomes) {
-    const entries = await entriesCovered(tx, outcome.covers)
-    const lead = entries.find((entry) => entry.seq === outcome.seq)
-    // Another write under the same number: an older copy of this database sent it. The next push finds out.
-    if (lead && lead.id !== outcome.id) continue
-    await settleOutcome(tx, outcome, entries)
-    for (const entry of entries) toRebase.add(entry.collection, entry.record)
-    ack = unionRanges([...ack, ...parseRanges(outcome.covers)])
+export async function settleOutcomes(tx: LocalTransaction, input: OutcomesToSettle): Promise<EndedRecords> {
+  const { outcomes, toRebase, needed } = input
+  const taken = outcomes.filter(({ status }) => status === 'applied' || status === 'merged')
+  const settled = await settleTaken(tx, taken, needed)
+  const ended = new Map<string, Set<string>>()
+  for (const row of settled) {
+    const collection = String(row['collection'])
+    const records = ended.get(collection) ?? new Set()
+    ended.set(collection, records.add(String(row['record'])))
   }
+  const known: Outcome[] = [...taken]
+  for (const outcome of outcomes) {
+    if (outcome.status === 'applied' || outcome.status === 'merged') continue
+    for (const row of await settleRefused(tx, outcome))
+      toRebase.add(String(row['collection']), String(row['record']))
+    known.push(outcome)
+  }
+  const covered = known.flatMap(({ covers }) => parseRanges(covers))
+  const ack = unionRanges([...(await readAck(tx)), ...covered])
   await writeMeta(tx, 'sync.ack', ack.length === 0 ? null : formatRanges(ack))
+  return ended
 }
 
 /** Device numbers whose outcomes are stored for good and were not yet acknowledged. */
@@ -48,37 +61,105 @@ export async function readAck(tx: LocalReader): Promise<Ranges> {
   return typeof text === 'string' ? parseRanges(text) : []
 }
 
-async function settleOutcome(
+/**
+ * The entries that outcomes cover leave the outbox, in one statement; those that had no answer yet are told. Under the
+ * number of an outcome there may be another write, sent by a copy of this database: it stays, the next push finds out.
+ */
+async function settleTaken(
   tx: LocalTransaction,
-  outcome: Outcome,
-  entries: readonly Entry[],
-): Promise<void> {
-  const { status, version, serverUpdatedAt } = outcome
-  const seqsOf = (chosen: readonly Entry[]): number[] => chosen.map((entry) => entry.seq)
-  switch (status) {
-    case 'applied':
-    case 'merged': {
-      const unheard = entries.filter((entry) => entry.status !== 'answered')
-      await markAnswered(tx, seqsOf(unheard), { status, version, serverUpdatedAt, exact: false })
-      await settle(tx, seqsOf(entries))
-      return
-    }
+  outcomes: readonly Outcome[],
+  needed: readonly string[],
+): Promise<readonly SqlRow[]> {
+  if (outcomes.length === 0) return []
+  const spans = outcomes.flatMap(({ id, seq, covers }) =>
+    parseRanges(covers).map(([first, last]) => [id, seq, first, last]),
+  )
+  const rows = await tx.all(
+    `DELETE FROM _outbox WHERE seq IN (
+       SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON o.seq BETWEEN span.value ->> 2 AND span.value ->> 3
+       WHERE o.record NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0))
+     RETURNING seq, id, collection, record, status`,
+    [JSON.stringify(spans), JSON.stringify(needed)],
+  )
+  if (rows.length > 0) tx.touch('_outbox', 'all')
+  const unheard = rows.filter((row) => row['status'] !== 'answered')
+  for (const row of unheard) {
+    const outcome = outcomes.find(({ covers }) =>
+      parseRanges(covers).some(([first, last]) => isWithin(row['seq'], first, last)),
+    )
+    if (outcome)
+      tx.announce(String(row['id']), {
+        status: outcome.status === 'merged' ? 'merged' : 'applied',
+        version: outcome.version,
+      })
+  }
+  return rows
+}
+
+function isWithin(value: unknown, first: number, last: number): boolean {
+  return typeof value === 'number' && value >= first && value <= last
+}
+
+/** A refusal of which the answer was lost. Returns the records it concerns. */
+async function settleRefused(tx: LocalTransaction, outcome: Outcome): Promise<readonly SqlRow[]> {
+  const rows: SqlRow[] = []
+  for (const [first, last] of parseRanges(outcome.covers)) {
+    rows.push(
+      ...(await tx.all(
+        `SELECT seq, id, collection, record FROM _outbox WHERE seq BETWEEN ? AND ? AND status NOT IN ('conflicted', 'dead')`,
+        [first, last],
+      )),
+    )
+  }
+  const lead = rows.find((row) => row['seq'] === outcome.seq)
+  if (rows.length === 0 || (lead && lead['id'] !== outcome.id)) return []
+  const seqs = rows.map((row) => Number(row['seq']))
+  switch (outcome.status) {
     case 'conflict':
-      await markConflicted(tx, seqsOf(entries.filter(isOpen)), outcome.conflict?.id ?? '')
-      return
+      await markConflicted(tx, seqs, outcome.conflict?.id ?? '')
+      return rows
     case 'rejected': {
-      const error = outcome.error ?? { code: 'MUTATION_INVALID', message: '' }
-      await markDead(tx, seqsOf(entries.filter(isOpen)), { code: error.code, message: error.message })
-      return
+      const { code, message } = outcome.error ?? { code: 'MUTATION_INVALID', message: '' }
+      await markDead(tx, seqs, { code, message })
+      return rows
     }
+    case 'applied':
+    case 'merged':
+      return []
     default:
-      assertNever(status)
+      return assertNever(outcome.status)
   }
 }
 
-/** Not yet among the conflicts or dead letters. */
-function isOpen(entry: Entry): boolean {
-  return entry.status !== 'conflicted' && entry.status !== 'dead'
+/**
+ * Records that lost their last entry and got a newer copy with the pages are clean already: only their old shadow is in
+ * the way. The others are brought in line one by one. Rules: AP-6.
+ */
+export async function dropOvertaken(
+  tx: LocalTransaction,
+  input: { readonly schema: Schema; readonly ended: EndedRecords; readonly toRebase: RecordsToRebase },
+): Promise<void> {
+  for (const [name, records] of input.ended) {
+    const collection = input.schema.collections.get(name)
+    if (!collection) continue
+    const ids = JSON.stringify([...records])
+    for (const row of await tx.all(leftBehind(collection), [ids]))
+      input.toRebase.add(name, String(row['record']))
+    await tx.run(
+      `DELETE FROM _shadow WHERE collection = '${name}' AND record IN (SELECT value FROM json_each(?))
+       AND version < (SELECT t._version FROM ${quoteName(name)} t WHERE t.id = _shadow.record)
+       AND NOT EXISTS (SELECT 1 FROM _outbox o WHERE o.record = _shadow.record AND o.collection = '${name}')`,
+      [ids],
+    )
+  }
+}
+
+/** Records among the given ids whose row is not the newer copy of a record without entries. */
+function leftBehind({ name }: CollectionSchema): string {
+  return `SELECT ids.value AS record FROM json_each(?) AS ids LEFT JOIN ${quoteName(name)} t ON t.id = ids.value
+    WHERE t.id IS NULL OR t._version <= coalesce(
+        (SELECT h.version FROM _shadow h WHERE h.collection = '${name}' AND h.record = ids.value), 0)
+      OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = ids.value AND o.collection = '${name}')`
 }
 
 /** What the server took without an effect, or under another name of this device, has no version to wait for. */
@@ -104,11 +185,8 @@ export async function settleClosedConflicts(
   const closed = waiting.filter((row) => row['conflict'] === 'resolved')
   const over = closed.filter((row) => row['status'] === 'conflicted')
   const held = waiting.filter((row) => row['status'] === 'held' && row['conflict'] !== 'open')
-  if (over.length > 0)
-    await settle(
-      tx,
-      over.map((row) => Number(row['seq'])),
-    )
+  const seqs = over.map((row) => Number(row['seq']))
+  if (over.length > 0) await settle(tx, seqs)
   for (const heldBy of new Set(held.map((row) => String(row['held_by'])))) await releaseHeld(tx, heldBy)
   for (const row of [...over, ...held]) toRebase.add(String(row['collection']), String(row['record']))
   return held.filter((row) => row['conflict'] === 'resolved').length

@@ -1,5 +1,5 @@
 import { limits } from '@holdfast/core'
-import { applyPages, RecordsToRebase } from '../apply/apply-pages.ts'
+import { applyPages, numberScopes, RecordsToRebase } from '../apply/apply-pages.ts'
 import type { Flipped } from '../apply/flip.ts'
 import { stageReadable } from '../apply/quarantine.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
@@ -174,7 +174,14 @@ async function retryQuarantine({ database, schema }: SyncContext): Promise<void>
     const note = await stageReadable(tx, schema)
     if (!note) return
     const toRebase = new RecordsToRebase()
-    await applyPages(tx, { schema, notes: [note], toRebase, checkpoint: () => undefined })
+    await numberScopes(tx, [note])
+    await applyPages(tx, {
+      schema,
+      notes: [note],
+      toRebase,
+      promoted: new Map(),
+      checkpoint: () => undefined,
+    })
     await tx.run('DELETE FROM _staging WHERE n = ?', [note.page])
     for (const { collection: name, record, hasLeft } of toRebase.all()) {
       const collection = schema.collections.get(name)

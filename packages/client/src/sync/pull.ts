@@ -9,11 +9,11 @@ import {
 } from '@holdfast/core'
 import { readShadow } from '../local/records.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { LocalDatabase, LocalReader } from '../local/local-database.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { versionOf } from '../apply/change-shadow.ts'
 import { type Flipped, flip } from '../apply/flip.ts'
-import { chainOfHave } from '../apply/own-version.ts'
+import { chainOfHave, doubtfulHaves } from '../apply/own-version.ts'
 import type { Have } from '../apply/page-note.ts'
 import { advancePull, hasOtherGrants, type PullProgress, startPull } from '../apply/pull-progress.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
@@ -215,16 +215,13 @@ export class Pull {
     if (progress.rows === 0) return []
     const { database, schema } = this.#context
     return database.read(async (tx) => {
-      const notes = await stagedNotes(tx)
       const missing: Have[] = []
-      for (const have of notes.flatMap((note) => note.haves)) {
-        const collection = schema.collections.get(have.collection)
-        if (!collection) continue
-        const version = versionOf(await readShadow(tx, collection, have.record))
-        const entries = await entriesOfRecord(tx, have.collection, have.record)
-        const isKnown = version >= have.version || chainOfHave(entries, version, have.version).length > 0
-        // The staged pages are read through only for the few that cannot be built: it costs their whole length each time.
-        if (!isKnown && !(await isStaged(tx, have))) missing.push(have)
+      for (const note of await stagedNotes(tx)) {
+        for (const name of note.haves) {
+          const collection = schema.collections.get(name)
+          const doubtful = collection ? await doubtfulHaves(tx, collection, note) : []
+          for (const have of doubtful) if (await isMissing(tx, schema, have)) missing.push(have)
+        }
       }
       return missing
     })
@@ -266,12 +263,18 @@ export class Pull {
   }
 }
 
-/** Whether a `put` of the record, at that version or a newer one, is already staged. */
-async function isStaged(tx: { all: LocalDatabase['all'] }, have: Have): Promise<boolean> {
+/** Whether a record can neither be built from own mutations nor is staged in that version or a newer one. */
+async function isMissing(tx: LocalReader, schema: Schema, have: Have): Promise<boolean> {
+  const collection = schema.collections.get(have.collection)
+  if (!collection) return false
+  const version = versionOf(await readShadow(tx, collection, have.record))
+  const entries = await entriesOfRecord(tx, have.collection, have.record)
+  if (version >= have.version || chainOfHave(entries, version, have.version).length > 0) return false
+  // The staged pages are read through only for the few that cannot be built: it costs their whole length each time.
   const [row] = await tx.all(
     `SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.kind IN ('page', 'records') AND c.value ->> '$.record' = ?
      AND c.value ->> '$.collection' = ? AND c.value ->> '$.op' <> 'have' AND c.value ->> '$.version' >= ? LIMIT 1`,
     [have.record, have.collection, have.version],
   )
-  return row !== undefined
+  return row === undefined
 }

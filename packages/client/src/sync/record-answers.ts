@@ -28,24 +28,52 @@ export async function recordAnswers(
   answers: readonly AnsweredOffer[],
   context: AnswerContext,
 ): Promise<void> {
-  for (const answer of answers) await recordAnswer(tx, answer, context)
+  const taken = answers.filter(({ result }) => isTaken(result))
+  await markTaken(tx, taken)
+  for (const answer of answers) if (!isTaken(answer.result)) await recordRefusal(tx, answer, context)
   await storeReportedConflict(tx, answers, context)
 }
 
-async function recordAnswer(
+function isTaken({ status }: PushResult): boolean {
+  return status === 'applied' || status === 'merged'
+}
+
+/** All that the server took, in one statement. The records stay `syncing`: what was sent and what is answered look alike. */
+async function markTaken(tx: LocalTransaction, answers: readonly AnsweredOffer[]): Promise<void> {
+  if (answers.length === 0) return
+  const marks = answers.flatMap(({ offer, result }) => {
+    const { status, version, serverUpdatedAt, record, duplicate } = result
+    const isExact = status === 'applied' && record === undefined && duplicate !== true
+    return offer.seqs.map((seq) => [seq, status, isExact ? 1 : 0, version, serverUpdatedAt])
+  })
+  const rows = await tx.all(
+    `UPDATE _outbox SET status = 'answered', verdict = mark.value ->> 1, exact = mark.value ->> 2, version = mark.value ->> 3,
+       server_updated_at = mark.value ->> 4, held_by = NULL, error = NULL
+     FROM json_each(?) AS mark WHERE seq = mark.value ->> 0 RETURNING id, verdict, version`,
+    [JSON.stringify(marks)],
+  )
+  tx.touch('_outbox', 'all')
+  for (const { id, verdict, version } of rows) {
+    const known = {
+      status: verdict === 'merged' ? 'merged' : 'applied',
+      version: typeof version === 'number' ? version : null,
+    } as const
+    tx.announce(String(id), known)
+  }
+}
+
+async function recordRefusal(
   tx: LocalTransaction,
   { offer, result }: AnsweredOffer,
   context: AnswerContext,
 ): Promise<void> {
   const { seqs } = offer
-  const { status, version, serverUpdatedAt, error } = result
+  const { status, error } = result
   const reason = { code: error?.code ?? 'MUTATION_INVALID', message: error?.message ?? '' }
   switch (status) {
     case 'applied':
-    case 'merged': {
-      const exact = status === 'applied' && result.record === undefined && result.duplicate !== true
-      return markAnswered(tx, seqs, { status, version, serverUpdatedAt, exact })
-    }
+    case 'merged':
+      return
     case 'conflict':
       return markConflicted(tx, seqs, result.conflict?.id ?? '')
     case 'held':

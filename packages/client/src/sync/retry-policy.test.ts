@@ -64,7 +64,7 @@ describe('an answer', () => {
     for (const code of Object.keys(errorTable) as ErrorCode[]) {
       expect(failureOf(new SyncError(code, 'x')).code).toBe(code)
     }
-    expect(failureOf(new Error('a defect'))).toEqual({ kind: 'backoff', code: 'RESPONSE_INVALID' })
+    expect(failureOf(new Error('a defect'))).toEqual({ kind: 'backoff', code: 'CLIENT_DEFECT' })
   })
 })
 

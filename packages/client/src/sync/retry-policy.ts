@@ -15,7 +15,7 @@ export type Failure =
 
 /** The retry table, by code. Total: whatever is thrown has a failure. Rules: SY-3, SY-4. */
 export function failureOf(error: unknown): Failure {
-  if (!(error instanceof SyncError)) return { kind: 'backoff', code: 'RESPONSE_INVALID' }
+  if (!(error instanceof SyncError)) return { kind: 'backoff', code: 'CLIENT_DEFECT' }
   const { code, retryAfterMs } = error
   switch (code) {
     case 'OFFLINE':
