@@ -116,8 +116,7 @@ function lineLogger(): Logger {
 
 /** Failures of the server itself are always shown: nobody else would hear of them. */
 function failureLogger(): Logger {
-  const { error } = lineLogger()
-  return { info: () => undefined, warn: () => undefined, error }
+  return { ...lineLogger(), info: () => undefined, warn: () => undefined }
 }
 
 /** An Error is no JSON by itself. */

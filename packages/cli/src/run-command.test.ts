@@ -102,8 +102,8 @@ async function run(
 
 interface Dev extends Running {
   readonly url: string
-  ask(user: string, route: string, body?: unknown): Promise<{ status: number; body: unknown }>
-  stop(signal?: NodeJS.Signals): Promise<number | null>
+  readonly ask: (user: string, route: string, body?: unknown) => Promise<{ status: number; body: unknown }>
+  readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>
 }
 
 async function dev(args: readonly string[] = [], node: readonly string[] = []): Promise<Dev> {
@@ -141,12 +141,14 @@ describe('words', () => {
   })
 
   test('[OP-20] each command explains itself, and the version is told', async () => {
-    for (const name of ['dev', 'doctor', 'inspect']) {
-      expect((await run('help', name)).stdout).toMatch(new RegExp(`^holdfast ${name} `))
-      expect((await run(name, '--help')).stdout).toMatch(new RegExp(`^holdfast ${name} `))
-    }
-    expect((await run('version')).stdout).toMatch(/^holdfast \d+\.\d+\.\d+ \(node \d+\.\d+\.\d+\)\n$/)
-    expect((await run('--version')).stdout).toMatch(/^holdfast /)
+    const names = ['dev', 'doctor', 'inspect']
+    const told = await Promise.all(names.flatMap((name) => [run('help', name), run(name, '--help')]))
+    expect(told.map(({ stdout }) => /^holdfast \w+ /.exec(stdout)?.[0].trim())).toEqual(
+      names.flatMap((name) => [`holdfast ${name}`, `holdfast ${name}`]),
+    )
+    const versions = await Promise.all([run('version'), run('--version')])
+    const version = /^holdfast \d+\.\d+\.\d+ \(node \d+\.\d+\.\d+\)\n$/
+    expect(versions.map(({ stdout }) => version.test(stdout))).toEqual([true, true])
   })
 
   test.each([
@@ -208,8 +210,9 @@ describe('dev', () => {
   test('[OP-24] a stream that is open does not keep it, and a second signal changes nothing', async () => {
     const running = await dev()
     const stream = await fetch(`${running.url}/sync/stream`, { headers: { authorization: 'Bearer dev:ann' } })
-    const reader = stream.body?.getReader()
-    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe('event: poke\ndata: {}\n\n')
+    const body: ReadableStream<Uint8Array> | null = stream.body
+    const first = await body?.getReader().read()
+    expect(new TextDecoder().decode(first?.value)).toBe('event: poke\ndata: {}\n\n')
     running.child.kill('SIGTERM')
     expect(await running.stop('SIGTERM')).toBe(0)
   })
@@ -267,7 +270,7 @@ describe('dev', () => {
   })
 
   test('[OP-25] a bad schema, scopes or data file is one line', async () => {
-    const bad: readonly (readonly [string, readonly string[], string])[] = [
+    const bad: readonly (readonly [string, readonly [string, string], string])[] = [
       ['', ['--schema', 'nowhere.ts'], 'does not exist'],
       ['export const x = 1', ['--schema', 'bad.ts'], 'exports no schema'],
       ['export const schema = {', ['--schema', 'bad.ts'], 'cannot be loaded'],
@@ -281,21 +284,16 @@ describe('dev', () => {
       ['{"ann": 5}', ['--scopes', 'bad.json'], 'is not of the form'],
       ['{', ['--scopes', 'bad.json'], 'cannot be read'],
     ]
-    for (const [text, args, message] of bad) {
-      if (text !== '') write(args[1] ?? '', text)
-      const { code, stdout, stderr } = await run(
-        'dev',
-        '--schema',
-        'schema.ts',
-        '--port',
-        '0',
-        '--data',
-        'data',
-        ...args,
-      )
-      expect([message, code, stdout, stderr.split('\n').length]).toEqual([message, 1, '', 2])
-      expect(stderr).toContain(message)
-    }
+    await Promise.all(
+      bad.map(async ([text, [option, name], message], index) => {
+        const file = text === '' ? name : `${index}-${name}`
+        if (text !== '') write(file, text)
+        const given = ['--schema', 'schema.ts', '--port', '0', '--data', 'data', option, file]
+        const { code, stdout, stderr } = await run('dev', ...given)
+        expect([message, code, stdout, stderr.split('\n').length]).toEqual([message, 1, '', 2])
+        expect(stderr).toContain(message)
+      }),
+    )
   })
 
   test('[OP-25] a data file that is damaged, foreign or newer is left as it is', async () => {

@@ -193,7 +193,7 @@ describe('who asks', () => {
       {},
       { 'holdfast-device': 'my phone' },
       { 'holdfast-device': device.toUpperCase() },
-    ]) {
+    ] as Record<string, string>[]) {
       const { status, body } = await ask('POST /sync/push', { body: { mutations: [] }, headers })
       expect([status, body]).toMatchObject([400, { error: { code: 'DEVICE_REQUIRED' } }])
     }
@@ -205,7 +205,7 @@ describe('who asks', () => {
       { 'holdfast-schema': 'one' },
       { 'holdfast-schema': '0' },
       { 'holdfast-clock': 'noon' },
-    ]) {
+    ] as Record<string, string>[]) {
       const { status, body } = await ask('GET /sync/pull', { headers })
       expect([status, body]).toMatchObject([400, { error: { code: 'REQUEST_INVALID' } }])
     }

@@ -63,10 +63,10 @@ export interface GivenServer {
   readonly path: string
   readonly logs: readonly LogLine[]
   readonly grants: Map<string, Grants>
-  ask(route: string, options?: AskOptions): Promise<Told>
+  readonly ask: (route: string, options?: AskOptions) => Promise<Told>
   /** Moves the clock. */
-  advance(ms: number): void
-  close(): Promise<void>
+  readonly advance: (ms: number) => void
+  readonly close: () => Promise<void>
 }
 
 /** One call of the logger. */

@@ -87,7 +87,8 @@ async function readAnswer(response: Response): Promise<{ body: unknown; text: st
     const text = await response.text()
     return { text, body: text.startsWith('{') ? JSON.parse(text) : text }
   }
-  const reader = response.body?.getReader()
+  const stream: ReadableStream<Uint8Array> | null = response.body
+  const reader = stream?.getReader()
   const text = new TextDecoder().decode((await reader?.read())?.value).trim()
   await reader?.cancel()
   return { text, body: text }

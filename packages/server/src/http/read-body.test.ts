@@ -6,8 +6,11 @@ import { readJsonBody } from './read-body.ts'
 
 const small = { pushBytes: 1_000, jsonDepth: 32 }
 
-function givenRequest(body: BodyInit | null, headers: Record<string, string> = {}): Request {
-  return new Request('http://localhost/', { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
+function givenRequest(
+  body: string | Uint8Array | ReadableStream<Uint8Array> | null,
+  headers: Record<string, string> = {},
+): Request {
+  return new Request('http://localhost/', { method: 'POST', body, headers, duplex: 'half' })
 }
 
 /** A body of unknown length that reports how much of it was asked for. */

@@ -1,4 +1,4 @@
-import { limits } from '@holdfast/core'
+import { type Limits, limits } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 
 import type { Caller, CommitEvent, Grants } from '../engine.ts'
@@ -10,7 +10,7 @@ interface Timer {
 }
 
 /** A hub on a clock that only moves when told, over an engine that knows commits and grants and nothing else. */
-function givenHub(lowered: Partial<typeof limits> = {}) {
+function givenHub(lowered: Partial<Limits> = {}) {
   let nowMs = Date.parse('2026-11-20T10:00:00.000Z')
   let grants: Grants = ['warehouse:1']
   const timers = new Set<Timer>()
@@ -229,7 +229,7 @@ describe('lifetime', () => {
   })
 
   test('[PH-21] a stream over the limit is turned away with a time to wait', () => {
-    const { hub } = givenHub({ streams: 1 } as Partial<typeof limits>)
+    const { hub } = givenHub({ streams: 1 })
     hub.open(givenCaller())
     expect(() => hub.open(givenCaller())).toThrow(
       expect.objectContaining({ code: 'RATE_LIMITED', retryAfterMs: 17_500 }),
