@@ -99,13 +99,17 @@ async function setPragmas(connection: SqliteConnection, durability: Durability):
   }
 }
 
-async function pragma(connection: SqliteConnection, name: string): Promise<unknown> {
-  const [row] = await connection.all(`PRAGMA ${name}`)
+async function pragma(reader: Pick<SqliteConnection, 'all'>, name: string): Promise<unknown> {
+  const [row] = await reader.all(`PRAGMA ${name}`)
   return row?.[name]
 }
 
 async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
-  await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
+  // Setting them writes to the file even when they stay what they are, and every start would wait for the disk.
+  const [id, version] = [await pragma(tx, 'application_id'), await pragma(tx, 'user_version')]
+  if (id !== applicationId || version !== layoutVersion) {
+    await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
+  }
   for (const sql of systemTables) await tx.exec(sql)
   const known = Number((await readMeta(tx, 'schema')) ?? 0)
   if (known > schema.version) {
