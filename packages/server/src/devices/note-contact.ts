@@ -6,7 +6,10 @@ import { intersectRanges, subtractRanges } from './range-sets.ts'
 /** How stale "last seen" may be, ms: a pull writes nothing more often than that. */
 const seenIntervalMs = 300_000
 
-/** Remembers what a device acknowledges with a pull, and now and then that it was here. Rules: PU-23. */
+/**
+ * Remembers what a device acknowledges with a pull, and now and then that it was here. Only an acknowledgement is waited
+ * for: reading must not depend on who is writing. Rules: PU-23.
+ */
 export async function noteContact<U extends User>(
   store: Store,
   env: Environment,
@@ -17,20 +20,17 @@ export async function noteContact<U extends User>(
   if (device === null) return
   const known = await store.read((tx) => tx.device(user.id, device))
   const nowMs = env.now()
-  const now = new Date(nowMs).toISOString()
-  const isAcknowledged = known && subtractRanges(intersectRanges(ack, known.finals), known.acked).length === 0
-  if (isAcknowledged && nowMs - Date.parse(known.lastSeenAt) < seenIntervalMs) return
-  await store.write(async (tx) => {
-    const current = (await tx.device(user.id, device)) ?? {
-      user: user.id,
-      device,
-      finals: [],
-      acked: [],
-      pending: null,
-      firstSeenAt: now,
-    }
-    const acked = intersectRanges(unionRanges([...current.acked, ...ack]), current.finals)
+  const news = known ? subtractRanges(intersectRanges(ack, known.finals), known.acked) : []
+  if (news.length === 0 && known && nowMs - Date.parse(known.lastSeenAt) < seenIntervalMs) return
+  const noted = store.write(async (tx) => {
+    const now = new Date(nowMs).toISOString()
+    const first = { user: user.id, device, finals: [], acked: [], pending: null, firstSeenAt: now }
+    const current = (await tx.device(user.id, device)) ?? first
+    const acked = intersectRanges(unionRanges([...current.acked, ...news]), current.finals)
     const n = await tx.saveDevice({ ...current, acked, lastSeenAt: now })
-    await tx.acknowledge(n, ack)
+    await tx.acknowledge(n, news)
   })
+  if (news.length > 0) await noted
+  // The next contact tries again.
+  else noted.catch(() => undefined)
 }

@@ -89,6 +89,7 @@ export async function checkUnique<U extends User>(
     added.push({ collection: collection.name, key, text: renamed.text, record: id, op: 'add' })
     renames.push({ collection: collection.name, record: id, decision: renamed.decision })
   }
+  await session.working.loadOwners([...removed, ...added])
   return { kind: 'fine', changes: [...removed, ...added], renames }
 }
 

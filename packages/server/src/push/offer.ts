@@ -28,6 +28,9 @@ export interface Offer {
   readonly seq: number
   readonly covers: Ranges
   readonly group: string | null
+  readonly op: Mutation['op']
+  /** Fields it touches, as far as can be told. */
+  readonly touched: readonly string[]
   /** SHA-256 of the canonical text that arrived. */
   readonly hash: string
   /** Stamps already clamped. Absent when it cannot be read. */
@@ -74,14 +77,18 @@ export function reportOf({ code, message, retry, at }: SyncError): ErrorReport {
 }
 
 /** What can be told of a mutation that may not be one. */
-function readEnvelope(raw: unknown): Pick<Offer, 'id' | 'seq' | 'covers' | 'group'> {
-  const { id, seq, covers, group } = isObject(raw) ? raw : {}
+function readEnvelope(raw: unknown): Pick<Offer, 'id' | 'seq' | 'covers' | 'group' | 'op' | 'touched'> {
+  const { id, seq, covers, group, op, changes, increments, additions, removals } = isObject(raw) ? raw : {}
   const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 && isUuid(id)
   return {
     id: isUuid(id) ? id : '',
     seq: isNumbered ? seq : 0,
     covers: isNumbered ? readCovers(seq, covers) : [],
     group: isUuid(group) ? group : null,
+    op: op === 'create' || op === 'delete' ? op : 'update',
+    touched: [changes, increments, additions, removals]
+      .flatMap((each) => (isObject(each) ? Object.keys(each) : []))
+      .slice(0, limits.collectionFields),
   }
 }
 

@@ -12,7 +12,6 @@ import {
   type Schema,
   SyncError,
   unionRanges,
-  touchedFields,
 } from '@holdfast/core'
 import { intersectRanges } from '../devices/range-sets.ts'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
@@ -296,8 +295,8 @@ function outcomeOf<U extends User>(
     serverUpdatedAt: version === null ? null : session.now,
     code: error?.code ?? null,
     body: Object.keys(members).length === 0 ? null : JSON.stringify(members),
-    op: offer.mutation?.op ?? 'update',
-    fields: offer.mutation ? touchedFields(offer.mutation) : [],
+    op: offer.op,
+    fields: offer.touched,
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Mutation,
   type RecordSnapshot,
   type Schema,
+  uniqueKeyText,
 } from '@holdfast/core'
 import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
 
@@ -66,6 +67,7 @@ export class WorkingSet {
     }
     for (const [name, records] of ids) await this.#loadRecords(name, [...records])
     await this.#loadChanges(mutations)
+    await this.loadOwners(mutations.flatMap((mutation) => this.#likelyKeys(mutation)))
     const records = [
       ...new Map(mutations.map((each) => [keyOf(each.collection, each.record), each])).values(),
     ]
@@ -143,6 +145,19 @@ export class WorkingSet {
       if (conflict.values['status'] === 'open') addTo(this.#openByRecord, key, conflict.id)
       else this.#openByRecord.get(key)?.delete(conflict.id)
     }
+  }
+
+  /** Unique keys a mutation will probably ask about; what else comes up is read when it does. */
+  #likelyKeys({ collection: name, record, changes, op }: Mutation): readonly UniqueText[] {
+    const collection = this.collection(name)
+    const before = this.#stored.get(keyOf(name, record))?.values
+    return collection.unique.flatMap((unique, key) => {
+      if (op !== 'create' && !unique.fields.some((field) => Object.hasOwn(changes, field))) return []
+      const texts = [before, { ...before, ...changes }].flatMap(
+        (values) => (values && uniqueKeyText(collection, unique, values)) ?? [],
+      )
+      return texts.map((text) => ({ collection: name, key, text }))
+    })
   }
 
   async #loadRecords(collection: string, ids: readonly string[]): Promise<void> {

@@ -1,0 +1,301 @@
+import {
+  type Change,
+  collection,
+  counter,
+  decimal,
+  defineSchema,
+  formatHlc,
+  type Json,
+  newUuid,
+  type PullResponse,
+  type PushResult,
+  reference,
+  type Schema,
+  set,
+  text,
+  type Values,
+} from '@holdfast/core'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Caller, Engine, Grants, PullOptions, SnapshotOptions } from './engine.ts'
+import { createEngine, type ServerOptions } from './server.ts'
+import { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
+import { systemEnvironment } from './system-environment.ts'
+
+/** A warehouse: items in scopes of their own columns, orders that refer to them, notes that everybody sees. */
+export const stockSchema: Schema = defineSchema({
+  version: 1,
+  collections: {
+    items: collection({
+      fields: {
+        warehouse: text(),
+        sku: text(),
+        name: text(),
+        place: text({ optional: true, merge: 'latest' }),
+        price: decimal({ optional: true }),
+        stock: counter(),
+        tags: set(text()),
+      },
+      scope: 'warehouse:{warehouse}',
+      unique: [['warehouse', 'sku']],
+    }),
+    orders: collection({
+      fields: { warehouse: text(), item: reference('items'), next: reference('orders', { optional: true }) },
+      scope: 'warehouse:{warehouse}',
+      deletes: 'hard',
+    }),
+    notes: collection({ fields: { body: text() } }),
+  },
+})
+
+/** The time at which every given engine starts. */
+export const startMs: number = Date.parse('2026-11-20T10:00:00.000Z')
+
+/** What a test may set. */
+export interface GivenOptions
+  extends Partial<Pick<ServerOptions, 'schema' | 'authorize' | 'limits' | 'oldestSchema'>> {
+  readonly store?: Partial<SqliteStoreOptions>
+}
+
+/** An engine over a real file, with a clock that a test holds in its hand. */
+export interface GivenEngine {
+  readonly engine: Engine
+  readonly path: string
+  /** A device of a user; what it may see can be set. */
+  device(user?: string, grants?: Grants): GivenDevice
+  advance(ms: number): void
+  /** Closes and opens the same file again. */
+  reopen(options?: GivenOptions): Promise<GivenEngine>
+  close(): Promise<void>
+}
+
+/** Opens an engine on a new file, or on `path`. */
+export async function givenEngine(options: GivenOptions = {}, path?: string): Promise<GivenEngine> {
+  const folder = path === undefined ? mkdtempSync(join(tmpdir(), 'holdfast-')) : undefined
+  const file = path ?? join(folder ?? '', 'server.db')
+  let nowMs = startMs
+  const env = { ...systemEnvironment(), now: () => nowMs }
+  const engine = await createEngine({
+    ...options,
+    schema: options.schema ?? stockSchema,
+    store: sqliteStore({ pollMs: 0, ...options.store, path: file }),
+    scopes: () => [],
+    env,
+  })
+  return {
+    engine,
+    path: file,
+    device: (user = 'ann', grants = ['warehouse:1']) =>
+      new GivenDevice({
+        engine,
+        user,
+        grants,
+        now: () => nowMs,
+        version: (options.schema ?? stockSchema).version,
+      }),
+    advance: (ms) => {
+      nowMs += ms
+    },
+    reopen: async (other = options) => {
+      await engine.close()
+      return givenEngine(other, file)
+    },
+    close: async () => {
+      await engine.close()
+      rmSync(join(file, '..'), { recursive: true, force: true })
+    },
+  }
+}
+
+interface DeviceParts {
+  readonly engine: Engine
+  readonly user: string
+  readonly grants: Grants
+  readonly now: () => number
+  readonly version: number
+}
+
+/** A mutation as it travels. */
+export interface RawMutation {
+  readonly id: string
+  readonly seq: number
+  readonly collection: string
+  readonly record: string
+  readonly [member: string]: Json
+}
+
+/** The least device there can be: it numbers mutations, and keeps what pulls say. */
+export class GivenDevice {
+  readonly id: string = newUuid(systemEnvironment())
+  readonly user: string
+  readonly rows = new Map<string, Values>()
+  grants: Grants
+  cursor: string | undefined
+  ack = ''
+  readonly #parts: DeviceParts
+  readonly #scopes = new Map<string, Set<string>>()
+  #seq = 0
+
+  constructor(parts: DeviceParts) {
+    this.#parts = parts
+    this.user = parts.user
+    this.grants = parts.grants
+  }
+
+  get caller(): Caller {
+    return {
+      user: { id: this.user },
+      device: this.id,
+      grants: this.grants,
+      schemaVersion: this.#parts.version,
+      requestId: 'test',
+    }
+  }
+
+  create(name: string, changes: Values, more: Readonly<Record<string, Json>> = {}): RawMutation {
+    return this.#mutation({
+      collection: name,
+      op: 'create',
+      changes,
+      record: newUuid(systemEnvironment()),
+      ...more,
+    })
+  }
+
+  update(
+    of: RawMutation | { readonly collection: string; readonly record: string },
+    changes: Values,
+    more: Readonly<Record<string, Json>> = {},
+  ): RawMutation {
+    return this.#mutation({ collection: of.collection, record: of.record, op: 'update', changes, ...more })
+  }
+
+  delete(
+    of: RawMutation | { readonly collection: string; readonly record: string },
+    more: Readonly<Record<string, Json>> = {},
+  ): RawMutation {
+    return this.#mutation({ collection: of.collection, record: of.record, op: 'delete', ...more })
+  }
+
+  async push(...mutations: readonly RawMutation[]): Promise<readonly PushResult[]> {
+    const response = await this.#parts.engine.push(this.caller, { ack: this.ack, mutations })
+    return response.results
+  }
+
+  async pushOne(mutation: RawMutation): Promise<PushResult> {
+    const [result] = await this.push(mutation)
+    if (!result) throw new Error('a push of one has one result')
+    return result
+  }
+
+  /** One page, as it is. */
+  async page(options: PullOptions = {}): Promise<PullResponse> {
+    const page = await this.#parts.engine.pull(this.caller, { since: this.cursor, ...options })
+    return JSON.parse(page.text) as PullResponse
+  }
+
+  async snapshotPage(options: SnapshotOptions = {}): Promise<PullResponse> {
+    const page = await this.#parts.engine.snapshot(this.caller, options)
+    return JSON.parse(page.text) as PullResponse
+  }
+
+  /** Pulls to the end and keeps the rows. Returns all changes. */
+  async pull(options: PullOptions = {}): Promise<readonly Change[]> {
+    const changes: Change[] = []
+    for (;;) {
+      const page = await this.page(options)
+      for (const change of page.changes) await this.apply(change)
+      this.revoke(page.scopes.revoked)
+      changes.push(...page.changes)
+      this.cursor = page.cursor
+      if (!page.more) return changes
+    }
+  }
+
+  /** A snapshot to the end, in pages of `limit`; `between` runs after each but the last. */
+  async snapshot(
+    options: SnapshotOptions = {},
+    between: () => Promise<void> = async () => undefined,
+  ): Promise<readonly Change[]> {
+    const changes: Change[] = []
+    let { cursor } = options
+    for (;;) {
+      const page = await this.snapshotPage({ ...options, cursor })
+      for (const change of page.changes) await this.apply(change)
+      changes.push(...page.changes)
+      cursor = page.cursor
+      if (!page.more) break
+      await between()
+    }
+    this.cursor = cursor
+    return changes
+  }
+
+  async apply(change: Change): Promise<void> {
+    const key = `${change.collection}/${change.record}`
+    const scopes = this.#scopes.get(key) ?? new Set()
+    this.#scopes.set(key, scopes)
+    if (change.op === 'delete') this.#drop(key)
+    else if (change.op === 'leave') {
+      scopes.delete(change.scope)
+      if (scopes.size === 0) this.#drop(key)
+    } else {
+      scopes.add(change.scope)
+      const text =
+        change.op === 'have'
+          ? await this.#parts.engine.record(this.caller, change.collection, change.record)
+          : null
+      this.rows.set(key, change.data ?? (JSON.parse(text ?? '{}') as Values))
+    }
+  }
+
+  revoke(revoked: readonly string[]): void {
+    for (const [key, scopes] of this.#scopes) {
+      for (const scope of revoked) scopes.delete(scope)
+      if (scopes.size === 0) this.#drop(key)
+    }
+  }
+
+  /** Values of one field of all rows of a collection, sorted. */
+  values(name: string, field: string): readonly Json[] {
+    return [...this.rows]
+      .flatMap(([key, row]) => (key.startsWith(`${name}/`) ? [row[field] ?? null] : []))
+      .sort()
+  }
+
+  #drop(key: string): void {
+    this.rows.delete(key)
+    this.#scopes.delete(key)
+  }
+
+  #mutation(members: Readonly<Record<string, Json>>): RawMutation {
+    this.#seq++
+    const at = formatHlc({ ms: this.#parts.now(), counter: this.#seq % 65_536 }, this.id)
+    // Every caller above gives collection and record.
+    return {
+      id: newUuid(systemEnvironment()),
+      seq: this.#seq,
+      at,
+      schema: this.#parts.version,
+      ...members,
+    } as RawMutation
+  }
+}
+
+let skuCount = 0
+
+/** An item of warehouse 1 with a key of its own; `values` on top. */
+export function item(values: Values = {}): Values {
+  skuCount++
+  return {
+    warehouse: '1',
+    sku: `S-${skuCount}`,
+    name: 'Laptop',
+    place: null,
+    price: '899.00',
+    stock: 10,
+    tags: [],
+    ...values,
+  }
+}

@@ -1,0 +1,552 @@
+import {
+  collection,
+  type CollectionDeclaration,
+  defineSchema,
+  newUuid,
+  personalScope,
+  text,
+  type Values,
+} from '@holdfast/core'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AuthorizeRequest, User } from '../engine.ts'
+import { type GivenEngine, givenEngine, type GivenOptions, item } from '../given-engine.ts'
+import { systemEnvironment } from '../system-environment.ts'
+
+let given: GivenEngine
+
+beforeEach(async () => {
+  given = await givenEngine()
+})
+
+afterEach(() => given.close())
+
+/** The same, on a schema or with a hook of the test. */
+async function reopenWith(options: GivenOptions): Promise<void> {
+  await given.close()
+  given = await givenEngine(options)
+}
+
+/** A schema with one collection of two texts. */
+function pairs(more: Omit<CollectionDeclaration, 'fields'>): GivenOptions {
+  const fields = { warehouse: text({ default: '1' }), left: text(), right: text() }
+  return {
+    schema: defineSchema({
+      version: 1,
+      collections: { pairs: collection({ scope: 'warehouse:{warehouse}', fields, ...more }) },
+    }),
+  }
+}
+
+const pair = (values: Values = {}): Values => ({ warehouse: '1', left: 'l', right: 'r', ...values })
+const uuid = (): string => newUuid(systemEnvironment())
+
+function read(sql: string): readonly Record<string, unknown>[] {
+  const db = new DatabaseSync(given.path, { readOnly: true })
+  try {
+    return db.prepare(sql).all()
+  } finally {
+    db.close()
+  }
+}
+
+describe('rights', () => {
+  test('[PU-8] B66: a foreign record is answered like one that does not exist', async () => {
+    const [ann, eve] = [given.device(), given.device('eve', ['warehouse:2'])]
+    const laptop = ann.create('items', item())
+    await ann.push(laptop)
+    const nowhere = { collection: 'items', record: uuid() }
+    for (const write of ['update', 'delete'] as const) {
+      const [foreign, unknown] = await eve.push(
+        ...[laptop, nowhere].map((target) =>
+          write === 'update' ? eve.update(target, { name: 'mine' }, { baseVersion: 1 }) : eve.delete(target),
+        ),
+      )
+      expect({ ...foreign, id: '' }).toEqual({ ...unknown, id: '' })
+    }
+    expect(read('SELECT name, deleted_at FROM items')).toEqual([{ name: 'Laptop', deleted_at: null }])
+  })
+
+  test('[PU-9] a record begins in a granted scope, and may be moved out of it', async () => {
+    const ann = given.device()
+    expect((await ann.pushOne(ann.create('items', item({ warehouse: '2' })))).error?.code).toBe(
+      'SCOPE_DENIED',
+    )
+    const laptop = ann.create('items', item())
+    await ann.push(laptop)
+    const moved = ann.update(laptop, { warehouse: '2' }, { base: { warehouse: '1' }, baseVersion: 1 })
+    expect(await ann.pushOne(moved)).toMatchObject({ status: 'applied' })
+    const late = ann.update(
+      laptop,
+      { name: 'x' },
+      { base: { name: 'Laptop' }, baseVersion: 1, after: moved.id },
+    )
+    expect((await ann.pushOne(late)).error?.code).toBe('RECORD_NOT_FOUND')
+  })
+
+  test('[PU-10] the host sees the row before and after, and may refuse with a text', async () => {
+    const seen: AuthorizeRequest<User>[] = []
+    await reopenWith({
+      authorize: (request) => {
+        seen.push(request)
+        return request.op !== 'delete' || 'only managers delete'
+      },
+    })
+    const ann = given.device()
+    const laptop = ann.create('items', item({ sku: 'A', name: 'Laptop' }))
+    const renamed = ann.update(laptop, { name: 'Desk' }, { base: { name: 'Laptop' }, after: laptop.id })
+    const results = await ann.push(laptop, renamed, ann.delete(laptop, { after: renamed.id }))
+    expect(results.map(({ error }) => error?.message)).toEqual([undefined, undefined, 'only managers delete'])
+    expect(seen.map(({ op, before, after }) => [op, before?.['name'], after?.['name']])).toEqual([
+      ['create', undefined, 'Laptop'],
+      ['update', 'Laptop', 'Desk'],
+      ['delete', 'Desk', undefined],
+    ])
+    expect(results[2]?.error?.code).toBe('NOT_AUTHORIZED')
+  })
+})
+
+describe('units', () => {
+  test('[PU-11] a user transaction takes effect whole or not at all', async () => {
+    const ann = given.device()
+    const group = uuid()
+    const good = ann.create('items', item(), { group })
+    const bad = ann.create('items', item({ warehouse: '9' }), { group })
+    const alone = ann.create('items', item({ name: 'alone' }))
+    const results = await ann.push(good, bad, alone)
+    expect(results.map(({ status, error }) => [status, error?.code])).toEqual([
+      ['rejected', 'DEPENDENCY_FAILED'],
+      ['rejected', 'SCOPE_DENIED'],
+      ['applied', undefined],
+    ])
+    expect(results[0]?.error?.message).toContain(bad.id)
+    expect(read('SELECT name FROM items')).toEqual([{ name: 'alone' }])
+  })
+
+  test('[PU-11] a constraint of the host refuses the whole transaction', async () => {
+    const db = new DatabaseSync(given.path)
+    db.exec(`CREATE UNIQUE INDEX host_names ON items (name)`)
+    db.close()
+    const ann = given.device()
+    const group = uuid()
+    const results = await ann.push(
+      ann.create('items', item({ name: 'a' })),
+      ann.create('items', item({ name: 'b' }), { group }),
+      ann.create('items', item({ name: 'a' }), { group }),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'rejected', 'rejected'])
+    expect(read('SELECT name FROM items')).toEqual([{ name: 'a' }])
+  })
+
+  test('[PU-12] a conflict in a user transaction is one for all its records, and none of them changes', async () => {
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const [first, second] = [
+      ann.create('items', item({ name: 'one' })),
+      ann.create('items', item({ name: 'two' })),
+    ]
+    await ann.push(first, second)
+    await ben.push(ben.update(first, { name: 'ben' }, { base: { name: 'one' }, baseVersion: 1 }))
+    const group = uuid()
+    const results = await ann.push(
+      ann.update(second, { price: '1.00' }, { base: { price: '899.00' }, baseVersion: 2, group }),
+      ann.update(first, { name: 'ann' }, { base: { name: 'one' }, baseVersion: 1, group }),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['conflict', 'conflict'])
+    expect(new Set(results.map(({ conflict }) => conflict?.id)).size).toBe(1)
+    expect(read('SELECT price FROM items ORDER BY version')).toEqual([
+      { price: '899.00' },
+      { price: '899.00' },
+    ])
+    const [row] = read('SELECT parts FROM holdfast_conflicts')
+    expect(JSON.parse(String(row?.['parts']))).toMatchObject([
+      { record: second.record, fields: [], mine: { price: '1.00' } },
+      {
+        record: first.record,
+        fields: ['name'],
+        base: { name: 'one' },
+        mine: { name: 'ann' },
+        theirs: { name: 'ben' },
+      },
+    ])
+  })
+
+  test('[PU-13] what stands on a refused mutation falls with it, other fields go on', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item())
+    await ann.push(laptop)
+    const bad = ann.update(
+      laptop,
+      { name: 'x'.repeat(100_001) },
+      { base: { name: 'Laptop' }, baseVersion: 1 },
+    )
+    const stacked = ann.update(laptop, { name: 'y' }, { base: { name: 'x' }, baseVersion: 1, after: bad.id })
+    const elsewhere = ann.update(
+      laptop,
+      { price: '1.00' },
+      { base: { price: '899.00' }, baseVersion: 1, after: bad.id },
+    )
+    const unborn = ann.create('items', item({ warehouse: '9' }))
+    const child = ann.update(unborn, { name: 'y' }, { after: unborn.id })
+    const results = await ann.push(bad, stacked, elsewhere, unborn, child)
+    expect(results.map(({ status, error }) => error?.code ?? status)).toEqual([
+      'VALUE_TOO_LARGE',
+      'DEPENDENCY_FAILED',
+      'applied',
+      'SCOPE_DENIED',
+      'DEPENDENCY_FAILED',
+    ])
+  })
+})
+
+describe('conflicts', () => {
+  /** Ann and Ben edited the same name; Ann came second. */
+  async function givenConflict(): ReturnType<typeof build> {
+    return build()
+  }
+  async function build() {
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const laptop = ann.create('items', item({ name: 'base' }))
+    await ann.push(laptop)
+    await ben.push(ben.update(laptop, { name: 'ben' }, { base: { name: 'base' }, baseVersion: 1 }))
+    const lost = ann.update(laptop, { name: 'ann' }, { base: { name: 'base' }, baseVersion: 1 })
+    const result = await ann.pushOne(lost)
+    return { ann, ben, laptop, lost, result, id: result.conflict?.id ?? '' }
+  }
+
+  test('[PU-14] a conflict changes nothing, is final, and is a row both sides receive', async () => {
+    const { ann, ben, lost, result, id } = await givenConflict()
+    expect(result).toMatchObject({
+      status: 'conflict',
+      version: null,
+      conflict: { fields: ['name'], base: { name: 'base' }, mine: { name: 'ann' }, theirs: { name: 'ben' } },
+    })
+    expect(read('SELECT name FROM items')).toEqual([{ name: 'ben' }])
+    await Promise.all([ann.pull(), ben.pull()])
+    for (const device of [ann, ben]) {
+      expect(device.rows.get(`_conflicts/${id}`)).toMatchObject({
+        collection: 'items',
+        kind: 'fields',
+        status: 'open',
+        fields: ['name'],
+        mutation: lost.id,
+        author: 'ann',
+        device: ann.id,
+        parts: [{ rules: { name: 'If both sides changed it, a person decides.' } }],
+      })
+    }
+    expect(await ann.pushOne(lost)).toMatchObject({ ...result, duplicate: true })
+  })
+
+  test("[PU-15] its author's edits of the same fields are held, others go on, and what is held keeps its number", async () => {
+    const { ann, ben, laptop, id } = await givenConflict()
+    const held = ann.update(laptop, { name: 'ann 2' }, { base: { name: 'ann' }, baseVersion: 1 })
+    const free = ann.update(laptop, { price: '1.00' }, { base: { price: '899.00' }, baseVersion: 1 })
+    const results = await ann.push(held, free, ann.delete(laptop))
+    expect(results.map(({ status, heldBy }) => [status, heldBy])).toEqual([
+      ['held', id],
+      ['applied', undefined],
+      ['held', id],
+    ])
+    expect(read("SELECT finals FROM holdfast_devices WHERE user = 'ann'")).toEqual([{ finals: '1-2,4' }])
+    expect(
+      await ben.pushOne(ben.update(laptop, { name: 'ben 2' }, { base: { name: 'ben' }, baseVersion: 2 })),
+    ).toMatchObject({ status: 'applied' })
+    const settlement = ann.update(laptop, {}, { resolves: id, baseVersion: 3 })
+    expect(await ann.pushOne(settlement)).toMatchObject({ status: 'applied' })
+    expect(await ann.pushOne({ ...held, base: { name: 'ben 2' } })).toMatchObject({ status: 'applied' })
+    expect(read('SELECT name FROM items')).toEqual([{ name: 'ann 2' }])
+  })
+
+  test.each([
+    ['mine', { name: 'ann' }, 'ann'],
+    ['theirs', {}, 'ben'],
+    ['merged', { name: 'ann and ben' }, 'ann and ben'],
+  ])('[PU-21] a settlement that keeps %s closes the conflict', async (kind, changes, name) => {
+    const { ben, laptop, id } = await givenConflict()
+    expect(
+      await ben.pushOne(ben.update(laptop, changes, { base: { name: 'ben' }, baseVersion: 2, resolves: id })),
+    ).toMatchObject({ status: 'applied' })
+    expect(read('SELECT name FROM items')).toEqual([{ name }])
+    await ben.pull()
+    expect(ben.rows.get(`_conflicts/${id}`)).toMatchObject({
+      status: 'resolved',
+      resolution: { kind },
+      resolvedBy: 'ben',
+      resolvedAt: '2026-11-20T10:00:00.000Z',
+    })
+    const late = await ben.pushOne(ben.update(laptop, { name: 'late' }, { base: { name }, resolves: id }))
+    expect(late.error?.code).toBe('CONFLICT_CLOSED')
+  })
+
+  test('[PU-21] keeping both settles with theirs and makes mine a record of its own', async () => {
+    const { ann, laptop, id } = await givenConflict()
+    const group = uuid()
+    const results = await ann.push(
+      ann.update(laptop, {}, { resolves: id, group }),
+      ann.create('items', item({ name: 'ann' }), { group }),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'applied'])
+    expect(read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
+      { kind: 'both' },
+    ])
+  })
+
+  test('[PU-21] a settlement that meets another edit opens a new conflict in place of the old', async () => {
+    const { ann, ben, laptop, id } = await givenConflict()
+    await ben.push(ben.update(laptop, { name: 'ben 2' }, { base: { name: 'ben' }, baseVersion: 2 }))
+    const again = await ann.pushOne(
+      ann.update(laptop, { name: 'ann' }, { base: { name: 'ben' }, baseVersion: 2, resolves: id }),
+    )
+    expect(again).toMatchObject({ status: 'conflict', conflict: { theirs: { name: 'ben 2' } } })
+    expect(
+      read(
+        "SELECT id, status, json_extract(resolution, '$.by') AS by FROM holdfast_conflicts ORDER BY status",
+      ),
+    ).toEqual([
+      { id: again.conflict?.id, status: 'open', by: null },
+      { id, status: 'resolved', by: again.conflict?.id },
+    ])
+  })
+
+  test('[PU-21] only who sees a conflict can settle it', async () => {
+    const { laptop, id } = await givenConflict()
+    const eve = given.device('eve', ['warehouse:2'])
+    expect((await eve.pushOne(eve.update(laptop, {}, { resolves: id }))).error?.code).toBe('CONFLICT_UNKNOWN')
+  })
+
+  test('[SC-4] a conflict of records in different scopes is seen by those who share both, and by its author', async () => {
+    const both = ['warehouse:1', 'warehouse:2']
+    const [ann, ben] = [given.device('ann', both), given.device('ben', both)]
+    const [first, second] = [
+      ann.create('items', item({ name: 'one' })),
+      ann.create('items', item({ name: 'two', warehouse: '2' })),
+    ]
+    await ann.push(first, second)
+    await ben.push(ben.update(first, { name: 'ben' }, { base: { name: 'one' }, baseVersion: 1 }))
+    const group = uuid()
+    const [, conflict] = await ann.push(
+      ann.update(second, { name: 'ann' }, { base: { name: 'two' }, baseVersion: 2, group }),
+      ann.update(first, { name: 'ann' }, { base: { name: 'one' }, baseVersion: 1, group }),
+    )
+    expect(conflict?.status).toBe('conflict')
+    expect(read(`SELECT scope FROM holdfast_feed WHERE collection = '_conflicts'`)).toEqual([
+      { scope: personalScope('ann') },
+    ])
+    await Promise.all([ann.pull(), ben.pull()])
+    expect([ann.values('_conflicts', 'status'), ben.values('_conflicts', 'status')]).toEqual([['open'], []])
+  })
+
+  test('[PU-29] a person without a device settles by the same way', async () => {
+    const { ben, laptop, id } = await givenConflict()
+    const kept = await given.engine.resolve(ben.caller, id, { kind: 'mine' })
+    expect(kept.results).toMatchObject([{ status: 'applied', record: { id: laptop.record, name: 'ann' } }])
+    const closed = await given.engine.resolve(ben.caller, id, { kind: 'theirs' })
+    expect(closed.results).toMatchObject([{ status: 'rejected', error: { code: 'CONFLICT_CLOSED' } }])
+    const unknown = await given.engine.resolve(given.device('eve', []).caller, id, { kind: 'theirs' })
+    expect(unknown.results).toMatchObject([{ error: { code: 'CONFLICT_UNKNOWN' } }])
+  })
+})
+
+describe('deletes', () => {
+  const table = (['soft', 'hard'] as const).flatMap((deletes) =>
+    (
+      [
+        ['ask', 'edit first', 'conflict', 'ben'],
+        ['ask', 'delete first', 'conflict', null],
+        ['delete', 'edit first', 'merged', null],
+        ['delete', 'delete first', 'merged', null],
+        ['edit', 'edit first', 'merged', 'ben'],
+        ['edit', 'delete first', 'merged', 'ben'],
+      ] as const
+    ).map(([onDelete, order, status, left]) => ({ deletes, onDelete, order, status, left })),
+  )
+
+  test.each(table)(
+    '[PU-16] B34: $deletes delete, onDelete "$onDelete", $order: $status, and all devices agree',
+    async ({ deletes, onDelete, order, status, left }) => {
+      await reopenWith(pairs({ deletes, onDelete }))
+      const [ann, ben, eve] = [given.device(), given.device('ben'), given.device('eve')]
+      const row = ann.create('pairs', pair())
+      await ann.push(row)
+      const edit = ben.update(row, { left: 'ben' }, { base: { left: 'l' }, baseVersion: 1 })
+      const remove = ann.delete(row, { baseVersion: 1 })
+      const [first, second] =
+        order === 'edit first'
+          ? [() => ben.pushOne(edit), () => ann.pushOne(remove)]
+          : [() => ann.pushOne(remove), () => ben.pushOne(edit)]
+      expect(await first()).toMatchObject({ status: 'applied' })
+      expect((await second()).status).toBe(status)
+      for (const device of [ann, ben, eve]) {
+        await device.pull()
+        expect(device.values('pairs', 'left')).toEqual(left === null ? [] : [left])
+      }
+      const [seen] = read(`SELECT count(*) AS n FROM holdfast_audit WHERE status IN ('merged', 'conflict')`)
+      expect(seen).toEqual({ n: 1 })
+    },
+  )
+
+  test('[PU-16] only edits of others since the base stand against a delete', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item())
+    const renamed = ann.update(laptop, { name: 'Desk' }, { base: { name: 'Laptop' }, after: laptop.id })
+    const sold = given.device('ben').update(laptop, {}, { increments: { stock: -1 }, baseVersion: 1 })
+    await ann.push(laptop, renamed)
+    await given.device('ben').push(sold)
+    expect(await ann.pushOne(ann.delete(laptop, { after: renamed.id }))).toMatchObject({ status: 'applied' })
+  })
+
+  test('[PU-16] any concurrent change to a strict record is a conflict', async () => {
+    await reopenWith(pairs({ strict: true }))
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const row = ann.create('pairs', pair())
+    await ann.push(row)
+    await ben.push(ben.update(row, { left: 'ben' }, { base: { left: 'l' }, baseVersion: 1 }))
+    expect(
+      await ann.pushOne(ann.update(row, { right: 'ann' }, { base: { right: 'r' }, baseVersion: 1 })),
+    ).toMatchObject({ status: 'conflict', conflict: { fields: ['right'] } })
+    expect(
+      await ben.pushOne(ben.update(row, { right: 'ben' }, { base: { right: 'r' }, baseVersion: 2 })),
+    ).toMatchObject({ status: 'applied' })
+  })
+
+  test.each(['soft', 'hard'] as const)(
+    '[PU-16] a %s deleted record is recreated knowingly, and deleting twice is nothing',
+    async (deletes) => {
+      await reopenWith(pairs({ deletes }))
+      const ann = given.device()
+      const row = ann.create('pairs', pair())
+      await ann.push(row, ann.delete(row, { after: row.id }))
+      expect(await ann.pushOne(ann.delete(row, { baseVersion: 2 }))).toMatchObject({
+        status: 'applied',
+        version: null,
+      })
+      const again = ann.create('pairs', pair({ left: 'again' }), { record: row.record, baseVersion: 2 })
+      expect(await ann.pushOne(again)).toMatchObject({ status: 'applied', version: 3 })
+      await ann.pull()
+      expect(ann.values('pairs', 'left')).toEqual(['again'])
+    },
+  )
+})
+
+describe('keys and references', () => {
+  test('[PU-17] B41: parent and child in one batch, and two that refer to each other in one transaction', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item())
+    const order = ann.create('orders', { warehouse: '1', item: laptop.record, next: null })
+    expect((await ann.push(laptop, order)).map(({ status }) => status)).toEqual(['applied', 'applied'])
+    const [a, b, group] = [uuid(), uuid(), uuid()]
+    const cycle = [
+      ann.create('orders', { warehouse: '1', item: laptop.record, next: b }, { record: a, group }),
+      ann.create('orders', { warehouse: '1', item: laptop.record, next: a }, { record: b, group }),
+    ]
+    expect((await ann.push(...cycle)).map(({ status }) => status)).toEqual(['applied', 'applied'])
+  })
+
+  test('[PU-17] a record that is not there, deleted, or not seen cannot be referred to', async () => {
+    const [ann, eve] = [given.device(), given.device('eve', ['warehouse:1', 'warehouse:2'])]
+    const foreign = eve.create('items', item({ warehouse: '2' }))
+    const gone = ann.create('items', item())
+    await eve.push(foreign)
+    await ann.push(gone, ann.delete(gone, { after: gone.id }))
+    const results = await ann.push(
+      ...[foreign.record, gone.record, uuid()].map((target) =>
+        ann.create('orders', { warehouse: '1', item: target, next: null }),
+      ),
+    )
+    expect(results.map(({ error }) => [error?.code, error?.field])).toEqual(
+      [1, 2, 3].map(() => ['REFERENCE_MISSING', 'item']),
+    )
+  })
+
+  test('[PU-18] B42: five devices create the same key: one wins, four are told', async () => {
+    const results = await Promise.all(
+      [1, 2, 3, 4, 5].map((n) => {
+        const device = given.device(`user-${n}`)
+        return device.pushOne(device.create('items', item({ sku: 'same' })))
+      }),
+    )
+    expect(results.map(({ error }) => error?.code ?? 'applied').sort()).toEqual([
+      'UNIQUE_VIOLATION',
+      'UNIQUE_VIOLATION',
+      'UNIQUE_VIOLATION',
+      'UNIQUE_VIOLATION',
+      'applied',
+    ])
+  })
+
+  test('[PU-18] B42: two records swap their keys inside one transaction, and not outside', async () => {
+    const ann = given.device()
+    const [first, second] = [ann.create('items', item({ sku: 'A' })), ann.create('items', item({ sku: 'B' }))]
+    await ann.push(first, second)
+    const swap = (group: string | null) => [
+      ann.update(first, { sku: 'B' }, { base: { sku: 'A' }, baseVersion: 1, group }),
+      ann.update(second, { sku: 'A' }, { base: { sku: 'B' }, baseVersion: 2, group }),
+    ]
+    expect((await ann.push(...swap(null))).map(({ error }) => error?.code)).toEqual([
+      'UNIQUE_VIOLATION',
+      'UNIQUE_VIOLATION',
+    ])
+    expect((await ann.push(...swap(uuid()))).map(({ status }) => status)).toEqual(['applied', 'applied'])
+    expect(read('SELECT sku FROM items ORDER BY version')).toEqual([{ sku: 'B' }, { sku: 'A' }])
+  })
+
+  test('[PU-18] a key that was given up is free, and a deleted record has none', async () => {
+    const ann = given.device()
+    const first = ann.create('items', item({ sku: 'A' }))
+    await ann.push(first, ann.update(first, { sku: 'B' }, { base: { sku: 'A' }, after: first.id }))
+    const second = ann.create('items', item({ sku: 'A' }))
+    await ann.push(second, ann.delete(second, { after: second.id }))
+    expect(await ann.pushOne(ann.create('items', item({ sku: 'A' })))).toMatchObject({ status: 'applied' })
+    expect((await ann.pushOne(ann.create('items', item({ sku: 'B' })))).error?.code).toBe('UNIQUE_VIOLATION')
+  })
+
+  test('[PU-18] B57: names that differ only in their Unicode form are one key, and stay as typed', async () => {
+    const ann = given.device()
+    const results = await ann.push(
+      ann.create('items', item({ sku: 'caf\u00e9' })),
+      ann.create('items', item({ sku: 'cafe\u0301' })),
+    )
+    expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'UNIQUE_VIOLATION'])
+    expect(read('SELECT sku FROM items')).toEqual([{ sku: 'caf\u00e9' }])
+  })
+
+  test('[PU-19] "rename" gives the later one the next free name, and says so', async () => {
+    await reopenWith(
+      pairs({ unique: [{ fields: ['warehouse', 'left'], onConflict: 'rename', ignoreCase: true }] }),
+    )
+    const ann = given.device()
+    const results = await ann.push(
+      ...['Desk', 'desk', 'DESK', 'desk (2)'].map((left) => ann.create('pairs', pair({ left }))),
+    )
+    expect(results.map(({ status, record }) => [status, record?.['left']])).toEqual([
+      ['applied', undefined],
+      ['merged', 'desk (2)'],
+      ['merged', 'DESK (3)'],
+      ['merged', 'desk (2) (2)'],
+    ])
+  })
+
+  test('[PU-20] "ask" lets a person decide between the two, and waits with what was written', async () => {
+    await reopenWith(pairs({ unique: [{ fields: ['warehouse', 'left'], onConflict: 'ask' }] }))
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const first = ann.create('pairs', pair({ left: 'same', right: 'ann' }))
+    await ann.push(first)
+    const second = ben.create('pairs', pair({ left: 'same', right: 'ben' }))
+    const result = await ben.pushOne(second)
+    expect(result).toMatchObject({
+      status: 'conflict',
+      conflict: {
+        fields: ['warehouse', 'left'],
+        mine: { left: 'same', right: 'ben' },
+        theirs: { id: first.record, right: 'ann' },
+      },
+    })
+    const id = result.conflict?.id ?? ''
+    const renamed = ben.create('pairs', pair({ left: 'other', right: 'ben' }), {
+      record: second.record,
+      resolves: id,
+    })
+    expect(await ben.pushOne(renamed)).toMatchObject({ status: 'applied' })
+    expect(read('SELECT status FROM holdfast_conflicts')).toEqual([{ status: 'resolved' }])
+  })
+})
