@@ -1,6 +1,9 @@
 export type {
+  ApplyOptions,
+  ApplyResponse,
   AuthorizeRequest,
   Caller,
+  ChangesSince,
   CommitEvent,
   DeviceInfo,
   Engine,
@@ -8,11 +11,16 @@ export type {
   Grants,
   HistoryDecision,
   HistoryEntry,
+  ListOptions,
   LostValue,
+  Page,
   PlainResult,
   PlainWrite,
   Precondition,
+  PullOptions,
+  RecordPage,
   Resolution,
+  SnapshotOptions,
   User,
 } from './engine.ts'
 export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'

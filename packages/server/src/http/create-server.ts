@@ -48,7 +48,12 @@ export async function createServer<U extends User>(
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
   const engine = await createEngine<U>({ ...options, env })
-  const metrics = createMetrics({ engine, env, entryAttempts: limits.entryAttempts })
+  const metrics = createMetrics({
+    engine,
+    env,
+    entryAttempts: limits.entryAttempts,
+    collections: options.schema.collections.keys(),
+  })
   const streams = new StreamHub<U>({ engine, env, limits, metrics, logger: options.logger })
   const running = trackRunning()
   const services: HttpServices<U> = {

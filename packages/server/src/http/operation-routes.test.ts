@@ -133,6 +133,18 @@ describe('health', () => {
     expect((await ask('GET /healthz', { user: null })).status).toBe(200)
   })
 
+  test('[OP-3] a store that does not answer is not ready, and the log says why', async () => {
+    const { ask, sync, logs } = await serve()
+    await sync.engine.close()
+    const { status, body, text } = await ask('GET /readyz', { user: null })
+    expect([status, body]).toMatchObject([503, { error: { code: 'STORE_BUSY', retry: 'backoff' } }])
+    expect(logs.filter(({ level }) => level === 'error')).toMatchObject([
+      { fields: { err: expect.any(Error) } },
+    ])
+    expect(text).not.toContain('database')
+    expect((await ask('GET /healthz', { user: null })).status).toBe(200)
+  })
+
   test('[OP-4] closing answers what is under way, ends streams and refuses the rest', async () => {
     const { ask, sync } = await serve()
     const stream = await sync.fetch(
@@ -171,6 +183,7 @@ describe('metrics', () => {
     expect(value('holdfast_requests_total{route="/sync/push",method="POST",status="200"}')).toBe(2)
     expect(value('holdfast_requests_total{route="/records/{collection}",method="GET",status="401"}')).toBe(1)
     expect(value('holdfast_conflict_rate{collection="items"}')).toBe(0)
+    expect(value('holdfast_conflict_rate{collection="notes"}')).toBe(0)
     expect(value('holdfast_rejections{code="SCOPE_DENIED"}')).toBe(1)
     expect(value('holdfast_retry_exhausted_count')).toBe(0)
     expect(value('holdfast_feed_lag_seconds_count')).toBe(0)

@@ -27,7 +27,7 @@ export function operationRoutes<U extends User>(
   let openapiText = ''
   const own = [
     route('/healthz', () => jsonAnswer({ status: 'ok' })),
-    route('/readyz', () => readiness(services)),
+    route('/readyz', (call) => readiness(services, call)),
     route('/metrics', (call) => metricsText(services, call, metricsAccess)),
     route('/openapi.json', () => textAnswer(openapiText)),
   ]
@@ -37,10 +37,21 @@ export function operationRoutes<U extends User>(
 }
 
 /** Ready means that the store answers and nobody is closing it. */
-async function readiness<U extends User>({ engine, isClosing }: HttpServices<U>): Promise<Answer> {
+async function readiness<U extends User>(
+  { engine, isClosing, logger }: HttpServices<U>,
+  { requestId }: HttpCall,
+): Promise<Answer> {
   if (isClosing()) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
-  const { epoch, head } = await engine.stats()
-  return jsonAnswer({ status: 'ready', epoch, head, schemaVersion: engine.schemaVersion })
+  const stats = await engine.stats().catch((err: unknown) => {
+    logger?.error({ requestId, err }, 'the store does not answer')
+    throw new SyncError('STORE_BUSY', 'The store does not answer.', { cause: err })
+  })
+  return jsonAnswer({
+    status: 'ready',
+    epoch: stats.epoch,
+    head: stats.head,
+    schemaVersion: engine.schemaVersion,
+  })
 }
 
 async function metricsText<U extends User>(

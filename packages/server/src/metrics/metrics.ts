@@ -33,6 +33,8 @@ export interface MetricsSource {
   readonly engine: Pick<Engine, 'stats'>
   readonly env: Pick<Environment, 'now'>
   readonly entryAttempts: number
+  /** Names of the schema: each has a conflict rate from the start. */
+  readonly collections: Iterable<string>
 }
 
 /** Requests that count as a sync: the steps of a device's loop. */
@@ -144,7 +146,7 @@ function requestMetrics(registry: Registry): (request: AnsweredRequest) => void 
 }
 
 /** Gauges that are read from the store at each scrape. */
-function storeMetrics(registry: Registry, { env }: MetricsSource): (stats: EngineStats) => void {
+function storeMetrics(registry: Registry, { env, collections }: MetricsSource): (stats: EngineStats) => void {
   const registers = [registry]
   const gauge = (name: string, help: string): Gauge =>
     new Gauge({ name: `holdfast_${name}`, help, registers })
@@ -176,6 +178,7 @@ function storeMetrics(registry: Registry, { env }: MetricsSource): (stats: Engin
     labelNames: ['collection'],
     registers,
   })
+  for (const collection of collections) conflictRate.set({ collection }, 0)
   const rejections = new Gauge({
     name: 'holdfast_rejections',
     help: 'Rejected mutations by code, since this process started.',
