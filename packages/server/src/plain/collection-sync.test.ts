@@ -150,6 +150,12 @@ test('[PH-46] an edit older than the deletion does not bring the record back', a
   expect((await given.ask(`GET /records/items/${id}`)).status).toBe(404)
 })
 
+test('[PH-46] a deletion of what the server never had is no obstacle for the rest of the batch', async () => {
+  const deleted_at = '2026-11-20T09:30:00.000Z'
+  await sync([{ id: other, deleted_at, updated_at: deleted_at }, laptop])
+  expect((await given.ask('GET /records/items')).body).toMatchObject({ records: [{ id }] })
+})
+
 test('[PH-45] a row that arrives late with an early time is not missed', async () => {
   const { sync_timestamp } = await sync([], null, 'ben')
   given.advance(1_000)

@@ -284,6 +284,14 @@ describe('idempotency', () => {
     expect((await ask(`GET /records/items/${made}`)).body).toMatchObject({ stock: 5 })
   })
 
+  test('[PH-37, PR-3] the same request many times at once is done once', async () => {
+    const request = { body: laptop, headers: { 'idempotency-key': 'k' } }
+    const answers = await Promise.all(Array.from({ length: 8 }, () => ask('POST /records/items', request)))
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1)
+    const { body } = await ask('GET /records/items')
+    expect((body as { records: unknown[] }).records.length).toBe(1)
+  })
+
   test('[PH-37] the same key with another body, path or version is refused', async () => {
     await createdVersion()
     await createdVersion({ id: other, ...laptop })

@@ -174,6 +174,10 @@ async function decideWrite<U extends User>(session: Session<U>, write: PlainWrit
     return refused('RECORD_EXISTS', 'a record with this id exists already', shown)
   if (write.op === 'update' && !live) return refused('RECORD_NOT_FOUND', 'there is no such record')
   if (write.op === 'restore' && !isSeen) return refused('RECORD_NOT_FOUND', 'there is no such record')
+  // A client that only knows times may send the deletion of what it had made itself since: there is nothing to do.
+  if (write.op === 'delete' && !isSeen && write.precondition.kind === 'latest') {
+    return { result: { status: 'applied', record: null, created: false }, verdict: null }
+  }
   if (write.op === 'delete' && !isSeen) return refused('RECORD_NOT_FOUND', 'there is no such record')
   const lost = isLost(write, { stored, isSeen, isLive: live !== null })
   if (lost && write.precondition.kind === 'latest')
