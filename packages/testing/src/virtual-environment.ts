@@ -1,4 +1,6 @@
 import type { CancelTimer, Environment } from '@holdfast/core'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+
 import { SeededRandom } from './seeded-random.ts'
 
 /** How a virtual environment begins. */
@@ -35,100 +37,120 @@ export interface VirtualEnvironment extends Environment {
 
 /** Makes a virtual environment. Each has its own clock; devices and server of one test usually share one. */
 export function createVirtualEnvironment(options: VirtualOptions = {}): VirtualEnvironment {
-  const random = new SeededRandom(options.seed ?? 1)
-  const startMs = new Date(options.startAt ?? '2026-11-20T10:00:00.000Z').getTime()
-  let connected = options.fetch
-  let elapsedMs = 0
-  let skewMs = 0
-  let order = 0
-  const timers = new Set<Timer>()
+  return new VirtualWorld(options)
+}
 
-  const nextTimer = (): Timer | undefined => {
+class VirtualWorld implements VirtualEnvironment {
+  readonly #random: SeededRandom
+  readonly #startMs: number
+  readonly #timers = new Set<Timer>()
+  #fetch: ((request: Request) => Promise<Response>) | undefined
+  #elapsedMs = 0
+  #skewMs = 0
+  #order = 0
+
+  constructor(options: VirtualOptions) {
+    this.#random = new SeededRandom(options.seed ?? 1)
+    this.#startMs = new Date(options.startAt ?? '2026-11-20T10:00:00.000Z').getTime()
+    this.#fetch = options.fetch
+  }
+
+  // Members are functions of their own, not methods: an environment may be taken apart and put together anew.
+  readonly now = (): number => this.#startMs + this.#skewMs + Math.floor(this.#elapsedMs)
+  readonly monotonicMs = (): number => this.#elapsedMs
+  readonly random = (): number => this.#random.next()
+  readonly randomBytes = (bytes: Uint8Array): Uint8Array => this.#random.fill(bytes)
+
+  readonly setTimer = (callback: () => void, delayMs: number): CancelTimer => {
+    this.#order += 1
+    const timer = { atMs: this.#elapsedMs + Math.max(0, delayMs), order: this.#order, callback }
+    this.#timers.add(timer)
+    return () => void this.#timers.delete(timer)
+  }
+
+  readonly fetch = (request: Request): Promise<Response> =>
+    this.#fetch ? this.#fetch(request) : Promise.reject(new TypeError('fetch failed'))
+
+  readonly connect = (fetch: (request: Request) => Promise<Response>): void => {
+    this.#fetch = fetch
+  }
+
+  readonly settle = async (): Promise<void> => {
+    for (let turn = 0; turn < settlingTurns; turn++) await nextTurn()
+  }
+
+  readonly advance = async (ms: number): Promise<void> => {
+    const endMs = this.#elapsedMs + ms
+    await this.settle()
+    for (let timer = this.#next(); timer && timer.atMs <= endMs; timer = this.#next()) await this.#fire(timer)
+    this.#elapsedMs = endMs
+  }
+
+  readonly complete = async <T>(work: Promise<T>, maxMs = 3_600_000): Promise<T> => {
+    const endMs = this.#elapsedMs + maxMs
+    let isOver = false
+    const over = (): void => {
+      isOver = true
+    }
+    work.then(over, over)
+    await this.settle()
+    while (!isOver) {
+      const timer = this.#next()
+      if (!timer || timer.atMs > endMs) throw new Error(`not over after ${maxMs} virtual ms`)
+      await this.#fire(timer)
+    }
+    return work
+  }
+
+  readonly jumpClock = (ms: number): void => {
+    this.#skewMs += ms
+  }
+
+  get timerCount(): number {
+    return this.#timers.size
+  }
+
+  /** The timer that is due first; of two at the same moment the one that was set first. */
+  #next(): Timer | undefined {
     let next: Timer | undefined
-    for (const timer of timers) {
+    for (const timer of this.#timers) {
       const isSooner =
-        next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order)
+        !next || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order)
       if (isSooner) next = timer
     }
     return next
   }
-  const fire = async (timer: Timer): Promise<void> => {
-    timers.delete(timer)
-    elapsedMs = Math.max(elapsedMs, timer.atMs)
-    timer.callback()
-    await settle()
-  }
-  const advance = async (ms: number): Promise<void> => {
-    const endMs = elapsedMs + ms
-    await settle()
-    for (let timer = nextTimer(); timer && timer.atMs <= endMs; timer = nextTimer()) await fire(timer)
-    elapsedMs = endMs
-  }
 
-  return {
-    now: () => startMs + skewMs + Math.floor(elapsedMs),
-    monotonicMs: () => elapsedMs,
-    random: () => random.next(),
-    randomBytes: (bytes) => random.fill(bytes),
-    setTimer: (callback, delayMs): CancelTimer => {
-      order += 1
-      const timer = { atMs: elapsedMs + Math.max(0, delayMs), order, callback }
-      timers.add(timer)
-      return () => void timers.delete(timer)
-    },
-    fetch: (request) => {
-      if (!connected) return Promise.reject(new TypeError('fetch failed'))
-      return connected(request)
-    },
-    connect: (fetch) => {
-      connected = fetch
-    },
-    advance,
-    settle,
-    complete: async (work, maxMs = 3_600_000) => {
-      const endMs = elapsedMs + maxMs
-      let isOver = false
-      const over = (): void => {
-        isOver = true
-      }
-      work.then(over, over)
-      await settle()
-      while (!isOver) {
-        const timer = nextTimer()
-        if (!timer || timer.atMs > endMs) throw new Error(`not over after ${maxMs} virtual ms`)
-        await fire(timer)
-      }
-      return work
-    },
-    jumpClock: (ms) => {
-      skewMs += ms
-    },
-    get timerCount() {
-      return timers.size
-    },
+  async #fire(timer: Timer): Promise<void> {
+    this.#timers.delete(timer)
+    this.#elapsedMs = Math.max(this.#elapsedMs, timer.atMs)
+    timer.callback()
+    await this.settle()
   }
 }
 
 /** Turns of the event loop that are enough for streams and storage to finish what they were at. */
 const settlingTurns = 3
 
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < settlingTurns; turn++) await nextTurn()
-}
+type Channel = { readonly port1: MessagePort; readonly port2: MessagePort }
 
-let channel: MessageChannel | undefined
+let channel: Channel | undefined
 const waiting: (() => void)[] = []
 
 /** Everything that waits only for other promises has run when the event loop comes round again. */
 function nextTurn(): Promise<void> {
-  if (!channel) {
-    channel = new MessageChannel()
-    channel.port1.onmessage = () => {
-      waiting.shift()?.()
-      if (waiting.length === 0) channel?.port1.unref()
-    }
-  }
+  channel ??= openChannel()
   channel.port1.ref()
   channel.port2.postMessage(null)
   return new Promise((resolve) => void waiting.push(resolve))
+}
+
+function openChannel(): Channel {
+  const opened: Channel = new MessageChannel()
+  opened.port1.on('message', () => {
+    waiting.shift()?.()
+    // An open port keeps a process alive; nobody waits for this one any more.
+    if (waiting.length === 0) opened.port1.unref()
+  })
+  return opened
 }

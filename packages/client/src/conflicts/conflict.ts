@@ -69,13 +69,13 @@ function readPart(schema: Schema, part: Json): ConflictPart[] {
   if (!isObject(part)) return []
   const { op } = part
   const fields = listOf(part['fields']).map(String)
-  const collection = schema.collections.get(String(part['collection']))
+  const collection = schema.collections.get(textOrNull(part['collection']) ?? '')
   const mine = valuesOf(part['mine'])
   const theirs = valuesOf(part['theirs'])
   return [
     {
-      collection: String(part['collection']),
-      record: String(part['record']),
+      collection: textOrNull(part['collection']) ?? '',
+      record: textOrNull(part['record']) ?? '',
       op: op === 'create' || op === 'delete' ? op : 'update',
       fields,
       base: valuesOf(part['base']),

@@ -1,16 +1,15 @@
 import { limits } from '@holdfast/core'
-import { applyPages, numberScopes, RecordsToRebase } from '../apply/apply-pages.ts'
-import type { Flipped } from '../apply/flip.ts'
-import { stageReadable } from '../apply/quarantine.ts'
+
 import type { PullProgress } from '../apply/pull-progress.ts'
-import { rebaseRecord } from '../apply/rebase-record.ts'
+import { retryQuarantine } from '../apply/retry-quarantine.ts'
 import { type ConflictsApi, createConflictsApi } from '../conflicts/conflicts-api.ts'
 import { foretellConflicts } from '../conflicts/foretold.ts'
-import { readMeta } from '../local/meta.ts'
+import type { Touched } from '../local/local-database.ts'
 import { type StatusApi, StatusFeed } from '../status/status-feed.ts'
+import type { EngineFacts } from '../status/sync-status.ts'
 import type { Identity, SyncContext } from '../sync-context.ts'
 import { TokenSource } from '../transport/auth.ts'
-import { Transport } from '../transport/transport.ts'
+import { type Answer, type Speaker, Transport } from '../transport/transport.ts'
 import { Lease } from './lease.ts'
 import { PokeStream } from './poke-stream.ts'
 import { Pull } from './pull.ts'
@@ -40,7 +39,7 @@ export interface SyncParts {
   readonly status: StatusApi
   readonly conflicts: ConflictsApi
   /** Who this device is by now: it may learn its account and take a new identity. */
-  readonly identity: () => Identity
+  identity(): Identity
   /** What happened to a record, from the server. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: string, record: string): Promise<RecordHistory>
   /** Begins to sync. */
@@ -51,141 +50,166 @@ export interface SyncParts {
 
 /** Puts the sync side together. Nothing happens before `start`. A context without a server never syncs. */
 export function createSync(context: SyncContext): SyncParts {
-  const { database, env, options, schema } = context
-  const isAutomatic = options.auto !== false && context.identity.server !== null
-  const tokens = new TokenSource(context.auth ?? '')
-  let progress: PullProgress | undefined
-  let foretoldCount = 0
+  return new SyncSide(context)
+}
 
-  const transport: Transport = new Transport({
-    env,
-    server: context.identity.server ?? '',
-    tokens,
-    speaker: () => ({ device: session.identity.device, account: headerOf(session.identity) }),
-    schemaVersion: schema.version,
-    limits,
-  })
-  const session = new Session({
-    ...context,
-    transport,
-    onIdentity: (identity) => context.onIdentity?.(identity),
-  })
-  const onProgress = (next: PullProgress | undefined): void => {
-    progress = next
-    status.refresh()
-  }
-  const onFlip = ({ rows }: Flipped): void => {
-    if (rows > 0) void foretell()
-  }
-  const engine = new SyncEngine({
-    env,
-    session,
-    lease: new Lease({ env, database, leaseMs: limits.leaseMs, processes: context.processes }),
-    push: new Push({ env, schema, session, limits }),
-    pull: new Pull({ env, schema, database, session, limits, scopes: options.scopes, onProgress, onFlip }),
-    intervals: { ...limits, standbyMs: limits.leaseMs / 2 },
-    isAutomatic,
-    onState: (state) => onState(state),
-  })
-  const stream = new PokeStream({ env, transport, limits, onEvent: (event) => onPoke(event) })
-  const status = new StatusFeed(database, () => {
-    return { state: engine.state, lastCode: engine.lastCode, progress, foretoldCount, nowMs: env.now() }
-  })
+/** The engine and what it listens to: commits, pokes, the app. */
+class SyncSide implements SyncParts {
+  readonly sync: SyncApi
+  readonly status: StatusFeed
+  readonly conflicts: ConflictsApi
+  readonly #context: SyncContext
+  readonly #isAutomatic: boolean
+  readonly #tokens: TokenSource
+  readonly #transport: Transport
+  readonly #session: Session
+  readonly #engine: SyncEngine
+  readonly #stream: PokeStream
+  readonly #stopListening: () => void
+  #progress: PullProgress | undefined
+  #foretoldCount = 0
+  #isForetelling = false
 
-  function onState(state: SyncState): void {
-    status.refresh()
-    if (!isAutomatic) return
-    // While requests fail the stream would only be one more of them.
-    const isRunning = state.kind === 'pushing' || state.kind === 'pulling'
-    if (state.kind === 'idle' || (isRunning && state.failures === 0)) stream.start()
-    else if (!isRunning) stream.stop()
+  constructor(context: SyncContext) {
+    const { database, env, identity, options, schema } = context
+    this.#context = context
+    this.#isAutomatic = options.auto !== false && identity.server !== null
+    this.#tokens = new TokenSource(context.auth ?? '')
+    this.#transport = new Transport({
+      env,
+      server: identity.server ?? '',
+      tokens: this.#tokens,
+      speaker: () => speakerOf(this.#session.identity),
+      schemaVersion: schema.version,
+      limits,
+    })
+    const onIdentity = (renewed: Identity): void => context.onIdentity?.(renewed)
+    this.#session = new Session({ ...context, transport: this.#transport, onIdentity })
+    this.#engine = this.#makeEngine()
+    this.#stream = new PokeStream({
+      env,
+      transport: this.#transport,
+      limits,
+      onEvent: (event) => this.#onPoke(event),
+    })
+    this.status = new StatusFeed(database, () => this.#facts())
+    this.conflicts = createConflictsApi(database, { schema, env, device: () => this.identity().device })
+    this.sync = this.#makeApi()
+    this.#stopListening = database.onCommit((touched) => this.#onCommit(touched))
   }
 
-  function onPoke(event: string): void {
-    // A stream that opens before the pull begins cannot have missed what that pull will see.
-    if (event !== 'open' || engine.state.kind !== 'pushing')
-      engine.dispatch({ kind: 'trigger', urgent: false })
+  identity(): Identity {
+    return this.#session.identity
   }
 
-  const stopListening = database.onCommit(({ tables }) => {
-    const isOwn = tables.has('_sync')
-    if (isAutomatic && !isOwn && tables.has('_outbox')) engine.dispatch({ kind: 'trigger', urgent: false })
-    status.refresh()
-    if (foretoldCount > 0 && tables.has('_outbox')) void foretell()
-  })
-
-  let isForetelling = false
-  async function foretell(): Promise<void> {
-    if (isForetelling) return
-    isForetelling = true
-    const found = await database.read((tx) => foretellConflicts(tx, schema)).catch(() => [])
-    isForetelling = false
-    if (found.length === foretoldCount) return
-    foretoldCount = found.length
-    status.refresh()
+  history(collection: string, record: string): Promise<RecordHistory> {
+    const traceparent = newTraceparent(this.#context.env)
+    const { signal } = new AbortController()
+    const ask = (path: string): Promise<Answer> =>
+      this.#transport.ask({ method: 'GET', path, traceparent, signal })
+    return readHistory(ask, collection, record)
   }
 
-  return {
-    sync: {
+  start(): void {
+    const { database, schema } = this.#context
+    const ready = database.write((tx) => retryQuarantine(tx, schema))
+    const begin = (): void => {
+      if (this.#isAutomatic) this.#engine.dispatch({ kind: 'start' })
+    }
+    // Rows that stay in quarantine are no reason not to sync.
+    ready.then(begin, begin)
+  }
+
+  async close(): Promise<void> {
+    this.#stopListening()
+    this.#stream.stop()
+    await this.#engine.close()
+  }
+
+  #makeEngine(): SyncEngine {
+    const { database, env, options, processes, schema } = this.#context
+    const common = { env, schema, session: this.#session, limits }
+    return new SyncEngine({
+      env,
+      session: this.#session,
+      lease: new Lease({ env, database, leaseMs: limits.leaseMs, processes }),
+      push: new Push(common),
+      pull: new Pull({
+        ...common,
+        database,
+        scopes: options.scopes,
+        onProgress: (progress) => this.#onProgress(progress),
+        onFlip: ({ rows }) => void (rows > 0 && this.#foretell()),
+      }),
+      intervals: { ...limits, standbyMs: limits.leaseMs / 2 },
+      isAutomatic: this.#isAutomatic,
+      onState: (state) => this.#onState(state),
+    })
+  }
+
+  #makeApi(): SyncApi {
+    const engine = this.#engine
+    const urgent = { kind: 'trigger', urgent: true } as const
+    const nowMs = (): number => this.#context.env.now()
+    return {
       now: () => engine.now(),
       pause: (cause = 'user') => engine.dispatch({ kind: 'pause', cause }),
       resume: () => {
-        tokens.forget()
+        this.#tokens.forget()
         engine.dispatch({ kind: 'resume' })
       },
-      setOnline: (isOnline) =>
-        engine.dispatch(
-          isOnline ? { kind: 'trigger', urgent: true } : { kind: 'disconnected', nowMs: env.now() },
-        ),
-      trigger: () => engine.dispatch({ kind: 'trigger', urgent: true }),
-    },
-    status,
-    conflicts: createConflictsApi(database, { schema, env, device: () => session.identity.device }),
-    identity: () => session.identity,
-    history: (collection, record) => {
-      const signal = new AbortController().signal
-      return readHistory(
-        (path) => transport.ask({ method: 'GET', path, traceparent: newTraceparent(env), signal }),
-        collection,
-        record,
-      )
-    },
-    start: () => {
-      void retryQuarantine(context).finally(() => {
-        if (isAutomatic) engine.dispatch({ kind: 'start' })
-      })
-    },
-    close: async () => {
-      stopListening()
-      stream.stop()
-      await engine.close()
-    },
+      setOnline: (isOnline) => engine.dispatch(isOnline ? urgent : { kind: 'disconnected', nowMs: nowMs() }),
+      trigger: () => engine.dispatch(urgent),
+    }
+  }
+
+  #facts(): EngineFacts {
+    const { state, lastCode } = this.#engine
+    const nowMs = this.#context.env.now()
+    return { state, lastCode, progress: this.#progress, foretoldCount: this.#foretoldCount, nowMs }
+  }
+
+  #onProgress(progress: PullProgress | undefined): void {
+    this.#progress = progress
+    this.status.refresh()
+  }
+
+  #onState(state: SyncState): void {
+    this.status.refresh()
+    if (!this.#isAutomatic) return
+    // While requests fail the stream would only be one more of them.
+    const isRunning = state.kind === 'pushing' || state.kind === 'pulling'
+    if (state.kind === 'idle' || (isRunning && state.failures === 0)) this.#stream.start()
+    else if (!isRunning) this.#stream.stop()
+  }
+
+  #onPoke(event: string): void {
+    // A stream that opens before the pull begins cannot have missed what that pull will see.
+    if (event === 'open' && this.#engine.state.kind === 'pushing') return
+    this.#engine.dispatch({ kind: 'trigger', urgent: false })
+  }
+
+  #onCommit({ tables }: Touched): void {
+    const isOwn = tables.has('_sync')
+    if (this.#isAutomatic && !isOwn && tables.has('_outbox')) {
+      this.#engine.dispatch({ kind: 'trigger', urgent: false })
+    }
+    this.status.refresh()
+    if (this.#foretoldCount > 0 && tables.has('_outbox')) void this.#foretell()
+  }
+
+  async #foretell(): Promise<void> {
+    if (this.#isForetelling) return
+    this.#isForetelling = true
+    const { database, schema } = this.#context
+    const found = await database.read((tx) => foretellConflicts(tx, schema)).catch(() => [])
+    this.#isForetelling = false
+    if (found.length === this.#foretoldCount) return
+    this.#foretoldCount = found.length
+    this.status.refresh()
   }
 }
 
-function headerOf({ account }: Identity): string | null {
-  return account === null ? null : accountToHeader(account)
-}
-
-/** After an update of the app, rows it could not read before may fit. Rules: AP-5. */
-async function retryQuarantine({ database, schema }: SyncContext): Promise<void> {
-  await database.write(async (tx) => {
-    if ((await readMeta(tx, 'sync.quarantine')) === schema.version) return
-    const note = await stageReadable(tx, schema)
-    if (!note) return
-    const toRebase = new RecordsToRebase()
-    await numberScopes(tx, [note])
-    await applyPages(tx, {
-      schema,
-      notes: [note],
-      toRebase,
-      promoted: new Map(),
-      checkpoint: () => undefined,
-    })
-    await tx.run('DELETE FROM _staging WHERE n = ?', [note.page])
-    for (const { collection: name, record, hasLeft } of toRebase.all()) {
-      const collection = schema.collections.get(name)
-      if (collection) await rebaseRecord(tx, { collection, record, hasLeft })
-    }
-  })
+function speakerOf({ device, account }: Identity): Speaker {
+  return { device, account: account === null ? null : accountToHeader(account) }
 }

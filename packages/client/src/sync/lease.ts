@@ -19,13 +19,19 @@ export interface LeaseOptions {
  */
 export class Lease {
   readonly #options: LeaseOptions
-  readonly #owner: string
+  #madeOwner: string | undefined
   #fence: number | undefined
   #cancelRenewal: CancelTimer = () => undefined
 
   constructor(options: LeaseOptions) {
     this.#options = options
-    this.#owner = `${newUuid(options.env)}@${options.processes?.self ?? ''}`
+  }
+
+  /** Made when it is first needed: the first random bytes of a process take milliseconds, and opening must not wait. */
+  get #owner(): string {
+    const { env, processes } = this.#options
+    this.#madeOwner ??= `${newUuid(env)}@${processes?.self ?? ''}`
+    return this.#madeOwner
   }
 
   /** Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it. */

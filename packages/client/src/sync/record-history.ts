@@ -57,11 +57,10 @@ function readEntry(entry: Json): HistoryEntry[] {
       device: textOrNull(entry['device']),
       mutation: textOrNull(entry['mutation']),
       version: typeof version === 'number' ? version : null,
-      at: String(entry['at']),
-      status: String(entry['status']),
-      // Members of parsed JSON are JSON.
-      before: (before ?? null) as Json,
-      after: (after ?? null) as Json,
+      at: textOrNull(entry['at']) ?? '',
+      status: textOrNull(entry['status']) ?? '',
+      before: before ?? null,
+      after: after ?? null,
       decisions: isJsonArray(decisions) ? decisions : [],
     },
   ]
@@ -69,18 +68,14 @@ function readEntry(entry: Json): HistoryEntry[] {
 
 function readLost(lost: Json): LostValue[] {
   if (!isObject(lost) || typeof lost['field'] !== 'string') return []
-  const { field, value, rule, explanation } = lost
-  const origin = { user: textOrNull(lost['user']), at: String(lost['at']) }
-  // A member of parsed JSON is JSON.
-  return [
-    {
-      field,
-      value: (value ?? null) as Json,
-      rule: String(rule),
-      explanation: String(explanation),
-      ...origin,
-    },
-  ]
+  const { field, value } = lost
+  const texts = {
+    rule: textOrNull(lost['rule']) ?? '',
+    explanation: textOrNull(lost['explanation']) ?? '',
+    user: textOrNull(lost['user']),
+    at: textOrNull(lost['at']) ?? '',
+  }
+  return [{ field, value: value ?? null, ...texts }]
 }
 
 function textOrNull(value: unknown): string | null {

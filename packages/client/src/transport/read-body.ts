@@ -6,7 +6,8 @@ export type OnBytes = (byteCount: number) => void
 /** The pieces of a body as text, cut at no particular place. Errors: OFFLINE when the connection breaks. */
 export async function* textChunks(response: Response, onBytes: OnBytes): AsyncGenerator<string> {
   if (response.body === null) return
-  const reader = response.body.getReader()
+  // A body of the Fetch standard is a stream of bytes; the platform's type leaves that open.
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   const decoder = new TextDecoder()
   try {
     for (;;) {

@@ -102,7 +102,7 @@ export class Transport {
     } catch (error) {
       const wantsAuth = error instanceof SyncError && error.code === 'AUTH_REQUIRED'
       if (!wantsAuth) throw error
-      return await send(await tokens.refresh(token))
+      return send(await tokens.refresh(token))
     }
   }
 
@@ -159,10 +159,10 @@ export class Transport {
   async #encode(text: string, headers: Headers): Promise<Uint8Array> {
     headers.set('Content-Type', 'application/json')
     const bytes = new TextEncoder().encode(text)
-    const { gzip } = this.#options.env
-    if (gzip === undefined || bytes.byteLength < gzipFromBytes) return bytes
+    const { env } = this.#options
+    if (env.gzip === undefined || bytes.byteLength < gzipFromBytes) return bytes
     headers.set('Content-Encoding', 'gzip')
-    return gzip(bytes)
+    return env.gzip(bytes)
   }
 
   #watch(outer: AbortSignal, totalMs: number | undefined): Watchdog {

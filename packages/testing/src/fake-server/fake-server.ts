@@ -69,62 +69,111 @@ export interface FakeServer {
 
 /** Makes a fake server. */
 export function createFakeServer(options: FakeServerOptions): FakeServer {
-  const { env, schema } = options
-  const store = new FakeStore(schema)
-  const faults = new FaultScript(env)
-  for (const rule of options.script ?? []) faults.add(rule)
-  const scopesByUser = new Map(
-    Object.entries(options.scopes ?? {}).map(([user, scopes]) => [user, new Set(scopes)]),
-  )
-  const usersByToken = new Map<string, string | null>()
-  const streams = new Set<ReadableStreamDefaultController<Uint8Array>>()
-  const requests: Record<string, number> = {}
-  let conflictsToInject = 0
-  let isDisordered = false
+  return new MemoryServer(options)
+}
 
-  const scopesOf = (user: string): Set<string> => {
-    const scopes = scopesByUser.get(user) ?? new Set(['global'])
-    scopesByUser.set(user, scopes)
-    return scopes
+type Stream = ReadableStreamDefaultController<Uint8Array>
+
+class MemoryServer implements FakeServer {
+  readonly requests: Record<string, number> = {}
+  readonly #options: FakeServerOptions
+  readonly #store: FakeStore
+  readonly #faults: FaultScript
+  readonly #scopesByUser: Map<string, Set<string>>
+  readonly #usersByToken = new Map<string, string | null>()
+  readonly #streams = new Set<Stream>()
+  #conflictsToInject = 0
+  #isDisordered = false
+
+  constructor(options: FakeServerOptions) {
+    this.#options = options
+    this.#store = new FakeStore(options.schema)
+    this.#faults = new FaultScript(options.env)
+    for (const rule of options.script ?? []) this.#faults.add(rule)
+    const scopes = Object.entries(options.scopes ?? {})
+    this.#scopesByUser = new Map(scopes.map(([user, own]) => [user, new Set(own)]))
   }
-  const callOf = (request: Request): PushCall & PullCall => {
-    const token = request.headers.get('Authorization')?.replace(/^Bearer /, '') ?? ''
-    const user = usersByToken.has(token) ? usersByToken.get(token) : token
-    const device = request.headers.get('Holdfast-Device')
-    if (!user) throw new SyncError('AUTH_REQUIRED', 'no valid token')
-    if (!device) throw new SyncError('DEVICE_REQUIRED', 'no device')
-    const account = request.headers.get('Holdfast-Account')
-    if (account !== null && account !== user)
-      throw new SyncError('ACCOUNT_MISMATCH', 'the database is of another account')
-    return {
-      store,
-      user,
-      device,
-      scopes: new Set([...scopesOf(user), personalScope(user)]),
-      nowMs: env.now(),
-      newId: () => newUuid(env),
-      takeConflict: () => conflictsToInject > 0 && conflictsToInject-- > 0,
-      haves: options.haves ?? false,
-      disorder: isDisordered,
+
+  readonly fetch = (request: Request): Promise<Response> => {
+    const kind = kindOf(request)
+    this.requests[kind] = (this.requests[kind] ?? 0) + 1
+    return this.#faults.handle(request, kind, (passed) => this.#handle(passed))
+  }
+
+  get decided(): readonly string[] {
+    return [...this.#store.devices.values()].flatMap(({ outcomes }) => outcomes.map(({ id }) => id))
+  }
+
+  script(rule: FaultRule): () => void {
+    return this.#faults.add(rule)
+  }
+
+  heal(): void {
+    this.#faults.heal()
+  }
+
+  write(collection: string, id: string, values: Values): number {
+    return this.#writeAs(collection, id, values)
+  }
+
+  delete(collection: string, id: string): number {
+    return this.#writeAs(collection, id, null)
+  }
+
+  record(collection: string, id: string): Values | undefined {
+    return this.rows(collection).get(id)
+  }
+
+  rows(collection: string): ReadonlyMap<string, Values> {
+    const rows = new Map<string, Values>()
+    for (const { collection: own, id, snapshot } of this.#store.records.values()) {
+      if (own === collection && snapshot.kind === 'live') rows.set(id, snapshot.values)
     }
+    return rows
   }
-  const openStream = (): Response => {
-    let own: ReadableStreamDefaultController<Uint8Array>
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        own = controller
-        streams.add(controller)
-        controller.enqueue(utf8.encode(': open\n\n'))
-      },
-      cancel: () => void streams.delete(own),
-    })
-    return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } })
+
+  grant(user: string, scope: string): void {
+    this.#scopesOf(user).add(scope)
   }
-  const handle = async (request: Request): Promise<Response> => {
+
+  revoke(user: string, scope: string): void {
+    this.#scopesOf(user).delete(scope)
+  }
+
+  expire(token: string): void {
+    this.#usersByToken.set(token, null)
+  }
+
+  accept(token: string, user: string = token): void {
+    this.#usersByToken.set(token, user)
+  }
+
+  injectConflicts(count: number): void {
+    this.#conflictsToInject = count
+  }
+
+  disorder(isOn: boolean): void {
+    this.#isDisordered = isOn
+  }
+
+  changeEpoch(): void {
+    this.#store.epoch = `${this.#store.epoch}+`
+  }
+
+  forget(): void {
+    this.changeEpoch()
+    this.#store.clear()
+  }
+
+  poke(): void {
+    for (const stream of this.#streams) stream.enqueue(utf8.encode('event: poke\ndata: {}\n\n'))
+  }
+
+  async #handle(request: Request): Promise<Response> {
     try {
-      const call = callOf(request)
-      const headers = { 'Holdfast-Account': call.user, 'Holdfast-Request': newUuid(env) }
-      if (kindOf(request) === 'stream') return openStream()
+      const call = this.#callOf(request)
+      const headers = { 'Holdfast-Account': call.user, 'Holdfast-Request': newUuid(this.#options.env) }
+      if (kindOf(request) === 'stream') return this.#openStream()
       return Response.json(await answer(call, request), { headers })
     } catch (error) {
       if (!(error instanceof SyncError)) throw error
@@ -132,16 +181,58 @@ export function createFakeServer(options: FakeServerOptions): FakeServer {
       return Response.json({ error: { code, message, retry } }, { status: statusOfCode(code) })
     }
   }
-  const writeAs = (collection: string, id: string, values: Values | null): number => {
-    const schemaOf = store.collection(collection)
-    if (!schemaOf) throw new Error(`the schema has no collection ${collection}`)
-    const known = store.find(collection, id)?.snapshot
+
+  #callOf(request: Request): PushCall & PullCall {
+    const token = request.headers.get('Authorization')?.replace(/^Bearer /, '') ?? ''
+    const user = this.#usersByToken.has(token) ? this.#usersByToken.get(token) : token
+    const device = request.headers.get('Holdfast-Device')
+    if (!user) throw new SyncError('AUTH_REQUIRED', 'no valid token')
+    if (!device) throw new SyncError('DEVICE_REQUIRED', 'no device')
+    const account = request.headers.get('Holdfast-Account')
+    if (account !== null && account !== user) throw new SyncError('ACCOUNT_MISMATCH', 'of another account')
+    const { env, haves = false } = this.#options
+    return {
+      store: this.#store,
+      user,
+      device,
+      scopes: new Set([...this.#scopesOf(user), personalScope(user)]),
+      nowMs: env.now(),
+      newId: () => newUuid(env),
+      takeConflict: () => this.#conflictsToInject > 0 && this.#conflictsToInject-- > 0,
+      haves,
+      disorder: this.#isDisordered,
+    }
+  }
+
+  #scopesOf(user: string): Set<string> {
+    const scopes = this.#scopesByUser.get(user) ?? new Set(['global'])
+    this.#scopesByUser.set(user, scopes)
+    return scopes
+  }
+
+  #openStream(): Response {
+    let own: Stream | undefined
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        own = controller
+        this.#streams.add(controller)
+        controller.enqueue(utf8.encode(': open\n\n'))
+      },
+      cancel: () => void (own && this.#streams.delete(own)),
+    })
+    return new Response(body, { headers: { 'Content-Type': 'text/event-stream' } })
+  }
+
+  #writeAs(name: string, id: string, values: Values | null): number {
+    const collection = this.#store.collection(name)
+    if (!collection) throw new Error(`the schema has no collection ${name}`)
+    const known = this.#store.find(name, id)?.snapshot
     const before = known === undefined || known.kind === 'absent' ? {} : (known.values ?? {})
-    const version = store.head
+    const version = this.#store.head
     const next = { ...before, ...values }
-    const now = new Date(env.now()).toISOString()
-    store.write({
-      collection: schemaOf,
+    const now = new Date(this.#options.env.now()).toISOString()
+    this.#store.write({
+      collection,
       record: id,
       next:
         values === null
@@ -152,55 +243,7 @@ export function createFakeServer(options: FakeServerOptions): FakeServer {
       now,
       device: null,
     })
-    return store.head
-  }
-  return {
-    fetch: (request) => {
-      const kind = kindOf(request)
-      requests[kind] = (requests[kind] ?? 0) + 1
-      return faults.handle(request, kind, handle)
-    },
-    script: (rule) => faults.add(rule),
-    heal: () => faults.heal(),
-    write: writeAs,
-    delete: (collection, id) => writeAs(collection, id, null),
-    record: (collection, id) => {
-      const snapshot = store.find(collection, id)?.snapshot
-      return snapshot?.kind === 'live' ? snapshot.values : undefined
-    },
-    rows: (collection) =>
-      new Map(
-        [...store.records.values()].flatMap(({ collection: own, id, snapshot }) =>
-          own === collection && snapshot.kind === 'live' ? [[id, snapshot.values] as const] : [],
-        ),
-      ),
-    grant: (user, scope) => void scopesOf(user).add(scope),
-    revoke: (user, scope) => void scopesOf(user).delete(scope),
-    expire: (token) => void usersByToken.set(token, null),
-    accept: (token, user = token) => void usersByToken.set(token, user),
-    injectConflicts: (count) => {
-      conflictsToInject = count
-    },
-    disorder: (isOn) => {
-      isDisordered = isOn
-    },
-    changeEpoch: () => {
-      store.epoch = `${store.epoch}+`
-    },
-    forget: () => {
-      store.epoch = `${store.epoch}+`
-      store.records.clear()
-      store.feed.clear()
-      store.devices.clear()
-      store.head = 0
-    },
-    poke: () => {
-      for (const stream of streams) stream.enqueue(utf8.encode('event: poke\ndata: {}\n\n'))
-    },
-    get decided() {
-      return [...store.devices.values()].flatMap(({ outcomes }) => outcomes.map(({ id }) => id))
-    },
-    requests,
+    return this.#store.head
   }
 }
 

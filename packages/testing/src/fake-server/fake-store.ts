@@ -101,6 +101,14 @@ export class FakeStore {
     return known
   }
 
+  /** Forgets everything it ever learnt. */
+  clear(): void {
+    this.records.clear()
+    this.feed.clear()
+    this.devices.clear()
+    this.head = 0
+  }
+
   /** Stores a record under a new version and enters it into the feed of its scopes, old and new. */
   write({ collection, record, next, ...write }: FakeWrite): FakeRecord {
     this.head += 1

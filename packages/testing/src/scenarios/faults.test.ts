@@ -255,8 +255,8 @@ describe('one bad mutation', () => {
     const { env, server } = world
     env.connect(async (request) => {
       if (!request.url.endsWith('/push')) return server.fetch(request)
-      const { mutations } = JSON.parse(await request.text())
-      const results = mutations.map(({ id }: { id: string }) => {
+      const { mutations } = JSON.parse(await request.text()) as { mutations: { id: string }[] }
+      const results = mutations.map(({ id }) => {
         const error = { code: 'STORE_BUSY', message: 'busy', retry: 'backoff' }
         return { id, status: 'retry', version: null, serverUpdatedAt: null, error }
       })

@@ -12,7 +12,7 @@ export function sharedStorage(storage: SqliteDriver): SqliteDriver {
       const connection = await storage.open()
       let release: (() => void) | undefined
       const takeTurn = async (sql: string): Promise<void> => {
-        if (!/^BEGIN/.test(sql)) return
+        if (!sql.startsWith('BEGIN')) return
         const before = turn
         const { promise, resolve } = Promise.withResolvers<void>()
         turn = promise

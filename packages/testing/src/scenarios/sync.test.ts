@@ -116,9 +116,10 @@ describe('an answer that is lost', () => {
     const id = await db.items.insert({ name: 'Rope' })
     await db.items.insert({ name: 'Chain' })
     for (let again = 0; again < 3; again++) await world.sync(db)
-    const sent = bodies.flatMap((body) =>
-      JSON.parse(body).mutations.map((mutation: object) => JSON.stringify(mutation)),
-    )
+    const sent = bodies.flatMap((body) => {
+      const { mutations } = JSON.parse(body) as { mutations: object[] }
+      return mutations.map((mutation) => JSON.stringify(mutation))
+    })
     expect(sent.filter((text) => text.includes(id)).length).toBeGreaterThanOrEqual(2)
     expect(new Set(sent).size).toBe(2)
     expect(world.server.decided).toHaveLength(2)
