@@ -114,7 +114,7 @@ export async function givenServer(options: Partial<HttpServerOptions> = {}): Pro
 }
 
 /** The token is the user's name. */
-export function bearerUser(request: Request): User | null {
+function bearerUser(request: Request): User | null {
   const name = /^Bearer ([^\s]+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
   return name === undefined ? null : { id: name }
 }

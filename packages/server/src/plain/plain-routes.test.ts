@@ -374,10 +374,14 @@ describe('lists, history, restore', () => {
 
   test('[PH-41] a history is read in pages, newest first', async () => {
     await createdVersion()
-    for (const name of ['a', 'b', 'c']) await ask(`PATCH /records/items/${id}`, { body: { name } })
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    for (const name of ['a', 'b', 'c']) {
+      await ask(`PATCH /records/items/${id}`, { body: { name }, headers: { traceparent } })
+    }
     const { body } = await ask(`GET /records/items/${id}/history?limit=2`)
     const { history } = body as { history: { n: number; after: { name: string } }[] }
     expect(history.map(({ after }) => after.name)).toEqual(['c', 'b'])
+    expect(history[0]).toMatchObject({ trace: traceparent, user: 'ann' })
     const older = await ask(`GET /records/items/${id}/history?before=${history[1]?.n}`)
     expect(older.body).toMatchObject({ history: [{ after: { name: 'a' } }, { op: 'create' }] })
     expect((await ask(`GET /records/items/${id}/history?before=x`)).status).toBe(400)
