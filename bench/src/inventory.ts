@@ -112,12 +112,12 @@ export interface OfflineEdit {
   readonly changes: { readonly stock: number } | { readonly price: string }
 }
 
-/** Five edits of each of `count` of the items, spread over all of them: three of the stock and two of the price. */
+/** Five edits of each of `count` of the items, one item after the other: three of the stock and two of the price. */
 export function offlineEdits(items: readonly Item[], count: number): OfflineEdit[] {
   const step = Math.floor(items.length / count)
   const edited = items.filter((_, index) => index % step === 0).slice(0, count)
-  return [1, 2, 3, 4, 5].flatMap((round) =>
-    edited.map(({ id, stock, price }) => ({
+  return edited.flatMap(({ id, stock, price }) =>
+    [1, 2, 3, 4, 5].map((round) => ({
       id,
       changes: round % 2 === 1 ? { stock: stock + round } : { price: `${round}${price}` },
     })),
