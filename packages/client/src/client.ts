@@ -1,4 +1,5 @@
 import {
+  type CollectionSchema,
   type CollectionsOf,
   conflictsCollection,
   type Environment,
@@ -20,6 +21,7 @@ import { createDeadLetters, type DeadLettersApi } from './outbox/dead-letters.ts
 import { createOutboxApi, type OutboxApi } from './outbox/outbox-api.ts'
 import type { StatusApi } from './status/status-feed.ts'
 import { createSync, type SyncApi, type SyncParts } from './sync/create-sync.ts'
+import { type CollectionHistory, collectionHistory } from './sync/collection-history.ts'
 import type { RecordHistory } from './sync/record-history.ts'
 import type { Identity, Logger, SyncOptions } from './sync-context.ts'
 import { systemEnvironment } from './system-environment.ts'
@@ -27,7 +29,6 @@ import type { Auth } from './transport/auth.ts'
 import { Verdicts, type WriteVerdict } from './write/verdicts.ts'
 import {
   type CollectionApi,
-  type CollectionApis,
   collectionApi,
   runTransaction,
   type TransactionCollections,
@@ -67,7 +68,9 @@ export interface ClientBase<S extends Schema> {
   /** When to sync. */
   readonly sync: SyncApi
   /** A collection by name: the same as the member of that name. */
-  collection<Name extends keyof CollectionsOf<S> & string>(name: Name): CollectionApi<CollectionsOf<S>[Name]>
+  collection<Name extends keyof CollectionsOf<S> & string>(
+    name: Name,
+  ): ClientCollection<CollectionsOf<S>[Name]>
   /**
    * Several writes that are one, here and everywhere. Reads of `tx` see its writes; when `fn` throws nothing was
    * written. Await nothing in it but `tx`. Errors: GROUP_TOO_LARGE, TRANSACTION_OVER, and whatever `fn` throws.
@@ -105,7 +108,12 @@ export type ClientTransaction<S extends Schema> = TransactionCollections<S> & {
 }
 
 /** A device's database, with one member for each collection. */
-export type Client<S extends Schema> = ClientBase<S> & CollectionApis<S>
+export type Client<S extends Schema> = ClientBase<S> & {
+  readonly [Name in keyof CollectionsOf<S>]: ClientCollection<CollectionsOf<S>[Name]>
+}
+
+/** One collection of a client: its writes and reads, and what the server tells of its records. */
+export type ClientCollection<F extends Readonly<Record<string, Field>>> = CollectionApi<F> & CollectionHistory
 
 /** What a logger that nobody gave does. */
 const silence: Logger = { log: () => undefined }
@@ -163,9 +171,9 @@ interface Assembly<S extends Schema> {
 
 function assemble<S extends Schema>({ declared, schema, writer, live, syncParts }: Assembly<S>): Client<S> {
   const { database, verdicts } = writer
-  const apis = new Map<string, CollectionApi<Readonly<Record<string, Field>>>>()
+  const apis = new Map<string, ClientCollection<Readonly<Record<string, Field>>>>()
   for (const collection of declared.collections.values())
-    apis.set(collection.name, collectionApi(collection, writer))
+    apis.set(collection.name, clientCollection(collection, writer, syncParts))
   const base: ClientBase<S> = {
     outbox: createOutboxApi(database),
     deadLetters: createDeadLetters(database, writer.context),
@@ -177,7 +185,7 @@ function assemble<S extends Schema>({ declared, schema, writer, live, syncParts 
       if (api === undefined)
         throw new SyncError('FIELD_UNKNOWN', `the schema has no collection ${name}`, { at: name })
       // The types of the collection of that name are those the schema infers for it.
-      return api as unknown as CollectionApi<CollectionsOf<S>[typeof name]>
+      return api as unknown as ClientCollection<CollectionsOf<S>[typeof name]>
     },
     transaction: (fn) =>
       runTransaction(declared, writer, (collections, tx) => {
@@ -209,6 +217,16 @@ function assemble<S extends Schema>({ declared, schema, writer, live, syncParts 
   }
   // One member for each collection; defineSchema refuses collections named like a member of the client.
   return Object.assign(base, Object.fromEntries(apis)) as unknown as Client<S>
+}
+
+function clientCollection(
+  collection: CollectionSchema,
+  writer: WriterParts,
+  syncParts: SyncParts,
+): ClientCollection<Readonly<Record<string, Field>>> {
+  const api = collectionApi<Readonly<Record<string, Field>>>(collection, writer)
+  const ask = (id: string): Promise<RecordHistory> => syncParts.history(collection.name, id)
+  return { ...api, ...collectionHistory({ ask, update: (id, values) => api.update(id, values) }) }
 }
 
 function withSystemCollections(schema: Schema): Schema {

@@ -1,6 +1,7 @@
 export {
   type Client,
   type ClientBase,
+  type ClientCollection,
   type ClientOptions,
   type ClientTransaction,
   openClient,
@@ -27,11 +28,15 @@ export { type Rescue, type RescuedEntry, rescueOutbox } from './local/rescue-out
 export type { DeadLetter, DeadLettersApi, DeadMutation, Discarded } from './outbox/dead-letters.ts'
 export type { Entry, EntryError, EntryStatus } from './outbox/entry.ts'
 export type { OutboxApi } from './outbox/outbox-api.ts'
+export type { QuarantinedRow } from './apply/quarantine.ts'
 export type { StatusApi } from './status/status-feed.ts'
+export type { Tally } from './status/tally.ts'
 export type { SyncMetrics, SyncProgress, SyncStatus } from './status/sync-status.ts'
 export type { SyncApi } from './sync/create-sync.ts'
-export type { RecordHistory } from './sync/record-history.ts'
+export type { CollectionHistory } from './sync/collection-history.ts'
+export type { HistoryEntry, LostValue, RecordHistory } from './sync/record-history.ts'
 export type { SyncSummary } from './sync/sync-engine.ts'
+export type { PauseCause } from './sync/sync-state.ts'
 export type { Identity, Logger, SyncOptions } from './sync-context.ts'
 export { systemEnvironment } from './system-environment.ts'
 export type { Auth, AuthRequest } from './transport/auth.ts'
