@@ -116,15 +116,19 @@ function judgeDependency<U extends User>(
   }
 }
 
-/** While a conflict of this device is open, its edits of what is in dispute wait behind it. */
+/**
+ * While a conflict of this device is open, its edits of what is in dispute wait behind it. A settlement never does: two
+ * open conflicts of one record would wait for each other's.
+ */
 function judgeHeld<U extends User>(
   { working, caller }: Session<U>,
   collection: CollectionSchema,
   mutation: Mutation,
 ): Verdictless | undefined {
+  if (mutation.resolves !== null) return undefined
   for (const conflict of working.openConflicts(collection.name, mutation.record)) {
     const { author, device, kind } = conflict.values
-    if (author !== caller.user.id || device !== caller.device || conflict.id === mutation.resolves) continue
+    if (author !== caller.user.id || device !== caller.device) continue
     const isWhole = collection.strict || kind !== 'fields' || mutation.op !== 'update'
     const disputed = partsOf(conflict)
       .filter((part) => part.collection === collection.name && part.record === mutation.record)

@@ -1,0 +1,254 @@
+import { type Client, openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { type Fault, FaultScript } from '../fake-server/faults.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { openFile } from './open-file.ts'
+import { itemsOf, type ShopClient, type ShopSchema, shopSchema } from './shop-world.ts'
+
+let folder: string
+let env: VirtualEnvironment
+let server: HoldfastServer
+let faults: FaultScript
+let clients: ShopClient[]
+const grants = new Map<string, readonly string[]>()
+
+async function givenWorld(seed: number): Promise<void> {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-real-'))
+  env = createVirtualEnvironment({ seed })
+  faults = new FaultScript(env)
+  clients = []
+  grants.clear()
+  server = await createServer({
+    schema: shopSchema,
+    store: sqliteStore(join(folder, 'server.sqlite')),
+    env,
+    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
+    scopes: (user) => grants.get(user.id) ?? ['w:w1'],
+  })
+  env.connect((request) => faults.handle(request, kindOf(request), (passed) => server.fetch(passed)))
+}
+
+async function closeWorld(): Promise<void> {
+  for (const db of clients) await db.close()
+  await server.close()
+  rmSync(folder, { recursive: true, force: true })
+}
+
+function kindOf(request: Request): string {
+  return new URL(request.url).pathname.split('/').at(-1) ?? ''
+}
+
+async function open(user: string): Promise<Client<ShopSchema>> {
+  const db = await openClient({
+    schema: shopSchema,
+    storage: sqliteStorage(join(folder, `${user}-${clients.length}.sqlite`)),
+    server: 'https://shop.example',
+    auth: user,
+    env,
+    durability: 'fast',
+    sync: { auto: false },
+  })
+  clients.push(db)
+  return db
+}
+
+const sync = (db: ShopClient): Promise<unknown> => env.complete(db.sync.now())
+
+describe('against the real server', () => {
+  beforeEach(() => givenWorld(1))
+  afterEach(closeWorld)
+
+  test('[CF-7] values that lost are listed per record and brought back by one call', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'Rope', note: 'first' })
+    await sync(ann)
+    await sync(bob)
+    await ann.items.update(id, { note: 'by ann' })
+    await env.advance(1_000)
+    await bob.items.update(id, { note: 'by bob, later' })
+    await sync(bob)
+    await sync(ann)
+    await sync(ann)
+    expect(await itemsOf(ann)).toMatchObject([{ note: 'by bob, later' }])
+    const lost = await ann.items.lostValues(id)
+    expect(lost).toMatchObject([{ field: 'note', value: 'by ann', rule: 'latest', user: 'ann' }])
+    expect((await ann.items.history(id)).map(({ op, user }) => `${op} by ${user}`)).toContain('create by ann')
+    await ann.items.restore(id, lost[0]!)
+    await sync(ann)
+    await sync(bob)
+    expect(await itemsOf(bob)).toMatchObject([{ note: 'by ann', _state: 'clean' }])
+    await expect(ann.items.history('00000000-0000-7000-8000-000000000000')).rejects.toMatchObject({
+      code: 'RECORD_NOT_FOUND',
+    })
+  })
+
+  test('[SY-10] a refused mutation becomes a dead letter with its reason, and nothing else waits for it', async () => {
+    const ann = await open('ann')
+    await ann.items.insert({ name: 'elsewhere', wh: 'w2' })
+    const id = await ann.items.insert({ name: 'here' })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'SCOPE_DENIED' } }])
+    expect(await itemsOf(ann)).toMatchObject([
+      { name: 'elsewhere', _state: 'failed' },
+      { id, name: 'here', _state: 'clean' },
+    ])
+    expect(await ann.status.get()).toMatchObject({ deadLetterCount: 1, pendingCount: 0 })
+  })
+
+  test('[SY-16] outcomes are acknowledged with the next request, and repeated no more', async () => {
+    const ann = await open('ann')
+    const bodies: string[] = []
+    env.connect(async (request) => {
+      const response = await server.fetch(request)
+      if (kindOf(request) === 'pull') bodies.push(await response.clone().text())
+      return response
+    })
+    await sync(ann)
+    await ann.items.insert({ name: 'Rope' })
+    for (let round = 0; round < 3; round++) await sync(ann)
+    const outcomes = bodies.map((body) => (JSON.parse(body) as { outcomes: object[] }).outcomes.length)
+    expect(outcomes).toEqual([0, 1, 0, 0])
+  })
+
+  test('[AP-8] B37: a row moved out of sight is erased on the device that moved it and on the others', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'moves away' })
+    await sync(ann)
+    await sync(bob)
+    await ann.items.update(id, { wh: 'w2' })
+    for (const db of [ann, ann, bob]) await sync(db)
+    for (const db of [ann, bob]) expect(await itemsOf(db)).toEqual([])
+    for (const table of ['items', '_shadow', '_deleted', '_staging']) {
+      expect(await openFile(join(folder, 'ann-0.sqlite'), `SELECT * FROM ${table}`)).toEqual([])
+    }
+  })
+
+  test('[AP-8] grants that come and go are followed with the next pull', async () => {
+    grants.set('bob', ['w:w1', 'w:w2'])
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    await bob.items.insert({ name: 'in two', wh: 'w2' })
+    await bob.items.insert({ name: 'in one' })
+    await sync(bob)
+    await sync(ann)
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'in one' }])
+    grants.set('ann', ['w:w1', 'w:w2'])
+    await sync(ann)
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'in one' }, { name: 'in two' }])
+    grants.set('ann', ['w:w2'])
+    await sync(ann)
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'in two' }])
+  })
+
+  test('[CF-3] a conflict of a whole transaction is settled as a whole', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const one = await ann.items.insert({ name: 'one', price: '1.00' })
+    const two = await ann.items.insert({ name: 'two', stock: 0 })
+    await sync(ann)
+    await sync(bob)
+    await bob.items.update(one, { price: '2.00' })
+    await sync(bob)
+    await ann.transaction(async (tx) => {
+      await tx.items.update(one, { price: '3.00' })
+      await tx.items.increment(two, { stock: 7 })
+    })
+    await sync(ann)
+    const [conflict] = await ann.conflicts.list()
+    expect(conflict?.parts.map((part) => part.record).toSorted()).toEqual([one, two].toSorted())
+    await ann.conflicts.keepMine(conflict?.id ?? '')
+    for (const db of [ann, ann, bob]) await sync(db)
+    const expected = [
+      { id: one, price: '3.00', _state: 'clean' },
+      { id: two, stock: 7, _state: 'clean' },
+    ]
+    expect(await itemsOf(ann)).toMatchObject(expected)
+    expect(await itemsOf(bob)).toMatchObject(expected)
+    expect(await ann.outbox.list()).toEqual([])
+  })
+})
+
+/** Something a person does on a device; what is refused on the spot is no concern of this test. */
+async function act(db: ShopClient, random: SeededRandom): Promise<void> {
+  const rows = await db.query((q) => q.selectFrom('items').select('id').orderBy('id'))
+  const id = rows[random.below(Math.max(1, rows.length))]?.id
+  const word = `word ${random.below(1_000)}`
+  const roll = random.below(10)
+  if (id === undefined || roll === 0) await db.items.insert({ name: word, stock: random.below(9) })
+  else if (roll <= 3) await db.items.increment(id, { stock: random.below(9) - 4 })
+  else if (roll <= 5) await db.items.update(id, { note: word })
+  else if (roll === 6) await db.items.update(id, { price: `${random.below(100)}.00` })
+  else if (roll === 7) await db.items.add(id, { tags: [word] })
+  else if (roll === 8) await db.items.delete(id)
+  else
+    await db.transaction(async (tx) => {
+      await tx.items.update(id, { name: word })
+      await tx.shelves.insert({ label: word })
+    })
+}
+
+const faultKinds: readonly Fault[] = [
+  { kind: 'cut', when: 'before' },
+  { kind: 'cut', when: 'after' },
+  { kind: 'answer', status: 500 },
+  { kind: 'truncate', bytes: 60 },
+  { kind: 'duplicate' },
+]
+
+describe('three devices on a bad network', () => {
+  afterEach(closeWorld)
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    '[SY-9] end up equal, with every conflict settled and every outbox empty (seed %i)',
+    async (seed) => {
+      await givenWorld(seed)
+      const random = new SeededRandom(seed * 7_919)
+      const devices = [await open('ann'), await open('bob'), await open('cleo')]
+      const pick = (): ShopClient => devices[random.below(3)]!
+      const isUnlucky = (): boolean => random.below(100) < 30
+      let fault: Fault = faultKinds[0]!
+      faults.add({
+        on: () => {
+          fault = faultKinds[random.below(faultKinds.length)]!
+          return isUnlucky()
+        },
+        get fault() {
+          return fault
+        },
+      })
+      for (let step = 0; step < 150; step++) {
+        await act(pick(), random)
+        if (random.below(3) === 0) await sync(pick())
+        await env.advance(random.below(5_000))
+      }
+      faults.heal()
+      for (let round = 0; round < 12; round++) {
+        await env.advance(900_000)
+        for (const db of devices) await sync(db)
+        for (const { id } of await devices[0]!.conflicts.list()) {
+          await devices[0]!.conflicts[random.below(2) === 0 ? 'keepMine' : 'keepTheirs'](id).catch(
+            () => undefined,
+          )
+        }
+        for (const db of devices)
+          for (const letter of await db.deadLetters.list()) await db.deadLetters.discard(letter.id)
+      }
+      const views = await Promise.all(devices.map((db) => itemsOf(db)))
+      expect(views[1]).toEqual(views[0])
+      expect(views[2]).toEqual(views[0])
+      expect(views[0]?.length).toBeGreaterThan(0)
+      for (const db of devices) {
+        expect(await db.outbox.list()).toEqual([])
+        expect(await db.conflicts.list()).toEqual([])
+        expect(
+          await db.query((q) => q.selectFrom('items').select('id').where('_state', '<>', 'clean')),
+        ).toEqual([])
+      }
+    },
+  )
+})
