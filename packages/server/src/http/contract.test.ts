@@ -207,3 +207,9 @@ describe('sync by time', () => {
     expect((await sync(changed)).status).toBe(422)
   })
 })
+
+test('[PH-31] a record created by PUT is located at the address it was put to', async () => {
+  const body = { warehouseId: '1', name: 'Desk' }
+  const { status, headers } = await given.ask(`PUT /records/items/${desk}`, { body })
+  expect([status, headers.get('location')]).toEqual([201, `/records/items/${desk}`])
+})

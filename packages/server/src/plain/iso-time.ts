@@ -8,5 +8,11 @@ export function parseIsoTime(value: unknown): string | undefined {
   if (typeof value !== 'string' || !isoPattern.test(value)) return undefined
   const hasZone = value.length <= 10 || /(?:Z|[+-]\d\d:?\d\d)$/.test(value.slice(10))
   const ms = Date.parse(hasZone ? value.replace(' ', 'T') : `${value.replace(' ', 'T')}Z`)
-  return Number.isNaN(ms) ? undefined : new Date(ms).toISOString()
+  return Number.isNaN(ms) || !isDay(value.slice(0, 10)) ? undefined : new Date(ms).toISOString()
+}
+
+/** `Date` reads the 31st of February as a day in March. */
+function isDay(date: string): boolean {
+  const ms = Date.parse(date)
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(date)
 }

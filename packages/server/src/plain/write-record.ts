@@ -37,12 +37,10 @@ export async function writeRecord<U extends User>(
     at: await editTime(services, call, { collection, record, op, plain }),
   }
   const response = await engine.apply(caller, [write], { key: requestKey(request, body, limits) })
-  const { pathname } = new URL(request.url)
-  return plainWriteAnswer(response, {
-    call,
-    clientData: body,
-    location: (id) => `${pathname.replace(/\/$/, '')}/${id}`,
-  })
+  // The address of the collection takes an id behind it; the address of a record has one already.
+  const pathname = new URL(request.url).pathname.replace(/\/$/, '')
+  const location = (id: string): string => (op === 'create' ? `${pathname}/${id}` : pathname)
+  return plainWriteAnswer(response, { call, clientData: body, location })
 }
 
 /** The id in the path; for POST the one in the body, or a new one. A foreign spelling exists nowhere. */

@@ -39,7 +39,28 @@ export class Claims {
     return this.#byId.get(id)
   }
 
-  claim({ id, seq, covers, hash }: Offer): Claim {
+  /** A key or number that stands twice in one unit is an identity used twice as well. */
+  claimUnit(unit: readonly Offer[]): ReadonlyMap<Offer, Claim> {
+    const claims = new Map<Offer, Claim>()
+    const ids = new Set<string>()
+    let taken: Ranges = []
+    for (const offer of unit) {
+      const { id, covers } = offer
+      const repeated = overlapCount(taken, covers)
+      if (id !== '' && ids.has(id)) claims.set(offer, { kind: 'refused', code: 'KEY_REUSED' })
+      else if (repeated === 0) claims.set(offer, this.#claim(offer))
+      else
+        claims.set(offer, {
+          kind: 'refused',
+          code: repeated < countRanges(covers) ? 'COVERS_OVERLAP' : 'SEQ_REUSED',
+        })
+      ids.add(id)
+      taken = unionRanges([...taken, ...covers])
+    }
+    return claims
+  }
+
+  #claim({ id, seq, covers, hash }: Offer): Claim {
     const known = this.#byId.get(id)
     const finalCount = overlapCount(this.#finals, covers)
     if (finalCount === 0) return known ? { kind: 'refused', code: 'KEY_REUSED' } : { kind: 'new' }

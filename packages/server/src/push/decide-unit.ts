@@ -1,4 +1,5 @@
 import {
+  absentRecord,
   type ConflictReport,
   type Decision,
   errorTable,
@@ -6,6 +7,7 @@ import {
   type ErrorReport,
   explainDelete,
   explainRule,
+  forceMine,
   type Json,
   type Mutation,
   scopesOfRow,
@@ -128,27 +130,27 @@ async function dispute<U extends User>(
   members: readonly ReadOffer[],
   { index, judgement }: Dispute,
 ): Promise<readonly MemberVerdict[]> {
+  const { outcome, before } = judgement
   const disputed: DisputedMember[] = []
   for (const [at, offer] of members.entries()) {
-    const { outcome, before } = judgement
-    disputed.push(
-      at === index ? { offer, before, ...outcome, reason: outcome.reason } : await bystander(session, offer),
-    )
+    disputed.push(at === index ? { offer, before, ...outcome } : await bystander(session, offer))
   }
   return openFor(session, disputed)
 }
 
+/** A member that could apply: it waits with its unit, with everything its author wants, amounts and members included. */
 async function bystander<U extends User>(session: Session<U>, offer: ReadOffer): Promise<DisputedMember> {
   const { mutation } = offer
+  const collection = session.working.collection(mutation.collection)
   const before = await session.working.record(mutation.collection, mutation.record)
   const isSeen =
     before.snapshot.kind === 'live' &&
-    sees(
-      session.visibility,
-      scopesOfRow(session.working.collection(mutation.collection).scopes, before.snapshot.values),
-    )
+    sees(session.visibility, scopesOfRow(collection.scopes, before.snapshot.values))
   const theirs = isSeen ? valuesOf(before) : null
-  const mine = mutation.op === 'delete' ? null : mutation.changes
+  const wanted = forceMine(collection, mutation, isSeen ? before.snapshot : absentRecord)
+  const values = wanted.kind === 'live' ? wanted.values : mutation.changes
+  const known = touchedFields(mutation).filter((name) => values[name] !== undefined)
+  const mine = mutation.op === 'delete' ? null : pick(values, known)
   return {
     offer,
     before,

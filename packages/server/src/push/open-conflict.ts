@@ -1,11 +1,14 @@
 import {
+  absentRecord,
   type CollectionSchema,
   type ConflictReport,
   explainDelete,
   explainRule,
+  forceMine,
   type Json,
   newUuid,
   personalScope,
+  type RecordSnapshot,
   scopesOfRow,
   touchedFields,
   type Values,
@@ -14,7 +17,7 @@ import type { User } from '../engine.ts'
 import type { StoredConflict } from '../store/store.ts'
 import type { ReadOffer } from './judge-mutation.ts'
 import type { Session } from './session.ts'
-import { type CurrentRecord, partsOf } from './working-set.ts'
+import { type CurrentRecord, partsOf, type WorkingSet } from './working-set.ts'
 
 /** One member of a unit that waits for a person, or waits with one that does. */
 export interface DisputedMember {
@@ -51,7 +54,7 @@ export function openConflict<U extends User>(
       kind: lead.reason,
       status: 'open',
       fields: [...new Set(members.flatMap(({ fields }) => fields))],
-      parts: members.map((member) => partOf(working.collection(member.offer.mutation.collection), member)),
+      parts: byRecord(members).map((all) => partOf(working, all)),
       mutation: lead.offer.id,
       author: caller.user.id,
       device: caller.device ?? '',
@@ -71,11 +74,28 @@ export function openConflict<U extends User>(
   return members.map(({ fields, base, mine, theirs }) => ({ id, fields, base, mine, theirs }))
 }
 
-function partOf(
-  collection: CollectionSchema,
-  { offer, reason, fields, base, mine, theirs }: DisputedMember,
-): Json {
-  const { record, op } = offer.mutation
+/** The members of each record, in the order in which the records were first touched. */
+function byRecord(members: readonly DisputedMember[]): readonly DisputedMembers[] {
+  const records = new Map<string, [DisputedMember, ...DisputedMember[]]>()
+  for (const member of members) {
+    const { collection, record } = member.offer.mutation
+    const known = records.get(`${record} ${collection}`)
+    if (known) known.push(member)
+    else records.set(`${record} ${collection}`, [member])
+  }
+  return [...records.values()]
+}
+
+type DisputedMembers = readonly [DisputedMember, ...DisputedMember[]]
+
+/** One part for each record: a person decides about the record, not about each of the edits that were made to it. */
+function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Json {
+  const collection = working.collection(first.offer.mutation.collection)
+  const { reason, fields, base, mine, theirs } =
+    others.length === 0 ? first : together(collection, [first, ...others])
+  const { record } = first.offer.mutation
+  const last = others.at(-1) ?? first
+  const op = mine === null || last === first ? last.offer.mutation.op : first.offer.mutation.op
   return {
     collection: collection.name,
     record,
@@ -86,6 +106,48 @@ function partOf(
     theirs,
     rules: explain(collection, reason, fields),
   }
+}
+
+/** Several edits of one record by one author: what he saw first, what he wanted in the end, and what stands. */
+function together(
+  collection: CollectionSchema,
+  members: DisputedMembers,
+): Pick<DisputedMember, 'reason' | 'fields' | 'base' | 'mine' | 'theirs'> {
+  const [first] = members
+  const { snapshot } = first.before
+  const isShown = snapshot.kind !== 'live' || members.some(({ theirs }) => theirs !== null)
+  const standing: RecordSnapshot = isShown ? snapshot : absentRecord
+  let wanted = standing
+  for (const { offer } of members) wanted = forceMine(collection, offer.mutation, wanted)
+  const touched = [...new Set(members.flatMap(({ offer }) => touchedFields(offer.mutation)))]
+  const changes = laid(members.map(({ offer }) => offer.mutation.changes))
+  const isDeleted = members.at(-1)?.offer.mutation.op === 'delete'
+  const mine = isDeleted ? null : pick(wanted.kind === 'live' ? wanted.values : changes, touched)
+  const bases = members.flatMap(({ base }) => base ?? []).reverse()
+  const rival = members.find(({ reason }) => reason === 'unique')?.theirs
+  const theirs =
+    standing.kind === 'live' ? pick(standing.values, mine ? touched : Object.keys(standing.values)) : null
+  return {
+    reason: members.find(({ reason }) => reason !== null)?.reason ?? null,
+    fields: [...new Set(members.flatMap(({ fields }) => fields))],
+    base: bases.length === 0 ? null : laid(bases),
+    mine,
+    theirs: rival ?? theirs,
+  }
+}
+
+/** Values laid over each other, the last on top. */
+function laid(layers: readonly Values[]): Values {
+  return Object.fromEntries(layers.flatMap((layer) => Object.entries(layer)))
+}
+
+function pick(values: Values, names: readonly string[]): Values {
+  return Object.fromEntries(
+    names.flatMap((name): [string, Json][] => {
+      const value = values[name]
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
 }
 
 function explain(

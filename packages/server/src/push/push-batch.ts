@@ -210,8 +210,13 @@ async function knownOutcomes(
 ): Promise<readonly StoredOutcome[]> {
   if (device.finals.length === 0) return []
   const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
-  const seqs = offers.flatMap(({ seq, covers }) => (overlapCount(device.finals, covers) > 0 ? [seq] : []))
-  return tx.outcomes(device.n, { ids: [...ids], seqs })
+  const byId = await tx.outcomes(device.n, { ids: [...ids] })
+  const known = new Set(byId.map(({ id }) => id))
+  // Only a number that was used under another key has to be searched for.
+  const seqs = offers.flatMap(({ id, seq, covers }) =>
+    !known.has(id) && overlapCount(device.finals, covers) > 0 ? [seq] : [],
+  )
+  return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
 }
 
 /** What one offer is answered: a verdict of now, an outcome of before, or a refusal that consumes nothing. */
@@ -227,7 +232,7 @@ async function answerUnit<U extends User>(
   unit: Unit,
   refusedBy: string | undefined,
 ): Promise<readonly Answer[]> {
-  const claims = new Map(unit.map((offer) => [offer, session.claims.claim(offer)]))
+  const claims = session.claims.claimUnit(unit)
   const refused = [...claims.values()].find((claim) => claim.kind === 'refused')
   const unnumbered = unit.some(({ seq }) => seq === 0)
   const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')

@@ -150,7 +150,7 @@ export interface StoreReader {
   state(): Promise<StoreState>
   device(user: string, device: string): Promise<StoredDevice | null>
   devices(user?: string): Promise<readonly StoredDevice[]>
-  /** By id, or by number: the outcome with the highest first number not above it, which may or may not cover it. */
+  /** By id, or by number: every outcome that covers it, and perhaps some that do not. */
   outcomes(
     device: number,
     keys: { readonly seqs?: readonly number[]; readonly ids?: readonly string[] },

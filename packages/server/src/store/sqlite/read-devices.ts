@@ -55,15 +55,16 @@ function inList(
   keys: readonly (string | number)[],
 ): readonly StoredOutcome[] {
   if (keys.length === 0) return []
-  // A number may be covered by an outcome that begins at a lower one.
+  // A number may be covered by an outcome that begins at a lower one: the nearest, or one whose covers have gaps.
   const match =
     column === 'id'
-      ? 'k.value'
-      : '(SELECT max(seq) FROM holdfast_outcomes WHERE device = ?2 AND seq <= k.value)'
+      ? 'o.id = k.value'
+      : `o.seq <= k.value AND (instr(o.covers, ',') > 0
+          OR o.seq = (SELECT max(seq) FROM holdfast_outcomes WHERE device = ?2 AND seq <= k.value))`
   // Without statistics SQLite would walk all outcomes of the device.
   const outcomes =
     column === 'id' ? 'holdfast_outcomes o INDEXED BY holdfast_outcomes_by_id' : 'holdfast_outcomes o'
-  const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN ${outcomes} ON o.device = ?2 AND o.${column} = ${match}`
+  const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN ${outcomes} ON o.device = ?2 AND ${match}`
   return db.all(sql, JSON.stringify(keys), device).map(outcomeOf)
 }
 
