@@ -93,7 +93,7 @@ export const benchCases: readonly BenchCase[] = [
   {
     name: 'pull-one',
     unit: 'ms',
-    size: { rows: allRows, writes: 200 },
+    size: { rows: allRows, writes: 50 },
     quickSize: { rows: quickRows, writes: 5 },
     startsFromFixture: true,
     goal: { kind: 'none' },

@@ -23,6 +23,9 @@ export const lowStock = { warehouse: 'W07', below: 10, rows: 50 } as const
 /** How many records take turns in being changed for `pull-one`. */
 export const pulledRecords = 20
 
+/** Wait between two changes for `pull-one`, ms: each is to be a change on its own, not one of a stream. */
+export const pullPauseMs = 150
+
 const firstMs = Date.UTC(2026, 0, 1)
 const words =
   'amber anchor bolt brass cable carbon clamp copper crate cutter drill filter flange folding gasket gauge handle hinge indoor iron joint ladder lamp laser lever marine motor nylon outdoor panel pipe pump rail rotor rubber sealed sensor shelf spindle spring steel strap switch valve washer wheel winch wire wood zinc'.split(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Contender, fixtureFiles, type Job } from '../contender.ts'
-import { liveQueryChanges, makeItems, offlineEdits, pulledRecords } from '../inventory.ts'
+import { liveQueryChanges, makeItems, offlineEdits, pulledRecords, pullPauseMs } from '../inventory.ts'
 import { expectSame, type Measurement, medianMs, perSecond } from '../measurement.ts'
 import { type RunningServer, startServer } from '../server-process.ts'
 import { LocalStore } from './local-store.ts'
@@ -124,6 +125,7 @@ async function pullOne(job: Job): Promise<Measurement> {
   const durationsMs: number[] = []
   for (let index = 0; index < job.writes; index++) {
     const id = ids[index % ids.length] ?? ''
+    await sleep(pullPauseMs)
     const poked = new Promise<void>((resolve) => (onPoke = resolve))
     const startedMs = performance.now()
     writer.update(id, { stock: 1_000 + index })

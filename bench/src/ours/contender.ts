@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
 import { Calls } from '../calls.ts'
@@ -11,6 +12,7 @@ import {
   makeItems,
   offlineEdits,
   pulledRecords,
+  pullPauseMs,
 } from '../inventory.ts'
 import { expectSame, type Measurement, medianMs, perSecond } from '../measurement.ts'
 import { type RunningServer, startServer } from '../server-process.ts'
@@ -207,6 +209,7 @@ async function pullOne(job: Job): Promise<Measurement> {
   const durationsMs: number[] = []
   for (let index = 0; index < job.writes; index++) {
     const id = ids[index % ids.length] ?? ''
+    await sleep(pullPauseMs)
     const call = calls.next()
     const startedMs = performance.now()
     await writer.items.update(id, { stock: 1_000 + index })
