@@ -314,3 +314,10 @@ export interface AuthorizeRequest<U extends User = User> {
   /** null: the record will be gone. */
   readonly after: Values | null
 }
+
+/** Where log lines go: pino fits as it is. Lines hold ids, codes and counts, never values. */
+export interface Logger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}

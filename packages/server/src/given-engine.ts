@@ -129,10 +129,10 @@ export interface RawMutation {
 export class GivenDevice {
   readonly id: string = newUuid(systemEnvironment())
   readonly user: string
-  readonly rows = new Map<string, Values>()
+  readonly rows: Map<string, Values> = new Map()
   grants: Grants
   cursor: string | undefined
-  ack = ''
+  ack: string = ''
   readonly #parts: DeviceParts
   readonly #scopes = new Map<string, Set<string>>()
   #seq = 0
@@ -259,9 +259,12 @@ export class GivenDevice {
 
   /** Values of one field of all rows of a collection, sorted. */
   values(name: string, field: string): readonly Json[] {
-    return [...this.rows]
-      .flatMap(([key, row]) => (key.startsWith(`${name}/`) ? [row[field] ?? null] : []))
-      .sort()
+    const rows = [...this.rows].flatMap(([key, row]) => (key.startsWith(`${name}/`) ? [row] : []))
+    const spelled = rows.map((row): readonly [string, Json] => [
+      JSON.stringify(row[field]),
+      row[field] ?? null,
+    ])
+    return spelled.sort(([left], [right]) => (left < right ? -1 : 1)).map(([, value]) => value)
   }
 
   #drop(key: string): void {
@@ -269,17 +272,14 @@ export class GivenDevice {
     this.#scopes.delete(key)
   }
 
-  #mutation(members: Readonly<Record<string, Json>>): RawMutation {
+  #mutation(members: {
+    readonly collection: string
+    readonly record: string
+    readonly [member: string]: Json
+  }): RawMutation {
     this.#seq++
     const at = formatHlc({ ms: this.#parts.now(), counter: this.#seq % 65_536 }, this.id)
-    // Every caller above gives collection and record.
-    return {
-      id: newUuid(systemEnvironment()),
-      seq: this.#seq,
-      at,
-      schema: this.#parts.version,
-      ...members,
-    } as RawMutation
+    return { id: newUuid(systemEnvironment()), seq: this.#seq, at, schema: this.#parts.version, ...members }
   }
 }
 

@@ -11,16 +11,18 @@ import {
   SyncError,
   type Values,
 } from '@holdfast/core'
-import { lostValuesOf, readHistory } from './audit/read-history.ts'
+import { type HistoryQuery, lostValuesOf, readHistory } from './audit/read-history.ts'
 import { CommitFeed } from './feed/commit-feed.ts'
 import {
   type AuthorizeRequest,
   type Caller,
-  type DeviceInfo,
   type Engine,
   type EngineStats,
   type Grants,
+  type HistoryEntry,
   type ListOptions,
+  type Logger,
+  type Page,
   type User,
 } from './engine.ts'
 import { deviceInfo } from './devices/device-info.ts'
@@ -35,12 +37,7 @@ import { scopeList, sees, visibilityOf } from './scope/grants.ts'
 import type { Store, StoreReader } from './store/store.ts'
 import { systemEnvironment } from './system-environment.ts'
 
-/** Where log lines go: pino fits as it is. Lines hold ids, codes and counts, never values. */
-export interface Logger {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
+export type { Logger } from './engine.ts'
 
 /** What a server is made from. `authenticate` is for the transport; the engine never sees a token. */
 export interface ServerOptions<U extends User = User> {
@@ -72,73 +69,116 @@ export async function createEngine<U extends User>(
   const feed = await CommitFeed.open(store, options.logger)
   const counts = new VerdictCounts()
   const context: PushContext<U> = {
-    ...{ store, schema, env, limits, authorize },
+    store,
+    schema,
+    env,
+    limits,
+    authorize,
     beforeCommit: (tx, author) => feed.beforeCommit(tx, author),
     count: (results, offers) => counts.add(results, offers),
   }
-  const checkSchema = ({ schemaVersion }: Caller<U>): void => {
-    if (schemaVersion > schema.version)
-      throw new SyncError('SCHEMA_AHEAD', 'the server has not this schema version yet')
-    if (schemaVersion < oldestSchema)
-      throw new SyncError('SCHEMA_TOO_OLD', `the oldest schema version served is ${oldestSchema}`)
-  }
-  const readPage = async <Options extends { readonly ack?: string }>(
-    read: (tx: StoreReader, request: PageRequest<U, Options>) => Promise<ReadPage>,
-    request: PageRequest<U, Options>,
-  ): Promise<ReadPage['page']> => {
-    checkSchema(request.caller)
-    await noteContact(store, env, request.caller, parseRanges(request.options.ack ?? ''))
-    const { page, lists } = await store.read((tx) => read(tx, request))
-    if (lists.size > 0)
-      await store.write(async (tx) => {
-        for (const [hash, list] of lists) await tx.saveScopeSet(hash, list)
-      })
-    return page
-  }
-  const visible = (caller: Caller<U>): ReturnType<typeof visibilityOf> =>
-    visibilityOf(caller.user, caller.grants)
+  const parts: EngineParts<U> = { context, feed, counts, oldestSchema }
   return {
     schemaVersion: schema.version,
     grantsOf: async (user) => scopes(user),
-    push: async (caller, request) => {
-      checkSchema(caller)
-      return pushBatch(context, caller, request)
-    },
-    pull: (caller, pull) => readPage(readPullPage, { caller, options: pull, limits }),
-    snapshot: (caller, snapshot) => readPage(readSnapshotPage, { caller, options: snapshot, limits }),
-    apply: (caller, writes, apply) => applyWrites(context, caller, writes, apply),
-    resolve: (caller, conflict, resolution) => resolveConflict(context, caller, conflict, resolution),
-    record: (caller, collection, id, { deleted = false } = {}) =>
-      store.read((tx) => readRecord(tx, { schema, caller, collection, id, deleted })),
-    list: (caller, collection, list) =>
-      store.read((tx) => listRecords(tx, { schema, caller, collection, list: list ?? {}, limits })),
-    history: (caller, collection, id, page) =>
-      store.read((tx) => readHistory(tx, visible(caller), { collection, id, ...page })),
-    lostValues: async (caller, collection, id) => {
-      const entries = await store.read((tx) => readHistory(tx, visible(caller), { collection, id }))
-      return entries && lostValuesOf(entries)
-    },
-    changesSince: (caller, collection, time) =>
-      readChangesSince(store, { caller, collection, time, env, limits }),
-    devices: async (user) =>
-      (await store.read((tx) => tx.devices(user))).map((device): DeviceInfo => deviceInfo(device)),
+    ...writesOf(parts),
+    ...readsOf(parts),
     concerns: ({ user, grants }, event) =>
       event.scopes === '*' || sees(visibilityOf(user, grants), event.scopes),
     subscribe: (listener) => feed.subscribe(listener),
     stats: () => store.read((tx) => readStats(tx, counts)),
+    close: () => store.close(),
+  }
+}
+
+interface EngineParts<U extends User> {
+  readonly context: PushContext<U>
+  readonly feed: CommitFeed
+  readonly counts: VerdictCounts
+  readonly oldestSchema: number
+}
+
+function checkSchema<U extends User>(
+  { context, oldestSchema }: EngineParts<U>,
+  { schemaVersion }: Caller<U>,
+): void {
+  if (schemaVersion > context.schema.version) {
+    throw new SyncError('SCHEMA_AHEAD', 'the server has not this schema version yet')
+  }
+  if (schemaVersion < oldestSchema) {
+    throw new SyncError('SCHEMA_TOO_OLD', `the oldest schema version served is ${oldestSchema}`)
+  }
+}
+
+type Writes<U extends User> = Pick<Engine<U>, 'push' | 'apply' | 'resolve' | 'collectTombstones'>
+
+function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
+  const { context } = parts
+  return {
+    push: async (caller, request) => {
+      checkSchema(parts, caller)
+      return pushBatch(context, caller, request)
+    },
+    apply: (caller, writes, options) => applyWrites(context, caller, writes, options),
+    resolve: (caller, conflict, resolution) => resolveConflict(context, caller, conflict, resolution),
     collectTombstones: async ({ olderThanMs }) => {
-      const nowMs = env.now()
-      const ago = (ms: number): string => new Date(nowMs - ms).toISOString()
+      const { env, limits, store } = context
+      const ago = (ms: number): string => new Date(env.now() - ms).toISOString()
+      const forget = {
+        outcomes: ago(limits.outcomeDays * dayMs),
+        keys: ago(limits.idempotencyKeyDays * dayMs),
+      }
       return store.write(async (tx) => {
-        const collected = await tx.collect(ago(olderThanMs), {
-          outcomes: ago(limits.outcomeDays * dayMs),
-          keys: ago(limits.idempotencyKeyDays * dayMs),
-        })
+        const collected = await tx.collect(ago(olderThanMs), forget)
         return { collected, horizon: (await tx.state()).horizon }
       })
     },
-    close: () => store.close(),
   }
+}
+
+type Reads<U extends User> = Pick<
+  Engine<U>,
+  'pull' | 'snapshot' | 'record' | 'list' | 'history' | 'lostValues' | 'changesSince' | 'devices'
+>
+
+function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
+  const { store, schema, env, limits } = parts.context
+  const historyOf = (caller: Caller<U>, query: HistoryQuery): Promise<readonly HistoryEntry[] | null> =>
+    store.read((tx) => readHistory(tx, visibilityOf(caller.user, caller.grants), query))
+  return {
+    pull: (caller, options) => readPage(parts, readPullPage, { caller, options, limits }),
+    snapshot: (caller, options) => readPage(parts, readSnapshotPage, { caller, options, limits }),
+    record: (caller, collection, id, { deleted = false } = {}) =>
+      store.read((tx) => readRecord(tx, { schema, caller, collection, id, deleted })),
+    list: (caller, collection, list = {}) =>
+      store.read((tx) => listRecords(tx, { schema, caller, collection, list, limits })),
+    history: (caller, collection, id, page) => historyOf(caller, { collection, id, ...page }),
+    lostValues: async (caller, collection, id) => {
+      const entries = await historyOf(caller, { collection, id })
+      return entries && lostValuesOf(entries)
+    },
+    changesSince: (caller, collection, time) =>
+      readChangesSince(store, { caller, collection, time, env, limits }),
+    devices: async (user) => (await store.read((tx) => tx.devices(user))).map(deviceInfo),
+  }
+}
+
+/** A page, once its acknowledgement and the scope lists its cursor names are stored. */
+async function readPage<U extends User, Options extends { readonly ack?: string }>(
+  parts: EngineParts<U>,
+  read: (tx: StoreReader, request: PageRequest<U, Options>) => Promise<ReadPage>,
+  request: PageRequest<U, Options>,
+): Promise<Page> {
+  checkSchema(parts, request.caller)
+  const { store, env } = parts.context
+  await noteContact(store, env, request.caller, parseRanges(request.options.ack ?? ''))
+  const { page, lists } = await store.read((tx) => read(tx, request))
+  if (lists.size > 0) {
+    await store.write(async (tx) => {
+      for (const [hash, scopes] of lists) await tx.saveScopeSet(hash, scopes)
+    })
+  }
+  return page
 }
 
 interface RecordQuery {
@@ -214,7 +254,11 @@ async function readStats(tx: StoreReader, counts: VerdictCounts): Promise<Engine
   const oldest = devices.flatMap(({ pending }) => pending?.oldestAt ?? []).sort()
   assert(head >= horizon, 'the horizon lies in the past')
   return {
-    ...{ epoch, head, horizon, openConflicts, devices: devices.length },
+    epoch,
+    head,
+    horizon,
+    openConflicts,
+    devices: devices.length,
     pendingCount: devices.reduce((sum, { pending }) => sum + (pending?.count ?? 0), 0),
     oldestPendingAt: oldest[0] ?? null,
     ...counts.read(),

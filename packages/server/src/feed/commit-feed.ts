@@ -1,5 +1,4 @@
-import type { CommitEvent } from '../engine.ts'
-import type { Logger } from '../server.ts'
+import type { CommitEvent, Logger } from '../engine.ts'
 import type { Store, StoreReader } from '../store/store.ts'
 
 /**
@@ -56,6 +55,6 @@ export class CommitFeed {
 
   #tell(event: CommitEvent): void {
     if (event.scopes.length === 0) return
-    for (const listener of [...this.#listeners]) listener(event)
+    for (const listener of this.#listeners) listener(event)
   }
 }

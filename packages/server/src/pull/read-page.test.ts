@@ -89,14 +89,9 @@ describe('pull', () => {
         await givenItems(1)
       }
     }
-    expect(ann.values('items', 'name').filter((name) => String(name).startsWith('again'))).toEqual([
-      'again 0',
-      'again 0',
-      'again 1',
-      'again 1',
-      'again 2',
-      'again 2',
-    ])
+    expect(
+      ann.values('items', 'name').filter((name) => typeof name === 'string' && name.startsWith('again')),
+    ).toEqual(['again 0', 'again 0', 'again 1', 'again 1', 'again 2', 'again 2'])
     expect(ann.rows.size).toBe(33)
     expect(recordsOf(seen).filter((record) => record === items[29]?.record)).toHaveLength(1)
   })
@@ -302,7 +297,7 @@ describe('snapshots', () => {
     const fresh = given.device('fresh')
     await fresh.pull()
     expect(round).toBeGreaterThan(8)
-    expect(new Map([...ann.rows].sort())).toEqual(new Map([...fresh.rows].sort()))
+    expect(Object.fromEntries(ann.rows)).toEqual(Object.fromEntries(fresh.rows))
   })
 
   test('[PL-13] B11: what is committed while a snapshot is read is pulled from its cursor', async () => {
@@ -465,13 +460,14 @@ describe('by time', () => {
       `UPDATE items SET warehouse = '2' WHERE id = '${first?.record}'; UPDATE items SET warehouse = '3' WHERE id = '${second?.record}'; DELETE FROM items WHERE id = '${third?.record}'`,
     )
     const { rows, syncTimestamp } = await since(ann, start.syncTimestamp)
-    expect(rows.map(({ id, deleted_at }) => [id, deleted_at !== null]).sort()).toEqual(
-      [
+    expect(new Map(rows.map(({ id, deleted_at }) => [id, deleted_at !== null]))).toEqual(
+      new Map([
         [first?.record, false],
         [second?.record, true],
         [third?.record, true],
-      ].sort(),
+      ]),
     )
+    expect(rows).toHaveLength(3)
     given.advance(1_000)
     ann.grants = ['warehouse:2']
     expect((await since(ann, syncTimestamp)).rows.map(({ id }) => id)).toEqual([first?.record])

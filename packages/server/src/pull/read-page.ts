@@ -1,4 +1,4 @@
-import { type Limits, parseRanges, SyncError } from '@holdfast/core'
+import { type Limits, type Ranges, SyncError } from '@holdfast/core'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -132,7 +132,8 @@ export async function readSnapshotPage<U extends User>(
     snapshot.scopes === '*' || granted === '*'
       ? snapshot.scopes
       : snapshot.scopes.filter((scope) => granted.has(scope))
-  const old = snapshot.scopes === '*' ? '*' : [...snapshot.scopes, ...(snapshot.base?.scopes ?? [])]
+  const covered = snapshot.base && snapshot.base.scopes !== '*' ? snapshot.base.scopes : []
+  const old = snapshot.scopes === '*' ? '*' : [...snapshot.scopes, ...covered]
   const { changes, place } = await tx.snapshotPage(
     scopes,
     isFirst ? null : snapshot.place,
@@ -209,7 +210,7 @@ function boundsOf(limit: number | undefined, limits: Limits): PageBounds {
 async function deviceNumber<U extends User>(
   tx: StoreReader,
   { user, device }: Caller<U>,
-): Promise<{ readonly n: number; readonly open: ReturnType<typeof parseRanges> } | null> {
+): Promise<{ readonly n: number; readonly open: Ranges } | null> {
   const known = device === null ? null : await tx.device(user.id, device)
   return known && { n: known.n, open: subtractRanges(known.finals, known.acked) }
 }

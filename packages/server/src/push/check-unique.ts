@@ -8,13 +8,9 @@ import {
 } from '@holdfast/core'
 import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
-import type { UniqueText } from '../store/store.ts'
-import type { Session } from './session.ts'
+import type { Session, UniqueChange } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import type { CurrentRecord } from './working-set.ts'
-
-/** A unique key that a record takes or gives up. */
-export type UniqueChange = UniqueText & { readonly record: string; readonly op: 'add' | 'remove' }
 
 /** What the unique keys say of a unit. */
 export type UniqueFinding =
@@ -141,10 +137,11 @@ async function rename<U extends User>(
   const name = unique.fields.findLast((field) => collection.fieldsByName.get(field)?.kind === 'text')
   const { snapshot } = record
   if (name === undefined || snapshot.kind !== 'live') return undefined
-  const mine = snapshot.values[name] ?? null
+  const mine = snapshot.values[name]
+  if (typeof mine !== 'string') return undefined
   const maxLength = collection.fieldsByName.get(name)?.maxLength ?? Number.POSITIVE_INFINITY
   for (let attempt = 2; attempt < renameAttempts; attempt++) {
-    const result = `${String(mine)} (${attempt})`
+    const result = `${mine} (${attempt})`
     if (result.length > maxLength) return undefined
     const values = { ...snapshot.values, [name]: result }
     const text = uniqueKeyText(collection, unique, values)

@@ -1,41 +1,29 @@
 import {
   absentRecord,
-  type ConflictReport,
-  type Decision,
   errorTable,
   type ErrorCode,
   type ErrorReport,
-  explainDelete,
-  explainRule,
   forceMine,
-  type Json,
-  type Mutation,
   scopesOfRow,
   touchedFields,
   type Values,
 } from '@holdfast/core'
-import type { HistoryDecision, HistoryEntry, User } from '../engine.ts'
+import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
-import { checkUnique, type Rename, type UniqueFinding } from './check-unique.ts'
-import { type Judgement, judgeMutation, type ReadOffer, valuesOf } from './judge-mutation.ts'
+import { auditBase, pick } from '../audit/audit-line.ts'
+import { checkUnique, type UniqueFinding } from './check-unique.ts'
+import { keepUnit } from './keep-unit.ts'
+import {
+  type Judgement,
+  judgeMutation,
+  type MemberVerdict,
+  type ReadOffer,
+  valuesOf,
+} from './judge-mutation.ts'
 import type { Offer } from './offer.ts'
 import { closeConflicts, type DisputedMember, openConflict } from './open-conflict.ts'
 import type { Session } from './session.ts'
 import { UnitView } from './unit-view.ts'
-import type { CurrentRecord } from './working-set.ts'
-
-/** What one member of a unit is answered. */
-export interface MemberVerdict {
-  readonly offer: Offer
-  readonly status: 'applied' | 'merged' | 'conflict' | 'held' | 'rejected'
-  readonly version: number | null
-  readonly isExact: boolean
-  /** The record afterwards; for conflicts and refusals as it stands. */
-  readonly record: CurrentRecord | null
-  readonly conflict?: ConflictReport
-  readonly error?: ErrorReport
-  readonly heldBy?: string
-}
 
 type Applied = Extract<Judgement, { kind: 'apply' }>
 
@@ -67,7 +55,7 @@ export async function decideUnit<U extends User>(
   }
   const missing = await findMissingReference(session, view, applied)
   const finding = missing ?? (await checkUnique(session, view))
-  if (finding.kind === 'fine') return keep(session, view, { applied, finding })
+  if (finding.kind === 'fine') return keepUnit(session, view, { applied, finding })
   session.nextVersion = versionBefore
   if (finding.kind === 'missing') return reject(session, members, finding)
   return refuseKey(session, members, finding)
@@ -100,8 +88,13 @@ export function reject<U extends User>(
     if (mutation) {
       session.effects.audit.push({
         ...auditBase(session, mutation),
-        ...{ op: 'none', version: null, before: null, after: mutation.changes, decisions: [] },
-        ...{ status: 'rejected', code: error.code },
+        op: 'none',
+        version: null,
+        before: null,
+        after: mutation.changes,
+        decisions: [],
+        status: 'rejected',
+        code: error.code,
       })
     }
     return { offer, status: 'rejected', version: null, isExact: false, record: null, error }
@@ -245,198 +238,4 @@ async function findMissingReference<U extends User>(
     }
   }
   return undefined
-}
-
-interface Kept {
-  readonly applied: readonly { readonly offer: ReadOffer; readonly judgement: Applied }[]
-  readonly finding: Extract<UniqueFinding, { kind: 'fine' }>
-}
-
-/** The unit takes effect. */
-function keep<U extends User>(
-  session: Session<U>,
-  view: UnitView,
-  { applied, finding }: Kept,
-): readonly MemberVerdict[] {
-  const { working, effects } = session
-  const lastOf = new Map(
-    applied.map(({ offer }, index) => [`${offer.mutation.record} ${offer.mutation.collection}`, index]),
-  )
-  const verdicts = applied.map(({ offer, judgement }, index): MemberVerdict => {
-    const { mutation } = offer
-    const key = `${mutation.record} ${mutation.collection}`
-    const renames =
-      lastOf.get(key) === index
-        ? finding.renames.filter(
-            (each) => each.collection === mutation.collection && each.record === mutation.record,
-          )
-        : []
-    return keepMember(session, { offer, judgement, renames })
-  })
-  for (const { collection, id, record } of view.changed()) {
-    const maker = verdicts.findLast(
-      (each) => each.offer.mutation?.record === id && each.offer.mutation.collection === collection,
-    )?.isExact
-    const touched = effects.records.get(`${id} ${collection}`)
-    working.put(collection, id, {
-      ...record,
-      maker: maker && touched?.hasRowChange ? session.deviceNumber : null,
-    })
-  }
-  for (const change of finding.changes) {
-    const owners = working.owners(change)
-    if (change.op === 'add') owners.add(change.record)
-    else owners.delete(change.record)
-    effects.unique.push(change)
-  }
-  closeConflicts(
-    session,
-    applied.map(({ offer }) => offer),
-    null,
-  )
-  return verdicts
-}
-
-interface KeptMember {
-  readonly offer: ReadOffer
-  readonly judgement: Applied
-  readonly renames: readonly Rename[]
-}
-
-function keepMember<U extends User>(
-  session: Session<U>,
-  { offer, judgement, renames }: KeptMember,
-): MemberVerdict {
-  const { mutation } = offer
-  const { before, outcome, hasEffect } = judgement
-  const after = renamed(judgement.after, renames)
-  const collection = session.working.collection(mutation.collection)
-  const decisions = [...outcome.decisions, ...renames.map(({ decision }) => decision)]
-  const version = hasEffect && after.snapshot.kind !== 'absent' ? after.snapshot.version : null
-  if (hasEffect || Object.keys(outcome.clocks).length > 0)
-    touch(session, { mutation, before, after, outcome, hasEffect, renames })
-  const line = {
-    ...auditBase(session, mutation),
-    version,
-    status: decisions.length > 0 ? ('merged' as const) : outcome.status,
-    code: null,
-  }
-  const explained = decisions.map((decision) => explainDecision(session, collection.name, decision))
-  const { audit } = session.effects
-  if (hasEffect)
-    audit.push({
-      ...line,
-      ...diff(before, after, [...outcome.changed, ...renames.map(({ decision }) => decision.field)]),
-      decisions: explained,
-    })
-  else if (before.snapshot.kind !== 'absent')
-    audit.push({ ...line, op: 'none', before: null, after: null, decisions: explained })
-  if (version !== null) {
-    const whole = after.snapshot.kind !== before.snapshot.kind
-    const fields = whole ? collection.fields.map(({ name }) => name) : outcome.changed
-    session.working.addChange(collection.name, {
-      record: mutation.record,
-      version,
-      user: session.caller.user.id,
-      device: session.caller.device,
-      fields,
-    })
-  }
-  return {
-    offer,
-    status: line.status,
-    version,
-    isExact: judgement.isExact && renames.length === 0,
-    record: after,
-  }
-}
-
-function renamed(record: CurrentRecord, renames: readonly Rename[]): CurrentRecord {
-  if (renames.length === 0 || record.snapshot.kind !== 'live') return record
-  const names = Object.fromEntries(renames.map(({ decision }) => [decision.field, decision.result]))
-  return { ...record, snapshot: { ...record.snapshot, values: { ...record.snapshot.values, ...names } } }
-}
-
-interface Touch {
-  readonly mutation: Mutation
-  readonly before: CurrentRecord
-  readonly after: CurrentRecord
-  readonly outcome: Applied['outcome']
-  readonly hasEffect: boolean
-  readonly renames: readonly Rename[]
-}
-
-function touch<U extends User>(
-  session: Session<U>,
-  { mutation, before, after, outcome, hasEffect, renames }: Touch,
-): void {
-  const { records } = session.effects
-  const key = `${mutation.record} ${mutation.collection}`
-  const known = records.get(key)
-  const touched = known ?? {
-    collection: mutation.collection,
-    id: mutation.record,
-    changed: new Set<string>(),
-    clocksChanged: false,
-    hasRowChange: false,
-  }
-  for (const name of outcome.changed) touched.changed.add(name)
-  for (const { decision } of renames) touched.changed.add(decision.field)
-  if (before.deletedAt !== after.deletedAt) touched.changed.add('deleted_at')
-  touched.clocksChanged ||= Object.keys(outcome.clocks).length > 0
-  touched.hasRowChange ||= hasEffect
-  if (!known) records.set(key, touched)
-}
-
-/** What the history shows of an effect: the fields that changed, or all of a record that came or went. */
-function diff(
-  before: CurrentRecord,
-  after: CurrentRecord,
-  changed: readonly string[],
-): Pick<HistoryEntry, 'op' | 'before' | 'after'> {
-  const [old, next] = [valuesOf(before), valuesOf(after)]
-  if (old && next) return { op: 'update', before: pick(old, changed), after: pick(next, changed) }
-  if (old) return { op: 'delete', before: old, after: null }
-  return { op: before.snapshot.kind === 'deleted' ? 'restore' : 'create', before: null, after: next }
-}
-
-/** Who, when and what of an audit line. */
-export function auditBase<U extends User>(
-  { caller, now }: Session<U>,
-  mutation: Pick<Mutation, 'id' | 'collection' | 'record' | 'at'>,
-): Pick<HistoryEntry, 'user' | 'device' | 'mutation' | 'at' | 'receivedAt' | 'trace'> & {
-  collection: string
-  record: string
-} {
-  const { id, collection, record, at } = mutation
-  return {
-    collection,
-    record,
-    user: caller.user.id,
-    device: caller.device,
-    mutation: id,
-    at: at.slice(0, 24),
-    receivedAt: now,
-    trace: caller.trace ?? null,
-  }
-}
-
-function explainDecision<U extends User>(
-  { working }: Session<U>,
-  name: string,
-  decision: Decision,
-): HistoryDecision {
-  const collection = working.collection(name)
-  const field = collection.fieldsByName.get(decision.field)
-  if (decision.rule === 'unique.rename')
-    return { ...decision, explanation: 'Another record had the same unique key, so this one was renamed.' }
-  if (decision.rule.startsWith('onDelete') || !field)
-    return { ...decision, explanation: explainDelete(collection) }
-  return { ...decision, explanation: explainRule(field) }
-}
-
-function pick(values: Values, names: readonly string[]): Values {
-  const picked: Record<string, Json> = {}
-  for (const name of names) picked[name] = values[name] ?? null
-  return picked
 }

@@ -3,7 +3,9 @@ import {
   type ApplyOutcome,
   type CollectionSchema,
   type ConflictOutcome,
+  type ConflictReport,
   type ErrorCode,
+  type ErrorReport,
   hlcOfTime,
   mergeRecord,
   type Mutation,
@@ -35,6 +37,19 @@ export type Judgement =
   | { readonly kind: 'conflict'; readonly before: CurrentRecord; readonly outcome: ConflictOutcome }
   | { readonly kind: 'held'; readonly heldBy: string }
   | { readonly kind: 'reject'; readonly code: ErrorCode; readonly message: string; readonly field?: string }
+
+/** What one member of a unit is answered. */
+export interface MemberVerdict {
+  readonly offer: Offer
+  readonly status: 'applied' | 'merged' | 'conflict' | 'held' | 'rejected'
+  readonly version: number | null
+  readonly isExact: boolean
+  /** The record afterwards; for conflicts and refusals as it stands. */
+  readonly record: CurrentRecord | null
+  readonly conflict?: ConflictReport
+  readonly error?: ErrorReport
+  readonly heldBy?: string
+}
 
 type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' }>
 

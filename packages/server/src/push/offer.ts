@@ -129,8 +129,7 @@ function isStoredAsSent(sent: Json | undefined, stored: Values): boolean {
   const given = isObject(sent) ? sent : {}
   for (const name in stored) {
     const value = given[name] ?? null
-    // What was sent came out of JSON.parse.
-    if (value !== stored[name] && !jsonEqual(value as Json, stored[name])) return false
+    if (value !== stored[name] && !jsonEqual(value, stored[name])) return false
   }
   return true
 }

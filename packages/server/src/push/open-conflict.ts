@@ -123,7 +123,7 @@ function together(
   const changes = laid(members.map(({ offer }) => offer.mutation.changes))
   const isDeleted = members.at(-1)?.offer.mutation.op === 'delete'
   const mine = isDeleted ? null : pick(wanted.kind === 'live' ? wanted.values : changes, touched)
-  const bases = members.flatMap(({ base }) => base ?? []).reverse()
+  const bases = members.flatMap(({ base }) => (base ? [base] : [])).reverse()
   const rival = members.find(({ reason }) => reason === 'unique')?.theirs
   const theirs =
     standing.kind === 'live' ? pick(standing.values, mine ? touched : Object.keys(standing.values)) : null

@@ -3,6 +3,7 @@ import {
   absentValue,
   canonicalTimestamp,
   type CollectionSchema,
+  type ErrorCode,
   errorTable,
   type ErrorReport,
   formatHlc,
@@ -25,7 +26,9 @@ import type {
 import { sees, visibilityOf } from '../scope/grants.ts'
 import { ConstraintError, type StoreWriter } from '../store/store.ts'
 import { Claims } from './claims.ts'
-import { auditBase, decideUnit, type MemberVerdict } from './decide-unit.ts'
+import { auditBase } from '../audit/audit-line.ts'
+import { decideUnit } from './decide-unit.ts'
+import type { MemberVerdict } from './judge-mutation.ts'
 import { valuesOf } from './judge-mutation.ts'
 import { readOffer } from './offer.ts'
 import type { PushContext } from './push-batch.ts'
@@ -141,7 +144,11 @@ export async function openPlainSession<U extends User>(
 ): Promise<Session<U>> {
   const state = await tx.state()
   return {
-    ...{ tx, schema, env, authorize, now: new Date(env.now()).toISOString() },
+    tx,
+    schema,
+    env,
+    authorize,
+    now: new Date(env.now()).toISOString(),
     // A plain client has no device numbers; its writes are nobody's chain.
     caller: { ...caller, device: null },
     working: new WorkingSet(tx, schema),
@@ -195,7 +202,7 @@ async function decideWrite<U extends User>(session: Session<U>, write: PlainWrit
   return decideAsMutation(session, { write, collection, stored, isSeen, shown })
 }
 
-function refused(code: keyof typeof errorTable, message: string, record: Values | null = null): Decided {
+function refused(code: ErrorCode, message: string, record: Values | null = null): Decided {
   return {
     result: { status: 'rejected', record, created: false, error: reportFor(code, message) },
     verdict: null,
@@ -203,7 +210,7 @@ function refused(code: keyof typeof errorTable, message: string, record: Values 
 }
 
 /** An error by its code. */
-export function reportFor(code: keyof typeof errorTable, message: string): ErrorReport {
+export function reportFor(code: ErrorCode, message: string): ErrorReport {
   return { code, message, retry: errorTable[code].retry }
 }
 
@@ -376,15 +383,13 @@ async function recordLoss<U extends User>(
   const mutation = { id: newUuid(session.env), collection: write.collection, record: write.record, at }
   session.effects.audit.push({
     ...auditBase(session, mutation),
-    ...{
-      op: 'none',
-      version: null,
-      before: null,
-      after: write.op === 'delete' ? null : write.values,
-      status: 'lost',
-      decisions,
-      code: null,
-    },
+    op: 'none',
+    version: null,
+    before: null,
+    after: write.op === 'delete' ? null : write.values,
+    status: 'lost',
+    decisions,
+    code: null,
   })
   return { result: { status: 'lost', record: shown, created: false }, verdict: null }
 }

@@ -24,8 +24,8 @@ import {
   type StoreWriter,
 } from '../store/store.ts'
 import { type Claim, Claims } from './claims.ts'
-import { decideUnit, type MemberVerdict, reject } from './decide-unit.ts'
-import type { ReadOffer } from './judge-mutation.ts'
+import { decideUnit, reject } from './decide-unit.ts'
+import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { WorkingSet } from './working-set.ts'
@@ -172,7 +172,13 @@ async function openSession<U extends User>(
     { user: caller.user.id, device: batch.device },
   )
   const session: Session<U> = {
-    ...{ tx, schema, env, caller, authorize, working, now },
+    tx,
+    schema,
+    env,
+    caller,
+    authorize,
+    working,
+    now,
     visibility: visibilityOf(caller.user, caller.grants),
     claims: new Claims(device.finals, outcomes),
     deviceNumber: device.n,
@@ -288,15 +294,13 @@ function outcomeOf<U extends User>(
   const { offer, status, version, isExact, error } = verdict
   const members = membersOf(verdict)
   return {
-    ...{
-      id: offer.id,
-      seq: offer.seq,
-      covers: coversText(offer),
-      hash: offer.hash,
-      status,
-      version,
-      exact: isExact,
-    },
+    id: offer.id,
+    seq: offer.seq,
+    covers: coversText(offer),
+    hash: offer.hash,
+    status,
+    version,
+    exact: isExact,
     serverUpdatedAt: version === null ? null : session.now,
     code: error?.code ?? null,
     body: Object.keys(members).length === 0 ? null : JSON.stringify(members),

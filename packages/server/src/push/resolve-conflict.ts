@@ -1,9 +1,9 @@
-import { errorTable, isJsonArray, isObject, type Json, newUuid, type Values } from '@holdfast/core'
+import { type ErrorCode, isJsonArray, isObject, type Json, newUuid, type Values } from '@holdfast/core'
 import type { ApplyResponse, Caller, PlainResult, Resolution, User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import { ConstraintError, type StoreWriter } from '../store/store.ts'
-import { decideUnit, type MemberVerdict } from './decide-unit.ts'
-import type { ReadOffer } from './judge-mutation.ts'
+import { decideUnit } from './decide-unit.ts'
+import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { readOffer } from './offer.ts'
 import { openPlainSession, plainStamp, reportFor } from './plain-writes.ts'
 import type { PushContext } from './push-batch.ts'
@@ -77,7 +77,7 @@ async function transact<U extends User>(
   return { response: { results: verdicts.map(resultOf), duplicate: false, committed: true }, tell }
 }
 
-function refusal(code: keyof typeof errorTable, message: string): ApplyResponse {
+function refusal(code: ErrorCode, message: string): ApplyResponse {
   return {
     results: [{ status: 'rejected', record: null, created: false, error: reportFor(code, message) }],
     duplicate: false,
@@ -136,13 +136,11 @@ async function settlementOf<U extends User>(
 ): Promise<Readonly<Record<string, Json>>> {
   const { snapshot } = await session.working.record(part.collection, part.record)
   const envelope = {
-    ...{
-      id: newUuid(session.env),
-      seq: 1,
-      collection: part.collection,
-      record: part.record,
-      schema: session.schema.version,
-    },
+    id: newUuid(session.env),
+    seq: 1,
+    collection: part.collection,
+    record: part.record,
+    schema: session.schema.version,
     baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
     at: plainStamp(session, undefined),
   }

@@ -1,9 +1,8 @@
 import { type Environment, type Schema, type Values } from '@holdfast/core'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
 import type { Visibility } from '../scope/grants.ts'
-import type { AuditLine, StoredConflict, StoreWriter } from '../store/store.ts'
+import type { AuditLine, StoredConflict, StoreWriter, UniqueText } from '../store/store.ts'
 import type { Claims } from './claims.ts'
-import type { UniqueChange } from './check-unique.ts'
 import type { CurrentRecord, WorkingSet } from './working-set.ts'
 
 /** Everything one batch is decided with, and what it comes to. Lives for one transaction. */
@@ -40,6 +39,9 @@ export interface Effects {
   /** Records with an effect, in the order first touched. */
   readonly records: Map<string, TouchedRecord>
 }
+
+/** A unique key that a record takes or gives up. */
+export type UniqueChange = UniqueText & { readonly record: string; readonly op: 'add' | 'remove' }
 
 /** A record that will be written. */
 export interface TouchedRecord {

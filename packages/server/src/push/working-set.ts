@@ -202,6 +202,7 @@ export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly Co
   return parts.flatMap((part) => {
     if (!isObject(part)) return []
     const { collection, record, fields, mine } = part
+    if (typeof collection !== 'string' || typeof record !== 'string') return []
     const names = Array.isArray(fields) ? fields.map(String) : []
     return [
       {

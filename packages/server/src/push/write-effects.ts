@@ -1,7 +1,7 @@
 import { assert } from '@holdfast/core'
 import type { User } from '../engine.ts'
 import type { RecordWrite } from '../store/store.ts'
-import type { MemberVerdict } from './decide-unit.ts'
+import type { MemberVerdict } from './judge-mutation.ts'
 import type { Session, TouchedRecord } from './session.ts'
 import type { CurrentRecord } from './working-set.ts'
 
@@ -40,9 +40,20 @@ async function recordWrite<U extends User>(
   const write = isGone ? 'delete' : isInTable ? 'update' : 'insert'
   const { createdAt, updatedAt, serverUpdatedAt, deletedAt, clocks, maker } = record
   return {
-    ...{ collection: name, id, version: snapshot.version, values: snapshot.values ?? {}, isInTable },
-    ...{ createdAt, updatedAt, serverUpdatedAt, deletedAt, clocks, clocksChanged, maker },
-    ...{ write: hasRowChange ? write : 'none', changed },
+    collection: name,
+    id,
+    version: snapshot.version,
+    values: snapshot.values ?? {},
+    isInTable,
+    createdAt,
+    updatedAt,
+    serverUpdatedAt,
+    deletedAt,
+    clocks,
+    clocksChanged,
+    maker,
+    write: hasRowChange ? write : 'none',
+    changed,
   }
 }
 

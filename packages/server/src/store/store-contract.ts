@@ -32,24 +32,20 @@ const bounds = { rows: 100, bytes: 1_000_000 }
 
 function insertOf(values: Values, version: number, more: Partial<RecordWrite> = {}): RecordWrite {
   return {
-    ...{
-      collection: 'items',
-      id: newUuid(env),
-      version,
-      values,
-      isInTable: false,
-      write: 'insert',
-      changed: new Set(),
-      maker: null,
-    },
-    ...{
-      createdAt: now,
-      updatedAt: now,
-      serverUpdatedAt: now,
-      deletedAt: null,
-      clocks: {},
-      clocksChanged: false,
-    },
+    collection: 'items',
+    id: newUuid(env),
+    version,
+    values,
+    isInTable: false,
+    write: 'insert',
+    changed: new Set(),
+    maker: null,
+    createdAt: now,
+    updatedAt: now,
+    serverUpdatedAt: now,
+    deletedAt: null,
+    clocks: {},
+    clocksChanged: false,
     ...more,
   }
 }
@@ -142,14 +138,12 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       const page = await store.read((tx) => tx.feedPage(from(0, 'place:a', 'place:b'), bounds, null))
       expect(parsed(page.changes)).toEqual([
         {
-          ...{
-            collection: 'items',
-            record: written.id,
-            op: 'put',
-            scope: 'place:a',
-            version: 1,
-            serverUpdatedAt: now,
-          },
+          collection: 'items',
+          record: written.id,
+          op: 'put',
+          scope: 'place:a',
+          version: 1,
+          serverUpdatedAt: now,
           data: { place: 'a', name: 'crate', stock: 0, created_at: now, updated_at: now },
         },
       ])
@@ -230,7 +224,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
         await tx.snapshotPage(['place:b', 'place:a'], null, bounds),
         await tx.snapshotPage(['place:b', 'place:a'], null, { rows: 2, bytes: 1_000_000 }),
       ])
-      const order = parsed(all.changes).map(({ scope, record }) => [scope, record])
+      const order = parsed(all.changes).map(({ scope, record }) => JSON.stringify([scope, record]))
       expect(order).toEqual([...order].sort())
       const rest = await store.read((tx) => tx.snapshotPage(['place:b', 'place:a'], first.place, bounds))
       expect([...first.changes, ...rest.changes]).toEqual(all.changes)

@@ -131,7 +131,7 @@ export function columnValue(field: FieldSchema, value: Json | undefined): SQLInp
 
 function literalOf(field: FieldSchema, value: Json): string {
   const held = columnValue(field, value)
-  return typeof held === 'string' ? quoteText(held) : String(held)
+  return typeof held === 'string' ? quoteText(held) : JSON.stringify(held)
 }
 
 /** A scope template as SQL; NULL where a field is null or the scope would be too long. */

@@ -1,4 +1,5 @@
 import { isObject, parseRanges, type Ranges, type Values } from '@holdfast/core'
+import type { SQLOutputValue } from 'node:sqlite'
 import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
 import { parseTexts } from './columns.ts'
 import type { Connection, SqlRow } from './connection.ts'
@@ -114,17 +115,17 @@ function rangesOrNone(text: unknown): Ranges {
 }
 
 /** NULL stays null. */
-export function numberOrNull(value: unknown): number | null {
+export function numberOrNull(value: SQLOutputValue | undefined): number | null {
   return value === null || value === undefined ? null : Number(value)
 }
 
 /** NULL stays null. */
-export function textOrNull(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value)
+export function textOrNull(value: SQLOutputValue | undefined): string | null {
+  return typeof value === 'string' ? value : null
 }
 
 /** Values from a nullable JSON text of the store. */
-export function valuesOrNull(value: unknown): Values | null {
+export function valuesOrNull(value: SQLOutputValue | undefined): Values | null {
   // Written by json_object or JSON.stringify over a record's values.
-  return value === null || value === undefined ? null : (JSON.parse(String(value)) as Values)
+  return typeof value === 'string' ? (JSON.parse(value) as Values) : null
 }

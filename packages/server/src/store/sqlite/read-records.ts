@@ -2,19 +2,17 @@ import {
   assert,
   collectionNamed,
   type CollectionSchema,
-  conflictsCollection,
   ruleOf,
   type Hlc,
   type Json,
   type Schema,
 } from '@holdfast/core'
-import type { StoredConflict, StoredRecord, StoreReader } from '../store.ts'
+import type { StoredRecord, StoreReader } from '../store.ts'
 import {
   canonicalRow,
   columnValue,
   fieldsObject,
   hasDeletedAt,
-  parseTexts,
   parseValues,
   quoteName,
   tableOf,
@@ -22,19 +20,9 @@ import {
 import type { Connection, SqlRow } from './connection.ts'
 import { textOrNull } from './read-devices.ts'
 
-type RecordQueries = Pick<
-  StoreReader,
-  | 'records'
-  | 'recordText'
-  | 'list'
-  | 'changesSince'
-  | 'conflicts'
-  | 'openConflicts'
-  | 'uniqueOwners'
-  | 'scopesOf'
->
+type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 
-/** Reads of records, and of what decides about them. */
+/** Reads of records. */
 export function recordQueries(db: Connection, schema: Schema): RecordQueries {
   const named = (name: string): CollectionSchema => {
     const collection = collectionNamed(schema, name)
@@ -52,79 +40,6 @@ export function recordQueries(db: Connection, schema: Schema): RecordQueries {
       return row ? String(row['text']) : null
     },
     list: async (query) => listRecords(db, named(query.collection), query),
-    changesSince: async (name, since) =>
-      since.length === 0
-        ? []
-        : db
-            .all(changesSql, JSON.stringify(since.map((each) => [each.record, each.version])), name)
-            .map((row) => ({
-              record: String(row['record']),
-              version: Number(row['version']),
-              user: textOrNull(row['user']),
-              device: textOrNull(row['device']),
-              fields: parseTexts(String(row['fields'])),
-            })),
-    conflicts: async (ids) =>
-      ids.length === 0
-        ? []
-        : db
-            .all(
-              `${conflictSql} FROM json_each(?) k CROSS JOIN holdfast_conflicts r ON r.id = k.value`,
-              JSON.stringify(ids),
-            )
-            .map(conflictOf),
-    openConflicts: async ({ user, device }, records) =>
-      records.length === 0
-        ? []
-        : db
-            .all(
-              openConflictsSql,
-              JSON.stringify(records.map((each) => [each.collection, each.record])),
-              user,
-              device,
-            )
-            .map(conflictOf),
-    uniqueOwners: async (texts) =>
-      texts.length === 0
-        ? []
-        : db
-            .all(ownersSql, JSON.stringify(texts.map((each) => [each.collection, each.key, each.text])))
-            .map((row) => ({
-              collection: String(row['collection']),
-              key: Number(row['key']),
-              text: String(row['text']),
-              record: String(row['record']),
-            })),
-    scopesOf: async (name, record) =>
-      db
-        .all(
-          `SELECT scope FROM holdfast_feed WHERE collection = ? AND record = ? AND op <> 'leave'`,
-          name,
-          record,
-        )
-        .map((row) => String(row['scope'])),
-  }
-}
-
-const changesSql = `SELECT a.record, a.version, a.user, a.device,
-  (SELECT json_group_array(key) FROM (SELECT key FROM json_each(ifnull(a.before, '{}')) UNION SELECT key FROM json_each(ifnull(a.after, '{}')))) AS fields
-  FROM json_each(?) k CROSS JOIN holdfast_audit a ON a.collection = ? AND a.record = k.value ->> 0 AND a.version > k.value ->> 1`
-
-const conflictSql = `SELECT r.id, r.version, r.updated_at, ${fieldsObject(conflictsCollection, 'r')} AS data`
-
-const openConflictsSql = `${conflictSql} FROM (SELECT DISTINCT c.conflict FROM json_each(?) k CROSS JOIN holdfast_conflict_records c
-  ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1) o
-  CROSS JOIN holdfast_conflicts r ON r.id = o.conflict AND r.status = 'open' AND r.author = ? AND r.device = ?`
-
-const ownersSql = `SELECT u.collection, u.key, u.text, u.record FROM json_each(?) k CROSS JOIN holdfast_unique u
-  ON u.collection = k.value ->> 0 AND u.key = k.value ->> 1 AND u.text = k.value ->> 2`
-
-function conflictOf(row: SqlRow): StoredConflict {
-  return {
-    id: String(row['id']),
-    version: Number(row['version']),
-    values: parseValues(String(row['data'])),
-    updatedAt: String(row['updated_at']),
   }
 }
 

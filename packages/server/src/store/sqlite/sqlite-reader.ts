@@ -1,6 +1,7 @@
 import type { Schema } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import type { Connection } from './connection.ts'
+import { decisionQueries } from './read-decisions.ts'
 import { deviceQueries } from './read-devices.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
@@ -15,6 +16,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
     reader = {
       ...deviceQueries(db),
       ...recordQueries(db, schema),
+      ...decisionQueries(db),
       ...pageQueries(db, schema),
       ...historyQueries(db),
     }

@@ -1,104 +1,24 @@
 import { formatRanges } from '@holdfast/core'
-import type { StoreWriter } from '../store.ts'
+import type { AuditLine, StoredDevice, StoredOutcome, StoreReader, StoreWriter } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
 type LedgerStatements = Omit<
   StoreWriter,
-  keyof import('../store.ts').StoreReader | 'reserve' | 'writeRecords' | 'writeUnique' | 'writeConflict'
+  keyof StoreReader | 'reserve' | 'writeRecords' | 'writeUnique' | 'writeConflict'
 >
 
 /** Writes of everything that is remembered about writes: devices, outcomes, audit, keys, issued times. */
 export function ledgerStatements(db: Connection): LedgerStatements {
   return {
-    saveDevice: async ({ user, device, finals, acked, pending, firstSeenAt, lastSeenAt }) => {
-      const row = db.get(
-        `INSERT INTO holdfast_devices (user, device, finals, acked, pending, first_seen_at, last_seen_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (user, device) DO UPDATE SET finals = excluded.finals, acked = excluded.acked, pending = excluded.pending,
-           last_seen_at = excluded.last_seen_at RETURNING n`,
-        ...[user, device, formatRanges(finals), formatRanges(acked)],
-        ...[pending === null ? null : JSON.stringify(pending), firstSeenAt, lastSeenAt],
-      )
-      return Number(row?.['n'])
-    },
+    saveDevice: async (device) => saveDevice(db, device),
     acknowledge: async (device, seqs) => {
-      for (const [first, last] of seqs) {
-        db.run(
-          'UPDATE holdfast_outcomes SET body = NULL WHERE device = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL',
-          device,
-          first,
-          last,
-        )
-      }
+      const sql =
+        'UPDATE holdfast_outcomes SET body = NULL WHERE device = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL'
+      for (const [first, last] of seqs) db.run(sql, device, first, last)
     },
-    writeOutcomes: async (device, outcomes, at) => {
-      const insert = db.prepare(
-        `INSERT INTO holdfast_outcomes (device, seq, covers, id, hash, status, version, server_updated_at, code, body, exact, op, fields, at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      for (const each of outcomes) {
-        const { seq, covers, id, hash, status, version, serverUpdatedAt, code, body, exact, op, fields } =
-          each
-        const fieldsText = op === 'create' ? '[]' : JSON.stringify(fields)
-        insert(
-          device,
-          seq,
-          covers,
-          id,
-          hash,
-          status,
-          version,
-          serverUpdatedAt,
-          code,
-          body,
-          exact ? 1 : 0,
-          op,
-          fieldsText,
-          at,
-        )
-      }
-    },
-    writeAudit: async (lines) => {
-      const insert = db.prepare(
-        `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      )
-      for (const line of lines) {
-        const {
-          collection,
-          record,
-          version,
-          op,
-          user,
-          device,
-          mutation,
-          at,
-          receivedAt,
-          status,
-          code,
-          trace,
-        } = line
-        const [before, after] = [textOf(line.before), textOf(line.after)]
-        const decisions = line.decisions.length === 0 ? '[]' : JSON.stringify(line.decisions)
-        insert(
-          collection,
-          record,
-          version,
-          op,
-          user,
-          device,
-          mutation,
-          at,
-          receivedAt,
-          before,
-          after,
-          status,
-          decisions,
-          code,
-          trace,
-        )
-      }
-    },
+    writeOutcomes: async (device, outcomes, at) => writeOutcomes(db, device, { outcomes, at }),
+    writeAudit: async (lines) => writeAudit(db, lines),
     saveScopeSet: async (hash, scopes) =>
       db.run(
         'INSERT OR IGNORE INTO holdfast_scope_sets (hash, scopes) VALUES (?, ?)',
@@ -114,14 +34,94 @@ export function ledgerStatements(db: Connection): LedgerStatements {
         body,
         at,
       ),
-    saveIssuedTime: async (user, collection, { time, position, scopes }) =>
+    saveIssuedTime: async (user, collection, { time, position, scopes }) => {
       // Two answers of one ms share a time; the older position repeats rows and leaves out none.
-      db.run(
-        `INSERT INTO holdfast_times (user, collection, time, position, scopes) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (user, collection, time) DO UPDATE SET position = iif(scopes = excluded.scopes, min(position, excluded.position), 0)`,
-        ...[user, collection, time, position, scopes],
-      ),
+      const sql = `INSERT INTO holdfast_times (user, collection, time, position, scopes) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (user, collection, time) DO UPDATE SET position = iif(scopes = excluded.scopes, min(position, excluded.position), 0)`
+      db.run(sql, user, collection, time, position, scopes)
+    },
     collect: async (deletedBefore, forgetBefore) => collect(db, deletedBefore, forgetBefore),
+  }
+}
+
+function saveDevice(db: Connection, stored: Omit<StoredDevice, 'n'>): number {
+  const { user, device, finals, acked, pending, firstSeenAt, lastSeenAt } = stored
+  const sql = `INSERT INTO holdfast_devices (user, device, finals, acked, pending, first_seen_at, last_seen_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user, device) DO UPDATE SET finals = excluded.finals, acked = excluded.acked,
+    pending = excluded.pending, last_seen_at = excluded.last_seen_at RETURNING n`
+  const report = pending === null ? null : JSON.stringify(pending)
+  const row = db.get(
+    sql,
+    user,
+    device,
+    formatRanges(finals),
+    formatRanges(acked),
+    report,
+    firstSeenAt,
+    lastSeenAt,
+  )
+  return Number(row?.['n'])
+}
+
+function writeOutcomes(
+  db: Connection,
+  device: number,
+  { outcomes, at }: { readonly outcomes: readonly StoredOutcome[]; readonly at: string },
+): void {
+  const insert = db.prepare(
+    `INSERT INTO holdfast_outcomes (device, seq, covers, id, hash, status, version, server_updated_at, code, body, exact, op, fields, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  for (const each of outcomes) {
+    const { seq, covers, id, hash, status, version, serverUpdatedAt, code, body, exact, op } = each
+    // What stands on a create that was refused falls whatever it touches.
+    const fields = op === 'create' ? '[]' : JSON.stringify(each.fields)
+    insert(
+      device,
+      seq,
+      covers,
+      id,
+      hash,
+      status,
+      version,
+      serverUpdatedAt,
+      code,
+      body,
+      exact ? 1 : 0,
+      op,
+      fields,
+      at,
+    )
+  }
+}
+
+function writeAudit(db: Connection, lines: readonly AuditLine[]): void {
+  const insert = db.prepare(
+    `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  for (const line of lines) {
+    const { collection, record, version, op, user, device, mutation, at, receivedAt, status, code, trace } =
+      line
+    const [before, after] = [textOf(line.before), textOf(line.after)]
+    const decisions = line.decisions.length === 0 ? '[]' : JSON.stringify(line.decisions)
+    insert(
+      collection,
+      record,
+      version,
+      op,
+      user,
+      device,
+      mutation,
+      at,
+      receivedAt,
+      before,
+      after,
+      status,
+      decisions,
+      code,
+      trace,
+    )
   }
 }
 

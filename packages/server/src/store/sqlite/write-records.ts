@@ -210,10 +210,15 @@ function writeConflict(
     'server_updated_at',
   ].map(quoteName)
   const held = fields.map((field) => columnValue(field, values[field.name]))
-  const createdAt = String(values['createdAt'])
+  const createdAt = textMember(values, 'createdAt')
   db.run(
     `INSERT OR REPLACE INTO holdfast_conflicts (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`,
-    ...[id, ...held, version, createdAt, updatedAt, updatedAt],
+    id,
+    ...held,
+    version,
+    createdAt,
+    updatedAt,
+    updatedAt,
   )
   if (scopes === null) {
     db.run(
@@ -247,6 +252,12 @@ function partsOf(values: Values): readonly { readonly collection: string; readon
   assert(isJsonArray(parts), 'a conflict has parts')
   return parts.map((part) => {
     assert(isObject(part), 'a part of a conflict is an object')
-    return { collection: String(part['collection']), record: String(part['record']) }
+    return { collection: textMember(part, 'collection'), record: textMember(part, 'record') }
   })
+}
+
+function textMember(values: Readonly<Record<string, unknown>>, name: string): string {
+  const text = values[name]
+  assert(typeof text === 'string', `a conflict has its ${name}`)
+  return text
 }

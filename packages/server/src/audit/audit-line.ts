@@ -1,0 +1,67 @@
+import {
+  type Decision,
+  explainDelete,
+  explainRule,
+  type Json,
+  type Mutation,
+  type Values,
+} from '@holdfast/core'
+import type { HistoryDecision, HistoryEntry, User } from '../engine.ts'
+import { valuesOf } from '../push/judge-mutation.ts'
+import type { Session } from '../push/session.ts'
+import type { CurrentRecord } from '../push/working-set.ts'
+
+/** What the history shows of an effect: the fields that changed, or all of a record that came or went. */
+export function diffOf(
+  before: CurrentRecord,
+  after: CurrentRecord,
+  changed: readonly string[],
+): Pick<HistoryEntry, 'op' | 'before' | 'after'> {
+  const [old, next] = [valuesOf(before), valuesOf(after)]
+  if (old && next) return { op: 'update', before: pick(old, changed), after: pick(next, changed) }
+  if (old) return { op: 'delete', before: old, after: null }
+  return { op: before.snapshot.kind === 'deleted' ? 'restore' : 'create', before: null, after: next }
+}
+
+/** Who, when and what of an audit line. */
+export function auditBase<U extends User>(
+  { caller, now }: Session<U>,
+  mutation: Pick<Mutation, 'id' | 'collection' | 'record' | 'at'>,
+): Pick<HistoryEntry, 'user' | 'device' | 'mutation' | 'at' | 'receivedAt' | 'trace'> & {
+  collection: string
+  record: string
+} {
+  const { id, collection, record, at } = mutation
+  return {
+    collection,
+    record,
+    user: caller.user.id,
+    device: caller.device,
+    mutation: id,
+    at: at.slice(0, 24),
+    receivedAt: now,
+    trace: caller.trace ?? null,
+  }
+}
+
+/** A decision with its rule in one sentence. */
+export function explainDecision<U extends User>(
+  { working }: Session<U>,
+  name: string,
+  decision: Decision,
+): HistoryDecision {
+  const collection = working.collection(name)
+  const field = collection.fieldsByName.get(decision.field)
+  if (decision.rule === 'unique.rename')
+    return { ...decision, explanation: 'Another record had the same unique key, so this one was renamed.' }
+  if (decision.rule.startsWith('onDelete') || !field)
+    return { ...decision, explanation: explainDelete(collection) }
+  return { ...decision, explanation: explainRule(field) }
+}
+
+/** Some of the values; null for what is not there. */
+export function pick(values: Values, names: readonly string[]): Values {
+  const picked: Record<string, Json> = {}
+  for (const name of names) picked[name] = values[name] ?? null
+  return picked
+}
