@@ -39,7 +39,7 @@ export const catalogueSource = 'vega-datasets 3.2.1, data/movies.json (npm, BSD-
 
 /** The branches of the library; a film is in one of them. */
 export const branches = ['harbour', 'station'] as const
-export type Branch = (typeof branches)[number]
+type Branch = (typeof branches)[number]
 
 /** Reads and cleans the films of the npm package `vega-datasets`. Deterministic: the same films, whoever runs it. */
 export async function readCatalogue(): Promise<Catalogue> {

@@ -40,7 +40,7 @@ export function importCatalogue(storePath: string, films: readonly CatalogueFilm
 }
 
 /** The id of the film at `index` of the catalogue: the same in every run, and in the catalogue's order. */
-export function filmId(index: number): string {
+function filmId(index: number): string {
   const digest = createHash('sha256').update(`film ${index}`).digest()
   return newUuid({
     now: () => Date.UTC(2026, 0, 1) + index,

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
+import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import { createServer, sqliteStore } from '@holdfast/server'
 
 import type { AnswerGate } from './answer-gate.ts'
@@ -40,18 +41,18 @@ export async function startLibraryServer({
     authorize: ({ after }) =>
       Number(after?.['price'] ?? 0) < 100 || 'a disc for 100.00 or more needs the owner’s word',
   })
-  const http = createAdaptorServer({
-    fetch: async (request) => gate.pass(request, await sync.fetch(request)),
-  })
-  http.listen(port, '127.0.0.1')
-  await once(http, 'listening')
+  const listener = getRequestListener(async (request) => gate.pass(request, await sync.fetch(request)))
+  const host = http.createServer((incoming, outgoing) => void listener(incoming, outgoing))
+  host.listen(port, '127.0.0.1')
+  await once(host, 'listening')
   // A TCP server that listens has an address of this kind; only pipes have a text.
-  const address = http.address() as AddressInfo
+  const address = host.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${address.port}`,
     close: async () => {
       await sync.close()
-      http.close()
+      host.close()
+      host.closeAllConnections()
     },
   }
 }

@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { expect, test } from 'vitest'
@@ -64,4 +67,29 @@ test('the prompt takes commands from a pipe', { timeout: 60_000 }, async () => {
   expect(told).toContain('(VALUE_INVALID)')
   expect(told).toContain('"dance" is not known here.')
   expect(code).toBe(0)
+})
+
+test('without a terminal the tour stays up until it is told to end, and leaves no files', {
+  timeout: 60_000,
+}, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'stockroom-test-'))
+  const child = spawn(process.execPath, [program, '--skip'], { env: { ...process.env, TMPDIR: folder } })
+  child.stdin.end()
+  let output = ''
+  for await (const chunk of child.stdout) {
+    output += String(chunk)
+    if (output.includes('stays up until')) break
+  }
+  const url = /URL=(\S+)/.exec(output)?.[1] ?? ''
+  const token = /TOKEN=(\S+)/.exec(output)?.[1] ?? ''
+  const headers = { authorization: `Bearer ${token}` }
+  const answer = await fetch(`${url}/records/films?title=Casablanca`, { headers })
+  expect(await answer.json()).toMatchObject({
+    records: [{ title: 'Casablanca', year: 1941, price: '17.50' }],
+  })
+
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(await readdir(folder)).toEqual([])
+  await rm(folder, { recursive: true })
 })

@@ -38,8 +38,6 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await ana.db.close()
-  await ben.db.close()
   await world.end()
 })
 
@@ -135,7 +133,9 @@ describe('the stories of the tour, over real HTTP and real files', () => {
     expect(facts['description']).toEqual(everywhere(expect.stringMatching(/^A writer, .* long version\.$/)))
   })
 
-  test('[PR-2] a token that ends between two requests of a sync costs nothing', async () => {
+  test('[PR-2] a token that ends between two requests of a sync costs nothing', {
+    timeout: 60_000,
+  }, async () => {
     expect(await play(tokenExpires)).toEqual({
       edits: 3_200,
       refusals: 1,

@@ -141,7 +141,6 @@ async function stayUp(world: World, tell: Narrator, options: TourOptions): Promi
     tell.say('The server stays up until it gets SIGINT or SIGTERM.')
     await new Promise(() => undefined)
   }
-  for (const device of devices) await device.db.close()
   return 0
 }
 

@@ -19,9 +19,9 @@ export interface World {
   readonly view: ServerView
   readonly office: TokenOffice
   readonly gate: AnswerGate
-  /** Opens a person's device on its file; the caller closes it before the world ends. */
+  /** Opens a person's device on its file. Whoever opens the same device again closes it first. */
   openDevice(who: 'ana' | 'ben', options?: { auto: boolean }): Promise<Device>
-  /** Stops the server and removes every file. */
+  /** Closes the devices and the server, and removes every file. */
   end(): Promise<void>
 }
 
@@ -38,6 +38,7 @@ export async function openWorld({ port }: { port: number }): Promise<World> {
   const gate = new AnswerGate()
   const server = await startLibraryServer({ storePath, port, office, gate })
   importCatalogue(storePath, catalogue.films)
+  const devices: Device[] = []
   return {
     catalogue,
     folder,
@@ -45,9 +46,13 @@ export async function openWorld({ port }: { port: number }): Promise<World> {
     office,
     gate,
     view: new ServerView(server.url, () => office.issue(auditor)),
-    openDevice: (who, { auto } = { auto: false }) =>
-      openDevice(who, { folder, url: server.url, office, auto }),
+    openDevice: async (who, { auto } = { auto: false }) => {
+      const device = await openDevice(who, { folder, url: server.url, office, auto })
+      devices.push(device)
+      return device
+    },
     end: async () => {
+      for (const device of devices) await device.db.close()
       await server.close()
       removeFiles()
       process.off('exit', removeFiles)

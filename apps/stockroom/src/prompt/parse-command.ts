@@ -38,11 +38,11 @@ export type Command =
   | { readonly kind: 'unclear'; readonly because: string }
 
 /** The fields that `set` sets. */
-export const textFields = ['title', 'description', 'price', 'director', 'genre', 'shelf'] as const
-export type TextField = (typeof textFields)[number]
+const textFields = ['title', 'description', 'price', 'director', 'genre', 'shelf'] as const
+type TextField = (typeof textFields)[number]
 
 /** How a conflict is to end: with the side that met it, with the side that was there, or with values of its own. */
-export type Choice = 'mine' | 'theirs' | { readonly values: Readonly<Record<string, string>> }
+type Choice = 'mine' | 'theirs' | { readonly values: Readonly<Record<string, string>> }
 
 /** Every command with what it does, for `help`. */
 export const commandHelp: readonly (readonly [command: string, meaning: string])[] = [

@@ -16,7 +16,7 @@ export interface Panel {
 }
 
 /** A field as it stands in each place. */
-export interface PlaceValues {
+interface PlaceValues {
   readonly label: string
   readonly values: readonly string[]
 }
