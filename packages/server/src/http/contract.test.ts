@@ -213,3 +213,52 @@ test('[PH-31] a record created by PUT is located at the address it was put to', 
   const { status, headers } = await given.ask(`PUT /records/items/${desk}`, { body })
   expect([status, headers.get('location')]).toEqual([201, `/records/items/${desk}`])
 })
+
+describe('values that a person decided against', () => {
+  interface History {
+    readonly history: readonly { readonly n: number; readonly status: string }[]
+    readonly lost: readonly object[]
+  }
+
+  async function history(): Promise<History> {
+    // The shape is that of docs/protocol.md.
+    return (await given.ask(`GET /records/items/${desk}/history`)).body as History
+  }
+
+  /** Ann's price of 3 met Ben's price of 2; her increment waits with it. */
+  async function givenConflict(): Promise<string | undefined> {
+    await push('ann', creation('ann', 1, desk))
+    await push('ben', mutation('ben', 1, { baseVersion: 1, changes: { price: '2' }, base: { price: '1' } }))
+    const edit = { baseVersion: 1, changes: { price: '3' }, base: { price: '1' }, increments: { stock: 1 } }
+    return (await push('ann', mutation('ann', 2, edit)))[0]?.conflict?.id
+  }
+
+  test("[PR-7] a value turned down in a settlement is listed as its author's, and can be brought back", async () => {
+    const conflict = await givenConflict()
+    expect((await history()).lost).toEqual([])
+    await given.ask(`POST /conflicts/${conflict}/resolve`, { user: 'ben', body: { kind: 'theirs' } })
+    expect((await history()).lost).toMatchObject([
+      { field: 'price', value: '3', rule: 'ask', user: 'ann', explanation: expect.any(String) },
+    ])
+    const body = { fields: ['price'] }
+    expect(await given.ask(`POST /records/items/${desk}/restore`, { user: 'ben', body })).toMatchObject({
+      status: 200,
+      body: { price: '3', stock: 10 },
+    })
+  })
+
+  test('[PR-7] a value that was kept is not listed as lost', async () => {
+    const conflict = await givenConflict()
+    await given.ask(`POST /conflicts/${conflict}/resolve`, { user: 'ben', body: { kind: 'mine' } })
+    expect((await history()).lost).toEqual([])
+  })
+
+  test('[PH-42] restore brings back what an entry of the history turned down', async () => {
+    await givenConflict()
+    const n = (await history()).history.find(({ status }) => status === 'conflict')?.n
+    const body = { entry: n, fields: ['price'] }
+    expect((await given.ask(`POST /records/items/${desk}/restore`, { body })).body).toMatchObject({
+      price: '3',
+    })
+  })
+})

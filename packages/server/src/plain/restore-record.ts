@@ -80,7 +80,7 @@ async function valuesOfHistory<U extends User>(
   const [replaced] = (await engine.history(caller, collection, record, { limit: 1, before: entry + 1 })) ?? []
   if (replaced?.n !== entry)
     throw new SyncError('REQUEST_INVALID', 'The history of this record has no such entry.')
-  return valuesBefore(replaced, isWanted)
+  return valuesOf(replaced, isWanted)
 }
 
 function newestByField(lost: readonly LostValue[]): Values {
@@ -90,6 +90,8 @@ function newestByField(lost: readonly LostValue[]): Values {
   )
 }
 
-function valuesBefore({ before }: HistoryEntry, isWanted: (field: string) => boolean): Values {
-  return Object.fromEntries(Object.entries(before ?? {}).filter(([field]) => isWanted(field)))
+/** What an entry replaced, or, where it took no effect, what it would have written. */
+function valuesOf({ op, before, after }: HistoryEntry, isWanted: (field: string) => boolean): Values {
+  const values = op === 'none' ? after : before
+  return Object.fromEntries(Object.entries(values ?? {}).filter(([field]) => isWanted(field)))
 }

@@ -11,6 +11,7 @@ import {
 import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import { auditBase, pick } from '../audit/audit-line.ts'
+import { auditTurnedDown } from '../audit/turned-down.ts'
 import { checkUnique, type UniqueFinding } from './check-unique.ts'
 import { keepUnit } from './keep-unit.ts'
 import {
@@ -55,7 +56,14 @@ export async function decideUnit<U extends User>(
   }
   const missing = await findMissingReference(session, view, applied)
   const finding = missing ?? (await checkUnique(session, view))
-  if (finding.kind === 'fine') return keepUnit(session, view, { applied, finding })
+  if (finding.kind === 'fine') {
+    const verdicts = keepUnit(session, view, { applied, finding })
+    await auditTurnedDown(
+      session,
+      members.map(({ mutation }) => mutation.resolves),
+    )
+    return verdicts
+  }
   session.nextVersion = versionBefore
   if (finding.kind === 'missing') return reject(session, members, finding)
   return refuseKey(session, members, finding)
