@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { compareCopies } from './compare-copies.ts'
 import type { Device } from './devices.ts'
+import { playStories } from './play-stories.ts'
 import { Stage } from './stage.ts'
 import { aDraftFolds } from './stories/a-draft-folds.ts'
 import { aLostValueReturns } from './stories/a-lost-value-returns.ts'
@@ -32,7 +33,7 @@ beforeAll(async () => {
   ana = await world.openDevice('ana')
   ben = await world.openDevice('ben')
   for (const device of [ana, ben]) await device.db.sync.now()
-  const tell = createNarrator({ columns: 80, hasColors: true, write: (text) => (told += text) })
+  const tell = createNarrator({ columns: 80, hasColors: false, write: (text) => (told += text) })
   const { view, server, office, gate, folder } = world
   stage = new Stage({ ana, ben, server: view, url: server.url, office, gate, folder, tell })
 })
@@ -156,6 +157,29 @@ describe('the stories of the tour, over real HTTP and real files', () => {
   test('[PR-6] after all of them the devices and the server hold the same rows', async () => {
     for (const device of [ana, ben, ana]) await device.db.sync.now()
     expect(await compareCopies([ana, ben], world.view)).toEqual({ rowCount: 3_200, differences: [] })
+  })
+
+  test('a row that differs is found, and so is an edit that was not sent', async () => {
+    const film = await stage.film('Léon')
+    await ana.db.films.update(film.id, { shelf: 'Nowhere' })
+    const { differences } = await compareCopies([ana, ben], world.view)
+    expect(differences).toHaveLength(2)
+    expect(differences[0]).toContain('"shelf":"Nowhere"')
+    expect(differences[1]).toMatch(/^Ana still has edit \d+ of .*: pending$/)
+    for (const device of [ana, ben]) await device.db.sync.now()
+    expect((await compareCopies([ana, ben], world.view)).differences).toEqual([])
+  })
+
+  test('a story that does not come out as expected is told with both', async () => {
+    const lie: Story = {
+      ...countsAdd,
+      title: 'A lie',
+      expected: { stock: 1 },
+      play: async () => ({ stock: 2 }),
+    }
+    const truth: Story = { ...lie, title: 'A truth', expected: { stock: 2 } }
+    expect(await playStories(stage, [lie, truth])).toEqual(['A lie'])
+    expect(told).toMatch(/expected +\{"stock":1\}\n +.*came out.* +\{"stock":2\}/)
   })
 
   test('every story fits a terminal of 80 columns and 24 lines', () => {

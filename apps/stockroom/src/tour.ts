@@ -1,14 +1,12 @@
-import { canonicalJson } from '@holdfast/core'
-
 import { catalogueSource } from './catalogue.ts'
 import { compareCopies } from './compare-copies.ts'
 import type { Device } from './devices.ts'
 import { firstSync } from './first-sync.ts'
 import type { TourOptions } from './options.ts'
+import { playStories } from './play-stories.ts'
 import { runPrompt } from './prompt/run-prompt.ts'
 import { Stage } from './stage.ts'
 import { allStories } from './stories/all-stories.ts'
-import type { Story } from './stories/story.ts'
 import { formatCount } from './telling/layout.ts'
 import { createNarrator, type Narrator, wantsColors } from './telling/narrator.ts'
 import { openWorld, type World } from './world.ts'
@@ -69,29 +67,6 @@ function tellOpening(tell: Narrator, { catalogue, server }: World): void {
   tell.item('server', [`${server.url}   ${tell.dim('filled by plain SQL INSERTs')}`])
 }
 
-/** Plays every story; returns the titles of those that did not come out as expected. */
-async function playStories(stage: Stage, stories: readonly Story[]): Promise<readonly string[]> {
-  const failed: string[] = []
-  for (const [index, story] of stories.entries()) {
-    stage.parts.tell.chapter({ label: `${index + 1} of ${stories.length}`, title: story.title })
-    if (!(await playStory(story, stage))) failed.push(story.title)
-  }
-  return failed
-}
-
-async function playStory(story: Story, stage: Stage): Promise<boolean> {
-  const { tell } = stage.parts
-  const facts = await story.play(stage)
-  const isTrue = canonicalJson(facts) === canonicalJson(story.expected)
-  tell.gap()
-  tell.verdict(isTrue, isTrue ? story.moral : 'This did not come out as it should.')
-  if (!isTrue) {
-    tell.item('expected', [JSON.stringify(story.expected)])
-    tell.item('came out', [JSON.stringify(facts)])
-  }
-  return isTrue
-}
-
 interface Played {
   readonly world: World
   readonly devices: readonly Device[]
@@ -112,7 +87,7 @@ async function tellOutcome(
   tell.verdict(
     isEqual,
     isEqual
-      ? `${formatCount(rowCount)} rows are equal on Ana’s device, on Ben’s and on the server, value for value.`
+      ? `${formatCount(rowCount)} rows are the same on both devices and the server, value for value.`
       : `${differences.length} differences between the devices and the server.`,
   )
   for (const difference of differences) tell.item('', difference.split('\n'))

@@ -48,7 +48,7 @@ type Choice = 'mine' | 'theirs' | { readonly values: Readonly<Record<string, str
 export const commandHelp: readonly (readonly [command: string, meaning: string])[] = [
   ['find <text>', 'films by a part of their title, numbered'],
   ['show <film>', 'both devices and the server'],
-  ['a set <film> <field> <value>', 'title, description, price, director, genre, shelf'],
+  ['a set <film> <field> <value>', 'title, description, price, shelf, genre …'],
   ['b sell <film> [n]', 'n discs fewer; "receive" for more'],
   ['a tag <film> <tag>', 'add a tag; "untag" removes one'],
   ['a note <film> <text>', 'add a paragraph to the notes'],

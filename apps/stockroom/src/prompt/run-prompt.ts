@@ -22,6 +22,8 @@ export async function runPrompt(
     input: streams.input,
     output: streams.isTerminal ? streams.output : undefined,
   })
+  // In a terminal Ctrl-C comes here and not to the process.
+  reader.on('SIGINT', () => reader.close())
   reader.setPrompt('  stockroom> ')
   if (streams.isTerminal) reader.prompt()
   for await (const line of reader) {
