@@ -67,8 +67,13 @@ export async function readWindow(
         [afterSeq, JSON.stringify(members.deletes), JSON.stringify(members.writes)],
         windowRows,
       )
-  const unreadable = rows.filter((row) => readEntry(row) === undefined)
-  const window = new Map(entriesIn(rows))
+  const window: Window = new Map()
+  const unreadable: SqlRow[] = []
+  for (const row of rows) {
+    const entry = readEntry(row)
+    if (entry === undefined) unreadable.push(row)
+    else window.set(entry.seq, entry)
+  }
   const lastSeq = Number(rows.at(-1)?.seq ?? afterSeq)
   const isFull = rows.length === windowRows
   await addGroups(tx, window)
