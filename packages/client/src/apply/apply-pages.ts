@@ -1,14 +1,16 @@
 import { assert, type Change, type CollectionSchema, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
+import { quoteName } from '../local/tables.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { bulkApply, pageRows } from './bulk-apply.ts'
-import { changeShadow, versionOf } from './change-shadow.ts'
+import { changeShadow, isOutside, versionOf } from './change-shadow.ts'
 import { chainOfHave } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
 import { saveShadow } from './rebase-record.ts'
+import { dropOvertakenShadows } from './settle-outcomes.ts'
 
 /** Records that must be brought in line with shadow and entries before the transaction ends. */
 export class RecordsToRebase {
@@ -53,7 +55,10 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
     if (hasParked) await quarantineUnfit(tx, note)
     if (hasParked) await releaseOvertaken(tx, note)
     const [busy] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
-    if (note.hasOthers || busy) await applySingly(tx, note, input)
+    if (!note.hasOthers && !busy) continue
+    // A row that moves within the device's scopes is put and leaves: its old copy must not stand in for the new one.
+    for (const collection of schema.collections.values()) await dropOvertakenShadows(tx, collection)
+    await applySingly(tx, note, input)
   }
   for (const collection of schema.collections.values()) await forgetRevived(tx, collection)
 }
@@ -99,7 +104,11 @@ async function applyChange(
   const next = changeShadow(shadow, { collection, change, scope, own })
   if (next === shadow) return
   await saveShadow(tx, { collection, record }, next)
-  const hasLeft = change.op === 'leave' && next.snapshot.kind === 'absent'
+  // A later page may put the row in bulk, and takes over the scopes it finds there.
+  if (change.op === 'leave') {
+    await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
+  }
+  const hasLeft = change.op === 'leave' && (next.snapshot.kind === 'absent' || isOutside(next))
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return
   tx.touch(collection.name, record)

@@ -108,11 +108,19 @@ function withScope(shadow: Shadow, scope: number): Shadow {
   return { ...shadow, scopes: `${shadow.scopes || ','}${scope},` }
 }
 
-/** The shadow outside a scope; a row without any is not ours to keep. */
+/** The shadow outside a scope. */
 export function withoutScope(shadow: Shadow, scope: number): Shadow {
   if (shadow.snapshot.kind !== 'live') return absentShadow
   const rest = scopesOf(shadow).filter((candidate) => candidate !== scope)
-  return rest.length === 0 ? absentShadow : { ...shadow, scopes: `,${rest.join(',')},` }
+  return { ...shadow, scopes: rest.length === 0 ? '' : `,${rest.join(',')},` }
+}
+
+/**
+ * A row in no scope any more is not ours to keep. Only the end of a flip can tell: a row that moves within the device's
+ * scopes leaves the one before, or after, the other has it.
+ */
+export function isOutside({ snapshot, scopes }: Shadow): boolean {
+  return snapshot.kind === 'live' && scopes === ''
 }
 
 function textOf(data: Values, name: string): string | null {

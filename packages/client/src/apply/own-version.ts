@@ -18,16 +18,19 @@ export function chainOfHave(
   const chain = entries.filter(
     (entry) => entry.version !== null && entry.version > shadowVersion && entry.version <= version,
   )
-  const isWhole = chain.at(-1)?.version === version && chain[0]?.baseVersion === shadowVersion
+  const [first] = chain
+  // A mutation written on top of an own one that the shadow contains by now was taken as it was only if nothing lay between.
+  const beginsHere = first?.baseVersion === shadowVersion || (first?.after !== null && shadowVersion > 0)
+  const isWhole = chain.at(-1)?.version === version && beginsHere
   const isExact = chain.every((entry) => entry.status === 'answered' && entry.exact)
   return isWhole && isExact ? chain : []
 }
 
-/** The `have` changes of a page, with the number of their scope. */
+/** The `have` changes of a page, with the number of their scope: null before the flip when the scope is new. */
 function havesOf(collection: CollectionSchema): string {
   return (
     `WITH ${pageRows}, haves AS MATERIALIZED (SELECT v ->> '$.record' AS record, v ->> '$.version' AS version, ` +
-    "v ->> '$.scope' AS scope, v ->> '$.serverUpdatedAt' AS at, s.n AS n FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope' " +
+    "v ->> '$.scope' AS scope, v ->> '$.serverUpdatedAt' AS at, s.n AS n FROM rows LEFT JOIN _scopes s ON s.name = v ->> '$.scope' " +
     `WHERE v ->> '$.op' = 'have' AND v ->> '$.collection' = '${collection.name}')`
   )
 }

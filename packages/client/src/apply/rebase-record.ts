@@ -3,7 +3,7 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecord, type Shadow, statementsOf } from '../local/records.ts'
 import type { Entry } from '../outbox/entry.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
-import { versionOf } from './change-shadow.ts'
+import { absentShadow, isOutside, versionOf } from './change-shadow.ts'
 
 /** A record whose shadow or entries changed. */
 export interface RebaseTarget {
@@ -18,17 +18,18 @@ export interface RebaseTarget {
  * replayed on it. Repeating is safe. Rules: AP-6, AP-7, PR-1.
  */
 export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): Promise<void> {
-  const { collection, record, hasLeft } = target
+  const { collection, record } = target
+  const shadow = await readShadow(tx, collection, record)
+  const hasLeft = target.hasLeft && (shadow.snapshot.kind === 'absent' || isOutside(shadow))
+  if (hasLeft) await saveShadow(tx, target, absentShadow)
   const entries = await entriesOfRecord(tx, collection.name, record)
-  if (entries.some((entry) => entry.status === 'answered')) {
-    const version = versionOf(await readShadow(tx, collection, record))
-    const contained = entries.filter((entry) => isContained(entry, version, hasLeft))
-    if (contained.length > 0)
-      await settle(
-        tx,
-        contained.map((entry) => entry.seq),
-      )
-  }
+  const version = versionOf(shadow)
+  const contained = entries.filter((entry) => isContained(entry, version, hasLeft))
+  if (contained.length > 0)
+    await settle(
+      tx,
+      contained.map((entry) => entry.seq),
+    )
   await rebuildRecord(tx, collection, record)
 }
 

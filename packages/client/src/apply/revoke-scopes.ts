@@ -3,7 +3,7 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
 import type { RecordsToRebase } from './apply-pages.ts'
-import { withoutScope } from './change-shadow.ts'
+import { isOutside, withoutScope } from './change-shadow.ts'
 import { saveShadow } from './rebase-record.ts'
 
 /** Scopes that are no longer granted. */
@@ -45,7 +45,7 @@ async function revokeFrom(
     const record = String(row['record'])
     const next = withoutScope(await readShadow(tx, collection, record), scope)
     await saveShadow(tx, { collection, record }, next)
-    toRebase.add(collection.name, record, next.snapshot.kind === 'absent')
+    toRebase.add(collection.name, record, next.snapshot.kind === 'absent' || isOutside(next))
   }
   const isClean = `NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`
   const erased = await tx.run(`DELETE FROM ${table} WHERE _scopes = ? AND ${isClean}`, [mark])

@@ -145,13 +145,20 @@ export async function dropOvertaken(
     const ids = JSON.stringify([...records])
     for (const row of await tx.all(leftBehind(collection), [ids]))
       input.toRebase.add(name, String(row['record']))
-    await tx.run(
-      `DELETE FROM _shadow WHERE collection = '${name}' AND record IN (SELECT value FROM json_each(?))
-       AND version < (SELECT t._version FROM ${quoteName(name)} t WHERE t.id = _shadow.record)
-       AND NOT EXISTS (SELECT 1 FROM _outbox o WHERE o.record = _shadow.record AND o.collection = '${name}')`,
-      [ids],
-    )
+    await dropOvertakenShadows(tx, collection)
   }
+}
+
+/**
+ * A row without entries that is newer than its shadow is the server's copy: the shadow must go before anybody takes it
+ * for that. Shadows are few: only records with entries have one.
+ */
+export async function dropOvertakenShadows(tx: LocalTransaction, { name }: CollectionSchema): Promise<void> {
+  await tx.run(
+    `DELETE FROM _shadow WHERE collection = '${name}'
+     AND version < (SELECT t._version FROM ${quoteName(name)} t WHERE t.id = _shadow.record)
+     AND NOT EXISTS (SELECT 1 FROM _outbox o WHERE o.record = _shadow.record AND o.collection = '${name}')`,
+  )
 }
 
 /** Records among the given ids whose row is not the newer copy of a record without entries. */

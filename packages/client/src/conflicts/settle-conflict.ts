@@ -102,22 +102,49 @@ async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decisio
   const { part } = seen
   switch (decision.kind) {
     case 'theirs':
+      return isInDispute(seen) ? keepTheirs(tx, seen) : keepMine(tx, seen)
     case 'both':
-      return keepTheirs(seen)
+      return giveUp(seen)
     case 'mine':
-      if (part.mine === null) return draft(seen, 'delete', emptyPayload)
-      return write(tx, seen, part.mine)
-    case 'merge':
-      return write(tx, seen, parseUpdate(seen.collection, decision.values[part.record] ?? {}))
+      return part.mine === null ? draft(seen, 'delete', emptyPayload) : write(tx, seen, part.mine)
+    case 'merge': {
+      const chosen = parseUpdate(seen.collection, decision.values[part.record] ?? {})
+      return write(tx, seen, { ...undisputed(part), ...chosen })
+    }
     default:
       return assertNever(decision)
   }
 }
 
+/** Of a user transaction one record is in dispute; the others only waited with it. */
+function isInDispute({ conflict, part }: Seen): boolean {
+  return part.collection === conflict.collection && part.record === conflict.record
+}
+
+/** What was in dispute stays as it is; whatever else the author changed in the record waited with it and is applied. */
+function keepTheirs(tx: LocalTransaction, seen: Seen): Promise<Draft> | Draft {
+  const { part } = seen
+  if (part.theirs === null || part.mine === null || isRefusedCreate(seen)) return giveUp(seen)
+  return write(tx, seen, undisputed(part))
+}
+
+/** A record that only waited; one that is gone meanwhile is not brought back for it. */
+function keepMine(tx: LocalTransaction, seen: Seen): Promise<Draft> | Draft {
+  const { part } = seen
+  if (part.mine === null || (part.theirs === null && part.op !== 'create')) {
+    return draft(seen, 'delete', emptyPayload)
+  }
+  return write(tx, seen, part.mine)
+}
+
 /** Nothing is changed. A record that is gone, or that was never accepted, stays gone. */
-function keepTheirs(seen: Seen): Draft {
+function giveUp(seen: Seen): Draft {
   const stays = seen.part.theirs !== null && !isRefusedCreate(seen)
   return draft(seen, stays ? 'update' : 'delete', emptyPayload)
+}
+
+function undisputed(part: ConflictPart): Values {
+  return Object.fromEntries(Object.entries(part.mine ?? {}).filter(([name]) => !part.fields.includes(name)))
 }
 
 /** A create that met the unique key of another record: on the server there is no record of this id. */
@@ -125,12 +152,19 @@ function isRefusedCreate({ conflict, part }: Seen): boolean {
   return conflict.kind === 'unique' && part.op === 'create'
 }
 
-/** The chosen values against theirs; a record that is gone, or was never there, is created with them. */
+/**
+ * The chosen values against theirs. A record that is gone comes back from what the server last knew of it, which may be
+ * more than this device ever saw; one that was never there is created.
+ */
 async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<Draft> {
   const { collection, part } = seen
-  if (part.theirs === null || isRefusedCreate(seen)) {
+  if (isRefusedCreate(seen) || (part.theirs === null && part.op === 'create')) {
     const changes = { ...(await viewOf(tx, seen)), ...part.mine, ...chosen }
     return draft(seen, 'create', { ...emptyPayload, changes: fieldsOnly(collection, changes) })
+  }
+  if (part.theirs === null) {
+    const changes = fieldsOnly(collection, { ...part.mine, ...chosen })
+    return draft(seen, 'update', { ...emptyPayload, changes })
   }
   const theirs = { ...liveValues(seen.shadow), ...part.theirs }
   return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))

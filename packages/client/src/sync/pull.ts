@@ -273,7 +273,7 @@ async function isMissing(tx: LocalReader, schema: Schema, have: Have): Promise<b
   // The staged pages are read through only for the few that cannot be built: it costs their whole length each time.
   const [row] = await tx.all(
     `SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.kind IN ('page', 'records') AND c.value ->> '$.record' = ?
-     AND c.value ->> '$.collection' = ? AND c.value ->> '$.op' <> 'have' AND c.value ->> '$.version' >= ? LIMIT 1`,
+     AND c.value ->> '$.collection' = ? AND c.value ->> '$.op' IN ('put', 'delete') AND c.value ->> '$.version' >= ? LIMIT 1`,
     [have.record, have.collection, have.version],
   )
   return row === undefined
