@@ -21,7 +21,7 @@ export interface BenchCase {
 }
 
 /** What counts as reached. Ratios are always ours divided by the limit. */
-export type Goal =
+type Goal =
   | { readonly kind: 'ratio'; readonly atLeast: number }
   | { readonly kind: 'ratio'; readonly atMost: number }
   /** Bytes of ours, compressed as they travel and with compression undone. */

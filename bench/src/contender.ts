@@ -18,7 +18,7 @@ export interface Job {
 export type Side = 'ours' | 'limit'
 
 /** A timed case, or the making of the files that several cases start from. */
-export type Task = CaseName | 'fixture'
+type Task = CaseName | 'fixture'
 
 /** The cases, in the order in which they run. */
 export const caseNames = [

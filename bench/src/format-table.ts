@@ -18,7 +18,7 @@ export function formatTable(judged: readonly JudgedLine[]): string {
 }
 
 /** Three digits that matter, thousands set apart. */
-export function formatNumber(value: number): string {
+function formatNumber(value: number): string {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.max(Math.abs(value), 1e-6))))
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits })
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Server, Socket } from 'node:net'
 
 /** What a server process counted since it was started, at the socket and in the bodies of pushes. */
-export interface Traffic {
+interface Traffic {
   /** Everything devices sent, as it arrived: request lines, headers and bodies. */
   readonly bytesReceived: number
   /** Bodies of pushes as they arrived. */
