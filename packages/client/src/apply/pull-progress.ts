@@ -53,7 +53,7 @@ export function hasOtherGrants(progress: PullProgress, page: PullResponse): bool
   return progress.grants !== null && progress.grants !== page.scopes.version
 }
 
-/** The progress with a further page. Pure. Rules: AP-3, AP-4. */
+/** The progress with a further page. Pure. Rules: AP-3. */
 export function advancePull(progress: PullProgress, page: PullResponse): PullProgress {
   return {
     ...progress,

@@ -15,7 +15,7 @@ export interface RebaseTarget {
 
 /**
  * Brings a record in line with its shadow and entries: entries that the shadow contains are settled, the rest is
- * replayed on it. Repeating is safe. Rules: AP-6, AP-7, PR-1.
+ * replayed on it. Repeating is safe. Rules: AP-6, PR-1.
  */
 export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): Promise<void> {
   const { collection, record } = target

@@ -12,7 +12,7 @@ export interface SyncProgress {
   readonly pages: number
 }
 
-/** How things stand between this device and its server. Rules: ST-1 to ST-6. */
+/** How things stand between this device and its server. Rules: ST-1 to ST-3. */
 export interface SyncStatus {
   /** What the engine does. `idle` says nothing of being up to date: see `lastSyncAt` and `pendingCount`. */
   readonly phase: SyncState['kind']
@@ -94,7 +94,7 @@ export async function readStatus(tx: LocalReader, facts: EngineFacts): Promise<S
   }
 }
 
-/** The metrics of this moment. Rules: ST-5. */
+/** The metrics of this moment. Rules: ST-4. */
 export async function readMetrics(tx: LocalReader, nowMs: number): Promise<SyncMetrics> {
   const queue = await readQueue(tx, nowMs)
   const counts = await readTally(tx)

@@ -53,7 +53,7 @@ const pageRowsLeast = 100
 
 /**
  * Fetches everything the server has beyond the cursor, page by page into the staging, then makes it visible in one
- * flip. Stopped anywhere, it goes on where it was. Rules: SY-15 to SY-18, AP-3, AP-4.
+ * flip. Stopped anywhere, it goes on where it was. Rules: SY-15, SY-16, AP-3.
  */
 export class Pull {
   readonly #context: PullContext
