@@ -10,23 +10,8 @@ import { chainOfHave } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
 import { saveShadow } from './rebase-record.ts'
+import type { RecordsToRebase } from './records-to-rebase.ts'
 import { dropOvertakenShadows } from './settle-outcomes.ts'
-
-/** Records that must be brought in line with shadow and entries before the transaction ends. */
-export class RecordsToRebase {
-  readonly #records = new Map<string, { collection: string; record: string; hasLeft: boolean }>()
-
-  /** `hasLeft` is only for whoever knows; otherwise what was known stays. */
-  add(collection: string, record: string, hasLeft?: boolean): void {
-    const key = `${collection} ${record}`
-    const known = this.#records.get(key)?.hasLeft ?? false
-    this.#records.set(key, { collection, record, hasLeft: hasLeft ?? known })
-  }
-
-  all(): Iterable<{ readonly collection: string; readonly record: string; readonly hasLeft: boolean }> {
-    return this.#records.values()
-  }
-}
 
 /** What the pages are applied with. */
 export interface PagesToApply {

@@ -2,7 +2,8 @@ import type { Schema } from '@holdfast/core'
 
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readMeta } from '../local/meta.ts'
-import { applyPages, numberScopes, RecordsToRebase } from './apply-pages.ts'
+import { applyPages, numberScopes } from './apply-pages.ts'
+import { RecordsToRebase } from './records-to-rebase.ts'
 import { stageReadable } from './quarantine.ts'
 import { rebaseRecord } from './rebase-record.ts'
 

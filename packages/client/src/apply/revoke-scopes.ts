@@ -2,7 +2,7 @@ import type { CollectionSchema, Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
-import type { RecordsToRebase } from './apply-pages.ts'
+import type { RecordsToRebase } from './records-to-rebase.ts'
 import { isOutside, withoutScope } from './change-shadow.ts'
 import { saveShadow } from './rebase-record.ts'
 

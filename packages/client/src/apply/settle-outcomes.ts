@@ -13,7 +13,7 @@ import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
-import type { RecordsToRebase } from './apply-pages.ts'
+import type { RecordsToRebase } from './records-to-rebase.ts'
 
 /** Outcomes and what they are settled with. */
 export interface OutcomesToSettle {
