@@ -10,26 +10,26 @@ import { explainDecision } from './audit-line.ts'
  * Keeps what a settlement turned down: the values its author had wanted and that do not stand, as lost ones of his.
  * Called once the settlement has taken effect. Rules: PR-7.
  */
-export async function auditTurnedDown<U extends User>(
+export function auditTurnedDown<U extends User>(
   session: Session<U>,
   resolved: readonly (string | null)[],
-): Promise<void> {
+): void {
   for (const id of new Set(resolved)) {
     const conflict = id === null ? undefined : session.working.conflict(id)
     // Whoever keeps both has the values in a record of their own.
     const resolution = conflict?.values['resolution']
     if (!conflict || (isObject(resolution) && resolution['kind'] === 'both')) continue
-    for (const part of partsOf(conflict)) await auditPart(session, conflict, part)
+    for (const part of partsOf(conflict)) auditPart(session, conflict, part)
   }
 }
 
-async function auditPart<U extends User>(
+function auditPart<U extends User>(
   session: Session<U>,
   { values }: StoredConflict,
   part: ConflictPart,
-): Promise<void> {
+): void {
   const { collection, record } = part
-  const decisions = await turnedDown(session, part)
+  const decisions = turnedDown(session, part)
   if (decisions.length === 0) return
   const { author, device, mutation } = values
   session.effects.audit.push({
@@ -57,12 +57,12 @@ function textOf(value: Json | undefined): string | null {
 }
 
 /** Amounts and members are left out: they add up, and a total of then is no value to bring back. */
-async function turnedDown<U extends User>(
+function turnedDown<U extends User>(
   { working }: Session<U>,
   { collection: name, record, mine }: ConflictPart,
-): Promise<readonly Decision[]> {
+): readonly Decision[] {
   const collection = working.collection(name)
-  const standing = valuesOf(await working.record(name, record))
+  const standing = valuesOf(working.record(name, record))
   return collection.fields.flatMap((field): Decision[] => {
     // Parts were written from values of the record.
     const wanted = mine?.[field.name] as Json | undefined

@@ -38,10 +38,7 @@ const renameAttempts = 1_000
  * Checks the unique keys of every record a unit changed, at its end, so that two records may swap their keys inside one
  * transaction. Renames go into the view. Rules: PU-18 to PU-20.
  */
-export async function checkUnique<U extends User>(
-  session: Session<U>,
-  view: UnitView,
-): Promise<UniqueFinding> {
+export function checkUnique<U extends User>(session: Session<U>, view: UnitView): UniqueFinding {
   const removed: UniqueChange[] = []
   const added: UniqueChange[] = []
   const renames: Rename[] = []
@@ -57,7 +54,7 @@ export async function checkUnique<U extends User>(
   }[] = []
   for (const { collection: name, id, record } of concerned) {
     const collection = session.working.collection(name)
-    const before = await session.working.record(name, id)
+    const before = session.working.record(name, id)
     for (const [key, unique] of collection.unique.entries()) {
       const [old, next] = [textOf(collection, unique, before), textOf(collection, unique, record)]
       if (old === next) continue
@@ -66,26 +63,24 @@ export async function checkUnique<U extends User>(
     }
   }
   for (const { id, collection, key } of wanted) {
-    const record = await view.record(collection.name, id)
+    const record = view.record(collection.name, id)
     const unique = collection.unique[key]
     const text = unique && textOf(collection, unique, record)
     if (!unique || text === undefined) continue
     const taken: TakenQuery = { collection: collection.name, key, removed, added, record: id }
-    const owner = await ownerOf(session, taken, text)
+    const owner = ownerOf(session, taken, text)
     if (owner === undefined) {
       added.push({ collection: collection.name, key, text, record: id, op: 'add' })
       continue
     }
     const renamed =
-      unique.onConflict === 'rename'
-        ? await rename(session, { collection, unique, record, taken })
-        : undefined
+      unique.onConflict === 'rename' ? rename(session, { collection, unique, record, taken }) : undefined
     if (!renamed) return takenBy(session, view, { collection, unique, record: id, owner })
     view.put(collection.name, id, renamed.record)
     added.push({ collection: collection.name, key, text: renamed.text, record: id, op: 'add' })
     renames.push({ collection: collection.name, record: id, decision: renamed.decision })
   }
-  await session.working.loadOwners([...removed, ...added])
+  session.working.owners([...removed, ...added])
   return { kind: 'fine', changes: [...removed, ...added], renames }
 }
 
@@ -106,18 +101,18 @@ interface TakenQuery {
 }
 
 /** Another record that has the key when the unit is through. */
-async function ownerOf<U extends User>(
+function ownerOf<U extends User>(
   { working }: Session<U>,
   query: TakenQuery,
   text: string,
-): Promise<string | undefined> {
+): string | undefined {
   const { collection, key, record, removed, added } = query
   const unique = { collection, key, text }
-  await working.loadOwners([unique])
   const isOf = (change: UniqueChange): boolean =>
     change.collection === collection && change.key === key && change.text === text
   const gone = new Set(removed.filter(isOf).map((change) => change.record))
-  for (const owner of working.owners(unique)) if (owner !== record && !gone.has(owner)) return owner
+  const [owners = new Set<string>()] = working.owners([unique])
+  for (const owner of owners) if (owner !== record && !gone.has(owner)) return owner
   return added.find((change) => isOf(change) && change.record !== record)?.record
 }
 
@@ -128,12 +123,10 @@ interface RenameQuery {
   readonly taken: TakenQuery
 }
 
-async function rename<U extends User>(
+function rename<U extends User>(
   session: Session<U>,
   { collection, unique, record, taken }: RenameQuery,
-): Promise<
-  { readonly record: CurrentRecord; readonly text: string; readonly decision: Decision } | undefined
-> {
+): { readonly record: CurrentRecord; readonly text: string; readonly decision: Decision } | undefined {
   const name = unique.fields.findLast((field) => collection.fieldsByName.get(field)?.kind === 'text')
   const { snapshot } = record
   if (name === undefined || snapshot.kind !== 'live') return undefined
@@ -145,7 +138,7 @@ async function rename<U extends User>(
     if (result.length > maxLength) return undefined
     const values = { ...snapshot.values, [name]: result }
     const text = uniqueKeyText(collection, unique, values)
-    if (text === undefined || (await ownerOf(session, taken, text)) !== undefined) continue
+    if (text === undefined || ownerOf(session, taken, text) !== undefined) continue
     const decision: Decision = {
       field: name,
       rule: 'unique.rename',
@@ -160,7 +153,7 @@ async function rename<U extends User>(
 }
 
 /** A person is only asked about a record he may see; otherwise the key is simply taken. */
-async function takenBy<U extends User>(
+function takenBy<U extends User>(
   session: Session<U>,
   view: UnitView,
   {
@@ -174,8 +167,8 @@ async function takenBy<U extends User>(
     readonly record: string
     readonly owner: string
   },
-): Promise<UniqueFinding> {
-  const { snapshot } = await view.record(collection.name, owner)
+): UniqueFinding {
+  const { snapshot } = view.record(collection.name, owner)
   const values = snapshot.kind === 'live' ? snapshot.values : null
   const isSeen = values !== null && sees(session.visibility, scopesOfRow(collection.scopes, values))
   const other = isSeen ? { id: owner, values } : null

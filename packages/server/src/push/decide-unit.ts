@@ -32,15 +32,14 @@ type Applied = Extract<Judgement, { kind: 'apply' }>
  * Decides a unit: one mutation, or the mutations of one user transaction. All of it takes effect or none: a refusal
  * refuses every member, a conflict is one for all of them. Effects are collected, nothing is written. Rules: PU-8 to PU-21.
  */
-export async function decideUnit<U extends User>(
+export function decideUnit<U extends User>(
   session: Session<U>,
   members: readonly ReadOffer[],
-): Promise<readonly MemberVerdict[]> {
-  const view = new UnitView(session.working)
-  const versionBefore = session.nextVersion
+): readonly MemberVerdict[] {
+  const view = new UnitView(session.working, session.nextVersion)
   const applied: { readonly offer: ReadOffer; readonly judgement: Applied }[] = []
   for (const [index, offer] of members.entries()) {
-    const judgement = await judgeMutation(session, view, offer)
+    const judgement = judgeMutation(session, view, offer)
     if (judgement.kind === 'apply') {
       applied.push({ offer, judgement })
       const { after, hasEffect, isExact } = judgement
@@ -49,22 +48,20 @@ export async function decideUnit<U extends User>(
       view.setResult(offer.id, { version, exact: isExact })
       continue
     }
-    session.nextVersion = versionBefore
     if (judgement.kind === 'reject') return reject(session, members, { ...judgement, index })
     if (judgement.kind === 'held') return hold(session, members, judgement.heldBy)
     return dispute(session, members, { index, judgement })
   }
-  const missing = await findMissingReference(session, view, applied)
-  const finding = missing ?? (await checkUnique(session, view))
+  const missing = findMissingReference(session, view, applied)
+  const finding = missing ?? checkUnique(session, view)
   if (finding.kind === 'fine') {
     const verdicts = keepUnit(session, view, { applied, finding })
-    await auditTurnedDown(
+    auditTurnedDown(
       session,
       members.map(({ mutation }) => mutation.resolves),
     )
     return verdicts
   }
-  session.nextVersion = versionBefore
   if (finding.kind === 'missing') return reject(session, members, finding)
   return refuseKey(session, members, finding)
 }
@@ -126,24 +123,24 @@ interface Dispute {
 }
 
 /** A conflict waits with its whole unit: the others are parts without a dispute of their own. */
-async function dispute<U extends User>(
+function dispute<U extends User>(
   session: Session<U>,
   members: readonly ReadOffer[],
   { index, judgement }: Dispute,
-): Promise<readonly MemberVerdict[]> {
+): readonly MemberVerdict[] {
   const { outcome, before } = judgement
   const disputed: DisputedMember[] = []
   for (const [at, offer] of members.entries()) {
-    disputed.push(at === index ? { offer, before, ...outcome } : await bystander(session, offer))
+    disputed.push(at === index ? { offer, before, ...outcome } : bystander(session, offer))
   }
   return openFor(session, disputed)
 }
 
 /** A member that could apply: it waits with its unit, with everything its author wants, amounts and members included. */
-async function bystander<U extends User>(session: Session<U>, offer: ReadOffer): Promise<DisputedMember> {
+function bystander<U extends User>(session: Session<U>, offer: ReadOffer): DisputedMember {
   const { mutation } = offer
   const collection = session.working.collection(mutation.collection)
-  const before = await session.working.record(mutation.collection, mutation.record)
+  const before = session.working.record(mutation.collection, mutation.record)
   const isSeen =
     before.snapshot.kind === 'live' &&
     sees(session.visibility, scopesOfRow(collection.scopes, before.snapshot.values))
@@ -187,11 +184,11 @@ function openFor<U extends User>(
 }
 
 /** Another record has the key: refused, or a person decides between the two. */
-async function refuseKey<U extends User>(
+function refuseKey<U extends User>(
   session: Session<U>,
   members: readonly ReadOffer[],
   finding: Extract<UniqueFinding, { kind: 'taken' }>,
-): Promise<readonly MemberVerdict[]> {
+): readonly MemberVerdict[] {
   const index = members.findLastIndex(
     ({ mutation }) => mutation.collection === finding.collection && mutation.record === finding.record,
   )
@@ -205,7 +202,7 @@ async function refuseKey<U extends User>(
   }
   const disputed: DisputedMember[] = []
   for (const [at, offer] of members.entries()) {
-    const member = await bystander(session, offer)
+    const member = bystander(session, offer)
     const theirs: Values = { id: other.id, ...other.values }
     disputed.push(
       at === index
@@ -219,11 +216,11 @@ async function refuseKey<U extends User>(
 type Missing = Rejection & { readonly kind: 'missing' }
 
 /** References are checked at the end of the unit, so that two records may refer to each other. Rules: PU-17. */
-async function findMissingReference<U extends User>(
+function findMissingReference<U extends User>(
   session: Session<U>,
   view: UnitView,
   applied: readonly { readonly offer: ReadOffer; readonly judgement: Applied }[],
-): Promise<Missing | undefined> {
+): Missing | undefined {
   for (const [index, { offer, judgement }] of applied.entries()) {
     const { snapshot } = judgement.after
     if (snapshot.kind !== 'live' || !judgement.hasEffect) continue
@@ -232,7 +229,7 @@ async function findMissingReference<U extends User>(
       if (field.references === undefined || !judgement.outcome.changed.includes(field.name)) continue
       const target = snapshot.values[field.name]
       if (typeof target !== 'string') continue
-      const parent = await view.record(field.references, target)
+      const parent = view.record(field.references, target)
       const values = valuesOf(parent)
       const scopes = values && scopesOfRow(session.working.collection(field.references).scopes, values)
       if (scopes && sees(session.visibility, scopes)) continue

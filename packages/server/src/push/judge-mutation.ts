@@ -54,19 +54,19 @@ export interface MemberVerdict {
 type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' }>
 
 /** Judges one mutation against the records as the batch, and its own unit, have left them. Rules: PU-8 to PU-16. */
-export async function judgeMutation<U extends User>(
+export function judgeMutation<U extends User>(
   session: Session<U>,
   view: UnitView,
   offer: ReadOffer,
-): Promise<Judgement> {
+): Judgement {
   const { mutation } = offer
   const collection = session.working.collection(mutation.collection)
   const waits =
     judgeDependency(session, view, mutation) ??
     judgeHeld(session, collection, mutation) ??
-    (await judgeSettlement(session, mutation))
+    judgeSettlement(session, mutation)
   if (waits) return waits
-  const before = await view.record(mutation.collection, mutation.record)
+  const before = view.record(mutation.collection, mutation.record)
   const { snapshot } = before
   const isSeen =
     snapshot.kind !== 'absent' &&
@@ -92,7 +92,7 @@ export async function judgeMutation<U extends User>(
   const hasEffect = outcome.changed.length > 0 || outcome.next.kind !== snapshot.kind
   const after =
     hasEffect || Object.keys(outcome.clocks).length > 0
-      ? advance(session, { mutation, before, outcome, hasEffect })
+      ? advance(view, { mutation, before, outcome, hasEffect, now: session.now })
       : before
   const refusal = judgeRights(session, collection, { mutation, before, after: valuesOf(after) })
   if (refusal) return refusal
@@ -153,13 +153,13 @@ function judgeHeld<U extends User>(
   return undefined
 }
 
-async function judgeSettlement<U extends User>(
-  { working, tx, visibility }: Session<U>,
+function judgeSettlement<U extends User>(
+  { working, visibility }: Session<U>,
   { resolves }: Mutation,
-): Promise<Verdictless | undefined> {
+): Verdictless | undefined {
   if (resolves === null) return undefined
   const conflict = working.conflict(resolves)
-  const isSeen = conflict && sees(visibility, await tx.scopesOf('_conflicts', resolves))
+  const isSeen = conflict && sees(visibility, working.conflictScopes(resolves))
   if (!isSeen) return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'there is no such conflict' }
   if (conflict.values['status'] !== 'open')
     return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
@@ -293,21 +293,16 @@ function askHost<U extends User>(
   }
 }
 
+interface Advance {
+  readonly mutation: Mutation
+  readonly before: CurrentRecord
+  readonly outcome: ApplyOutcome
+  readonly hasEffect: boolean
+  readonly now: string
+}
+
 /** The record after the merge, at a new version if a row is to be written. */
-function advance<U extends User>(
-  session: Session<U>,
-  {
-    mutation,
-    before,
-    outcome,
-    hasEffect,
-  }: {
-    readonly mutation: Mutation
-    readonly before: CurrentRecord
-    readonly outcome: ApplyOutcome
-    readonly hasEffect: boolean
-  },
-): CurrentRecord {
+function advance(view: UnitView, { mutation, before, outcome, hasEffect, now }: Advance): CurrentRecord {
   const clocks = { ...before.clocks, ...outcome.clocks }
   if (!hasEffect || outcome.next.kind === 'absent') return { ...before, clocks }
   const at = timeOf(mutation.at)
@@ -315,8 +310,8 @@ function advance<U extends User>(
     before.snapshot.kind === 'absent' || (before.snapshot.kind === 'deleted' && mutation.op === 'create')
   const createdAt = isNew ? timeOf(mutation.ats['created_at'] ?? mutation.at) : before.createdAt
   const deletedAt = outcome.next.kind === 'deleted' ? at : null
-  const snapshot = { ...outcome.next, version: session.nextVersion++ }
-  return { snapshot, createdAt, updatedAt: at, serverUpdatedAt: session.now, deletedAt, clocks, maker: null }
+  const snapshot = { ...outcome.next, version: view.nextVersion++ }
+  return { snapshot, createdAt, updatedAt: at, serverUpdatedAt: now, deletedAt, clocks, maker: null }
 }
 
 /** The time in front of a stamp. */

@@ -23,6 +23,7 @@ export function keepUnit<U extends User>(
   { applied, finding }: Kept,
 ): readonly MemberVerdict[] {
   const { working, effects } = session
+  session.nextVersion = view.nextVersion
   const lastOf = new Map(
     applied.map(({ offer }, index) => [`${offer.mutation.record} ${offer.mutation.collection}`, index]),
   )
@@ -48,9 +49,7 @@ export function keepUnit<U extends User>(
     })
   }
   for (const change of finding.changes) {
-    const owners = working.owners(change)
-    if (change.op === 'add') owners.add(change.record)
-    else owners.delete(change.record)
+    working.changeOwner(change)
     effects.unique.push(change)
   }
   closeConflicts(

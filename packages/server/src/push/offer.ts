@@ -113,15 +113,17 @@ function hashOfUnreadable(raw: unknown): string {
 }
 
 function clampStamps(mutation: Mutation, clock: ClockReading): Mutation {
-  const at = clampHlc(mutation.at, clock)
-  let isClamped = at.clamped
-  const ats: Record<string, Hlc> = {}
-  for (const [name, stamp] of Object.entries(mutation.ats)) {
-    const own = clampHlc(stamp, clock)
-    isClamped ||= own.clamped
-    ats[name] = own.stamp
-  }
-  return isClamped ? { ...mutation, at: at.stamp, ats } : mutation
+  const { at, ats } = mutation
+  const stamps = Object.entries(ats)
+  if (isBelieved(at, clock) && stamps.every(([, stamp]) => isBelieved(stamp, clock))) return mutation
+  const clamped = stamps.map(([name, stamp]): [string, Hlc] => [name, clampHlc(stamp, clock).stamp])
+  const next = { ...mutation, at: clampHlc(at, clock).stamp, ats: Object.fromEntries(clamped) }
+  return next.at === at && stamps.every(([name, stamp]) => next.ats[name] === stamp) ? mutation : next
+}
+
+/** Most stamps are: not after the server's clock, from a device whose clock is right. Telling so needs no parsing. */
+function isBelieved(stamp: Hlc, { serverMs, deviceMs = serverMs, skewMs }: ClockReading): boolean {
+  return Math.abs(serverMs - deviceMs) <= skewMs && stamp <= new Date(serverMs).toISOString()
 }
 
 /** A field that was not sent and is null is read as null by its author too. */

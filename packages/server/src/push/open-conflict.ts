@@ -6,6 +6,8 @@ import {
   explainRule,
   forceMine,
   type Json,
+  jsonEqual,
+  type Mutation,
   newUuid,
   personalScope,
   type RecordSnapshot,
@@ -17,7 +19,7 @@ import type { User } from '../engine.ts'
 import type { StoredConflict } from '../store/store.ts'
 import type { ReadOffer } from './judge-mutation.ts'
 import type { Session } from './session.ts'
-import { type CurrentRecord, partsOf, type WorkingSet } from './working-set.ts'
+import { type ConflictPart, type CurrentRecord, partsOf, type WorkingSet } from './working-set.ts'
 
 /** One member of a unit that waits for a person, or waits with one that does. */
 export interface DisputedMember {
@@ -104,8 +106,15 @@ function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Json 
     base,
     mine,
     theirs,
+    last: theirs === null && mine !== null ? lastKnown(first, Object.keys(mine)) : null,
     rules: explain(collection, reason, fields),
   }
+}
+
+/** What a deleted record had in the fields its author changed: a count that is brought back adds to it. */
+function lastKnown({ before }: DisputedMember, fields: readonly string[]): Values | null {
+  const { snapshot } = before
+  return snapshot.kind === 'deleted' && snapshot.values ? pick(snapshot.values, fields) : null
 }
 
 /** Several edits of one record by one author: what he saw first, what he wanted in the end, and what stands. */
@@ -207,25 +216,28 @@ export function closeConflicts<U extends User>(
   }
 }
 
-/** Whose values a settlement takes, told from what it writes. */
+/** Whose values a settlement takes, told from what it writes where the two were in dispute. */
 function kindOf(conflict: StoredConflict, members: readonly ReadOffer[]): string {
   const parts = partsOf(conflict)
-  const partFor = ({ mutation }: ReadOffer): (typeof parts)[number] | undefined =>
+  const partFor = ({ mutation }: ReadOffer): ConflictPart | undefined =>
     parts.find((part) => part.collection === mutation.collection && part.record === mutation.record)
   if (members.some((member) => member.mutation.op === 'create' && !partFor(member))) return 'both'
-  const settling = members.filter(({ mutation }) => mutation.resolves === conflict.id)
-  if (settling.every(({ mutation }) => mutation.op === 'update' && touchedFields(mutation).length === 0))
-    return 'theirs'
-  const isMine = settling.every((member) => {
-    const part = partFor(member)
-    if (!part) return false
-    if (part.mine === null || member.mutation.op === 'delete')
-      return part.mine === null && member.mutation.op === 'delete'
-    const { mine } = part
-    return Object.entries(member.mutation.changes).every(
-      ([name, value]) => !(name in mine) || JSON.stringify(mine[name]) === JSON.stringify(value),
-    )
+  const lead = parts.find((part) => part.fields.length > 0 || part.mine === null) ?? parts[0]
+  const member = members.findLast((each) => lead !== undefined && partFor(each) === lead)
+  if (!lead || !member) return 'merged'
+  const { mutation } = member
+  if (lead.mine === null)
+    return mutation.op === 'delete' ? 'mine' : touchesNothing(mutation) ? 'theirs' : 'merged'
+  if (mutation.op === 'delete') return 'theirs'
+  const touched = touchedFields(mutation).filter((name) => lead.fields.includes(name))
+  if (touched.length === 0) return 'theirs'
+  const isMine = touched.every((name) => {
+    const value = mutation.changes[name]
+    return value === undefined || jsonEqual(value, lead.mine?.[name])
   })
-  const isTheirs = settling.every((member) => member.mutation.op === 'delete')
-  return isMine ? 'mine' : isTheirs ? 'theirs' : 'merged'
+  return isMine ? 'mine' : 'merged'
+}
+
+function touchesNothing(mutation: Mutation): boolean {
+  return touchedFields(mutation).length === 0
 }

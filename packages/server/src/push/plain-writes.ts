@@ -33,7 +33,7 @@ import { valuesOf } from './judge-mutation.ts'
 import { readOffer } from './offer.ts'
 import type { PushContext } from './push-batch.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
-import { type CurrentRecord, WorkingSet } from './working-set.ts'
+import { type CurrentRecord, whenLoaded, WorkingSet } from './working-set.ts'
 import { followHostTriggers, writeEffects } from './write-effects.ts'
 
 /** Thrown to undo an atomic batch; carries what is answered. */
@@ -170,7 +170,7 @@ interface Decided {
 async function decideWrite<U extends User>(session: Session<U>, write: PlainWrite): Promise<Decided> {
   const collection = session.schema.collections.get(write.collection)
   if (!collection) return refused('NOT_FOUND', `there is no collection "${write.collection}"`)
-  const stored = await session.working.record(write.collection, write.record)
+  const stored = await whenLoaded(() => session.working.record(write.collection, write.record))
   const { snapshot } = stored
   const isSeen =
     snapshot.kind !== 'absent' &&
@@ -276,7 +276,8 @@ async function decideAsMutation<U extends User>(
       },
       verdict: null,
     }
-  const [verdict] = await decideUnit(session, [{ ...offer, mutation: offer.mutation }])
+  const member = { ...offer, mutation: offer.mutation }
+  const [verdict] = await whenLoaded(() => decideUnit(session, [member]))
   if (!verdict) return refused('SERVER_FAILED', 'nothing was decided')
   if (verdict.status === 'applied' || verdict.status === 'merged') {
     const created = op === 'create'

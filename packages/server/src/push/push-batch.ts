@@ -28,7 +28,7 @@ import { decideUnit, reject } from './decide-unit.ts'
 import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
-import { WorkingSet } from './working-set.ts'
+import { whenLoaded, WorkingSet } from './working-set.ts'
 import { followHostTriggers, writeEffects } from './write-effects.ts'
 
 /** What the engine decides batches with. */
@@ -122,7 +122,8 @@ async function transactBatch<U extends User>(
     const { session, device } = await openSession(context, caller, { tx, batch })
     const firstVersion = session.nextVersion
     const answers: Answer[] = []
-    for (const unit of batch.units) answers.push(...(await answerUnit(session, unit, refusedBy)))
+    for (const unit of batch.units)
+      answers.push(...(await whenLoaded(() => answerUnit(session, unit, refusedBy))))
     if (session.effects.audit.length + session.effects.records.size + session.effects.conflicts.size > 0)
       await writeEffects(session, firstVersion)
     const verdicts = await followHostTriggers(
@@ -233,17 +234,17 @@ interface Answer {
   readonly refused?: Extract<Claim, { kind: 'refused' }>['code'] | 'MUTATION_INVALID'
 }
 
-async function answerUnit<U extends User>(
+function answerUnit<U extends User>(
   session: Session<U>,
   unit: Unit,
   refusedBy: string | undefined,
-): Promise<readonly Answer[]> {
+): readonly Answer[] {
   const claims = session.claims.claimUnit(unit)
   const refused = [...claims.values()].find((claim) => claim.kind === 'refused')
   const unnumbered = unit.some(({ seq }) => seq === 0)
   const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')
   // A unit with a member that may not consume its number consumes none: the device offers it again, whole.
-  const verdicts = refused || unnumbered ? [] : await decideFresh(session, fresh, refusedBy)
+  const verdicts = refused || unnumbered ? [] : decideFresh(session, fresh, refusedBy)
   session.claims.settle(verdicts.filter(isFinal).map((verdict) => outcomeOf(session, verdict)))
   const byOffer = new Map(verdicts.map((verdict) => [verdict.offer, verdict]))
   return unit.map((offer): Answer => {
@@ -255,11 +256,11 @@ async function answerUnit<U extends User>(
   })
 }
 
-async function decideFresh<U extends User>(
+function decideFresh<U extends User>(
   session: Session<U>,
   fresh: Unit,
   refusedBy: string | undefined,
-): Promise<readonly MemberVerdict[]> {
+): readonly MemberVerdict[] {
   const bad = fresh.findIndex(({ error }) => error)
   const error = fresh[bad]?.error
   if (error)

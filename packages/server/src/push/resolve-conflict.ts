@@ -8,6 +8,7 @@ import { readOffer } from './offer.ts'
 import { openPlainSession, plainStamp, reportFor } from './plain-writes.ts'
 import type { PushContext } from './push-batch.ts'
 import { canonicalRecord, type Session } from './session.ts'
+import { whenLoaded } from './working-set.ts'
 import { writeEffects } from './write-effects.ts'
 
 /**
@@ -45,13 +46,13 @@ async function transact<U extends User>(
 ): Promise<{ readonly response: ApplyResponse; readonly tell: () => void }> {
   const session = await openPlainSession(context, caller, tx)
   const firstVersion = session.nextVersion
-  const [conflict] = await tx.conflicts([id])
-  const isSeen = conflict && sees(session.visibility, await tx.scopesOf('_conflicts', id))
+  await session.working.loadConflicts([id])
+  const conflict = session.working.conflict(id)
+  const isSeen = conflict && sees(session.visibility, session.working.conflictScopes(id))
   if (!isSeen)
     return { response: refusal('CONFLICT_UNKNOWN', 'there is no such conflict'), tell: () => undefined }
   if (conflict.values['status'] !== 'open')
     return { response: refusal('CONFLICT_CLOSED', 'the conflict was settled already'), tell: () => undefined }
-  session.working.putConflict(conflict)
   const offers: ReadOffer[] = []
   const group = newUuid(session.env)
   for (const part of readParts(conflict.values)) {
@@ -71,7 +72,7 @@ async function transact<U extends User>(
       }
     offers.push({ ...offer, mutation: offer.mutation })
   }
-  const verdicts = await decideUnit(session, offers)
+  const verdicts = await whenLoaded(() => decideUnit(session, offers))
   await writeEffects(session, firstVersion)
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
   return { response: { results: verdicts.map(resultOf), duplicate: false, committed: true }, tell }
@@ -109,8 +110,12 @@ interface Part {
   readonly collection: string
   readonly record: string
   readonly op: string
+  readonly fields: readonly string[]
   readonly mine: Values | null
   readonly theirs: Values | null
+  readonly last: Values | null
+  /** Of a user transaction one record is in dispute; the others only waited with it. */
+  readonly isInDispute: boolean
 }
 
 function readParts(values: Values): readonly Part[] {
@@ -122,10 +127,27 @@ function readParts(values: Values): readonly Part[] {
       collection: String(part['collection']),
       record: String(part['record']),
       op: String(part['op']),
+      fields: Array.isArray(part['fields']) ? part['fields'].map(String) : [],
       // Written by openConflict: values by field, or null.
       mine: part['mine'] as Values | null,
       theirs: part['theirs'] as Values | null,
+      last: (part['last'] ?? null) as Values | null,
+      isInDispute: part['collection'] === values['collection'] && part['record'] === values['record'],
     }))
+}
+
+/** The values a resolution gives a record; null to leave it deleted, or to delete it. */
+function wantedOf(part: Part, { kind, values }: Resolution, isGone: boolean): Values | null {
+  const { mine, theirs } = part
+  if (kind === 'mine') return mine
+  const undisputed = Object.fromEntries(
+    Object.entries(mine ?? {}).filter(([name]) => !part.fields.includes(name)),
+  )
+  if (kind === 'merge') return { ...(isGone ? mine : undisputed), ...values?.[part.record] }
+  if (!part.isInDispute) return mine === null || (theirs === null && part.op !== 'create') ? null : mine
+  if (isGone) return null
+  // What was in dispute stays as it is; whatever else the author changed in the record waited with it.
+  return mine === null || theirs === null ? {} : undisputed
 }
 
 /** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */
@@ -134,7 +156,7 @@ async function settlementOf<U extends User>(
   part: Part,
   resolution: Resolution,
 ): Promise<Readonly<Record<string, Json>>> {
-  const { snapshot } = await session.working.record(part.collection, part.record)
+  const { snapshot } = await whenLoaded(() => session.working.record(part.collection, part.record))
   const envelope = {
     id: newUuid(session.env),
     seq: 1,
@@ -144,15 +166,12 @@ async function settlementOf<U extends User>(
     baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
     at: plainStamp(session, undefined),
   }
-  const isGone = snapshot.kind !== 'live'
-  if (resolution.kind === 'theirs') return { ...envelope, op: isGone ? 'delete' : 'update' }
-  const wanted = resolution.kind === 'mine' ? part.mine : (resolution.values?.[part.record] ?? {})
+  const wanted = wantedOf(part, resolution, snapshot.kind !== 'live')
   if (wanted === null) return { ...envelope, op: 'delete' }
   if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
-  const changes = resolution.kind === 'merge' && isGone ? { ...part.mine, ...wanted } : wanted
-  const seen = part.theirs ?? {}
+  const seen = part.theirs ?? part.last ?? {}
   const base = Object.fromEntries(
-    Object.keys(changes).map((name): [string, Json] => [name, seen[name] ?? snapshot.values?.[name] ?? null]),
+    Object.keys(wanted).map((name): [string, Json] => [name, seen[name] ?? snapshot.values?.[name] ?? null]),
   )
-  return { ...envelope, op: 'update', changes, base: isGone ? null : base }
+  return { ...envelope, op: 'update', changes: wanted, base: snapshot.kind === 'live' ? base : null }
 }

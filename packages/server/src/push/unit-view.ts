@@ -15,12 +15,16 @@ export class UnitView {
   >()
   readonly #results = new Map<string, UnitResult>()
 
-  constructor(working: WorkingSet) {
+  /** The next version to give; the batch goes on from here once the unit is kept. */
+  nextVersion: number
+
+  constructor(working: WorkingSet, nextVersion: number) {
     this.#working = working
+    this.nextVersion = nextVersion
   }
 
-  async record(collection: string, id: string): Promise<CurrentRecord> {
-    return this.#records.get(`${id} ${collection}`)?.record ?? (await this.#working.record(collection, id))
+  record(collection: string, id: string): CurrentRecord {
+    return this.#records.get(`${id} ${collection}`)?.record ?? this.#working.record(collection, id)
   }
 
   put(collection: string, id: string, record: CurrentRecord): void {
@@ -38,9 +42,5 @@ export class UnitView {
 
   setResult(mutation: string, result: UnitResult): void {
     this.#results.set(mutation, result)
-  }
-
-  keep(): void {
-    for (const { collection, id, record } of this.#records.values()) this.#working.put(collection, id, record)
   }
 }

@@ -9,6 +9,7 @@ import {
   type RecordSnapshot,
   type Schema,
   uniqueKeyText,
+  type Values,
 } from '@holdfast/core'
 import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
 
@@ -35,6 +36,31 @@ export const nobodyHasIt: CurrentRecord = {
   maker: null,
 }
 
+/** Thrown to `whenLoaded` by whoever comes upon something that was not read yet. */
+class NotLoaded extends Error {
+  readonly load: () => Promise<void>
+
+  constructor(load: () => Promise<void>) {
+    super('not loaded')
+    this.load = load
+  }
+}
+
+/**
+ * Decides without waiting, because nearly everything was read at once before; what was not is read when it is asked
+ * for, and then decided again from the start. `decide` must have no effect before it has seen all it needs.
+ */
+export async function whenLoaded<Result>(decide: () => Result): Promise<Result> {
+  for (;;) {
+    try {
+      return decide()
+    } catch (error) {
+      if (!(error instanceof NotLoaded)) throw error
+      await error.load()
+    }
+  }
+}
+
 /** What a batch is decided over: everything it needs, read at once, and then kept up as it is decided. */
 export class WorkingSet {
   readonly #tx: StoreReader
@@ -44,6 +70,7 @@ export class WorkingSet {
   readonly #owners = new Map<string, Set<string>>()
   readonly #changes = new Map<string, SeenChange[]>()
   readonly #conflicts = new Map<string, StoredConflict>()
+  readonly #conflictScopes = new Map<string, readonly string[]>()
   readonly #openByRecord = new Map<string, Set<string>>()
 
   constructor(tx: StoreReader, schema: Schema) {
@@ -67,7 +94,7 @@ export class WorkingSet {
     }
     for (const [name, records] of ids) await this.#loadRecords(name, [...records])
     await this.#loadChanges(mutations)
-    await this.loadOwners(mutations.flatMap((mutation) => this.#likelyKeys(mutation)))
+    await this.#loadOwners(mutations.flatMap((mutation) => this.#likelyKeys(mutation)))
     const records = [
       ...new Map(mutations.map((each) => [keyOf(each.collection, each.record), each])).values(),
     ]
@@ -76,7 +103,19 @@ export class WorkingSet {
       author.device === null
         ? []
         : await this.#tx.openConflicts({ user: author.user, device: author.device }, records)
-    for (const conflict of [...open, ...(await this.#tx.conflicts(settled))]) this.putConflict(conflict)
+    for (const conflict of open) this.putConflict(conflict)
+    await this.loadConflicts(settled)
+  }
+
+  /** Conflicts to be settled, where they lie, and the records they are about. */
+  async loadConflicts(ids: readonly string[]): Promise<void> {
+    for (const conflict of await this.#tx.conflicts(ids)) {
+      this.putConflict(conflict)
+      this.#conflictScopes.set(conflict.id, await this.#tx.scopesOf('_conflicts', conflict.id))
+      for (const { collection, record } of partsOf(conflict)) {
+        if (!this.#stored.has(keyOf(collection, record))) await this.#loadRecords(collection, [record])
+      }
+    }
   }
 
   collection(name: string): CollectionSchema {
@@ -85,11 +124,13 @@ export class WorkingSet {
     return collection
   }
 
-  /** The record as the batch has left it so far. */
-  async record(collection: string, id: string): Promise<CurrentRecord> {
+  /** The record as the batch has left it so far. To be called inside `whenLoaded`, like all that may not be read yet. */
+  record(collection: string, id: string): CurrentRecord {
     const key = keyOf(collection, id)
-    if (!this.#stored.has(key)) await this.#loadRecords(collection, [id])
-    return this.#current.get(key) ?? nobodyHasIt
+    const current = this.#current.get(key)
+    if (current) return current
+    if (!this.#stored.has(key)) throw new NotLoaded(() => this.#loadRecords(collection, [id]))
+    return nobodyHasIt
   }
 
   /** The record as the database has it. */
@@ -101,19 +142,23 @@ export class WorkingSet {
     this.#current.set(keyOf(collection, id), record)
   }
 
-  /** Reads owners of keys that were not asked for yet, all at once. */
-  async loadOwners(texts: readonly UniqueText[]): Promise<void> {
-    const missing = texts.filter((text) => !this.#owners.has(uniqueKeyOf(text)))
-    for (const text of missing) this.#owners.set(uniqueKeyOf(text), new Set())
-    for (const owner of await this.#tx.uniqueOwners(missing))
-      this.#owners.get(uniqueKeyOf(owner))?.add(owner.record)
+  /** Records that occupy each of the keys, in their order. Not copies: whoever decides keeps them up. */
+  owners(texts: readonly UniqueText[]): readonly ReadonlySet<string>[] {
+    return texts.map((text) => {
+      const owners = this.#owners.get(uniqueKeyOf(text))
+      if (!owners) throw new NotLoaded(() => this.#loadOwners(texts))
+      return owners
+    })
   }
 
-  /** Records that occupy a unique key; load it first. Not a copy: the caller keeps it up. */
-  owners(text: UniqueText): Set<string> {
+  changeOwner({
+    op,
+    record,
+    ...text
+  }: UniqueText & { readonly op: 'add' | 'remove'; readonly record: string }): void {
     const owners = this.#owners.get(uniqueKeyOf(text))
-    assert(owners, 'owners of a unique key are loaded before they are asked for')
-    return owners
+    if (op === 'add') owners?.add(record)
+    else owners?.delete(record)
   }
 
   /** Audited changes of a record, in no order: at least those after every base of the batch. */
@@ -130,6 +175,11 @@ export class WorkingSet {
 
   conflict(id: string): StoredConflict | undefined {
     return this.#conflicts.get(id)
+  }
+
+  /** The scopes of a conflict that the batch settles. */
+  conflictScopes(id: string): readonly string[] {
+    return this.#conflictScopes.get(id) ?? []
   }
 
   /** Conflicts over a record that were open when last put. */
@@ -158,6 +208,13 @@ export class WorkingSet {
       )
       return texts.map((text) => ({ collection: name, key, text }))
     })
+  }
+
+  async #loadOwners(texts: readonly UniqueText[]): Promise<void> {
+    const missing = texts.filter((text) => !this.#owners.has(uniqueKeyOf(text)))
+    for (const text of missing) this.#owners.set(uniqueKeyOf(text), new Set())
+    for (const owner of await this.#tx.uniqueOwners(missing))
+      this.#owners.get(uniqueKeyOf(owner))?.add(owner.record)
   }
 
   async #loadRecords(collection: string, ids: readonly string[]): Promise<void> {
@@ -192,7 +249,7 @@ export interface ConflictPart {
   readonly collection: string
   readonly record: string
   readonly fields: readonly string[]
-  readonly mine: Readonly<Record<string, unknown>> | null
+  readonly mine: Values | null
 }
 
 /** The parts of a conflict, as the server wrote them. */
@@ -209,7 +266,8 @@ export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly Co
         collection: String(collection),
         record: String(record),
         fields: names,
-        mine: isObject(mine) ? mine : null,
+        // A member of stored JSON is JSON.
+        mine: isObject(mine) ? (mine as Values) : null,
       },
     ]
   })

@@ -17,7 +17,7 @@ export async function writeEffects<U extends User>(session: Session<U>, firstVer
   for (const { conflict, scopes } of effects.conflicts.values()) await tx.writeConflict(conflict, scopes)
   const writes: RecordWrite[] = []
   for (const touched of effects.records.values()) {
-    const write = await recordWrite(session, touched)
+    const write = recordWrite(session, touched)
     if (write) writes.push(write)
   }
   await tx.writeRecords(writes)
@@ -25,12 +25,9 @@ export async function writeEffects<U extends User>(session: Session<U>, firstVer
   await tx.writeAudit(effects.audit)
 }
 
-async function recordWrite<U extends User>(
-  session: Session<U>,
-  touched: TouchedRecord,
-): Promise<RecordWrite | undefined> {
+function recordWrite<U extends User>(session: Session<U>, touched: TouchedRecord): RecordWrite | undefined {
   const { collection: name, id, changed, clocksChanged, hasRowChange } = touched
-  const record = await session.working.record(name, id)
+  const record = session.working.record(name, id)
   const { snapshot } = record
   const stored = session.working.stored(name, id)
   if (snapshot.kind === 'absent') return undefined

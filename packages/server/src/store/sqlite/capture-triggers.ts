@@ -23,24 +23,34 @@ export function captureTriggers(collection: CollectionSchema): readonly string[]
   const isOwnUpdate = `(NEW.version > OLD.version AND NEW.version >= ${engine})`
   const tombstone = `(SELECT version FROM holdfast_tombstones WHERE ${ofRecord(collection, 'OLD')})`
   const isOwnDelete = `${tombstone} >= ${engine}`
+  const scopeFields = [...new Set(collection.scopes.flatMap(({ fields }) => fields))]
+  const own = putEntries(collection, 'NEW.version', maker)
+  const move = [own, leaveEntries(collection, 'NEW.version')]
   return [
     trigger(collection, 'id', 'BEFORE UPDATE OF id', 'NEW.id IS NOT OLD.id', [
       `SELECT RAISE(ABORT, 'holdfast: the id of a record never changes')`,
     ]),
-    trigger(collection, 'own_insert', 'AFTER INSERT', isOwnInsert, [
-      ...feedOf(collection, 'NEW.version', maker),
-      ...forgetTombstone(collection),
+    // The engine's own writes are most of all, and most of them move nothing: they do no more than they must.
+    trigger(collection, 'own_insert', 'AFTER INSERT', isOwnInsert, [own]),
+    trigger(collection, 'own_return', 'AFTER INSERT', `${isOwnInsert} AND ${hasTombstone(collection)}`, [
+      ...move,
+      forgetTombstone(collection),
     ]),
-    trigger(collection, 'insert', 'AFTER INSERT', `(${isOwnInsert}) IS NOT 1`, foreignInsert(collection)),
-    trigger(
-      collection,
-      'own_update',
-      `AFTER ${updateOf}`,
-      isOwnUpdate,
-      feedOf(collection, 'NEW.version', maker),
-    ),
-    trigger(collection, 'update', `AFTER ${updateOf}`, `${isOwnUpdate} IS NOT 1`, foreignUpdate(collection)),
+    trigger(collection, 'own_update', `AFTER ${updateOf}`, isOwnUpdate, [own]),
+    ...(scopeFields.length === 0
+      ? []
+      : [
+          trigger(
+            collection,
+            'own_move',
+            `AFTER UPDATE OF ${scopeFields.map(quoteName).join(', ')}`,
+            isOwnUpdate,
+            move,
+          ),
+        ]),
     trigger(collection, 'own_delete', 'AFTER DELETE', isOwnDelete, [deletedFeed(collection, tombstone)]),
+    trigger(collection, 'insert', 'AFTER INSERT', `(${isOwnInsert}) IS NOT 1`, foreignInsert(collection)),
+    trigger(collection, 'update', `AFTER ${updateOf}`, `${isOwnUpdate} IS NOT 1`, foreignUpdate(collection)),
     trigger(collection, 'delete', 'AFTER DELETE', `(${isOwnDelete}) IS NOT 1`, foreignDelete(collection)),
   ]
 }
@@ -64,28 +74,34 @@ function ofRecord(collection: CollectionSchema, row: 'OLD' | 'NEW'): string {
   return `collection = ${quoteText(collection.name)} AND record = ${row}.id`
 }
 
-/** The scopes of NEW as a query; a row in no scope lies in '', which only those who see everything are served. */
-function scopesQuery(collection: CollectionSchema): string {
-  const [first, ...others] = scopeExpressions(collection, 'NEW', limits.scopeLength)
-  if (first === undefined) return `SELECT ${quoteText(globalScope)} AS scope`
-  if (others.length === 0) return `SELECT ifnull(${first}, '') AS scope`
-  const each = [first, ...others].map((scope) => `SELECT ${scope} AS scope WHERE ${scope} IS NOT NULL`)
-  return `${each.join(' UNION ')} UNION SELECT '' WHERE coalesce(${[first, ...others].join(', ')}) IS NULL`
-}
-
-/** One current entry per scope of the row, and a leave for each scope it is no longer in. */
-function feedOf(collection: CollectionSchema, version: string, madeBy: string): readonly string[] {
-  const name = quoteText(collection.name)
+/** One current entry per scope of NEW, unless a newer one is there. A row in no scope lies in ''. */
+function putEntries(collection: CollectionSchema, version: string, madeBy: string): string {
   const op = hasDeletedAt(collection) ? `iif(NEW.deleted_at IS NULL, 'put', 'delete')` : `'put'`
   const at = hasDeletedAt(collection) ? `iif(NEW.deleted_at IS NULL, NULL, ${now})` : 'NULL'
-  return [
-    `INSERT INTO holdfast_feed (scope, collection, record, position, version, op, maker, at)
-     SELECT scope, ${name}, NEW.id, ${version}, ${version}, ${op}, ${madeBy}, ${at} FROM (${scopesQuery(collection)}) WHERE true
+  const values = `${quoteText(collection.name)}, NEW.id, ${version}, ${version}, ${op}, ${madeBy}, ${at}`
+  return `INSERT INTO holdfast_feed (scope, collection, record, position, version, op, maker, at) ${entriesOf(collection, values)}
      ON CONFLICT (scope, collection, record) DO UPDATE SET position = excluded.position, version = excluded.version,
-       op = excluded.op, maker = excluded.maker, at = excluded.at`,
-    `UPDATE holdfast_feed SET op = 'leave', position = ${version}, version = ${version}, maker = NULL, at = ${now}
-     WHERE ${ofRecord(collection, 'NEW')} AND op <> 'leave' AND scope NOT IN (${scopesQuery(collection)})`,
-  ]
+       op = excluded.op, maker = excluded.maker, at = excluded.at WHERE excluded.version > version`
+}
+
+/** Rows of a scope of NEW and the same values; a row in no scope lies in '', which only those who see everything are served. */
+function entriesOf(collection: CollectionSchema, values: string): string {
+  const [first, ...others] = scopeExpressions(collection, 'NEW', limits.scopeLength)
+  if (first === undefined) return `VALUES (${quoteText(globalScope)}, ${values})`
+  if (others.length === 0) return `VALUES (ifnull(${first}, ''), ${values})`
+  const scopes = [first, ...others].map((scope) => `SELECT ${scope} AS scope WHERE ${scope} IS NOT NULL`)
+  const none = `SELECT '' WHERE coalesce(${[first, ...others].join(', ')}) IS NULL`
+  return `SELECT scope, ${values} FROM (${scopes.join(' UNION ')} UNION ${none}) WHERE true`
+}
+
+/** After the current entries were written, what is older lies in scopes the row is no longer in. */
+function leaveEntries(collection: CollectionSchema, version: string): string {
+  return `UPDATE holdfast_feed SET op = 'leave', position = ${version}, version = ${version}, maker = NULL, at = ${now}
+     WHERE ${ofRecord(collection, 'NEW')} AND op <> 'leave' AND version < ${version}`
+}
+
+function feedOf(collection: CollectionSchema, version: string): readonly string[] {
+  return [putEntries(collection, version, 'NULL'), leaveEntries(collection, version)]
 }
 
 function deletedFeed(collection: CollectionSchema, version: string): string {
@@ -93,8 +109,12 @@ function deletedFeed(collection: CollectionSchema, version: string): string {
      WHERE ${ofRecord(collection, 'OLD')} AND op = 'put'`
 }
 
-function forgetTombstone(collection: CollectionSchema): readonly string[] {
-  return [`DELETE FROM holdfast_tombstones WHERE ${ofRecord(collection, 'NEW')}`]
+function hasTombstone(collection: CollectionSchema): string {
+  return `EXISTS (SELECT 1 FROM holdfast_tombstones WHERE ${ofRecord(collection, 'NEW')})`
+}
+
+function forgetTombstone(collection: CollectionSchema): string {
+  return `DELETE FROM holdfast_tombstones WHERE ${ofRecord(collection, 'NEW')}`
 }
 
 /** A time another writer gave, in our spelling; what is no time counts as not given. */
@@ -110,14 +130,14 @@ function foreignInsert(collection: CollectionSchema): readonly string[] {
     `UPDATE holdfast_state SET counter = counter + 1`,
     `UPDATE ${table} SET version = ${counter}, server_updated_at = ${now},
        created_at = ${timeOr('NEW.created_at', now)}, updated_at = ${timeOr('NEW.updated_at', now)} WHERE id = NEW.id`,
-    ...feedOf(collection, version, 'NULL'),
+    ...feedOf(collection, version),
     auditLine(collection, 'NEW', {
       op: `'create'`,
       version,
       before: 'NULL',
       after: fieldsObject(collection, 'NEW'),
     }),
-    ...forgetTombstone(collection),
+    forgetTombstone(collection),
     ...(latest.length === 0
       ? []
       : [
@@ -141,7 +161,7 @@ function foreignUpdate(collection: CollectionSchema): readonly string[] {
     `UPDATE holdfast_state SET counter = counter + 1`,
     `UPDATE ${table} SET version = ${counter}, server_updated_at = ${now},
        updated_at = iif(NEW.updated_at IS OLD.updated_at, ${now}, ${timeOr('NEW.updated_at', now)}) WHERE id = NEW.id`,
-    ...feedOf(collection, version, 'NULL'),
+    ...feedOf(collection, version),
     // Also when nothing differs: every version has its line, which is how a gap in the audit shows.
     auditLine(collection, 'NEW', {
       op,
