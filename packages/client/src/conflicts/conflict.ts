@@ -23,6 +23,8 @@ export interface ConflictPart {
   readonly mine: Values | null
   /** null: the record is deleted on the server. */
   readonly theirs: Values | null
+  /** What a deleted record had in the fields the author changed. */
+  readonly last: Values | null
   /** By field, the rule in one sentence. */
   readonly explanations: Readonly<Record<string, string>>
   /** Why there is a question at all, when it is not about fields. */
@@ -81,6 +83,7 @@ function readPart(schema: Schema, part: Json): ConflictPart[] {
       base: valuesOf(part['base']),
       mine,
       theirs,
+      last: valuesOf(part['last'] ?? null),
       explanations: explanationsOf(collection, fields),
       explanation: collection && (mine === null || theirs === null) ? explainDelete(collection) : null,
     },

@@ -163,8 +163,8 @@ async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<
     return draft(seen, 'create', { ...emptyPayload, changes: fieldsOnly(collection, changes) })
   }
   if (part.theirs === null) {
-    const changes = fieldsOnly(collection, { ...part.mine, ...chosen })
-    return draft(seen, 'update', { ...emptyPayload, changes })
+    const wanted = fieldsOnly(collection, { ...part.mine, ...chosen })
+    return draft(seen, 'update', payloadOfUpdate(collection, { ...liveValues(seen.shadow), ...part.last }, wanted))
   }
   const theirs = { ...liveValues(seen.shadow), ...part.theirs }
   return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))
