@@ -53,6 +53,9 @@ export interface MemberVerdict {
 
 type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' }>
 
+/** The stamp of what nobody wrote. */
+const beforeAll = hlcOfTime('')
+
 /** Judges one mutation against the records as the batch, and its own unit, have left them. Rules: PU-8 to PU-16. */
 export function judgeMutation<U extends User>(
   session: Session<U>,
@@ -80,9 +83,11 @@ export function judgeMutation<U extends User>(
     mutation: chain.isExact ? { ...mutation, baseVersion: chain.version } : mutation,
     current: snapshot,
     concurrent: concurrentFields(session, collection, { mutation, before, chainVersion: chain.version }),
-    ownTombstone: snapshot.kind === 'deleted' && chain.version === snapshot.version,
+    ownTombstone:
+      snapshot.kind === 'deleted' &&
+      (chain.version === snapshot.version || settlesDeletion(session, mutation)),
     clocks: before.clocks,
-    fallbackStamp: hlcOfTime(before.updatedAt),
+    fallbackStamp: snapshot.kind === 'absent' ? beforeAll : hlcOfTime(before.updatedAt),
   })
   if (outcome.kind === 'reject') return outcome
   if (outcome.kind === 'conflict') {
@@ -164,6 +169,18 @@ function judgeSettlement<U extends User>(
   if (conflict.values['status'] !== 'open')
     return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
   return undefined
+}
+
+/** Whoever settles a conflict over a deletion has seen it, though their device may never have had the record. */
+function settlesDeletion<U extends User>({ working }: Session<U>, mutation: Mutation): boolean {
+  const conflict = mutation.resolves === null ? undefined : working.conflict(mutation.resolves)
+  return (
+    conflict !== undefined &&
+    partsOf(conflict).some(
+      (part) =>
+        part.collection === mutation.collection && part.record === mutation.record && part.theirs === null,
+    )
+  )
 }
 
 /** A record the author does not see is answered like one that is not there. */

@@ -250,6 +250,7 @@ export interface ConflictPart {
   readonly record: string
   readonly fields: readonly string[]
   readonly mine: Values | null
+  readonly theirs: Values | null
 }
 
 /** The parts of a conflict, as the server wrote them. */
@@ -258,7 +259,7 @@ export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly Co
   if (!isJsonArray(parts)) return []
   return parts.flatMap((part) => {
     if (!isObject(part)) return []
-    const { collection, record, fields, mine } = part
+    const { collection, record, fields, mine, theirs } = part
     if (typeof collection !== 'string' || typeof record !== 'string') return []
     const names = Array.isArray(fields) ? fields.map(String) : []
     return [
@@ -268,6 +269,7 @@ export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly Co
         fields: names,
         // A member of stored JSON is JSON.
         mine: isObject(mine) ? (mine as Values) : null,
+        theirs: isObject(theirs) ? (theirs as Values) : null,
       },
     ]
   })
