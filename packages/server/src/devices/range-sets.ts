@@ -28,3 +28,10 @@ export function subtractRanges(left: Ranges, right: Ranges): Ranges {
   }
   return rest
 }
+
+/** `held` with more numbers. Quick where they follow the last one, as the numbers of a device nearly always do. */
+export function addRanges(held: Ranges, more: Ranges): Ranges {
+  const [last, first] = [held.at(-1), more[0]]
+  if (!last || !first || more.length > 1 || first[0] !== last[1] + 1) return unionRanges([...held, ...more])
+  return held.with(-1, [last[0], first[1]])
+}

@@ -6,6 +6,7 @@ import {
   type Ranges,
   unionRanges,
 } from '@holdfast/core'
+import { addRanges } from '../devices/range-sets.ts'
 import type { StoredOutcome } from '../store/store.ts'
 import type { Offer } from './offer.ts'
 
@@ -77,8 +78,10 @@ export class Claims {
 
   /** From here on the offer's numbers are final. */
   settle(outcomes: readonly StoredOutcome[]): void {
-    const settled = outcomes.flatMap((outcome) => [...parseRanges(outcome.covers)])
-    this.#finals = unionRanges([...this.#finals, ...settled])
+    for (const { seq, covers } of outcomes) {
+      const numbers: Ranges = covers === String(seq) ? [[seq, seq]] : parseRanges(covers)
+      this.#finals = addRanges(this.#finals, numbers)
+    }
     for (const outcome of outcomes) this.#byId.set(outcome.id, outcome)
   }
 }

@@ -128,7 +128,8 @@ function judgeDependency<U extends User>(
     return { kind: 'held', heldBy: waiting.heldBy }
   const outcome = session.claims.outcomeOf(after)
   if (outcome?.status !== 'rejected') return undefined
-  if (outcome.op !== 'create' && !overlaps(outcome.fields, touched)) return undefined
+  // What only adds stands on nothing but the record.
+  if (outcome.op !== 'create' && !overlaps(outcome.fields, Object.keys(mutation.changes))) return undefined
   return {
     kind: 'reject',
     code: 'DEPENDENCY_FAILED',
