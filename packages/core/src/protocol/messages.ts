@@ -93,7 +93,10 @@ export interface Change {
 /** Answer of `GET|POST /sync/pull` and `GET /sync/snapshot`. */
 export interface PullResponse {
   readonly changes: readonly Change[]
-  /** All of this device's outcomes it has not acknowledged, from the same database snapshot as the rows. */
+  /**
+   * In the last page, where `more` is false: all of this device's outcomes it has not acknowledged, from the same
+   * database snapshot as the rows. Empty in the pages before it.
+   */
   readonly outcomes: readonly Outcome[]
   readonly scopes: {
     /** Changes whenever the user's scopes change. */

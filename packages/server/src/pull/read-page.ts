@@ -45,7 +45,7 @@ export async function readPullPage<U extends User>(
     scopes: covered,
     ahead: stillAhead(cursor.ahead, position, covered),
   }
-  const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
+  const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'
   return buildPage({
     changes: feed.changes,
     outcomes,

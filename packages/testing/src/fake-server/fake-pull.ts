@@ -157,9 +157,10 @@ function pageOf(
   { store, user, device, scopes }: PullCall,
   { changes, entered, revoked, next, more }: PageParts,
 ): PullResponse {
-  const outcomes: Outcome[] = store
-    .device(user, device)
-    .outcomes.flatMap(({ acked, outcome }) => (acked || outcome === undefined ? [] : [outcome]))
+  const decided = more ? [] : store.device(user, device).outcomes
+  const outcomes: Outcome[] = decided.flatMap(({ acked, outcome }) =>
+    acked || outcome === undefined ? [] : [outcome],
+  )
   const version = [...scopes].sort().join(' ')
   return {
     changes,
