@@ -9,12 +9,25 @@ export type Values = Readonly<Record<string, Json>>
  * can be compared, hashed and used as a key. Rules: VAL-7.
  */
 export function canonicalJson(value: Json): string {
+  if (typeof value === 'string') return quoted(value)
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
-  if (isJsonArray(value)) return `[${value.map(canonicalJson).join(',')}]`
-  const members = Object.keys(value)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)
-  return `{${members.join(',')}}`
+  let text = ''
+  if (isJsonArray(value)) {
+    for (const member of value) text += `${text === '' ? '' : ','}${canonicalJson(member)}`
+    return `[${text}]`
+  }
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === '' ? '' : ','}${quoted(key)}:${canonicalJson(value[key] ?? null)}`
+  }
+  return `{${text}}`
+}
+
+/** Text in which JSON escapes nothing. */
+const plainText = /^[ !#-[\]-\ud7ff\ue000-\uffff]*$/
+
+/** As `JSON.stringify`, which is slow for the short plain texts that most are. */
+function quoted(text: string): string {
+  return plainText.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** Deep equality of two JSON values, blind to the order of object keys. */
