@@ -60,7 +60,7 @@ export function versionOf({ snapshot }: Shadow): number {
 }
 
 /** `,1,5,` as numbers. */
-export function scopesOf(shadow: Shadow): number[] {
+function scopesOf(shadow: Shadow): number[] {
   return shadow.scopes.split(',').filter(Boolean).map(Number)
 }
 

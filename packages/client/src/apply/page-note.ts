@@ -17,7 +17,7 @@ export interface PageNote {
 }
 
 /** A change that does not fit the schema, and why. */
-export interface Unfit {
+interface Unfit {
   readonly index: number
   readonly reason: string
 }

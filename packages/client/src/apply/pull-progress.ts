@@ -21,7 +21,7 @@ export interface PullProgress {
 }
 
 /** What to ask for next. */
-export type PullStep =
+type PullStep =
   | {
       readonly kind: 'snapshot'
       readonly cursor: string | null

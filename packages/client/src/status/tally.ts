@@ -25,7 +25,7 @@ export interface Tally {
 export type Count = Exclude<keyof Tally, 'verdicts' | 'latenciesMs' | 'lastSyncAt'>
 
 /** A tally of nothing. */
-export const emptyTally: Tally = {
+const emptyTally: Tally = {
   runs: 0,
   successes: 0,
   failures: 0,

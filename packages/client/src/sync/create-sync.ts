@@ -1,4 +1,4 @@
-import { limits } from '@holdfast/core'
+import { type CancelTimer, limits } from '@holdfast/core'
 
 import type { PullProgress } from '../apply/pull-progress.ts'
 import { retryQuarantine } from '../apply/retry-quarantine.ts'
@@ -42,7 +42,7 @@ export interface SyncParts {
   identity(): Identity
   /** What happened to a record, from the server. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: string, record: string): Promise<RecordHistory>
-  /** Begins to sync. */
+  /** Begins to sync, once what the app asks for right after opening has gone first. */
   start(): void
   /** Stops, and waits until nothing is under way. The database stays open. */
   close(): Promise<void>
@@ -69,6 +69,8 @@ class SyncSide implements SyncParts {
   #progress: PullProgress | undefined
   #foretoldCount = 0
   #isForetelling = false
+  #isClosed = false
+  #cancelStart: CancelTimer = () => undefined
 
   constructor(context: SyncContext) {
     const { database, env, identity, options, schema } = context
@@ -111,19 +113,23 @@ class SyncSide implements SyncParts {
   }
 
   start(): void {
-    const { database, schema } = this.#context
-    const ready = database.write((tx) => retryQuarantine(tx, schema))
-    const begin = (): void => {
-      if (this.#isAutomatic) this.#engine.dispatch({ kind: 'start' })
-    }
+    const { database, env, schema } = this.#context
     // Rows that stay in quarantine are no reason not to sync.
-    ready.then(begin, begin)
+    const ready = database.write((tx) => retryQuarantine(tx, schema)).catch(() => undefined)
+    this.#cancelStart = env.setTimer(() => void ready.then(() => this.#begin()), 0)
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelStart()
     this.#stopListening()
     this.#stream.stop()
     await this.#engine.close()
+  }
+
+  /** Starts the engine, unless it has been started. */
+  #begin(): void {
+    if (this.#isAutomatic && !this.#isClosed) this.#engine.dispatch({ kind: 'start' })
   }
 
   #makeEngine(): SyncEngine {
@@ -153,7 +159,11 @@ class SyncSide implements SyncParts {
     const nowMs = (): number => this.#context.env.now()
     return {
       now: () => engine.now(),
-      pause: (cause = 'user') => engine.dispatch({ kind: 'pause', cause }),
+      pause: (cause = 'user') => {
+        // An engine that has not started yet knows no pause, and would start in spite of it.
+        this.#begin()
+        engine.dispatch({ kind: 'pause', cause })
+      },
       resume: () => {
         this.#tokens.forget()
         engine.dispatch({ kind: 'resume' })

@@ -40,7 +40,7 @@ export interface FeedEntry {
 }
 
 /** A mutation the fake server has ruled on. */
-export interface FakeOutcome {
+interface FakeOutcome {
   readonly id: string
   readonly seq: number
   readonly covers: string

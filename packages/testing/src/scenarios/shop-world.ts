@@ -128,7 +128,11 @@ async function settled(env: VirtualEnvironment, closing: Promise<void>): Promise
 /** Items as a device shows them: the fields, and what became of their mutations. */
 export async function itemsOf(db: ShopClient): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const rows = await db.query((q) =>
-    q.selectFrom('items').select(['id', 'name', 'stock', 'price', 'note', '_state']).orderBy('name'),
+    q
+      .selectFrom('items')
+      .select(['id', 'name', 'stock', 'price', 'note', '_state'])
+      .orderBy('name')
+      .orderBy('id'),
   )
   return rows.map((row) => ({ ...row }))
 }
