@@ -18,6 +18,7 @@ import {
   type Ranges,
   type Schema,
   SyncError,
+  touchedFields,
   type Values,
 } from '@holdfast/core'
 
@@ -40,34 +41,36 @@ export interface Offer {
   readonly error: ErrorReport | undefined
 }
 
+/** The server's clock for a whole batch. */
+export interface BatchClock extends ClockReading {
+  /** `serverMs` as ISO time: stamps up to it are compared as text. */
+  readonly now: string
+}
+
 /** Reads one mutation; a bad one becomes an offer with an error, so that it fails alone. Rules: PU-3. */
-export function readOffer(schema: Schema, raw: unknown, clock: ClockReading): Offer {
-  const envelope = readEnvelope(raw)
+export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offer {
   try {
-    if (isObject(raw) && jsonDepth(raw, limits.jsonDepth + 4) > limits.jsonDepth + 4)
-      throw new SyncError('MUTATION_INVALID', 'nests too deep')
     const parsed = parseMutation(schema, raw)
     const mutation = clampStamps(parsed, clock)
-    // parseMutation has read it: an object out of JSON.
+    // parseMutation has read it: an object out of JSON, no deeper than values may be.
     const sent = raw as { readonly [key: string]: Json }
-    const isVerbatim = mutation === parsed && isStoredAsSent(sent['changes'], parsed.changes)
+    const { id, seq, group, op } = mutation
     return {
-      ...envelope,
-      covers: parseRanges(parsed.covers),
+      id,
+      seq,
+      group,
+      op,
+      covers: mutation.covers === String(seq) ? [[seq, seq]] : parseRanges(mutation.covers),
+      touched: touchedFields(mutation),
       hash: hash('sha256', canonicalJson(sent), 'base64url'),
       mutation,
-      isVerbatim,
+      isVerbatim: mutation === parsed && isStoredAsSent(sent['changes'], parsed.changes),
       error: undefined,
     }
   } catch (error) {
     if (!(error instanceof SyncError)) throw error
-    return {
-      ...envelope,
-      hash: hashOfUnreadable(raw),
-      mutation: undefined,
-      isVerbatim: false,
-      error: reportOf(error),
-    }
+    const unreadable = { mutation: undefined, isVerbatim: false, error: reportOf(error) }
+    return { ...readEnvelope(raw), ...unreadable, hash: hashOfUnreadable(raw) }
   }
 }
 
@@ -112,7 +115,7 @@ function hashOfUnreadable(raw: unknown): string {
   return hash('sha256', text, 'base64url')
 }
 
-function clampStamps(mutation: Mutation, clock: ClockReading): Mutation {
+function clampStamps(mutation: Mutation, clock: BatchClock): Mutation {
   const { at, ats } = mutation
   const stamps = Object.entries(ats)
   if (isBelieved(at, clock) && stamps.every(([, stamp]) => isBelieved(stamp, clock))) return mutation
@@ -122,8 +125,8 @@ function clampStamps(mutation: Mutation, clock: ClockReading): Mutation {
 }
 
 /** Most stamps are: not after the server's clock, from a device whose clock is right. Telling so needs no parsing. */
-function isBelieved(stamp: Hlc, { serverMs, deviceMs = serverMs, skewMs }: ClockReading): boolean {
-  return Math.abs(serverMs - deviceMs) <= skewMs && stamp <= new Date(serverMs).toISOString()
+function isBelieved(stamp: Hlc, { serverMs, deviceMs = serverMs, skewMs, now }: BatchClock): boolean {
+  return Math.abs(serverMs - deviceMs) <= skewMs && stamp <= now
 }
 
 /** A field that was not sent and is null is read as null by its author too. */

@@ -264,7 +264,8 @@ async function decideAsMutation<U extends User>(
     at: plainStamp(session, write.at),
     schema: session.schema.version,
   }
-  const clock = { serverMs: Date.parse(session.now), skewMs: plainSkewMs }
+  const { now } = session
+  const clock = { serverMs: Date.parse(now), now, skewMs: plainSkewMs }
   const offer = readOffer(session.schema, raw, clock)
   if (!offer.mutation)
     return {

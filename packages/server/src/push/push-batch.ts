@@ -72,15 +72,18 @@ export async function pushBatch<U extends User>(
     throw new SyncError('REQUEST_TOO_LARGE', `a push takes at most ${context.limits.pushBatchMax} mutations`)
   }
   const nowMs = context.env.now()
+  const now = new Date(nowMs).toISOString()
+  const { deviceNowMs } = caller
   const clock = {
     serverMs: nowMs,
+    now,
     skewMs: context.limits.clockSkewMs,
-    ...(caller.deviceNowMs === undefined ? {} : { deviceMs: caller.deviceNowMs }),
+    ...(deviceNowMs === undefined ? {} : { deviceMs: deviceNowMs }),
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const results = await pushUnits(context, caller, { device, units: unitsOf(offers), ack, pending })
   context.count(results, offers)
-  return { results, serverTime: new Date(nowMs).toISOString() }
+  return { results, serverTime: now }
 }
 
 /** Neighbours with the same group are one unit. */

@@ -59,6 +59,7 @@ async function transact<U extends User>(
     const raw = { ...(await settlementOf(session, part, resolution)), resolves: id, group }
     const offer = readOffer(session.schema, raw, {
       serverMs: Date.parse(session.now),
+      now: session.now,
       skewMs: context.limits.clockSkewMs,
     })
     if (!offer.mutation)
