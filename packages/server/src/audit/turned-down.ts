@@ -64,8 +64,7 @@ function turnedDown<U extends User>(
   const collection = working.collection(name)
   const standing = valuesOf(working.record(name, record))
   return collection.fields.flatMap((field): Decision[] => {
-    // Parts were written from values of the record.
-    const wanted = mine?.[field.name] as Json | undefined
+    const wanted = mine?.[field.name]
     if (wanted === undefined || field.kind === 'counter' || field.kind === 'set') return []
     const result = standing?.[field.name] ?? null
     if (valuesEqual(field, wanted, result)) return []

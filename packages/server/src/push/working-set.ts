@@ -264,12 +264,11 @@ export function partsOf({ values }: Pick<StoredConflict, 'values'>): readonly Co
     const names = Array.isArray(fields) ? fields.map(String) : []
     return [
       {
-        collection: String(collection),
-        record: String(record),
+        collection,
+        record,
         fields: names,
-        // A member of stored JSON is JSON.
-        mine: isObject(mine) ? (mine as Values) : null,
-        theirs: isObject(theirs) ? (theirs as Values) : null,
+        mine: isObject(mine) ? mine : null,
+        theirs: isObject(theirs) ? theirs : null,
       },
     ]
   })
