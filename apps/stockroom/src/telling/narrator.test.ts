@@ -80,6 +80,7 @@ test('a conflict shows what was, what its author says and what the server has', 
     base: { price: '1.00' },
     mine: { price: '2.00' },
     theirs: { price: '3.00' },
+    last: null,
     explanations: { price: 'A person decides.' },
     explanation: null,
   } as const

@@ -164,7 +164,11 @@ async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<
   }
   if (part.theirs === null) {
     const wanted = fieldsOnly(collection, { ...part.mine, ...chosen })
-    return draft(seen, 'update', payloadOfUpdate(collection, { ...liveValues(seen.shadow), ...part.last }, wanted))
+    return draft(
+      seen,
+      'update',
+      payloadOfUpdate(collection, { ...liveValues(seen.shadow), ...part.last }, wanted),
+    )
   }
   const theirs = { ...liveValues(seen.shadow), ...part.theirs }
   return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))

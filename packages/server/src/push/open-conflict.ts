@@ -106,15 +106,15 @@ function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Json 
     base,
     mine,
     theirs,
-    last: theirs === null && mine !== null ? lastKnown(first, Object.keys(mine)) : null,
+    ...(theirs === null && mine !== null ? lastKnown(first, Object.keys(mine)) : {}),
     rules: explain(collection, reason, fields),
   }
 }
 
 /** What a deleted record had in the fields its author changed: a count that is brought back adds to it. */
-function lastKnown({ before }: DisputedMember, fields: readonly string[]): Values | null {
+function lastKnown({ before }: DisputedMember, fields: readonly string[]): { readonly last?: Values } {
   const { snapshot } = before
-  return snapshot.kind === 'deleted' && snapshot.values ? pick(snapshot.values, fields) : null
+  return snapshot.kind === 'deleted' && snapshot.values ? { last: pick(snapshot.values, fields) } : {}
 }
 
 /** Several edits of one record by one author: what he saw first, what he wanted in the end, and what stands. */

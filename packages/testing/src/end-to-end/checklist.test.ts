@@ -225,6 +225,63 @@ describe('the checklist, over real HTTP and real files', () => {
     expect(await rowsOfDevice(ann)).toEqual(await rowsOfDevice(ben))
   })
 
+  test('[CF-8] keeping theirs keeps the count that was written together with the price', async () => {
+    const ann = await givenDevice('ann')
+    const ben = await givenDevice('ben')
+    const id = await givenItemOn(ann, ben)
+    await ann.items.update(id, { price: '12.00' })
+    await ben.items.update(id, { price: '15.00' })
+    await ben.items.increment(id, { stock: -2 })
+    await ann.sync.now()
+    await syncAll(ben, ann)
+    expect((await rowOnServer('items', id)).stock).toBe(10)
+
+    const [conflict] = await ann.conflicts.list()
+    await ann.conflicts.keepTheirs(conflict?.id ?? '')
+    await syncAll(ann, ben)
+
+    expect(await rowOnServer('items', id)).toMatchObject({ price: '12.00', stock: 8 })
+    expect(await rowsOfDevice(ann)).toEqual(await rowsOfDevice(ben))
+    expect(await ben.outbox.list()).toEqual([])
+  })
+
+  test('[CF-9] a record brought back by somebody who saw less of it has what the server last knew', async () => {
+    const ann = await givenDevice('ann')
+    const ben = await givenDevice('ben')
+    const id = await givenItemOn(ann, ben)
+    await ann.items.increment(id, { stock: 3 })
+    await ben.items.delete(id)
+    const cleo = await givenDevice('cleo')
+    await cleo.sync.now()
+    await cleo.items.increment(id, { stock: 1 })
+    await ann.sync.now()
+    await ben.sync.now()
+    await cleo.sync.now()
+    await ben.sync.now()
+
+    const [conflict] = await ben.conflicts.list()
+    expect(conflict?.kind).toBe('delete')
+    await ben.conflicts.keepMine(conflict?.id ?? '')
+    await syncAll(ben, ann, cleo)
+
+    expect(await rowOnServer('items', id)).toMatchObject({ name: 'Lamp', stock: 14 })
+    for (const db of [ann, ben, cleo]) expect((await db.items.get(id))?.stock).toBe(14)
+  })
+
+  test('[AP-8] a row that its own device moves to a scope new to it stays on the device', async () => {
+    await shop.close()
+    shop = await openShop({ path: join(folder, 'scopes.db'), scopes: () => ['site:north', 'site:south'] })
+    const ben = await givenDevice('ben')
+    const id = await ben.items.insert({ site: 'north', name: 'Lamp' })
+    await ben.sync.now()
+    await ben.items.update(id, { site: 'south', name: 'Moved lamp' })
+    await ben.sync.now()
+    await ben.items.update(id, { site: 'north' })
+    await ben.sync.now()
+
+    expect(await ben.items.get(id)).toMatchObject({ site: 'north', name: 'Moved lamp', _state: 'clean' })
+  })
+
   test('[PR-4] a pull cut in the middle shows nothing of itself and is finished by the next', async () => {
     const ann = await givenDevice('ann')
     await ann.items.insertMany(

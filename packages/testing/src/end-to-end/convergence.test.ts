@@ -109,8 +109,8 @@ async function settle({ random }: World, db: ShopClient): Promise<void> {
   if (!conflict) return
   // Who lets a deletion stand gives up what was counted since; whoever brings the record back loses no count.
   const isMine = conflict.kind === 'delete' || random.below(2) === 0
-  const decide = isMine ? db.conflicts.keepMine : db.conflicts.keepTheirs
-  await decide(conflict.id).catch((error: unknown) => {
+  const settled = isMine ? db.conflicts.keepMine(conflict.id) : db.conflicts.keepTheirs(conflict.id)
+  await settled.catch((error: unknown) => {
     // Somebody, perhaps this person, was faster.
     if (!(error instanceof SyncError) || error.code !== 'CONFLICT_CLOSED') throw error
   })
