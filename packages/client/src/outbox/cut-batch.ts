@@ -204,22 +204,25 @@ async function markSending(tx: LocalTransaction, offers: readonly Offer[], repea
     [JSON.stringify(members)],
   )
   tx.touch('_outbox', 'all')
-  for (const offer of offers.slice(repeated)) await keepBytes(tx, offer)
+  await keepBytes(tx, offers.slice(repeated))
   await refreshStates(tx, rows)
 }
 
-/** Stores what a repeat needs beside the entries: the text of a fold, or the one thing in which a single may differ. */
-async function keepBytes(tx: LocalTransaction, { mutation, text, seqs }: Offer): Promise<void> {
-  const [lead] = seqs
-  if (lead === undefined) return
-  if (seqs.length > 1) {
+/** Stores what a repeat needs beside the entries: the texts of folds, and the one thing in which singles may differ. */
+async function keepBytes(tx: LocalTransaction, offers: readonly Offer[]): Promise<void> {
+  for (const { mutation, text, seqs } of offers) {
+    const [lead] = seqs
+    if (lead === undefined || seqs.length === 1) continue
     await tx.run('UPDATE _outbox SET wire = ? WHERE seq = ?', [text, lead])
     await renameAfter(tx, { record: mutation.record, seqs, after: mutation.id })
-    return
   }
-  await tx.run('UPDATE _outbox SET after = ? WHERE seq = ? AND after IS NOT ?', [
-    mutation.after,
-    lead,
-    mutation.after,
-  ])
+  // Last: what was sent stands, whatever a fold renames.
+  const singles = offers.flatMap(({ mutation, seqs }) =>
+    seqs.length === 1 ? [[seqs[0], mutation.after]] : [],
+  )
+  await tx.run(
+    `UPDATE _outbox SET after = single.value ->> 1 FROM json_each(?) AS single
+     WHERE seq = single.value ->> 0 AND after IS NOT single.value ->> 1`,
+    [JSON.stringify(singles)],
+  )
 }
