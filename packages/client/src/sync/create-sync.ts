@@ -21,7 +21,7 @@ import type { SyncState } from './sync-state.ts'
 
 /** `db.sync`: when to sync. */
 export interface SyncApi {
-  /** Resolves when a whole cycle that began after this call is over, however it ended. Cuts a wait short. */
+  /** Resolves when a whole cycle that began after this call is over, however it ended. Cuts a wait short, and a pause for a token. */
   now(): Promise<SyncSummary>
   /** Does nothing more until `resume`; what is under way is called off, and nothing of it is lost. */
   pause(cause?: 'user' | 'policy'): void
@@ -158,19 +158,25 @@ class SyncSide implements SyncParts {
     const urgent = { kind: 'trigger', urgent: true } as const
     const nowMs = (): number => this.#context.env.now()
     return {
-      now: () => engine.now(),
+      now: () => {
+        // Whoever asks for a sync after signing in means it: the token is asked for anew.
+        if (engine.state.kind === 'paused' && engine.state.cause === 'auth') this.#resume()
+        return engine.now()
+      },
       pause: (cause = 'user') => {
         // An engine that has not started yet knows no pause, and would start in spite of it.
         this.#begin()
         engine.dispatch({ kind: 'pause', cause })
       },
-      resume: () => {
-        this.#tokens.forget()
-        engine.dispatch({ kind: 'resume' })
-      },
+      resume: () => this.#resume(),
       setOnline: (isOnline) => engine.dispatch(isOnline ? urgent : { kind: 'disconnected', nowMs: nowMs() }),
       trigger: () => engine.dispatch(urgent),
     }
+  }
+
+  #resume(): void {
+    this.#tokens.forget()
+    this.#engine.dispatch({ kind: 'resume' })
   }
 
   #facts(): EngineFacts {
