@@ -42,6 +42,8 @@ export class Claims {
 
   /** A key or number that stands twice in one unit is an identity used twice as well. */
   claimUnit(unit: readonly Offer[]): ReadonlyMap<Offer, Claim> {
+    const [only] = unit
+    if (only && unit.length === 1) return new Map([[only, this.#claim(only)]])
     const claims = new Map<Offer, Claim>()
     const ids = new Set<string>()
     let taken: Ranges = []

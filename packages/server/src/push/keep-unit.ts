@@ -1,6 +1,6 @@
 import type { User } from '../engine.ts'
 import { auditBase, diffOf, explainDecision } from '../audit/audit-line.ts'
-import type { Mutation } from '@holdfast/core'
+import type { CollectionSchema, Mutation } from '@holdfast/core'
 import type { Rename, UniqueFinding } from './check-unique.ts'
 import type { Judgement, MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { closeConflicts } from './open-conflict.ts'
@@ -24,20 +24,9 @@ export function keepUnit<U extends User>(
 ): readonly MemberVerdict[] {
   const { working, effects } = session
   session.nextVersion = view.nextVersion
-  const lastOf = new Map(
-    applied.map(({ offer }, index) => [`${offer.mutation.record} ${offer.mutation.collection}`, index]),
+  const verdicts = applied.map((member, index) =>
+    keepMember(session, { ...member, renames: renamesOf(finding.renames, applied, index) }),
   )
-  const verdicts = applied.map(({ offer, judgement }, index): MemberVerdict => {
-    const { mutation } = offer
-    const key = `${mutation.record} ${mutation.collection}`
-    const renames =
-      lastOf.get(key) === index
-        ? finding.renames.filter(
-            (each) => each.collection === mutation.collection && each.record === mutation.record,
-          )
-        : []
-    return keepMember(session, { offer, judgement, renames })
-  })
   for (const { collection, id, record } of view.changed()) {
     const maker = verdicts.findLast(
       (each) => each.offer.mutation?.record === id && each.offer.mutation.collection === collection,
@@ -60,6 +49,16 @@ export function keepUnit<U extends User>(
   return verdicts
 }
 
+/** A rename belongs to the last member that touched its record. */
+function renamesOf(renames: readonly Rename[], applied: Kept['applied'], index: number): readonly Rename[] {
+  if (renames.length === 0) return renames
+  return renames.filter(({ collection, record }) => {
+    const isOf = ({ offer }: Kept['applied'][number]): boolean =>
+      offer.mutation.collection === collection && offer.mutation.record === record
+    return applied.findLastIndex(isOf) === index
+  })
+}
+
 interface KeptMember {
   readonly offer: ReadOffer
   readonly judgement: Applied
@@ -74,44 +73,65 @@ function keepMember<U extends User>(
   const { before, outcome, hasEffect } = judgement
   const after = renamed(judgement.after, renames)
   const collection = session.working.collection(mutation.collection)
-  const decisions = [...outcome.decisions, ...renames.map(({ decision }) => decision)]
+  const decisions =
+    renames.length === 0
+      ? outcome.decisions
+      : [...outcome.decisions, ...renames.map(({ decision }) => decision)]
   const version = hasEffect && after.snapshot.kind !== 'absent' ? after.snapshot.version : null
-  if (hasEffect || Object.keys(outcome.clocks).length > 0)
-    touch(session, { mutation, before, after, outcome, hasEffect, renames })
-  const line = {
-    ...auditBase(session, mutation),
-    version,
-    status: decisions.length > 0 ? ('merged' as const) : outcome.status,
-    code: null,
+  const status = decisions.length > 0 ? 'merged' : outcome.status
+  const touchedFields = [...outcome.changed, ...renames.map(({ decision }) => decision.field)]
+  if (hasEffect || Object.keys(outcome.clocks).length > 0) {
+    touch(session, { mutation, before, after, outcome, hasEffect, touchedFields })
   }
-  const explained = decisions.map((decision) => explainDecision(session, collection.name, decision))
-  const { audit } = session.effects
-  if (hasEffect)
-    audit.push({
-      ...line,
-      ...diffOf(before, after, [...outcome.changed, ...renames.map(({ decision }) => decision.field)]),
+  const isSeen = hasEffect || before.snapshot.kind !== 'absent'
+  if (isSeen) {
+    const { op, before: old, after: next } = hasEffect ? diffOf(before, after, touchedFields) : nothing
+    const explained = decisions.map((decision) => explainDecision(session, collection.name, decision))
+    const base = auditBase(session, mutation)
+    session.effects.audit.push({
+      ...base,
+      op,
+      version,
+      before: old,
+      after: next,
+      status,
       decisions: explained,
+      code: null,
     })
-  else if (before.snapshot.kind !== 'absent')
-    audit.push({ ...line, op: 'none', before: null, after: null, decisions: explained })
+  }
   if (version !== null) {
-    const whole = after.snapshot.kind !== before.snapshot.kind
-    const fields = whole ? collection.fields.map(({ name }) => name) : outcome.changed
+    const isWhole = after.snapshot.kind !== before.snapshot.kind
+    const { user, device } = session.caller
+    const fields = isWhole ? fieldNames(collection) : outcome.changed
     session.working.addChange(collection.name, {
       record: mutation.record,
       version,
-      user: session.caller.user.id,
-      device: session.caller.device,
+      user: user.id,
+      device,
       fields,
     })
   }
   return {
     offer,
-    status: line.status,
+    status,
     version,
     isExact: judgement.isExact && renames.length === 0,
     record: after,
   }
+}
+
+const nothing = { op: 'none', before: null, after: null } as const
+
+const namesByCollection = new WeakMap<CollectionSchema, readonly string[]>()
+
+/** Names of all fields, the same list every time. */
+function fieldNames(collection: CollectionSchema): readonly string[] {
+  let names = namesByCollection.get(collection)
+  if (!names) {
+    names = collection.fields.map(({ name }) => name)
+    namesByCollection.set(collection, names)
+  }
+  return names
 }
 
 function renamed(record: CurrentRecord, renames: readonly Rename[]): CurrentRecord {
@@ -126,12 +146,12 @@ interface Touch {
   readonly after: CurrentRecord
   readonly outcome: Applied['outcome']
   readonly hasEffect: boolean
-  readonly renames: readonly Rename[]
+  readonly touchedFields: readonly string[]
 }
 
 function touch<U extends User>(
   session: Session<U>,
-  { mutation, before, after, outcome, hasEffect, renames }: Touch,
+  { mutation, before, after, outcome, hasEffect, touchedFields }: Touch,
 ): void {
   const { records } = session.effects
   const key = `${mutation.record} ${mutation.collection}`
@@ -143,8 +163,7 @@ function touch<U extends User>(
     clocksChanged: false,
     hasRowChange: false,
   }
-  for (const name of outcome.changed) touched.changed.add(name)
-  for (const { decision } of renames) touched.changed.add(decision.field)
+  for (const name of touchedFields) touched.changed.add(name)
   if (before.deletedAt !== after.deletedAt) touched.changed.add('deleted_at')
   touched.clocksChanged ||= Object.keys(outcome.clocks).length > 0
   touched.hasRowChange ||= hasEffect

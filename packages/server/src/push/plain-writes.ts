@@ -34,7 +34,7 @@ import { readOffer } from './offer.ts'
 import type { PushContext } from './push-batch.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { type CurrentRecord, whenLoaded, WorkingSet } from './working-set.ts'
-import { followHostTriggers, writeEffects } from './write-effects.ts'
+import { followTriggers, writeEffects } from './write-effects.ts'
 
 /** Thrown to undo an atomic batch; carries what is answered. */
 class Undone extends Error {
@@ -115,7 +115,7 @@ async function transact<U extends User>(
   }
   if (session.effects.audit.length + session.effects.records.size > 0)
     await writeEffects(session, firstVersion)
-  const followed = await followHostTriggers(
+  const followed = await followTriggers(
     session,
     verdicts.filter((verdict) => verdict !== null),
   )

@@ -29,7 +29,7 @@ import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { whenLoaded, WorkingSet } from './working-set.ts'
-import { followHostTriggers, writeEffects } from './write-effects.ts'
+import { followTriggers, writeEffects } from './write-effects.ts'
 
 /** What the engine decides batches with. */
 export interface PushContext<U extends User = User> {
@@ -129,13 +129,7 @@ async function transactBatch<U extends User>(
       answers.push(...(await whenLoaded(() => answerUnit(session, unit, refusedBy))))
     if (session.effects.audit.length + session.effects.records.size + session.effects.conflicts.size > 0)
       await writeEffects(session, firstVersion)
-    const verdicts = await followHostTriggers(
-      session,
-      answers.flatMap(({ verdict }) => verdict ?? []),
-    )
-    const outcomes = new Map<Offer, StoredOutcome>()
-    for (const verdict of verdicts)
-      if (isFinal(verdict)) outcomes.set(verdict.offer, outcomeOf(session, verdict))
+    const followed = await followHostTriggers(session, answers)
     const acked = intersectRanges(
       unionRanges([...device.acked, ...parseRanges(batch.ack)]),
       session.claims.finals,
@@ -149,10 +143,13 @@ async function transactBatch<U extends User>(
       lastSeenAt: session.now,
     })
     await tx.acknowledge(n, parseRanges(batch.ack))
-    await tx.writeOutcomes(n, [...outcomes.values()], session.now)
-    const byOffer = new Map(verdicts.map((verdict) => [verdict.offer, verdict]))
+    await tx.writeOutcomes(
+      n,
+      followed.flatMap(({ outcome }) => outcome ?? []),
+      session.now,
+    )
     const tell = await context.beforeCommit(tx, { user: caller.user.id, device: batch.device })
-    return { results: answers.map((answer) => resultOf(session, answer, byOffer.get(answer.offer))), tell }
+    return { results: followed.map((answer) => resultOf(session, answer)), tell }
   })
   tell()
   return results
@@ -233,6 +230,8 @@ async function knownOutcomes(
 interface Answer {
   readonly offer: Offer
   readonly verdict?: MemberVerdict
+  /** What is stored of the verdict, if it is final. */
+  readonly outcome?: StoredOutcome
   readonly duplicate?: StoredOutcome
   readonly refused?: Extract<Claim, { kind: 'refused' }>['code'] | 'MUTATION_INVALID'
 }
@@ -248,14 +247,30 @@ function answerUnit<U extends User>(
   const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')
   // A unit with a member that may not consume its number consumes none: the device offers it again, whole.
   const verdicts = refused || unnumbered ? [] : decideFresh(session, fresh, refusedBy)
-  session.claims.settle(verdicts.filter(isFinal).map((verdict) => outcomeOf(session, verdict)))
-  const byOffer = new Map(verdicts.map((verdict) => [verdict.offer, verdict]))
+  const outcomes = verdicts.map((verdict) => (isFinal(verdict) ? outcomeOf(session, verdict) : undefined))
+  session.claims.settle(outcomes.filter((outcome) => outcome !== undefined))
   return unit.map((offer): Answer => {
     const claim = claims.get(offer)
-    const verdict = byOffer.get(offer)
     if (claim?.kind === 'duplicate') return { offer, duplicate: claim.outcome }
-    if (verdict) return { offer, verdict }
+    const at = verdicts.length === 0 ? -1 : fresh.indexOf(offer)
+    if (at !== -1) return { offer, verdict: verdicts[at], outcome: outcomes[at] }
     return { offer, refused: claim?.kind === 'refused' ? claim.code : (refused?.code ?? 'MUTATION_INVALID') }
+  })
+}
+
+/** The answers, once the triggers of the host have had their say. */
+async function followHostTriggers<U extends User>(
+  session: Session<U>,
+  answers: readonly Answer[],
+): Promise<readonly Answer[]> {
+  const verdicts = answers.flatMap(({ verdict }) => verdict ?? [])
+  const followed = await followTriggers(session, verdicts)
+  if (followed === verdicts) return answers
+  const byOffer = new Map(followed.map((verdict) => [verdict.offer, verdict]))
+  return answers.map((answer) => {
+    const verdict = byOffer.get(answer.offer)
+    if (!verdict || verdict === answer.verdict) return answer
+    return { ...answer, verdict, outcome: isFinal(verdict) ? outcomeOf(session, verdict) : undefined }
   })
 }
 
@@ -329,8 +344,7 @@ function membersOf({
 
 function resultOf<U extends User>(
   session: Session<U>,
-  { offer, duplicate, refused }: Answer,
-  verdict: MemberVerdict | undefined,
+  { offer, verdict, duplicate, refused }: Answer,
 ): PushResult {
   const { id } = offer
   if (duplicate) return duplicateResult(duplicate)

@@ -55,7 +55,7 @@ function recordWrite<U extends User>(session: Session<U>, touched: TouchedRecord
 }
 
 /** What triggers of the host made of the rows: the verdicts say what is there now. Rules: PU-22. */
-export async function followHostTriggers<U extends User>(
+export async function followTriggers<U extends User>(
   session: Session<U>,
   verdicts: readonly MemberVerdict[],
 ): Promise<readonly MemberVerdict[]> {

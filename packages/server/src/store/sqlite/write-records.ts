@@ -84,27 +84,22 @@ function writeRecord(db: Connection, collection: CollectionSchema, record: Recor
 }
 
 function insert(db: Connection, collection: CollectionSchema, record: RecordWrite): void {
-  const { id, version, createdAt, updatedAt, serverUpdatedAt, deletedAt } = record
-  const values = collection.fields.map((field) => columnValue(field, record.values[field.name]))
-  const names = [
-    'id',
-    ...collection.fields.map(({ name }) => name),
-    'version',
-    'created_at',
-    'updated_at',
-    'server_updated_at',
-  ]
-  const more = hasDeletedAt(collection) ? [deletedAt] : []
-  if (more.length > 0) names.push('deleted_at')
-  const sql = insertSql(collection, names)
-  db.run(sql, id, ...values, version, createdAt, updatedAt, serverUpdatedAt, ...more)
+  const values: SQLInputValue[] = [record.id]
+  for (const field of collection.fields) values.push(columnValue(field, record.values[field.name]))
+  values.push(record.version, record.createdAt, record.updatedAt, record.serverUpdatedAt)
+  if (hasDeletedAt(collection)) values.push(record.deletedAt)
+  db.run(insertSql(collection), ...values)
 }
 
 const insertTexts = new WeakMap<CollectionSchema, string>()
 
-function insertSql(collection: CollectionSchema, names: readonly string[]): string {
+/** Columns in the order in which `insert` gives their values. */
+function insertSql(collection: CollectionSchema): string {
   let sql = insertTexts.get(collection)
   if (sql === undefined) {
+    const fields = collection.fields.map(({ name }) => name)
+    const times = ['version', 'created_at', 'updated_at', 'server_updated_at']
+    const names = ['id', ...fields, ...times, ...(hasDeletedAt(collection) ? ['deleted_at'] : [])]
     const columns = names.map(quoteName).join(', ')
     sql = `INSERT INTO ${quoteName(collection.name)} (${columns}) VALUES (${names.map(() => '?').join(', ')})`
     insertTexts.set(collection, sql)
