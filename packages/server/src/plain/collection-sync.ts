@@ -1,5 +1,6 @@
 import {
   type CollectionSchema,
+  type ErrorCode,
   type ErrorReport,
   isObject,
   isUuid,
@@ -98,8 +99,20 @@ function failure<U extends User>(call: UserCall<U>, { results }: ApplyResponse):
   }
   call.log['code'] = report.code
   const error = { ...report, requestId: call.requestId, index: index === -1 ? undefined : index }
-  return jsonAnswer({ status: 'error', message: failedMessage, error }, { status: plainStatus(report) })
+  const status = stateCodes.has(report.code) ? 500 : plainStatus(report)
+  return jsonAnswer({ status: 'error', message: failedMessage, error }, { status })
 }
+
+/**
+ * Rows that were well formed and met something in the database: these clients know that as a failed sync. What is wrong
+ * with a row by itself, or not allowed, has a status of its own.
+ */
+const stateCodes: ReadonlySet<ErrorCode> = new Set([
+  'CONFLICT',
+  'UNIQUE_VIOLATION',
+  'CONSTRAINT_FAILED',
+  'REFERENCE_MISSING',
+])
 
 /** The others of the batch only failed with it. */
 function isCulprit(error: ErrorReport | undefined): boolean {

@@ -15,7 +15,6 @@ const maker = '(SELECT maker FROM holdfast_state)'
 export function captureTriggers(collection: CollectionSchema): readonly string[] {
   const watched = [
     'id',
-    'version',
     ...collection.fields.map((field) => field.name),
     ...(hasDeletedAt(collection) ? ['deleted_at'] : []),
   ]
