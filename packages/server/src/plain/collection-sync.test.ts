@@ -1,3 +1,5 @@
+import { DatabaseSync } from 'node:sqlite'
+
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { type GivenServer, givenServer, startTime } from '../http/given-server.ts'
@@ -235,4 +237,30 @@ test('[PH-44] a repeated batch without a key changes nothing the second time', a
     updated_at: laptop.updated_at,
   })
   expect(startTime > laptop.updated_at).toBe(true)
+})
+
+test('[PH-43] a row that the host’s own trigger refuses fails the sync with 500, and nothing of the batch stays', async () => {
+  const database = new DatabaseSync(given.path)
+  database.exec(
+    "CREATE TRIGGER no_lamps BEFORE INSERT ON items WHEN NEW.name = 'Lamp' BEGIN SELECT RAISE(ABORT, 'no lamps'); END",
+  )
+  database.close()
+
+  const body = { last_sync_at: null, changes: [laptop, { ...laptop, id: other, name: 'Lamp' }] }
+  const answer = await given.ask('POST /sync/items', { body })
+
+  expect([answer.status, answer.body]).toMatchObject([
+    500,
+    { status: 'error', message: 'Sync failed', error: { code: 'CONSTRAINT_FAILED' } },
+  ])
+  expect((await sync([])).server_changes).toEqual([])
+})
+
+test('[PH-47] null brings more rows than one page of the feed holds', async () => {
+  const database = new DatabaseSync(given.path)
+  database.exec(`INSERT INTO items (id, warehouseId, name)
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10500)
+    SELECT printf('0197a1b2-0000-7000-8000-%012d', i), '1', 'Item ' || i FROM n`)
+  database.close()
+  expect((await sync([])).server_changes.length).toBe(10_500)
 })
