@@ -30,6 +30,8 @@ export interface Caller<U extends User = User> {
   /** The device's wall clock when it sent the request, ms. */
   readonly deviceNowMs?: number
   readonly requestId: string
+  /** `Prefer: return=representation`: a push shows every record it changed, not only those the device cannot build. */
+  readonly wantsRecords?: boolean
   /** `traceparent` of the request. */
   readonly trace?: string
 }

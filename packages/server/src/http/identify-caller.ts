@@ -43,6 +43,7 @@ export async function identifyCaller<U extends User>(
     deviceNowMs: readClock(headers),
     grants: await source.engine.grantsOf(user),
     requestId: source.requestId,
+    wantsRecords: /(^|[\s,;])return=representation($|[\s,;])/i.test(headers.get('prefer') ?? ''),
     trace: readTrace(headers),
   }
 }

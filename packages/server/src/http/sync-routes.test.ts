@@ -53,6 +53,31 @@ function create(id = record): Promise<Told> {
   return push('ann', { record: id, op: 'create', baseVersion: 0, changes })
 }
 
+test('[PU-24] a push that prefers it is shown every record it changed', async () => {
+  const changes = { warehouseId: '1', name: 'Laptop', stock: 3, tags: [] }
+  const at = `2026-11-20T10:00:00.000Z-0000-${devices.ann}`
+  const mutation = {
+    id: record,
+    seq: 1,
+    collection: 'items',
+    record,
+    op: 'create',
+    baseVersion: 0,
+    changes,
+    at,
+    schema: 1,
+  }
+  const body = { ack: '', mutations: [mutation] }
+  const headers = { ...asDevice('ann'), prefer: 'respond-async, return=representation' }
+  const answer = await given.ask('POST /sync/push', { user: 'ann', headers, body })
+  expect(answer.body).toMatchObject({
+    results: [
+      { status: 'applied', version: 1, record: { id: record, name: 'Laptop', stock: 3, version: 1 } },
+    ],
+  })
+  expect((await create(other)).body).not.toHaveProperty('results.0.record')
+})
+
 /** A conflict over the name: ben's edit stands, ann's waits. */
 async function givenConflict(): Promise<string> {
   await create()

@@ -328,16 +328,13 @@ function outcomeOf<U extends User>(
   }
 }
 
-/** What an answer says beyond the verdict. The record is left out only when the device can build it itself. */
-function membersOf({
-  status,
-  isExact,
-  record,
-  offer,
-  conflict,
-  error,
-}: MemberVerdict): Pick<PushResult, 'record' | 'conflict' | 'error'> {
-  const isShown = (status === 'applied' || status === 'merged') && !isExact && record && offer.mutation
+/** What an answer says beyond the verdict. The record is left out only when the device can build it itself and did not ask. */
+function membersOf(
+  { status, isExact, record, offer, conflict, error }: MemberVerdict,
+  isAsked = false,
+): Pick<PushResult, 'record' | 'conflict' | 'error'> {
+  const isTaken = status === 'applied' || status === 'merged'
+  const isShown = isTaken && (isAsked || !isExact) && record && offer.mutation
   const shown = isShown ? canonicalRecord(offer.mutation.record, record) : undefined
   return { ...(shown && { record: shown }), ...(conflict && { conflict }), ...(error && { error }) }
 }
@@ -356,7 +353,7 @@ function resultOf<U extends User>(
       status,
       version,
       serverUpdatedAt,
-      ...membersOf(verdict),
+      ...membersOf(verdict, session.caller.wantsRecords),
       ...(heldBy === undefined ? {} : { heldBy }),
     }
   }
