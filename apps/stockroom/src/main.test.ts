@@ -46,6 +46,7 @@ test('the prompt takes commands from a pipe', { timeout: 60_000 }, async () => {
     'airplane a on',
     'a set casablanca price 12.00',
     'b set casablanca price 14.00',
+    'sync b',
     'outbox a',
     'airplane a off',
     'conflicts',

@@ -18,6 +18,15 @@ async function givenClientOnConnection(): Promise<{
   return { db: await openClient({ schema: givenSchema, storage, env: givenEnvironment().env }), connection }
 }
 
+const delegate = (connection: SqliteConnection): SqliteConnection => ({
+  capabilities: connection.capabilities,
+  all: (sql, params) => connection.all(sql, params),
+  run: (sql, params) => connection.run(sql, params),
+  exec: (sql) => connection.exec(sql),
+  describe: (sql) => connection.describe(sql),
+  close: () => connection.close(),
+})
+
 describe('a client without a server', () => {
   test('[WR-1, WR-7, LQ-1] collections, transactions, queries and watches work on one database', async () => {
     const db = await givenClient()
@@ -92,4 +101,71 @@ test('[OB-18] a record is explained: what the server has, what this device adds,
     'This update of name comes behind mutation m4, which is held.',
   ])
   await db.close()
+})
+
+describe('a client that syncs by itself', () => {
+  test('[LO-11] what the app asks for right after opening goes before the first cycle', async () => {
+    const connection = await sqliteStorage(':memory:').open()
+    const statements: string[] = []
+    const noted: SqliteConnection = {
+      ...delegate(connection),
+      all: (sql, params) => {
+        statements.push(sql)
+        return connection.all(sql, params)
+      },
+    }
+    const { env, clock } = givenEnvironment()
+    const storage = { name: 'noted', open: () => Promise.resolve(noted) }
+    const db = await openClient({
+      schema: givenSchema,
+      storage,
+      env,
+      server: 'http://nowhere',
+      auth: 'token',
+    })
+    await db.query((q) => q.selectFrom('items').select('name'))
+    expect(statements.at(-1)).toBe('select "name" from "items"')
+    expect(statements.filter((sql) => sql.includes('_lease'))).toEqual([])
+    clock.fire()
+    await expect.poll(async () => (await db.status.get()).phase).toBe('offline')
+    await db.close()
+  })
+
+  test('[SY-2] a pause right after opening holds, and resume starts the first cycle', async () => {
+    const { env, clock } = givenEnvironment()
+    const storage = sqliteStorage(':memory:')
+    const db = await openClient({
+      schema: givenSchema,
+      storage,
+      env,
+      server: 'http://nowhere',
+      auth: 'token',
+    })
+    db.sync.pause()
+    clock.fire()
+    await db.query((q) => q.selectFrom('items').select('name'))
+    expect(await db.sync.now()).toEqual({ status: 'paused', code: null })
+    db.sync.resume()
+    await expect.poll(async () => (await db.status.get()).phase).toBe('offline')
+    await db.close()
+  })
+
+  test('[SY-2] a client that is closed at once never begins', async () => {
+    const { env, clock } = givenEnvironment()
+    let requests = 0
+    const counted = {
+      ...env,
+      fetch: (request: Request) => {
+        requests += 1
+        return env.fetch(request)
+      },
+    }
+    const storage = sqliteStorage(':memory:')
+    const options = { schema: givenSchema, storage, env: counted, server: 'http://nowhere', auth: 'token' }
+    const db = await openClient(options)
+    await db.close()
+    clock.fire()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(requests).toBe(0)
+  })
 })

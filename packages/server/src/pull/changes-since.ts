@@ -42,8 +42,6 @@ export async function readChangesSince<U extends User>(
     return { changes, position: after }
   })
   const syncTimestamp = new Date(env.now()).toISOString()
-  await store.write((tx) =>
-    tx.saveIssuedTime(user.id, name, { time: syncTimestamp, position, scopes: hash }),
-  )
+  await store.write((tx) => tx.saveIssuedTime(user.id, name, { time: syncTimestamp, position, scopes: hash }))
   return { text: `[${changes.join(',')}]`, syncTimestamp }
 }
