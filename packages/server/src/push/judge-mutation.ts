@@ -127,7 +127,8 @@ function judgeDependency<U extends User>(
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touched)))
     return { kind: 'held', heldBy: waiting.heldBy }
   const outcome = session.claims.outcomeOf(after)
-  if (outcome?.status !== 'rejected') return undefined
+  // A settlement that came second was refused for being late, not for what it says: what was written on it is merged.
+  if (outcome?.status !== 'rejected' || outcome.code === 'CONFLICT_CLOSED') return undefined
   // What only adds stands on nothing but the record.
   if (outcome.op !== 'create' && !overlaps(outcome.fields, Object.keys(mutation.changes))) return undefined
   return {
