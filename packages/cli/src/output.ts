@@ -8,7 +8,8 @@ export interface Output {
 
 /** Standard output; colours only on a terminal that wants them. */
 export function standardOutput(): Output {
-  const isColored = process.stdout.isTTY && pico.isColorSupported
+  // A pipe has no isTTY at all, and no answer would let the library decide: it colours whatever runs where CI is set.
+  const isColored = process.stdout.isTTY === true && pico.isColorSupported
   return {
     line: (text) => void process.stdout.write(`${text}\n`),
     colors: pico.createColors(isColored),

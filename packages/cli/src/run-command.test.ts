@@ -80,7 +80,8 @@ function start(
   args: readonly string[],
   options: { node?: readonly string[]; script?: string } = {},
 ): Running {
-  const env = { ...process.env, NO_COLOR: undefined, FORCE_COLOR: undefined }
+  // As on a build machine, where colour libraries turn colours on though nobody watches.
+  const env = { ...process.env, CI: 'true', NO_COLOR: undefined, FORCE_COLOR: undefined }
   const child = spawn(process.execPath, [...(options.node ?? []), options.script ?? bin, ...args], {
     cwd: folder,
     env,
