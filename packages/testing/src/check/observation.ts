@@ -1,0 +1,359 @@
+/**
+ * What can be seen of a run from outside the code under test, in the order in which it happened. The simulator makes
+ * observations by looking into the databases and at the wire, never by asking the code under test; hand-made histories
+ * are lists of them. Times are virtual milliseconds since the run began.
+ */
+export type Observation =
+  | EntryWritten
+  | EntryMoved
+  | EntryStatus
+  | EntryGone
+  | DeviceIdentity
+  | DeviceCursor
+  | DeviceLost
+  | DeviceCopied
+  | ServerOutcome
+  | ServerAudit
+  | ServerRestored
+  | CallMade
+  | CallEnded
+  | OwnRead
+  | GroupRead
+  | StatusRead
+  | VerdictTold
+  | Discarded
+  | GrantsChanged
+  | ResponseSent
+  | RequestSent
+  | Measured
+  | Healed
+  | RunEnded
+
+/** JSON as it is stored. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** Field values by name. */
+export type Values = { readonly [name: string]: Json }
+
+/** What a mutation does, as it stands in the outbox. */
+export interface Payload {
+  readonly changes: Values
+  readonly base: Values | null
+  readonly increments: { readonly [field: string]: number }
+  readonly additions: { readonly [field: string]: readonly (string | number)[] }
+  readonly removals: { readonly [field: string]: readonly (string | number)[] }
+}
+
+interface OnDisk {
+  readonly atMs: number
+  /** The device's storage: `d1`; a clone of it is a disk of its own. */
+  readonly disk: string
+}
+
+/** A mutation was committed on a device. */
+export interface EntryWritten extends OnDisk {
+  readonly kind: 'entry-written'
+  /** UUID under which the disk speaks now. */
+  readonly device: string
+  readonly seq: number
+  readonly id: string
+  readonly collection: string
+  readonly record: string
+  readonly op: 'create' | 'update' | 'delete'
+  readonly payload: Payload
+  readonly baseVersion: number
+  readonly at: string
+  readonly group: string | null
+  readonly resolves: string | null
+}
+
+/** A mutation took another number, and perhaps another key: it was refused, and is offered anew. */
+export interface EntryMoved extends OnDisk {
+  readonly kind: 'entry-moved'
+  readonly device: string
+  readonly from: { readonly seq: number; readonly id: string }
+  readonly to: { readonly seq: number; readonly id: string }
+}
+
+/** The status of an entry in the outbox changed. */
+export interface EntryStatus extends OnDisk {
+  readonly kind: 'entry-status'
+  readonly device: string
+  readonly seq: number
+  readonly id: string
+  readonly status: 'pending' | 'sending' | 'answered' | 'held' | 'conflicted' | 'dead'
+  readonly verdict: string | null
+  /** Seq of the lead of the offer it is part of; null when it was never offered. */
+  readonly offer: number | null
+  readonly attempts: number
+  /** Code of why it is dead. */
+  readonly code: string | null
+}
+
+/** A mutation left the outbox. */
+export interface EntryGone extends OnDisk {
+  readonly kind: 'entry-gone'
+  readonly device: string
+  readonly seq: number
+  readonly id: string
+}
+
+/** The disk speaks under this UUID from now on. */
+export interface DeviceIdentity extends OnDisk {
+  readonly kind: 'identity'
+  readonly device: string
+  readonly user: string
+}
+
+/** The cursor of a disk moved. `epoch` null: it was given up, for a reset. */
+export interface DeviceCursor extends OnDisk {
+  readonly kind: 'cursor'
+  readonly epoch: string | null
+  readonly position: number
+}
+
+/**
+ * What a disk held is gone by a fault that was injected: entries that were committed and are no longer there. The disk
+ * is now as it was earlier.
+ */
+export interface DeviceLost extends OnDisk {
+  readonly kind: 'device-lost'
+  /** `power-cut`: commits that were not synced. `backup`: an older image was put back. `wipe`: emptied. */
+  readonly cause: 'power-cut' | 'backup' | 'wipe'
+  /** Whether every commit was promised to survive power loss. */
+  readonly durability: 'full' | 'fast'
+  readonly entries: readonly { readonly seq: number; readonly id: string }[]
+  /** Entries that are there again although they had left: only after `backup` and `power-cut`. */
+  readonly back: readonly EntryWritten[]
+}
+
+/** A disk was copied, bytes and identity, to another one. */
+export interface DeviceCopied extends OnDisk {
+  readonly kind: 'device-copied'
+  readonly to: string
+  /** What the copy's outbox holds. */
+  readonly entries: readonly EntryWritten[]
+}
+
+/** The server committed its verdict on a mutation. */
+export interface ServerOutcome {
+  readonly kind: 'outcome'
+  readonly atMs: number
+  readonly user: string
+  readonly device: string
+  readonly seq: number
+  /** Ranges of numbers, such as "18-19,21". */
+  readonly covers: string
+  readonly id: string
+  readonly status: 'applied' | 'merged' | 'conflict' | 'rejected'
+  readonly version: number | null
+  readonly code: string | null
+}
+
+/** The server committed a line of its audit log. */
+export interface ServerAudit {
+  readonly kind: 'audit'
+  readonly atMs: number
+  readonly n: number
+  readonly collection: string
+  readonly record: string
+  readonly version: number | null
+  readonly op: 'create' | 'update' | 'delete' | 'restore' | 'none'
+  /** null: somebody who wrote to the table beside the server. */
+  readonly user: string | null
+  readonly device: string | null
+  readonly mutation: string | null
+  readonly at: string
+  /** Changed fields only. */
+  readonly before: Values | null
+  readonly after: Values | null
+  readonly status: string
+  readonly decisions: Json
+  readonly code: string | null
+}
+
+/** The server was put back to an earlier state: its history after that is gone from it. */
+export interface ServerRestored {
+  readonly kind: 'server-restored'
+  readonly atMs: number
+  /** The newest line of the audit log it still has. */
+  readonly auditN: number
+  /** Outcomes it no longer has. */
+  readonly forgotten: readonly ServerOutcome[]
+}
+
+interface OnDevice {
+  readonly atMs: number
+  readonly disk: string
+}
+
+/** The app called something that writes. */
+export interface CallMade extends OnDevice {
+  readonly kind: 'call'
+  readonly call: number
+  readonly what: string
+}
+
+/** The call was over: `done` promises that it is durable, `refused` that nothing of it is. */
+export interface CallEnded extends OnDevice {
+  readonly kind: 'call-ended'
+  readonly call: number
+  readonly result: 'done' | 'refused'
+  readonly code: string | null
+  /** Mutations it says it wrote, as far as it says so. */
+  readonly mutations: readonly string[]
+}
+
+/** What the app reads of a record right after it wrote to it, in the same breath. */
+export interface OwnRead extends OnDevice {
+  readonly kind: 'own-read'
+  readonly collection: string
+  readonly record: string
+  /** What was written; null: deleted. */
+  readonly wrote: Values | null
+  /** What is read; null: not there. */
+  readonly read: Values | null
+}
+
+/** Records of one transaction that carry its mark, read together. Every mark must be on all of them or on none. */
+export interface GroupRead extends OnDevice {
+  readonly kind: 'group-read'
+  /** Where it was read: on a device or from the server. */
+  readonly where: 'device' | 'server'
+  /** Marks by record, of records that are only ever written together. */
+  readonly marks: { readonly [record: string]: string | null }
+}
+
+/** What the status said and what the outbox held at the same moment. */
+export interface StatusRead extends OnDevice {
+  readonly kind: 'status-read'
+  readonly said: StatusFacts
+  readonly truth: StatusFacts
+  /** It says that nothing is left to send or to fetch. */
+  readonly isIdle: boolean
+}
+
+/** Numbers a status shows. */
+export interface StatusFacts {
+  readonly pending: number
+  readonly dead: number
+  readonly conflicts: number
+}
+
+/** A device told the app what the server said of a mutation. */
+export interface VerdictTold extends OnDevice {
+  readonly kind: 'verdict'
+  readonly mutation: string
+  readonly status: string
+}
+
+/** A person gave up on mutations, or they cancelled each other out before they were sent. */
+export interface Discarded extends OnDevice {
+  readonly kind: 'discarded'
+  readonly mutations: readonly string[]
+}
+
+/** From now on the user may see these scopes. */
+export interface GrantsChanged {
+  readonly kind: 'grants'
+  readonly atMs: number
+  readonly user: string
+  readonly scopes: readonly string[]
+}
+
+/** The server sent bytes to a user. */
+export interface ResponseSent {
+  readonly kind: 'response'
+  readonly atMs: number
+  readonly user: string
+  readonly route: string
+  readonly status: number
+  /** Marks of tenants found in the bytes: values carry the name of their scope. */
+  readonly scopesSeen: readonly string[]
+}
+
+/** A device sent a request. */
+export interface RequestSent extends OnDevice {
+  readonly kind: 'request'
+  readonly route: string
+}
+
+/** Something that has a limit was measured. */
+export interface Measured {
+  readonly kind: 'measured'
+  readonly atMs: number
+  readonly what: string
+  readonly value: number
+  readonly limit: number
+}
+
+/** Faults are over, writes have stopped, clocks are right: within `limits.quietMs` everything must have settled. */
+export interface Healed {
+  readonly kind: 'healed'
+  readonly atMs: number
+}
+
+/** The run is over. */
+export interface RunEnded {
+  readonly kind: 'end'
+  readonly atMs: number
+  /** When nothing was left to do after healing; null when that never came. */
+  readonly quietAtMs: number | null
+  /** What was still going on when it never came. */
+  readonly unrest: readonly string[]
+  readonly server: ServerDump
+  readonly devices: readonly DeviceDump[]
+}
+
+/** A row as a table holds it: fields, then times and version. */
+export interface DumpedRow {
+  readonly id: string
+  readonly version: number
+  readonly createdAt: string | null
+  readonly updatedAt: string | null
+  readonly values: Values
+}
+
+/** What the server holds. */
+export interface ServerDump {
+  readonly epoch: string
+  readonly collections: { readonly [name: string]: readonly DumpedRow[] }
+  /** Soft-deleted rows and tombstones. */
+  readonly deleted: { readonly [name: string]: readonly { readonly id: string; readonly version: number }[] }
+  /** Scopes of each live record, by `collection/id`. */
+  readonly scopes: { readonly [record: string]: readonly string[] }
+  readonly conflicts: readonly DumpedConflict[]
+  /** Messages of SQLite's own integrity check; empty when all is well. */
+  readonly damage: readonly string[]
+}
+
+/** A conflict as it is stored. */
+export interface DumpedConflict {
+  readonly id: string
+  readonly status: 'open' | 'resolved'
+  readonly collection: string
+  readonly record: string
+  readonly mutation: string
+  readonly author: string
+}
+
+/** What a device holds. */
+export interface DeviceDump {
+  readonly disk: string
+  readonly device: string
+  readonly user: string
+  /** What its user may see now. */
+  readonly grants: readonly string[]
+  readonly collections: { readonly [name: string]: readonly DumpedRow[] }
+  readonly conflicts: readonly DumpedConflict[]
+  readonly outbox: readonly (EntryWritten & {
+    readonly status: EntryStatus['status']
+    readonly code: string | null
+  })[]
+  readonly shadowCount: number
+  readonly stagedCount: number
+  readonly quarantineCount: number
+  /** Marks of scopes found anywhere in the file. */
+  readonly scopesSeen: readonly string[]
+  readonly damage: readonly string[]
+}
