@@ -1,0 +1,33 @@
+/**
+ * What a statement does to the transaction it runs in. `write`: may change the file; `setting`: changes the connection
+ * alone; `mark`: a savepoint and its ends; `ask`: a pragma that only reads.
+ */
+export type StatementKind = 'read' | 'write' | 'begin' | 'commit' | 'rollback' | 'mark' | 'setting' | 'ask'
+
+const kindsByWord: Readonly<Record<string, StatementKind>> = {
+  SELECT: 'read',
+  VALUES: 'read',
+  EXPLAIN: 'read',
+  BEGIN: 'begin',
+  COMMIT: 'commit',
+  END: 'commit',
+  SAVEPOINT: 'mark',
+  RELEASE: 'mark',
+}
+
+/**
+ * Told from the text, as SQLite gives no word on it; what is not known counts as a write. Several statements in one
+ * text are of the kind of the first.
+ */
+export function statementKind(sql: string): StatementKind {
+  const word = /^\s*([a-z]+)/i.exec(sql)?.[1]?.toUpperCase() ?? ''
+  if (word === 'ROLLBACK') return /^\s*ROLLBACK\s+(TRANSACTION\s+)?TO\b/i.test(sql) ? 'mark' : 'rollback'
+  if (word === 'PRAGMA') return pragmaKind(sql)
+  return kindsByWord[word] ?? 'write'
+}
+
+function pragmaKind(sql: string): StatementKind {
+  // These two are kept in the file itself.
+  if (/\b(application_id|user_version)\s*=/i.test(sql)) return 'write'
+  return sql.includes('=') ? 'setting' : 'ask'
+}
