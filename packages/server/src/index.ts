@@ -26,4 +26,5 @@ export type {
 export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'
 export { createEngine, type Logger, type ServerOptions } from './server.ts'
 export type { Store } from './store/store.ts'
+export type { OpenSqlite, SqliteDatabase, SqliteStatement } from './store/sqlite/connection.ts'
 export { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'

@@ -1,4 +1,10 @@
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+import {
+  DatabaseSync,
+  type DatabaseSyncOptions,
+  type SQLInputValue,
+  type SQLOutputValue,
+  type StatementSync,
+} from 'node:sqlite'
 import { SyncError } from '@holdfast/core'
 import { ConstraintError } from '../store.ts'
 
@@ -8,24 +14,43 @@ export type SqlRow = Readonly<Record<string, SQLOutputValue>>
 /** How a commit meets a power cut: `full` survives it, `normal` may lose the newest commits but never corrupts. */
 export type Durability = 'full' | 'normal'
 
+/** What the store needs of a database; Node's own `DatabaseSync` is one. */
+export interface SqliteDatabase {
+  readonly isOpen: boolean
+  readonly isTransaction: boolean
+  prepare(sql: string): SqliteStatement
+  exec(sql: string): void
+  close(): void
+}
+
+/** What the store needs of a prepared statement. */
+export type SqliteStatement = Pick<StatementSync, 'all' | 'get' | 'run' | 'iterate'>
+
+/** Opens a database. */
+export type OpenSqlite = (path: string, options: DatabaseSyncOptions) => SqliteDatabase
+
 /** How a connection is opened. */
 export interface ConnectionOptions {
   readonly path: string
   readonly durability: Durability
+  readonly database: OpenSqlite
   readonly readOnly?: boolean
 }
+
+/** Opens a file with Node's own SQLite. */
+export const openWithNode: OpenSqlite = (path, options) => new DatabaseSync(path, options)
 
 /** SQLite waits this long inside a call, in ms; longer waits are ours, because its wait stops the whole process. */
 const busyTimeoutMs = 20
 
 /** One connection with its prepared statements. Everything it throws is a SyncError, a ConstraintError or a defect. */
 export class Connection {
-  readonly #db: DatabaseSync
-  readonly #statements = new Map<string, StatementSync>()
+  readonly #db: SqliteDatabase
+  readonly #statements = new Map<string, SqliteStatement>()
 
-  constructor({ path, durability, readOnly = false }: ConnectionOptions) {
-    this.#db = guard(
-      () => new DatabaseSync(path, { readOnly, enableForeignKeyConstraints: true, timeout: busyTimeoutMs }),
+  constructor({ path, durability, database, readOnly = false }: ConnectionOptions) {
+    this.#db = guard(() =>
+      database(path, { readOnly, enableForeignKeyConstraints: true, timeout: busyTimeoutMs }),
     )
     guard(() => {
       // The first read: a file that is no database fails here, before anything is changed.
@@ -83,7 +108,7 @@ export class Connection {
     if (this.#db.isOpen) this.#db.close()
   }
 
-  #prepare(sql: string): StatementSync {
+  #prepare(sql: string): SqliteStatement {
     let statement = this.#statements.get(sql)
     if (!statement) {
       statement = this.#db.prepare(sql)

@@ -1,6 +1,6 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
-import { Connection, type Durability } from './connection.ts'
+import { Connection, type Durability, type OpenSqlite, openWithNode } from './connection.ts'
 import { checkOwnership, prepareDatabase } from './prepare-database.ts'
 import { sqliteReader } from './sqlite-reader.ts'
 import { sqliteWriter } from './sqlite-writer.ts'
@@ -15,6 +15,8 @@ export interface SqliteStoreOptions {
   readonly busyTimeoutMs?: number
   /** How often to look for commits of other processes, ms; 250 unless said, 0 is never. */
   readonly pollMs?: number
+  /** How to open the file, such as with more SQL functions; Node's own SQLite unless said. The store closes it. */
+  readonly database?: OpenSqlite
 }
 
 /**
@@ -43,14 +45,20 @@ class SqliteStore implements Store {
   #stopPolling: CancelTimer = () => undefined
 
   constructor(options: SqliteStoreOptions) {
-    this.#options = { durability: 'full', busyTimeoutMs: 5_000, pollMs: 250, ...options }
+    this.#options = {
+      durability: 'full',
+      busyTimeoutMs: 5_000,
+      pollMs: 250,
+      database: openWithNode,
+      ...options,
+    }
   }
 
   async open(setup: StoreSetup): Promise<void> {
     assert(this.#writer === undefined, 'a store is opened once')
-    const { path, durability } = this.#options
+    const { path, durability, database } = this.#options
     this.#setup = setup
-    const writer = new Connection({ path, durability })
+    const writer = new Connection({ path, durability, database })
     this.#writer = writer
     try {
       // Before WAL, which is written into the file: one that is not ours stays as it is.
@@ -59,7 +67,7 @@ class SqliteStore implements Store {
       await this.#begin(writer)
       prepareDatabase(writer, setup)
       writer.exec('COMMIT')
-      if (path !== ':memory:') this.#reader = new Connection({ path, durability, readOnly: true })
+      if (path !== ':memory:') this.#reader = new Connection({ path, durability, database, readOnly: true })
     } catch (error) {
       this.#closeConnections()
       throw error
