@@ -1,0 +1,221 @@
+import { fork } from 'node:child_process'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+
+import { generatePlan, operationsOf } from '../gen/generate-plan.ts'
+import { budgetProblems } from './budget.ts'
+import { type Plan, planText } from './plan.ts'
+import { printFailure, printSummary } from './print-summary.ts'
+import { runPlan } from './run-plan.ts'
+import { addSummary, emptySummary, runSeeds, type Summary } from './run-seeds.ts'
+import { shrink } from './shrink.ts'
+
+const help = `npm run simulate -- [options]
+
+  --seconds N       stop after N seconds (60 unless another budget is given)
+  --operations N    stop after N user operations
+  --seeds N         stop after N seeds
+  --seed N          the first seed; 1 unless said
+  --jobs N          processes; one for each core unless said
+  --twice N         run every Nth seed twice and compare (50 unless said)
+  --until-failure   stop at the first broken promise
+  --resume FILE     go on where FILE says, and keep it up to date
+  --replay SEED     run one seed and tell the whole story of a failure
+  --plan FILE       run a plan from a file
+  --shrink          with --replay or --plan: look for the smallest plan that fails the same way
+  --out FILE        with --shrink: where to write it
+  --trace           with --replay or --plan: print every observation
+  --json            print the summary as one line of JSON
+  --quiet           print nothing else
+`
+
+const { values: args } = parseArgs({
+  options: {
+    seconds: { type: 'string' },
+    operations: { type: 'string' },
+    seeds: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    jobs: { type: 'string' },
+    twice: { type: 'string', default: '50' },
+    'until-failure': { type: 'boolean', default: false },
+    resume: { type: 'string' },
+    replay: { type: 'string' },
+    plan: { type: 'string' },
+    shrink: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+    worker: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+/** Seeds a worker is given at a time: long enough to be worth the message, short enough to stop in time. */
+const seedsAtATime = 5
+
+interface Job {
+  readonly first: number
+  readonly count: number
+}
+
+interface Saved {
+  nextSeed: number
+  seconds: number
+  summary: Summary
+}
+
+if (args.help) process.stdout.write(help)
+else if (args.worker) work()
+else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay)))
+else if (args.plan !== undefined) await replay(JSON.parse(readFileSync(args.plan, 'utf8')) as Plan)
+else await conduct()
+
+/** A process of its own that runs the seeds it is told. */
+function work(): void {
+  let isStopped = false
+  process.on('disconnect', () => process.exit(0))
+  process.on('message', (job: Job | 'stop') => {
+    if (job === 'stop') {
+      isStopped = true
+      return
+    }
+    const options = { ...job, twice: Number(args.twice), untilFailure: args['until-failure'] }
+    void runSeeds({ ...options, goOn: () => !isStopped }).then((sum) => process.send?.(sum))
+  })
+}
+
+async function conduct(): Promise<void> {
+  const jobs = Number(args.jobs ?? availableParallelism())
+  const saved = readSaved()
+  const { summary } = saved
+  const startedMs = performance.now() - saved.seconds * 1_000
+  const budget = {
+    seconds: Number(args.seconds ?? (args.operations || args.seeds ? Number.POSITIVE_INFINITY : 60)),
+    operations: Number(args.operations ?? Number.POSITIVE_INFINITY),
+    seeds: Number(args.seeds ?? Number.POSITIVE_INFINITY),
+  }
+  const secondsNow = (): number => (performance.now() - startedMs) / 1_000
+  let promised = summary.seeds
+  const isOver = (): boolean =>
+    secondsNow() >= budget.seconds ||
+    summary.operations >= budget.operations ||
+    promised >= budget.seeds ||
+    (args['until-failure'] && summary.failures.length > 0)
+  const pending = new Set<number>()
+  const workers = Array.from({ length: jobs }, () => startWorker())
+  await Promise.all(
+    workers.map(async (worker) => {
+      for (;;) {
+        if (isOver()) break
+        const count = Math.min(seedsAtATime, budget.seeds - promised)
+        const first = saved.nextSeed
+        saved.nextSeed += count
+        promised += count
+        pending.add(first)
+        const sum = await worker.run({ first, count })
+        pending.delete(first)
+        addSummary(summary, sum)
+        saved.seconds = secondsNow()
+        keep({ ...saved, nextSeed: Math.min(saved.nextSeed, ...pending) })
+        report(summary, secondsNow())
+        if (isOver()) for (const other of workers) other.stop()
+      }
+      worker.end()
+    }),
+  )
+  const seconds = secondsNow()
+  const problems = budgetProblems(summary, {
+    operations: args.operations === undefined ? 0 : budget.operations,
+    seeds: args.seeds === undefined ? 0 : budget.seeds,
+    isStoppedEarly: args['until-failure'] && summary.failures.length > 0,
+  })
+  if (!args.quiet) printSummary(summary, { seconds, jobs, machine: cpus()[0]?.model ?? 'unknown', problems })
+  if (args.json) printJson(summary, seconds)
+  process.exitCode = summary.failures.length > 0 || problems.length > 0 ? 1 : 0
+}
+
+interface Worker {
+  run(job: Job): Promise<Summary>
+  stop(): void
+  end(): void
+}
+
+function startWorker(): Worker {
+  const options = ['--worker', '--twice', args.twice, ...(args['until-failure'] ? ['--until-failure'] : [])]
+  const child = fork(import.meta.filename, options, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  return {
+    run: (job) =>
+      new Promise((resolve, reject) => {
+        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        child.once('exit', ended)
+        child.once('message', (sum) => {
+          child.off('exit', ended)
+          resolve(sum as Summary)
+        })
+        child.send(job)
+      }),
+    stop: () => void (child.connected && child.send('stop')),
+    end: () => child.disconnect(),
+  }
+}
+
+function readSaved(): Saved {
+  const first = { nextSeed: Number(args.seed), seconds: 0, summary: emptySummary() }
+  if (args.resume === undefined || !existsSync(args.resume)) return first
+  return JSON.parse(readFileSync(args.resume, 'utf8')) as Saved
+}
+
+/** Written beside and moved over, so that a stop in the middle leaves the old one. */
+function keep(saved: Saved): void {
+  if (args.resume === undefined) return
+  writeFileSync(`${args.resume}.new`, JSON.stringify(saved))
+  renameSync(`${args.resume}.new`, args.resume)
+}
+
+let reportedMs = 0
+
+function report({ seeds, operations, failures }: Summary, seconds: number): void {
+  if (args.quiet || seconds * 1_000 - reportedMs < 5_000) return
+  reportedMs = seconds * 1_000
+  const rate = Math.round(operations / seconds)
+  process.stderr.write(
+    `${seconds.toFixed(0)} s: ${seeds} seeds, ${operations} operations (${rate}/s), ${failures.length} failed\n`,
+  )
+}
+
+function printJson(summary: Summary, seconds: number): void {
+  const [failed] = summary.failures
+  const { states, ...rest } = summary
+  const found = failed && {
+    seed: failed.seed,
+    invariant: failed.violation.invariant,
+    message: failed.violation.message,
+  }
+  const ms = Math.round(seconds * 1_000)
+  process.stdout.write(
+    `${JSON.stringify({ found: failed !== undefined, ...found, ms, ...rest, states: states.length })}\n`,
+  )
+}
+
+async function replay(plan: Plan): Promise<void> {
+  const observe = args.trace
+    ? (observation: object): void => void process.stdout.write(`${JSON.stringify(observation)}\n`)
+    : undefined
+  const result = await runPlan(plan, { observe })
+  const [first] = result.violations
+  process.stdout.write(
+    `${result.operations} of ${operationsOf(plan)} operations, ${plan.steps.length} steps, ${result.events} events, trace ${result.traceHash}\n`,
+  )
+  if (!first) {
+    process.stdout.write('every promise was kept\n')
+    return
+  }
+  process.exitCode = 1
+  for (const violation of result.violations.slice(0, 10)) printFailure(violation)
+  if (!args.shrink) return
+  const small = await shrink(plan, first.invariant, (text) => process.stderr.write(`${text}\n`))
+  if (args.out !== undefined) writeFileSync(args.out, planText(small))
+  else process.stdout.write(planText(small))
+}

@@ -1,0 +1,270 @@
+import type { SeededRandom } from '../seeded-random.ts'
+import type { Life } from './life.ts'
+import type { Link } from './link.ts'
+import type { NetworkFaults } from './plan.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Tally } from './tally.ts'
+
+/** Who sends. */
+export interface Sender {
+  readonly name: string
+  readonly user: string
+  readonly life: Life
+  readonly link: Link
+}
+
+/** What the network connects to. */
+export interface Destination {
+  /** null: nobody listens. */
+  readonly answer: ((request: Request) => Promise<Response>) | null
+  /** The life of the process that answers: what it says after its end is never heard. */
+  readonly life: Life
+}
+
+/** What a network is made from. */
+export interface NetworkParts {
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly faults: Tally
+  readonly destination: () => Destination
+  /** The token of this user is refused from now on. */
+  readonly expireToken: (user: string) => void
+  readonly onRequest: (sender: Sender, route: string) => void
+  readonly onResponse: (sender: Sender, route: string, status: number, text: string) => void
+}
+
+/** A request as bytes, to be sent as often as it takes. */
+interface Message {
+  readonly url: string
+  readonly init: RequestInit
+}
+
+type Give = (response: Response) => void
+
+/**
+ * Carries requests and answers between devices and the server, late, twice, in pieces or not at all. What happens to a
+ * message is drawn when it is sent. Rules: SIM-3.
+ */
+export class Network {
+  readonly #parts: NetworkParts
+  #mix: NetworkFaults
+
+  constructor(parts: NetworkParts, mix: NetworkFaults) {
+    this.#parts = parts
+    this.#mix = mix
+  }
+
+  /** From now on messages only take their time. */
+  heal(): void {
+    this.#mix = healthy(Math.min(this.#mix.delayMs, 100))
+  }
+
+  readonly fetch = (sender: Sender, request: Request): Promise<Response> => {
+    const route = routeOf(request)
+    this.#parts.onRequest(sender, route)
+    const { promise, resolve, reject } = Promise.withResolvers<Response>()
+    const give: Give = (response) => sender.life.deliver(() => resolve(response))
+    const refuse = (afterMs: number): void => {
+      const failed = new TypeError('fetch failed')
+      this.#parts.scheduler.after(afterMs, () => sender.life.deliver(() => reject(failed)))
+    }
+    request.signal.addEventListener('abort', () => reject(request.signal.reason as Error), { once: true })
+    void this.#send({ sender, request, route, give, refuse })
+    return promise
+  }
+
+  async #send(sent: Sent): Promise<void> {
+    const { sender, request, route, give, refuse } = sent
+    const { scheduler, random, faults } = this.#parts
+    if (sender.link.isOffline(scheduler.nowMs)) {
+      faults.add('offline')
+      return refuse(5 + random.next() * 500)
+    }
+    if (route === 'stream') return this.#openStream(sent)
+    const message = await messageOf(request)
+    const mix = this.#mix
+    if (this.#strikes('expire', mix.expire)) this.#parts.expireToken(sender.user)
+    if (this.#strikes('impostor', mix.impostor)) {
+      const response = impostors[random.below(impostors.length)]
+      return void scheduler.after(this.#delay(sender.link), () => response && give(response()))
+    }
+    if (scheduler.nowMs < sender.link.upLostUntilMs || this.#strikes('lose-request', mix.loseRequest)) {
+      // Half of what is lost is noticed at once, as with a connection that is reset; of the rest nothing is ever heard.
+      return random.next() < 0.5 ? refuse(random.next() * 2_000) : undefined
+    }
+    if (this.#strikes('replay', mix.replay)) {
+      scheduler.after(this.#delay(sender.link) + random.next() * 180_000, () => {
+        void this.#arrive(sender, route, message)
+      })
+    }
+    const isTwice = this.#strikes('duplicate', mix.duplicate)
+    if (isTwice) {
+      scheduler.after(this.#delay(sender.link), () => void this.#arrive(sender, route, message))
+    }
+    scheduler.after(this.#delay(sender.link), () => {
+      void this.#arrive(sender, route, message).then((answer) => {
+        if (answer === null) refuse(random.next() * 1_000)
+        else this.#return(sent, answer)
+      })
+    })
+  }
+
+  /** The server reads it. null: nobody was there, or it died over it. */
+  async #arrive(sender: Sender, route: string, { url, init }: Message): Promise<Answered | null> {
+    const { destination, onResponse, scheduler } = this.#parts
+    const { answer, life } = destination()
+    if (answer === null) return null
+    const response = await answer(new Request(url, init))
+    const text = await response.text()
+    // What a dead server would have said is as good as lost: somebody sees the connection end.
+    if (!life.isAlive) {
+      await new Promise<void>((resolve) => {
+        scheduler.after(0, resolve)
+      })
+      return null
+    }
+    onResponse(sender, route, response.status, text)
+    return { text, status: response.status, headers: response.headers }
+  }
+
+  #return({ sender, give, refuse }: Sent, { text, status, headers }: Answered): void {
+    const { scheduler, random } = this.#parts
+    const mix = this.#mix
+    const { link } = sender
+    if (scheduler.nowMs < link.downLostUntilMs || this.#strikes('lose-answer', mix.loseAnswer)) {
+      return random.next() < 0.5 ? refuse(random.next() * 2_000) : undefined
+    }
+    const isCut = this.#strikes('cut', mix.cut)
+    const body = isCut ? cutBody(text, Math.floor(random.next() * text.length)) : text
+    scheduler.after(this.#delay(link), () => {
+      // Nobody who is offline by now hears of it.
+      if (link.isOffline(scheduler.nowMs)) return
+      give(new Response(status === 204 ? null : body, { status, headers }))
+    })
+  }
+
+  /** Pokes pass as they come; a link that fails takes the stream with it. */
+  async #openStream({ sender, request, give, refuse }: Sent): Promise<void> {
+    const { scheduler, random, destination } = this.#parts
+    const { answer, life } = destination()
+    if (answer === null || this.#strikes('lose-request', this.#mix.loseRequest))
+      return refuse(random.next() * 1_000)
+    const response = await answer(request)
+    if (response.body === null || response.status !== 200) return give(response)
+    const source = response.body.getReader()
+    const end = (): void => void source.cancel().catch(() => undefined)
+    request.signal.addEventListener('abort', end, { once: true })
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        const pass = async (): Promise<void> => {
+          for (;;) {
+            const { done, value } = await source.read()
+            const { link } = sender
+            const isBroken = !life.isAlive || !sender.life.isAlive || sender.life.isSuspended
+            if (done || isBroken || link.isOffline(scheduler.nowMs)) break
+            if (scheduler.nowMs < link.downLostUntilMs) continue
+            scheduler.after(this.#delay(link), () => {
+              sender.life.deliver(() => {
+                if (!request.signal.aborted) controller.enqueue(value)
+              })
+            })
+          }
+          end()
+          scheduler.after(this.#delay(sender.link), () => {
+            sender.life.deliver(() => {
+              if (!request.signal.aborted) controller.error(new TypeError('terminated'))
+            })
+          })
+        }
+        void pass()
+      },
+      cancel: end,
+    })
+    give(new Response(body, { status: 200, headers: response.headers }))
+  }
+
+  #strikes(name: string, chance: number): boolean {
+    if (chance <= 0 || this.#parts.random.next() >= chance) return false
+    this.#parts.faults.add(name)
+    return true
+  }
+
+  /** One way, ms. */
+  #delay(link: Link): number {
+    const { scheduler, random } = this.#parts
+    const { delayMs, tail } = this.#mix
+    const clogMs = Math.max(0, link.cloggedUntilMs - scheduler.nowMs)
+    if (this.#strikes('delay', tail)) return clogMs + random.next() * 120_000
+    // Exponential: most are quick, some are several times the mean.
+    return clogMs + 0.5 - Math.log(1 - random.next()) * delayMs
+  }
+}
+
+interface Sent {
+  readonly sender: Sender
+  readonly request: Request
+  readonly route: string
+  readonly give: Give
+  /** The connection fails after so many ms. */
+  readonly refuse: (afterMs: number) => void
+}
+
+interface Answered {
+  readonly text: string
+  readonly status: number
+  readonly headers: Headers
+}
+
+/** No faults at all. */
+export function healthy(delayMs: number): NetworkFaults {
+  return {
+    delayMs,
+    tail: 0,
+    loseRequest: 0,
+    loseAnswer: 0,
+    duplicate: 0,
+    replay: 0,
+    cut: 0,
+    impostor: 0,
+    expire: 0,
+  }
+}
+
+function routeOf(request: Request): string {
+  const { pathname } = new URL(request.url)
+  return pathname.startsWith('/sync/') ? pathname.slice('/sync/'.length) : (pathname.split('/')[1] ?? '')
+}
+
+async function messageOf(request: Request): Promise<Message> {
+  const { url, method, headers } = request
+  const body = method === 'GET' ? undefined : new Uint8Array(await request.arrayBuffer())
+  return { url, init: { method, headers, body } }
+}
+
+/** A body that breaks off: half the time with an error, half the time as if that had been all. */
+function cutBody(text: string, length: number): ReadableStream<Uint8Array> | string {
+  if (length % 2 === 0) return text.slice(0, length)
+  const bytes = new TextEncoder().encode(text.slice(0, length))
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes)
+      controller.error(new TypeError('terminated'))
+    },
+  })
+}
+
+const html = { 'content-type': 'text/html' }
+const json = { 'content-type': 'application/json' }
+
+/** What answers in a server's place on real networks. */
+const impostors: readonly (() => Response)[] = [
+  () => new Response('<html>Sign in to the hotel</html>', { status: 200, headers: html }),
+  () => new Response(null, { status: 302, headers: { location: 'http://portal.example/' } }),
+  () => new Response('<html>Bad gateway</html>', { status: 502, headers: html }),
+  () => new Response('upstream connect error', { status: 503, headers: { 'retry-after': '3' } }),
+  () => new Response('{"message":"slow down"}', { status: 429, headers: { ...json, 'retry-after': '2' } }),
+  () => new Response('', { status: 504 }),
+  () => new Response('{}', { status: 200, headers: json }),
+  () => new Response('<html>Not found</html>', { status: 404, headers: html }),
+  () => new Response('{"error":"network authentication required"}', { status: 511, headers: json }),
+]

@@ -1,0 +1,205 @@
+import { marksIn } from '../gen/mix-schema.ts'
+import { perform } from '../gen/person.ts'
+import type { SimDevice } from './sim-device.ts'
+import { takeStep } from './take-step.ts'
+import type { World } from './world.ts'
+
+/** Everything must have settled this long after the last fault, virtual ms. */
+export const quietMs = 60_000
+
+/** A device nobody touches for longer is put away, virtual ms. */
+const putAwayMs = 600_000
+
+/** Rounds in which people settle what is in front of them, until nothing is left. */
+const roundMax = 40
+
+/** Plays a world's plan: faults, healing, rest, everybody's decisions, a restart of everything, the audit. Rules: SIM-5 to SIM-8. */
+export async function play(world: World): Promise<void> {
+  const { plan, scheduler } = world
+  await world.server.start()
+  for (const device of world.devices) void device.open()
+  for (const step of plan.steps) scheduler.at(step.atMs, () => takeStep(world, step))
+  putDevicesAway(world)
+  await scheduler.run(plan.chaosMs)
+  await heal(world)
+}
+
+/** Phones in pockets: between bursts of work a device sleeps, or a week would be nothing but idle wake-ups. */
+function putDevicesAway({ plan, devices, scheduler }: World): void {
+  for (const [index, device] of devices.entries()) {
+    const times = plan.steps.filter((step) => step.device === index).map(({ atMs }) => atMs)
+    for (const [place, atMs] of [0, ...times].entries()) {
+      const nextMs = times[place] ?? plan.chaosMs
+      if (nextMs - atMs < putAwayMs) continue
+      scheduler.at(atMs + 120_000, () => device.suspend())
+      scheduler.at(nextMs - 20_000, () => device.resume())
+    }
+  }
+}
+
+async function heal(world: World): Promise<void> {
+  const { scheduler, network, devices } = world
+  world.storage = { deviceFull: 0, serverFull: 0, slow: 0 }
+  network.heal()
+  for (const device of devices) device.heal()
+  const healedMs = scheduler.nowMs
+  world.observe({ kind: 'healed', atMs: healedMs })
+  await startEverything(world)
+  const rest = new Rest(world)
+  await rest.wait(isCalm)
+  for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
+    for (const device of devices) await decide(world, device)
+    await rest.wait(isCalm)
+  }
+  if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
+  await restartEverything(world)
+  await rest.wait(isCalm)
+  world.observe({
+    kind: 'end',
+    atMs: scheduler.nowMs,
+    quietAtMs: rest.unrest.length === 0 ? healedMs + rest.longestMs : null,
+    unrest: rest.unrest,
+    server: world.serverDisk.dump(marksIn),
+    devices: devices.map(({ disk, user }) => disk.dump(world.grants.get(user) ?? [], marksIn)),
+  })
+}
+
+async function startEverything(world: World): Promise<void> {
+  const { server, devices, scheduler } = world
+  server.heal()
+  await server.start()
+  for (const device of devices) {
+    void device.open()
+    device.client?.sync.setOnline(true)
+  }
+  await scheduler.run(scheduler.nowMs + 10)
+  for (const device of devices) device.client?.sync.setOnline(true)
+}
+
+async function restartEverything(world: World): Promise<void> {
+  world.server.kill()
+  for (const device of world.devices) device.stop()
+  await world.scheduler.run(world.scheduler.nowMs + 1_000)
+  await startEverything(world)
+}
+
+/** Waits for rest, and remembers how long it took. */
+class Rest {
+  readonly unrest: string[] = []
+  longestMs = 0
+  readonly #world: World
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  get isCalm(): boolean {
+    return this.unrest.length === 0
+  }
+
+  async wait(isQuiet: (world: World, device: SimDevice) => boolean): Promise<void> {
+    const { scheduler, devices } = this.#world
+    const startMs = scheduler.nowMs
+    const isOver = (): boolean => devices.every((device) => isQuiet(this.#world, device))
+    do await scheduler.run(scheduler.nowMs + 500)
+    while (!isOver() && scheduler.nowMs < startMs + quietMs)
+    this.longestMs = Math.max(this.longestMs, scheduler.nowMs - startMs)
+    if (isOver()) return
+    for (const device of devices) {
+      if (!isQuiet(this.#world, device)) this.unrest.push(describe(this.#world, device))
+    }
+  }
+}
+
+interface Queue {
+  readonly open: number
+  readonly waiting: number
+  readonly asked: number
+}
+
+/** What is in a device's outbox: on its way, waiting for something else, and in front of a person. */
+function queueOf({ disk }: SimDevice): Queue {
+  const [row] = disk.read(
+    `SELECT sum(status IN ('sending', 'answered')) AS open, sum(status IN ('pending', 'held')) AS waiting,
+       sum(status IN ('dead', 'conflicted')) AS asked FROM _outbox`,
+  )
+  return {
+    open: Number(row?.['open'] ?? 0),
+    waiting: Number(row?.['waiting'] ?? 0),
+    asked: Number(row?.['asked'] ?? 0),
+  }
+}
+
+/** Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide. */
+function isCalm(world: World, device: SimDevice): boolean {
+  const { open, waiting, asked } = queueOf(device)
+  return (
+    open === 0 && (waiting === 0 || asked > 0) && device.client !== undefined && isUpToDate(world, device)
+  )
+}
+
+function isUpToDate({ serverDisk }: World, { disk }: SimDevice): boolean {
+  const [state] = serverDisk.read('SELECT counter FROM holdfast_state')
+  const [meta] = disk.read("SELECT value FROM _meta WHERE key = 'cursor'")
+  return positionOf(meta?.['value']) === Number(state?.['counter'])
+}
+
+function positionOf(cursor: unknown): number | null {
+  if (typeof cursor !== 'string') return null
+  // The cursor is text of our own server; a run looks into it though devices never do.
+  const { p } = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as { readonly p?: unknown }
+  return typeof p === 'number' ? p : null
+}
+
+function isDone(device: SimDevice): boolean {
+  const { open, waiting, asked } = queueOf(device)
+  return open + waiting + asked === 0 && openConflicts(device) === 0
+}
+
+function openConflicts({ disk }: SimDevice): number {
+  return Number(
+    disk.read("SELECT count(*) AS count FROM _conflicts WHERE status = 'open'")[0]?.['count'] ?? 0,
+  )
+}
+
+function openQuestions(device: SimDevice): readonly string[] {
+  if (isDone(device)) return []
+  const { asked, waiting } = queueOf(device)
+  return [
+    `${device.name}: ${asked} in front of a person, ${waiting} waiting, ${openConflicts(device)} open conflicts, for ever`,
+  ]
+}
+
+function describe(world: World, device: SimDevice): string {
+  const { open, waiting, asked } = queueOf(device)
+  const facts = [`${open} on their way`, `${waiting} waiting`, `${asked} in front of a person`]
+  if (!isUpToDate(world, device)) facts.push('behind the server')
+  if (device.client === undefined) facts.push('not open')
+  return `${device.name}: ${facts.join(', ')}`
+}
+
+/** A person decides on everything in front of them. */
+async function decide(world: World, device: SimDevice): Promise<void> {
+  const { scheduler } = world
+  const draw = world.plan.seed + scheduler.eventCount
+  const how = (['mine', 'theirs', 'merge', 'both'] as const)[draw % 4] ?? 'mine'
+  for (let place = 0; place < 50; place++) {
+    const before = queueOf(device).asked + openConflicts(device)
+    const person = world.personOf(device)
+    if (before === 0 || !person) return
+    let isOver = false
+    const work = async (): Promise<void> => {
+      await perform(person, { kind: 'settle', how }, draw + place)
+      await perform(person, { kind: 'repair', how: 'discard' }, draw + place)
+    }
+    work().then(
+      () => (isOver = true),
+      (error: unknown) => {
+        isOver = true
+        world.onDefect(error)
+      },
+    )
+    await scheduler.run(scheduler.nowMs + 5_000, () => isOver)
+    if (queueOf(device).asked + openConflicts(device) >= before) return
+  }
+}

@@ -1,0 +1,68 @@
+import type { Schema } from '@holdfast/core'
+
+import { type Checker, type Violation, Watch } from '../check/checker.ts'
+import { checkers as allCheckers } from '../check/checkers.ts'
+import type { Observation } from '../check/observation.ts'
+import type { Plan } from './plan.ts'
+import { play } from './play.ts'
+import { World } from './world.ts'
+
+/** How a plan is run. */
+export interface RunOptions {
+  /** The mix schema unless said. */
+  readonly schema?: Schema
+  /** All unless said. */
+  readonly checkers?: readonly Checker[]
+  /** Told everything, for traces. */
+  readonly observe?: (observation: Observation) => void
+}
+
+/** What came of a run. */
+export interface RunResult {
+  readonly violations: readonly Violation[]
+  /** Mutations people asked for and were told to be durable. */
+  readonly operations: number
+  readonly events: number
+  readonly observations: number
+  /** The same for two runs of one plan. */
+  readonly traceHash: string
+  /** How often each fault struck. */
+  readonly faults: Readonly<Record<string, number>>
+  /** Fingerprints of the states that were seen. */
+  readonly states: ReadonlySet<number>
+  readonly virtualMs: number
+}
+
+/** Plays a plan to its end: faults, then healing, then everybody at rest, then the audit. Rules: SIM-1 to SIM-9. */
+export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
+  const watch = new Watch(options.checkers ?? allCheckers)
+  const { observe } = options
+  const world = new World(plan, {
+    schema: options.schema,
+    observe: observe
+      ? (observation) => {
+          observe(observation)
+          watch.observe(observation)
+        }
+      : watch.observe,
+  })
+  const onRejection = (error: unknown): void => world.onDefect(error)
+  process.on('unhandledRejection', onRejection)
+  try {
+    await play(world)
+  } finally {
+    process.off('unhandledRejection', onRejection)
+    world.close()
+  }
+  const { operations, defects, faults, coverage, scheduler, traceHash } = world
+  return {
+    violations: [...defects, ...watch.violations].sort((left, right) => left.atMs - right.atMs),
+    operations,
+    events: scheduler.eventCount,
+    observations: watch.count,
+    traceHash,
+    faults: faults.sorted(),
+    states: coverage.seen,
+    virtualMs: scheduler.nowMs,
+  }
+}

@@ -1,0 +1,124 @@
+import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import type { Schema } from '@holdfast/core'
+
+import type { SeededRandom } from '../seeded-random.ts'
+import { ActorClock } from './actor-clock.ts'
+import { actorEnvironment } from './environment.ts'
+import { Life } from './life.ts'
+import type { Destination } from './network.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { ServerDisk } from './server-disk.ts'
+
+/** What the server runs on. */
+export interface SimServerParts {
+  readonly schema: Schema
+  readonly scheduler: Scheduler
+  readonly random: SeededRandom
+  readonly startMs: number
+  readonly disk: ServerDisk
+  /** The user a token is for; null: it is not, or not any more. */
+  readonly authenticate: (token: string) => string | null
+  readonly scopes: (user: string) => readonly string[]
+  /** Something the server should never do. */
+  readonly onDefect: (error: unknown) => void
+}
+
+/** The shipped server as a process that can die and be started again on the same disk. */
+export class SimServer {
+  readonly #parts: SimServerParts
+  readonly #clock: ActorClock
+  /** Its disk is full until then, virtual ms. */
+  fullUntilMs = 0
+  #life: Life
+  #server: HoldfastServer | undefined
+
+  constructor(parts: SimServerParts) {
+    this.#parts = parts
+    this.#clock = new ActorClock({ startMs: parts.startMs, virtualMs: () => parts.scheduler.nowMs })
+    this.#life = new Life(parts.scheduler)
+  }
+
+  get isUp(): boolean {
+    return this.#server !== undefined && this.#life.isAlive
+  }
+
+  get life(): Life {
+    return this.#life
+  }
+
+  get random(): SeededRandom {
+    return this.#parts.random
+  }
+
+  /** Wall clock of the server, which is always right. */
+  nowMs(): number {
+    return this.#clock.now()
+  }
+
+  destination(): Destination {
+    return { answer: this.isUp ? (this.#server?.fetch ?? null) : null, life: this.#life }
+  }
+
+  /** Starts it; harmless when it runs. A start that fails, as on a full disk, is tried again after a while. */
+  async start(): Promise<void> {
+    if (this.isUp) return
+    const { scheduler, schema, random, disk, authenticate, scopes } = this.#parts
+    const life = new Life(scheduler)
+    this.#life = life
+    const nowhere = (): Promise<never> => Promise.reject(new TypeError('fetch failed'))
+    const env = actorEnvironment({ scheduler, life, clock: this.#clock, random, fetch: nowhere })
+    try {
+      const server = await createServer({
+        schema,
+        store: sqliteStore({ path: ':memory:', database: () => disk.open() }),
+        authenticate: (request) => {
+          const user = authenticate(request.headers.get('authorization')?.slice('Bearer '.length) ?? '')
+          return user === null ? null : { id: user }
+        },
+        scopes: (user) => scopes(user.id),
+        env,
+      })
+      if (life.isAlive) this.#server = server
+    } catch {
+      life.end()
+      scheduler.after(5_000, () => void this.start())
+    }
+  }
+
+  /** Dies at its nth call from now, or at once, and is started again after a while. */
+  crash(afterCalls: number, downMs: number): void {
+    const { scheduler } = this.#parts
+    if (!this.isUp) return
+    const die = (): void => {
+      this.kill()
+      scheduler.after(downMs, () => void this.start())
+    }
+    if (afterCalls > 0) this.#life.dieAfter(afterCalls, die)
+    else die()
+  }
+
+  /** Everything that was wrong with it is over. */
+  heal(): void {
+    this.fullUntilMs = 0
+    this.#life.dieAfter(Number.POSITIVE_INFINITY, () => undefined)
+  }
+
+  /** The process is gone, and what it was at with it. */
+  kill(): void {
+    this.#life.end()
+    this.#server = undefined
+    this.#parts.disk.kill()
+  }
+
+  /** Drops tombstones, as an operator's nightly job does. */
+  async collect(olderThanMs: number): Promise<void> {
+    const life = this.#life
+    await this.#server?.engine.collectTombstones({ olderThanMs }).catch((error: unknown) => {
+      if (life.isAlive && !isExpected(error)) this.#parts.onDefect(error)
+    })
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'STORE_FULL'
+}

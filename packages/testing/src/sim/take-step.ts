@@ -1,0 +1,160 @@
+import { perform } from '../gen/person.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { writeForeign } from './foreign-write.ts'
+import type { Action, Step } from './plan.ts'
+import type { SimDevice } from './sim-device.ts'
+import type { World } from './world.ts'
+
+/** Does what a step says, at its moment. What is not there is skipped: plans stay plans when steps are taken out. */
+export function takeStep(world: World, step: Step): void {
+  const device = world.devices[step.device]
+  if (device) onDevice(world, device, step)
+  else onServer(world, step)
+}
+
+function onDevice(world: World, device: SimDevice, { action, draw }: Step): void {
+  const { scheduler, faults } = world
+  const nowMs = scheduler.nowMs
+  const until = (forMs: number): number => nowMs + forMs
+  switch (action.kind) {
+    case 'offline':
+      faults.add('offline-window')
+      return goOffline(world, device, action.forMs, action.told)
+    case 'one-way':
+      faults.add('one-way')
+      if (action.direction === 'up') device.link.upLostUntilMs = until(action.forMs)
+      else device.link.downLostUntilMs = until(action.forMs)
+      return
+    case 'clog':
+      faults.add('clog')
+      device.link.cloggedUntilMs = until(action.forMs)
+      return
+    case 'crash':
+      faults.add('crash')
+      device.crash({ ...action, powerRoll: null })
+      return restartLater(world, device, action.downMs)
+    case 'power-cut':
+      faults.add('power-cut')
+      device.crash({ ...action, powerRoll: new SeededRandom(draw).next() })
+      return restartLater(world, device, action.downMs)
+    case 'suspend':
+      faults.add('suspend')
+      device.suspend()
+      return void scheduler.after(action.forMs, () => device.resume())
+    case 'close':
+      faults.add('close')
+      void device.close(action.downMs)
+      return restartLater(world, device, action.downMs)
+    case 'clock-jump':
+      faults.add('clock-jump')
+      return device.clock.jump(action.byMs)
+    case 'disk-full':
+      faults.add('disk-full')
+      device.fullUntilMs = until(action.forMs)
+      return
+    case 'backup':
+      return void (device.life.isAlive || world.backups.set(device.name, device.disk.image()))
+    case 'put-back':
+      return putBack(world, device)
+    case 'clone':
+      return clone(world, device)
+    default:
+      return act(world, device, action, draw)
+  }
+}
+
+function onServer(world: World, { action, draw }: Step): void {
+  const { server, scheduler, faults, serverDisk } = world
+  switch (action.kind) {
+    case 'server-kill':
+      faults.add('server-kill')
+      return server.crash(action.afterCalls, action.downMs)
+    case 'server-full':
+      faults.add('server-full-window')
+      server.fullUntilMs = scheduler.nowMs + action.forMs
+      return
+    case 'server-backup':
+      world.serverBackup = serverDisk.image()
+      return
+    case 'server-restore':
+      if (!world.serverBackup) return
+      faults.add('server-restore')
+      server.kill()
+      serverDisk.putBack(world.serverBackup)
+      return void scheduler.after(2_000, () => void server.start())
+    case 'collect':
+      faults.add('collect')
+      return void server.collect(action.olderThanMs)
+    case 'foreign':
+      if (!server.isUp) return
+      faults.add('foreign')
+      return writeForeign(world, action.collection, new SeededRandom(draw))
+    case 'grant':
+      return changeGrants(world, action.revoke, draw)
+    default:
+  }
+}
+
+/** A person does something, if the app is there to do it with. */
+function act(world: World, device: SimDevice, action: Action, draw: number): void {
+  const person = world.personOf(device)
+  if (!person) return
+  const life = device.life
+  perform(person, action, draw).then(
+    (count) => {
+      world.operations += count
+    },
+    (error: unknown) => {
+      if (life.isAlive) world.onDefect(error)
+    },
+  )
+}
+
+function goOffline(world: World, device: SimDevice, forMs: number, told: boolean): void {
+  const { scheduler } = world
+  device.link.offlineUntilMs = scheduler.nowMs + forMs
+  if (!told) return
+  device.client?.sync.setOnline(false)
+  scheduler.after(forMs, () => {
+    if (!device.link.isOffline(scheduler.nowMs)) device.client?.sync.setOnline(true)
+  })
+}
+
+function restartLater(world: World, device: SimDevice, downMs: number): void {
+  // The crash itself comes after some more calls; opening an app that runs, or too early, does nothing.
+  for (const waitMs of [downMs + 1, downMs + 30_000]) world.scheduler.after(waitMs, () => void device.open())
+}
+
+function putBack(world: World, device: SimDevice): void {
+  const image = world.backups.get(device.name)
+  if (!image) return
+  world.faults.add('put-back')
+  device.stop(5_000)
+  device.disk.putBack(image)
+  restartLater(world, device, 5_000)
+}
+
+function clone(world: World, device: SimDevice): void {
+  world.faults.add('clone')
+  // The copy is taken of a phone that is switched off; both are started afterwards.
+  device.stop(1_000)
+  const copy = world.clone(device)
+  restartLater(world, device, 1_000)
+  restartLater(world, copy, 1_000)
+}
+
+function changeGrants(world: World, revoke: boolean, draw: number): void {
+  const random = new SeededRandom(draw)
+  const device = world.devices[random.below(world.devices.length)]
+  if (!device) return
+  const all = world.scopesOf(device.tenant)
+  const now = world.grants.get(device.user) ?? []
+  if (!revoke) return world.grant(device.user, all)
+  if (now.length < 2) return
+  world.faults.add('revoke')
+  const lost = now[random.below(now.length)]
+  world.grant(
+    device.user,
+    now.filter((scope) => scope !== lost),
+  )
+}

@@ -1,0 +1,248 @@
+import type { Schema } from '@holdfast/core'
+
+import type { Violation } from '../check/checker.ts'
+import type { Observation } from '../check/observation.ts'
+import { marksIn, mixSchema, scopeOfSite, sitesOf } from '../gen/mix-schema.ts'
+import type { Person } from '../gen/person.ts'
+import { SharedMemory } from '../gen/shared-memory.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { DeviceDisk, type DiskImage } from './device-disk.ts'
+import type { DiskPorts, Fate } from './disk-ports.ts'
+import { Network, type NetworkParts } from './network.ts'
+import type { DevicePlan, Plan, StorageFaults } from './plan.ts'
+import { Scheduler } from './scheduler.ts'
+import { ServerDisk, type ServerImage } from './server-disk.ts'
+import { SimDevice } from './sim-device.ts'
+import { SimServer } from './sim-server.ts'
+import { StateCoverage } from './state-coverage.ts'
+import { Tally } from './tally.ts'
+import { TraceHash } from './trace-hash.ts'
+
+/** What a world is made from beside its plan. */
+export interface WorldOptions {
+  /** The mix schema unless said. */
+  readonly schema?: Schema
+  /** Scopes that a tenant has. */
+  readonly scopesOf?: (tenant: number) => readonly string[]
+  readonly observe: (observation: Observation) => void
+}
+
+/** When every run begins, by the server's clock. */
+const startMs = Date.UTC(2026, 10, 20, 10)
+
+/**
+ * Devices, a server and what is between them, in virtual time. It holds what steps act on; what happens when is decided
+ * by whoever plays the plan. Rules: SIM-1 to SIM-5.
+ */
+export class World {
+  readonly plan: Plan
+  readonly schema: Schema
+  readonly scheduler: Scheduler = new Scheduler()
+  readonly faults: Tally = new Tally()
+  readonly coverage: StateCoverage = new StateCoverage()
+  readonly memory: SharedMemory
+  readonly devices: SimDevice[] = []
+  readonly server: SimServer
+  readonly serverDisk: ServerDisk
+  readonly network: Network
+  readonly defects: Violation[] = []
+  /** Images taken by steps: the newest of each device, and of the server. */
+  readonly backups: Map<string, DiskImage> = new Map()
+  serverBackup: ServerImage | undefined
+  /** Scopes each user may see now. */
+  readonly grants: Map<string, readonly string[]> = new Map()
+  /** Mutations people asked for and were told to be durable. */
+  operations = 0
+  storage: StorageFaults
+  readonly #scopesOf: (tenant: number) => readonly string[]
+  readonly #report: (observation: Observation) => void
+  readonly #hash = new TraceHash()
+  readonly #tokens = new Map<string, number>()
+  #observationCount = 0
+  #actorCount = 0
+
+  constructor(plan: Plan, options: WorldOptions) {
+    this.plan = plan
+    this.schema = options.schema ?? mixSchema
+    this.storage = plan.storage
+    this.#scopesOf = options.scopesOf ?? ((tenant) => sitesOf(tenant).map(scopeOfSite))
+    this.#report = options.observe
+    this.memory = new SharedMemory(this.schema)
+    this.network = new Network(this.#networkParts(), plan.network)
+    this.serverDisk = new ServerDisk({
+      schema: this.schema,
+      ports: this.#ports(() => this.#serverFate()),
+      nowIso: () => new Date(this.server.nowMs()).toISOString(),
+    })
+    this.server = this.#makeServer()
+    for (const device of plan.devices) this.addDevice(device)
+  }
+
+  get traceHash(): string {
+    return this.#hash.text()
+  }
+
+  readonly observe = (observation: Observation): void => {
+    this.#observationCount += 1
+    this.#hash.add(observation)
+    this.coverage.observe(observation)
+    this.#report(observation)
+  }
+
+  /** Something that should never happen: it counts as a broken promise. */
+  readonly onDefect = (error: unknown): void => {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.defects.push({
+      invariant: 'no-defect',
+      index: this.#observationCount - 1,
+      atMs: this.scheduler.nowMs,
+      message: text.slice(0, 2_000),
+    })
+  }
+
+  scopesOf(tenant: number): readonly string[] {
+    return this.#scopesOf(tenant)
+  }
+
+  /** From now on the user may see these scopes. */
+  grant(user: string, scopes: readonly string[]): void {
+    this.grants.set(user, scopes)
+    this.observe({ kind: 'grants', atMs: this.scheduler.nowMs, user, scopes })
+  }
+
+  /** A device more, with an empty disk or a copied one. */
+  addDevice(plan: DevicePlan, copied?: DeviceDisk): SimDevice {
+    const name = copied?.name ?? `d${this.devices.length}`
+    const user = `u${plan.user}`
+    if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant))
+    const random = this.split()
+    let device: SimDevice | undefined
+    const fate = (): Fate => (device ? this.#deviceFate(device, random) : 'run')
+    const ports = this.#ports(fate, () => device?.life.sleep.bind(device.life))
+    const disk =
+      copied ?? new DeviceDisk({ name, user, durability: plan.durability, schema: this.schema, ports })
+    device = new SimDevice({
+      name,
+      user,
+      plan,
+      schema: this.schema,
+      scheduler: this.scheduler,
+      random,
+      startMs,
+      disk,
+      fetch: (sender, request) => this.network.fetch(sender, request),
+      token: (holder) => `${holder}#${this.#tokens.get(holder) ?? 0}`,
+      onDefect: this.onDefect,
+    })
+    this.devices.push(device)
+    return device
+  }
+
+  /** A copy of the device's disk in a second device, with the same identity and the same user. */
+  clone(original: SimDevice): SimDevice {
+    const name = `d${this.devices.length}`
+    const random = this.split()
+    let device: SimDevice | undefined
+    const fate = (): Fate => (device ? this.#deviceFate(device, random) : 'run')
+    const disk = original.disk.copyTo(
+      name,
+      this.#ports(fate, () => device?.life.sleep.bind(device.life)),
+    )
+    device = this.addDevice(original.plan, disk)
+    return device
+  }
+
+  /** Who holds the device, if the app is there to work with. */
+  personOf(device: SimDevice): Person | undefined {
+    const { client } = device
+    if (!client) return undefined
+    const scopes = this.grants.get(device.user) ?? []
+    return {
+      disk: device.name,
+      user: device.user,
+      tenant: device.tenant,
+      sites: scopes.map((scope) => scope.slice(scope.indexOf(':') + 1)),
+      client,
+      world: this.memory,
+      observe: this.observe,
+      nowMs: () => this.scheduler.nowMs,
+    }
+  }
+
+  /** Frees what the run held. */
+  close(): void {
+    for (const device of this.devices) device.disk.close()
+    this.serverDisk.close()
+  }
+
+  /** Chance of an actor of its own, so that one more actor changes nothing for the others. */
+  split(): SeededRandom {
+    this.#actorCount += 1
+    return new SeededRandom(this.plan.seed * 1_009 + this.#actorCount)
+  }
+
+  #deviceFate(device: SimDevice, random: SeededRandom): Fate {
+    if (!device.life.call()) return 'kill'
+    const { deviceFull, slow } = this.storage
+    if (this.scheduler.nowMs < device.fullUntilMs || (deviceFull > 0 && random.next() < deviceFull)) {
+      this.faults.add('device-full')
+      return 'full'
+    }
+    if (slow > 0 && random.next() < slow) {
+      this.faults.add('slow')
+      return { slowMs: random.next() * 400 }
+    }
+    return 'run'
+  }
+
+  #serverFate(): Fate {
+    if (!this.server.life.call()) return 'kill'
+    const { serverFull } = this.storage
+    const isFull = this.scheduler.nowMs < this.server.fullUntilMs
+    if (!isFull && (serverFull <= 0 || this.server.random.next() >= serverFull)) return 'run'
+    this.faults.add('server-full')
+    return 'full'
+  }
+
+  #ports(judge: () => Fate, sleep?: () => ((ms: number) => Promise<void>) | undefined): DiskPorts {
+    return {
+      observe: this.observe,
+      nowMs: () => this.scheduler.nowMs,
+      judge,
+      sleep: (ms) => sleep?.()?.(ms) ?? Promise.resolve(),
+    }
+  }
+
+  #makeServer(): SimServer {
+    return new SimServer({
+      schema: this.schema,
+      scheduler: this.scheduler,
+      random: this.split(),
+      startMs,
+      disk: this.serverDisk,
+      authenticate: (token) => {
+        const [user = '', issue] = token.split('#')
+        return Number(issue) >= (this.#tokens.get(user) ?? 0) ? user : null
+      },
+      scopes: (user) => this.grants.get(user) ?? [],
+      onDefect: this.onDefect,
+    })
+  }
+
+  #networkParts(): NetworkParts {
+    return {
+      scheduler: this.scheduler,
+      random: this.split(),
+      faults: this.faults,
+      destination: () => this.server.destination(),
+      expireToken: (user) => void this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1),
+      onRequest: ({ name }, route) => {
+        this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route })
+      },
+      onResponse: ({ user }, route, status, text) => {
+        const scopesSeen = marksIn(text)
+        this.observe({ kind: 'response', atMs: this.scheduler.nowMs, user, route, status, scopesSeen })
+      },
+    }
+  }
+}
