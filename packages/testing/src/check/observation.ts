@@ -6,6 +6,7 @@
 export type Observation =
   | EntryWritten
   | EntryMoved
+  | EntryPayload
   | EntryStatus
   | EntryGone
   | DeviceIdentity
@@ -73,6 +74,15 @@ export interface EntryMoved extends OnDisk {
   readonly device: string
   readonly from: { readonly seq: number; readonly id: string }
   readonly to: { readonly seq: number; readonly id: string }
+}
+
+/** What a mutation that is in the outbox already says was changed: a repaired dead letter, a base handed on. */
+export interface EntryPayload extends OnDisk {
+  readonly kind: 'entry-payload'
+  readonly device: string
+  readonly seq: number
+  readonly id: string
+  readonly payload: Payload
 }
 
 /** The status of an entry in the outbox changed. */

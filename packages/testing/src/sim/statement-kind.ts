@@ -1,8 +1,22 @@
 /**
- * What a statement does to the transaction it runs in. `write`: may change the file; `setting`: changes the connection
- * alone; `mark`: a savepoint and its ends; `ask`: a pragma that only reads.
+ * What a statement does to the transaction it runs in. `write`: may change rows; `define`: may change tables; `setting`:
+ * changes the connection alone; `mark`: a savepoint and its ends; `ask`: a pragma that only reads.
  */
-export type StatementKind = 'read' | 'write' | 'begin' | 'commit' | 'rollback' | 'mark' | 'setting' | 'ask'
+export type StatementKind =
+  | 'read'
+  | 'write'
+  | 'define'
+  | 'begin'
+  | 'commit'
+  | 'rollback'
+  | 'mark'
+  | 'setting'
+  | 'ask'
+
+/** Whether a statement of this kind needs room on the disk. */
+export function needsRoom(kind: StatementKind): boolean {
+  return kind === 'write' || kind === 'define' || kind === 'commit'
+}
 
 const kindsByWord: Readonly<Record<string, StatementKind>> = {
   SELECT: 'read',
@@ -13,6 +27,9 @@ const kindsByWord: Readonly<Record<string, StatementKind>> = {
   END: 'commit',
   SAVEPOINT: 'mark',
   RELEASE: 'mark',
+  CREATE: 'define',
+  DROP: 'define',
+  ALTER: 'define',
 }
 
 /**
@@ -23,6 +40,7 @@ export function statementKind(sql: string): StatementKind {
   const word = /^\s*([a-z]+)/i.exec(sql)?.[1]?.toUpperCase() ?? ''
   if (word === 'ROLLBACK') return /^\s*ROLLBACK\s+(TRANSACTION\s+)?TO\b/i.test(sql) ? 'mark' : 'rollback'
   if (word === 'PRAGMA') return pragmaKind(sql)
+  if (word === 'WITH') return /\b(INSERT|UPDATE|DELETE|REPLACE)\b/i.test(sql) ? 'write' : 'read'
   return kindsByWord[word] ?? 'write'
 }
 

@@ -1,0 +1,108 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
+import {
+  arrays,
+  type DeviceState,
+  differences,
+  emptyState,
+  hasDeviceTables,
+  type OnDisk,
+  readState,
+  type Row,
+  statusColumns,
+  writtenColumns,
+} from './device-state.ts'
+import type { DiskPorts } from './disk-ports.ts'
+import { readCommit, type Speaker } from './read-commit.ts'
+
+/** Whose database is watched. */
+export interface WitnessOptions {
+  readonly name: string
+  readonly user: string
+  readonly ports: Pick<DiskPorts, 'observe' | 'nowMs'>
+}
+
+const inNew = (columns: string): string => columns.replaceAll(/\w+/g, 'new.$&')
+const isOther = (columns: string): string =>
+  `(${inNew(columns)}) IS NOT (${columns.replaceAll(/\w+/g, 'old.$&')})`
+
+/**
+ * What happens to the outbox, the identity and the cursor is written down by triggers that belong to the connection and
+ * not to the file, in a table that is rolled back with the rest. The client sees none of them.
+ */
+const triggers: readonly string[] = [
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_written AFTER INSERT ON main._outbox BEGIN
+     INSERT INTO sim_seen (kind, a, b, c, d, e, f, g, h, i, j) VALUES ('written', ${inNew(writtenColumns)}); END`,
+  // A move comes before what else a statement did to the entry.
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_changed AFTER UPDATE OF seq, id, ${statusColumns} ON main._outbox BEGIN
+     INSERT INTO sim_seen (kind, a, b, c, d) SELECT 'moved', old.seq, old.id, new.seq, new.id WHERE ${isOther('seq, id')};
+     INSERT INTO sim_seen (kind, a, b, c, d, e, f, g)
+       SELECT 'status', new.seq, new.id, ${inNew(statusColumns)} WHERE ${isOther(statusColumns)}; END`,
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_payload AFTER UPDATE OF payload ON main._outbox
+   WHEN ${isOther('payload')} BEGIN
+     INSERT INTO sim_seen (kind, a, b, c) VALUES ('payload', new.seq, new.id, new.payload); END`,
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_gone AFTER DELETE ON main._outbox BEGIN
+     INSERT INTO sim_seen (kind, a, b) VALUES ('gone', old.seq, old.id); END`,
+  ...['INSERT', 'UPDATE OF value', 'DELETE'].map((event, index) => {
+    const row = event === 'DELETE' ? 'old' : 'new'
+    const value = event === 'DELETE' ? 'NULL' : 'new.value'
+    return `CREATE TEMP TRIGGER IF NOT EXISTS sim_meta_${index} AFTER ${event} ON main._meta
+      WHEN ${row}.key IN ('device', 'cursor') BEGIN
+        INSERT INTO sim_seen (kind, a) VALUES (${row}.key, ${value}); END`
+  }),
+]
+
+/** Watches a device's database from outside and tells what each commit did. Rules: SIM-12. */
+export class DeviceWitness {
+  readonly #database: DatabaseSync
+  readonly #options: WitnessOptions
+  readonly #seen: { all(): readonly Row[] }
+  readonly #forget: StatementSync
+  readonly #speaker: Speaker
+  #isWatching = false
+
+  constructor(database: DatabaseSync, options: WitnessOptions) {
+    this.#database = database
+    this.#options = options
+    this.#speaker = { user: options.user, device: '', cursor: null }
+    database.exec(
+      'PRAGMA temp_store = MEMORY; CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, kind, a, b, c, d, e, f, g, h, i, j)',
+    )
+    this.#seen = arrays(database, 'SELECT kind, a, b, c, d, e, f, g, h, i, j FROM sim_seen ORDER BY n')
+    this.#forget = database.prepare('DELETE FROM sim_seen')
+  }
+
+  /** Begins to watch a database whose state is known to whoever is told. */
+  know(state: DeviceState): void {
+    this.#speaker.device = state.device
+    this.#speaker.cursor = state.cursor
+    if (!hasDeviceTables(this.#database)) return
+    this.#isWatching = true
+    for (const sql of triggers) this.#database.exec(sql)
+  }
+
+  /** Tables were made: watches them too. What is in them already is told. */
+  lookAgain(): void {
+    const wasWatching = this.#isWatching
+    if (!hasDeviceTables(this.#database)) return
+    const state = readState(this.#database, this.#now())
+    this.know(state)
+    if (wasWatching) return
+    for (const { written } of state.entries.values()) this.#options.ports.observe(written)
+    for (const each of differences(emptyState, state, { ...this.#now(), user: this.#options.user }))
+      this.#options.ports.observe(each)
+  }
+
+  /** Tells what was committed since it was asked last. */
+  tell(): void {
+    const rows = this.#seen.all()
+    if (rows.length === 0) return
+    this.#forget.run()
+    const { observe } = this.#options.ports
+    for (const observation of readCommit(rows, this.#speaker, this.#now())) observe(observation)
+  }
+
+  #now(): OnDisk {
+    return { atMs: this.#options.ports.nowMs(), disk: this.#options.name }
+  }
+}
