@@ -65,16 +65,21 @@ export interface GivenEngine {
   /** A device of a user; what it may see can be set. */
   device(user?: string, grants?: Grants): GivenDevice
   advance(ms: number): void
+  nowMs(): number
   /** Closes and opens the same file again. */
   reopen(options?: GivenOptions): Promise<GivenEngine>
   close(): Promise<void>
 }
 
-/** Opens an engine on a new file, or on `path`. */
-export async function givenEngine(options: GivenOptions = {}, path?: string): Promise<GivenEngine> {
+/** Opens an engine on a new file, or on `path`; its clock starts at `atMs`. */
+export async function givenEngine(
+  options: GivenOptions = {},
+  path?: string,
+  atMs: number = startMs,
+): Promise<GivenEngine> {
   const folder = path === undefined ? mkdtempSync(join(tmpdir(), 'holdfast-')) : undefined
   const file = path ?? join(folder ?? '', 'server.db')
-  let nowMs = startMs
+  let nowMs = atMs
   const env = { ...systemEnvironment(), now: () => nowMs }
   const engine = await createEngine({
     ...options,
@@ -97,9 +102,10 @@ export async function givenEngine(options: GivenOptions = {}, path?: string): Pr
     advance: (ms) => {
       nowMs += ms
     },
+    nowMs: () => nowMs,
     reopen: async (other = options) => {
       await engine.close()
-      return givenEngine(other, file)
+      return givenEngine(other, file, nowMs)
     },
     close: async () => {
       await engine.close()

@@ -16,7 +16,8 @@ export interface ChangesSinceQuery<U extends User> {
 
 /**
  * Rows that changed since a time this server issued, chosen by the position it stands for: repeats are possible, gaps
- * are not. A user whose grants changed since then is given everything again. Rules: PL-18 to PL-20.
+ * are not. A user whose grants changed since then is given everything again, and so is who brings a time from before the
+ * newest opening of the store that is not known: a backup may have undone what it stands for. Rules: PL-18 to PL-20, PL-22.
  */
 export async function readChangesSince<U extends User>(
   store: Store,
@@ -29,7 +30,9 @@ export async function readChangesSince<U extends User>(
   const name = collection ?? ''
   const { changes, position } = await store.read(async (tx) => {
     const issued = time === null ? null : await tx.issuedTime(user.id, name, time)
-    let after = issued?.scopes === hash ? issued.position : 0
+    const isKnown =
+      issued !== null && (issued.time === time || time === null || time >= (await tx.state()).openedAt)
+    let after = isKnown && issued.scopes === hash ? issued.position : 0
     const changes: string[] = []
     // These clients know no pages: what they are not given now they would not ask for.
     for (let count = 0; count < limits.pullPages; count++) {

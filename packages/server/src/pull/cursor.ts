@@ -33,14 +33,28 @@ export type ReadCursor =
 /** Lists longer than this are kept by the server under their hash, which the cursor names. */
 type ScopeLists = Map<string, readonly string[]>
 
+/** What a cursor is written down with. */
+export interface CursorContext {
+  readonly limits: Pick<Limits, 'cursorScopes'>
+  /** Of the history that made the newest position in it. */
+  readonly tag: string
+}
+
+/** The newest position a cursor names: the history that made it made the older ones as well. */
+export function newestPosition(cursor: PullCursor | SnapshotCursor): number {
+  if ('place' in cursor) return Math.max(cursor.position, cursor.base ? newestPosition(cursor.base) : 0)
+  return Math.max(cursor.position, cursor.from ?? 0, ...Object.values(cursor.ahead))
+}
+
 /** The text of a cursor, and the lists that must be stored before it is given out. Rules: PL-1, PL-2. */
 export function formatCursor(
   cursor: PullCursor | SnapshotCursor,
-  limits: Pick<Limits, 'cursorScopes'>,
+  { limits, tag }: CursorContext,
 ): { readonly text: string; readonly lists: ScopeLists } {
   const lists: ScopeLists = new Map()
   const shape = 'place' in cursor ? snapshotShape(cursor, lists, limits) : pullShape(cursor, lists, limits)
-  return { text: Buffer.from(JSON.stringify(shape)).toString('base64url'), lists }
+  const tagged = tag === '' ? shape : { ...shape, t: tag }
+  return { text: Buffer.from(JSON.stringify(tagged)).toString('base64url'), lists }
 }
 
 function pullShape(
@@ -93,14 +107,26 @@ export function scopesHash(scopes: readonly string[] | '*'): string {
 
 /**
  * Reads a cursor and checks that this server can serve it. Errors: CURSOR_INVALID, CURSOR_EXPIRED (behind the horizon),
- * EPOCH_CHANGED (another history, or a position this one has not reached). Rules: PL-3 to PL-5.
+ * EPOCH_CHANGED (another history, or a position this one has not reached). Rules: PL-3 to PL-5, PL-21.
  */
 export async function readCursor(tx: StoreReader, text: string, state: StoreState): Promise<ReadCursor> {
   const shape = parseShape(text)
-  const { e, p, s, at, b } = shape
-  if (typeof e !== 'string' || !isPosition(p)) throw invalid()
-  if (e !== state.epoch || p > state.head)
-    throw new SyncError('EPOCH_CHANGED', 'the server has another history than this cursor')
+  if (typeof shape['e'] !== 'string' || !isPosition(shape['p'])) throw invalid()
+  if (shape['e'] !== state.epoch) throw otherHistory()
+  const read = await readShape(tx, shape, state)
+  const newest = newestPosition(read.cursor)
+  const { t: tag = '' } = shape
+  if (newest > state.head || (await tx.historyTag(newest)) !== tag) throw otherHistory()
+  return read
+}
+
+function otherHistory(): SyncError {
+  return new SyncError('EPOCH_CHANGED', 'the server has another history than this cursor')
+}
+
+async function readShape(tx: StoreReader, shape: Shape, state: StoreState): Promise<ReadCursor> {
+  const { p, s, at, b } = shape
+  if (!isPosition(p)) throw invalid()
   if (at === undefined) return { kind: 'pull', cursor: await readPullCursor(tx, shape, state) }
   if (!isJsonArray(at) || at.length !== 3) throw invalid()
   // A snapshot that began before the horizon moved may hold rows whose deletion is no longer known.
@@ -108,7 +134,10 @@ export async function readCursor(tx: StoreReader, text: string, state: StoreStat
   const [scope, collection, record] = at.map(String)
   const place = { scope: scope ?? '', collection: collection ?? '', record: record ?? '' }
   const base = b === null ? null : await readPullCursor(tx, isObject(b) ? b : {}, state)
-  return { kind: 'snapshot', cursor: { epoch: e, position: p, scopes: await readScopes(tx, s), place, base } }
+  return {
+    kind: 'snapshot',
+    cursor: { epoch: state.epoch, position: p, scopes: await readScopes(tx, s), place, base },
+  }
 }
 
 async function readPullCursor(tx: StoreReader, shape: Shape, state: StoreState): Promise<PullCursor> {

@@ -1,4 +1,5 @@
 import { type Change, newUuid, type PullResponse } from '@holdfast/core'
+import { copyFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GivenDevice, type GivenEngine, givenEngine, item, type RawMutation } from '../given-engine.ts'
@@ -21,6 +22,26 @@ function outside(sql: string): void {
   } finally {
     db.close()
   }
+}
+
+function take(next: GivenEngine): void {
+  given = next
+}
+
+/** Puts a copy of the database aside, as a backup would. */
+async function givenBackup(): Promise<void> {
+  await given.engine.close()
+  copyFileSync(given.path, `${given.path}.backup`)
+  take(await givenEngine({}, given.path, given.nowMs()))
+  ann = Object.assign(given.device(), { cursor: ann.cursor })
+}
+
+/** Puts the copy in the place of the database. */
+async function givenRestore(): Promise<void> {
+  await given.engine.close()
+  copyFileSync(`${given.path}.backup`, given.path)
+  take(await givenEngine({}, given.path, given.nowMs()))
+  ann = Object.assign(given.device(), { cursor: ann.cursor })
 }
 
 /** Items pushed by somebody, named 0, 1, 2, … */
@@ -262,6 +283,57 @@ describe('cursors', () => {
     await expect(ann.page()).rejects.toMatchObject({ code: 'EPOCH_CHANGED' })
   })
 
+  test('[PL-21] B14: a restored server tells its own cursors from those of the history it lost, however far it has come', async () => {
+    await givenItems(3)
+    await ann.pull()
+    const shared = ann.cursor
+    const snapshot = (await ann.snapshotPage({ limit: 1 })).cursor
+    const scoped = (await ann.snapshotPage({ cursor: shared, scope: 'warehouse:1', limit: 1 })).cursor
+    await givenBackup()
+    await givenItems(3)
+    await ann.pull()
+    const lost = {
+      pull: ann.cursor,
+      snapshot: (await ann.snapshotPage({ limit: 1 })).cursor,
+      scoped: (await ann.snapshotPage({ cursor: shared, scope: 'warehouse:1', limit: 1 })).cursor,
+    }
+    ann.cursor = undefined
+    const paging = (await ann.page({ limit: 1 })).cursor
+    await givenRestore()
+    await givenItems(9)
+    const refused = { code: 'EPOCH_CHANGED', retry: 'resync' }
+    for (const since of [lost.pull, paging]) await expect(ann.page({ since })).rejects.toMatchObject(refused)
+    for (const cursor of [lost.snapshot, lost.scoped])
+      await expect(ann.snapshotPage({ cursor })).rejects.toMatchObject(refused)
+    expect((await ann.page({ since: shared })).changes).toHaveLength(9)
+    for (const cursor of [snapshot, scoped])
+      expect((await ann.snapshotPage({ cursor })).changes).toHaveLength(11)
+  })
+
+  test('[PL-21] openings without a write leave no trace, and those behind the horizon are forgotten', async () => {
+    const openings = (): readonly unknown[] => {
+      const db = new DatabaseSync(given.path)
+      const rows = db.prepare('SELECT position FROM holdfast_openings ORDER BY position').all()
+      db.close()
+      return rows.map(({ position }) => position)
+    }
+    for (let n = 0; n < 3; n++) await given.reopen().then(take)
+    expect(openings()).toEqual([0])
+    for (let n = 0; n < 3; n++) {
+      await givenItems(2)
+      await given.device().pull()
+      await given.reopen().then(take)
+    }
+    expect(openings()).toEqual([0, 2, 4, 6])
+    const reader = given.device()
+    await reader.pull()
+    outside(`DELETE FROM items WHERE name = '1' AND version = 6`)
+    given.advance(30 * 86_400_000)
+    await given.engine.collectTombstones({ olderThanMs: 0 })
+    expect(openings()).toEqual([6])
+    await expect(reader.page()).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' })
+  })
+
   test('[PL-2] a long list of scopes is kept by the server, and the cursor stays short', async () => {
     ann.grants = Array.from({ length: 300 }, (_, n) => `warehouse:${n}`)
     await givenItems(2, '1')
@@ -476,5 +548,22 @@ describe('by time', () => {
     given.advance(1_000)
     ann.grants = ['warehouse:2']
     expect((await since(ann, syncTimestamp)).rows.map(({ id }) => id)).toEqual([first?.record])
+  })
+
+  test('[PL-22] a time that a restored server no longer knows means everything again', async () => {
+    await givenItems(2)
+    const known = await since(ann, null)
+    await givenBackup()
+    given.advance(2_000)
+    await givenItems(1)
+    const lost = await since(ann, known.syncTimestamp)
+    expect(lost.rows).toHaveLength(1)
+    await givenRestore()
+    given.advance(5_000)
+    await given.reopen().then(take)
+    ann = Object.assign(given.device(), { cursor: ann.cursor })
+    expect((await since(ann, known.syncTimestamp)).rows).toHaveLength(0)
+    given.advance(1_000)
+    expect((await since(ann, lost.syncTimestamp)).rows).toHaveLength(2)
   })
 })

@@ -3,7 +3,14 @@ import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
 import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
-import { formatCursor, type PullCursor, readCursor, scopesHash, type SnapshotCursor } from './cursor.ts'
+import {
+  formatCursor,
+  newestPosition,
+  type PullCursor,
+  readCursor,
+  scopesHash,
+  type SnapshotCursor,
+} from './cursor.ts'
 
 /** A page, and the scope lists that must be stored before its cursor leaves the server. */
 export interface ReadPage {
@@ -46,7 +53,7 @@ export async function readPullPage<U extends User>(
     ahead: stillAhead(cursor.ahead, position, covered),
   }
   const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'
-  return buildPage({
+  return buildPage(tx, {
     changes: feed.changes,
     outcomes,
     visibility,
@@ -140,7 +147,7 @@ export async function readSnapshotPage<U extends User>(
     boundsOf(options.limit, limits),
   )
   if (place)
-    return buildPage({
+    return buildPage(tx, {
       changes,
       outcomes: '[]',
       visibility,
@@ -152,7 +159,7 @@ export async function readSnapshotPage<U extends User>(
   const device = await deviceNumber(tx, caller)
   const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
   const cursor = endOf({ ...snapshot, scopes }, visibility)
-  return buildPage({ changes, outcomes, visibility, cursor, more: false, old, limits })
+  return buildPage(tx, { changes, outcomes, visibility, cursor, more: false, old, limits })
 }
 
 interface SnapshotStart {
@@ -226,8 +233,12 @@ interface PageParts {
   readonly limits: Limits
 }
 
-function buildPage({ changes, outcomes, visibility, cursor, more, old, limits }: PageParts): ReadPage {
-  const { text: cursorText, lists } = formatCursor(cursor, limits)
+async function buildPage(
+  tx: StoreReader,
+  { changes, outcomes, visibility, cursor, more, old, limits }: PageParts,
+): Promise<ReadPage> {
+  const tag = await tx.historyTag(newestPosition(cursor))
+  const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
   const explicit = explicitScopes(visibility)
   const granted = explicit === '*' ? [] : explicit
   const had = old === '*' ? [] : old.filter((scope) => !visibility.implicit.includes(scope))

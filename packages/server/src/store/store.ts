@@ -14,6 +14,8 @@ export interface StoreState {
   readonly head: number
   /** Cursors below it cannot be served: tombstones up to it are gone. */
   readonly horizon: number
+  /** ISO time at which the store was last opened: what was issued before may be of a history that a backup undid. */
+  readonly openedAt: string
 }
 
 /** A record as it is kept. */
@@ -148,6 +150,11 @@ export interface SnapshotPage {
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
 export interface StoreReader {
   state(): Promise<StoreState>
+  /**
+   * What tells the history that made a position from every other: the same as long as the position is that history's,
+   * whatever is restored from which backup; '' for what all histories of the epoch share. Rules: PL-21.
+   */
+  historyTag(position: number): Promise<string>
   device(user: string, device: string): Promise<StoredDevice | null>
   devices(user?: string): Promise<readonly StoredDevice[]>
   /** By id, or by number: every outcome that covers it, and perhaps some that do not. */
@@ -206,7 +213,7 @@ export interface StoreReader {
     user: string,
     collection: string,
     time: string,
-  ): Promise<{ readonly position: number; readonly scopes: string } | null>
+  ): Promise<{ readonly time: string; readonly position: number; readonly scopes: string } | null>
   counts(): Promise<{ readonly openConflicts: number }>
 }
 

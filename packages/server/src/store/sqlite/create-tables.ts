@@ -59,6 +59,13 @@ ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
 
+/**
+ * Each time the store was opened: the position at which that began, and a random tag for the positions that follow, up to
+ * where the next opening began. Made also in a file that is older than this table.
+ */
+export const openingsTable: string = `
+CREATE TABLE IF NOT EXISTS holdfast_openings (position INTEGER PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL)`
+
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */
 export function createTable(collection: CollectionSchema): string {
   const columns = [

@@ -11,7 +11,14 @@ import type { StoreSetup } from '../store.ts'
 import { captureTriggers, conflictTriggers } from './capture-triggers.ts'
 import { columnOf, fieldsObject, hasDeletedAt, quoteName, quoteText } from './columns.ts'
 import type { Connection } from './connection.ts'
-import { applicationId, createIndexes, createTable, layoutVersion, systemTables } from './create-tables.ts'
+import {
+  applicationId,
+  createIndexes,
+  createTable,
+  layoutVersion,
+  openingsTable,
+  systemTables,
+} from './create-tables.ts'
 
 /**
  * Makes a new file ours, or adds to ours what the schema adds: tables, columns, indexes, triggers. Nothing is ever
@@ -33,11 +40,25 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
   }
   // A process that died inside a transaction left nothing, but a copy of a file may have been taken by other means.
   db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
+  noteOpening(db, env)
   if (before?.schema === described) return
   const old = collectionsOf(before?.schema ?? '')
   for (const collection of schema.collections.values())
     prepareCollection(db, collection, old[collection.name])
   db.run('UPDATE holdfast_state SET schema_version = ?, schema = ?', schema.version, described)
+}
+
+/**
+ * From here on positions are made under a tag of this opening. One at the same position gives way: no position was made
+ * under it, so that no cursor names it. Rules: PL-21.
+ */
+function noteOpening(db: Connection, env: StoreSetup['env']): void {
+  db.exec(openingsTable)
+  db.run(
+    'INSERT OR REPLACE INTO holdfast_openings (position, tag, at) SELECT counter, ?, ? FROM holdfast_state',
+    Buffer.from(env.randomBytes(new Uint8Array(8))).toString('hex'),
+    new Date(env.now()).toISOString(),
+  )
 }
 
 /** What a database was made for before. */

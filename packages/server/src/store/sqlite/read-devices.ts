@@ -4,7 +4,10 @@ import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
 import { parseTexts } from './columns.ts'
 import type { Connection, SqlRow } from './connection.ts'
 
-type DeviceQueries = Pick<StoreReader, 'state' | 'device' | 'devices' | 'outcomes' | 'outcomesText'>
+type DeviceQueries = Pick<
+  StoreReader,
+  'state' | 'historyTag' | 'device' | 'devices' | 'outcomes' | 'outcomesText'
+>
 
 /** Members of an `Outcome`; what the body holds follows, without the record, which pulls bring themselves. */
 const outcomeText = `substr(json_object('id', id, 'seq', seq, 'covers', covers, 'status', status, 'version', version,
@@ -16,13 +19,24 @@ const outcomeText = `substr(json_object('id', id, 'seq', seq, 'covers', covers, 
 export function deviceQueries(db: Connection): DeviceQueries {
   return {
     state: async () => {
-      const row = db.get('SELECT epoch, counter, horizon FROM holdfast_state')
+      const row = db.get(
+        'SELECT epoch, counter, horizon, (SELECT at FROM holdfast_openings ORDER BY position DESC LIMIT 1) AS opened FROM holdfast_state',
+      )
       return {
         epoch: String(row?.['epoch']),
         head: Number(row?.['counter']),
         horizon: Number(row?.['horizon']),
+        openedAt: String(row?.['opened']),
       }
     },
+    historyTag: async (position) =>
+      // A position belongs to the opening under which it was made: it begins after the one at which that began.
+      String(
+        db.get(
+          'SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1',
+          position,
+        )?.['tag'] ?? '',
+      ),
     device: async (user, device) => {
       const row = db.get('SELECT * FROM holdfast_devices WHERE user = ? AND device = ?', user, device)
       return row ? deviceOf(row) : null

@@ -28,9 +28,14 @@ export function historyQueries(db: Connection): HistoryQueries {
       return row ? { hash: String(row['hash']), body: String(row['body']) } : null
     },
     issuedTime: async (user, collection, time) => {
-      const sql = `SELECT position, scopes FROM holdfast_times WHERE user = ? AND collection = ? AND time <= ? ORDER BY time DESC LIMIT 1`
+      const sql = `SELECT time, position, scopes FROM holdfast_times WHERE user = ? AND collection = ? AND time <= ? ORDER BY time DESC LIMIT 1`
       const row = db.get(sql, user, collection, time)
-      return row ? { position: Number(row['position']), scopes: String(row['scopes']) } : null
+      if (!row) return null
+      return {
+        time: String(row['time']),
+        position: Number(row['position']),
+        scopes: String(row['scopes']),
+      }
     },
     counts: async () => ({
       openConflicts: Number(

@@ -142,6 +142,11 @@ async function collect(
   db.run(`DELETE FROM holdfast_feed WHERE ${old}`, deletedBefore)
   db.run('DELETE FROM holdfast_tombstones WHERE server_updated_at < ?', deletedBefore)
   db.run('UPDATE holdfast_state SET horizon = max(horizon, ?)', Number(row?.['position'] ?? 0))
+  // Behind the horizon no cursor is served: of the openings that began there the last one is still needed.
+  db.run(
+    `DELETE FROM holdfast_openings WHERE position < (SELECT max(position) FROM holdfast_openings
+       WHERE position < (SELECT horizon FROM holdfast_state))`,
+  )
   db.run('DELETE FROM holdfast_keys WHERE at < ?', forgetBefore.keys)
   db.run('DELETE FROM holdfast_times WHERE position < (SELECT horizon FROM holdfast_state)')
   for (const { n, acked } of await deviceQueries(db).devices()) {
