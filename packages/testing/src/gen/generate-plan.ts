@@ -1,0 +1,308 @@
+import type { CollectionSchema, Schema } from '@holdfast/core'
+
+import { SeededRandom } from '../seeded-random.ts'
+import type { Action, Plan, Step } from '../sim/plan.ts'
+import { addFaults } from './faults-of-stretch.ts'
+import { mixSchema, pairsOf } from './mix-schema.ts'
+import { isUserAction, type UserAction } from './person.ts'
+import { drawSwarm, type Swarm, type SwarmOptions } from './swarm.ts'
+import { traitsOf } from './traits.ts'
+
+/** What a plan is made for. */
+export interface PlanOptions extends SwarmOptions {
+  /** About as many operations of people; 500 unless said. */
+  readonly operations?: number
+  /** The mix schema unless said. */
+  readonly schema?: Schema
+}
+
+/** One stretch of work on one device. */
+export interface Stretch {
+  readonly device: number
+  readonly startMs: number
+  /** When the device has a network again; the start where it had one all the time. */
+  readonly onlineMs: number
+  readonly endMs: number
+}
+
+/** A plan while it is made. */
+export interface Draft {
+  readonly random: SeededRandom
+  readonly swarm: Swarm
+  readonly steps: Step[]
+  readonly stretches: Stretch[]
+  /** Collections an action can be done in, by kind; the first ones come most often. */
+  readonly collections: { readonly [Kind in UserAction['kind']]?: readonly string[] }
+  /** Devices by number, clones included. */
+  deviceCount: number
+  nowMs: number
+}
+
+/** Virtual ms in which everybody opens the app and has the first sync. */
+const openingMs = 5_000
+
+/** A plan from a seed: the same seed and options always give the same. Every step can be left out. Rules: SIM-26, SIM-27. */
+export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
+  const random = new SeededRandom(seed)
+  const swarm = drawSwarm(random, options)
+  const draft: Draft = {
+    random,
+    swarm,
+    steps: [],
+    stretches: [],
+    collections: collectionsByKind(options.schema ?? mixSchema),
+    deviceCount: swarm.devices.length,
+    nowMs: openingMs,
+  }
+  const wanted = options.operations ?? 500
+  begin(draft)
+  for (let round = 0; round < wanted && countOperations(draft.steps) < wanted; round++) addRound(draft)
+  // A stable sort: steps of one moment stay in the order in which they were thought of.
+  const steps = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
+  return {
+    version: 1,
+    seed,
+    tenants: swarm.tenants,
+    devices: swarm.devices,
+    network: swarm.network,
+    storage: swarm.storage,
+    steps,
+    chaosMs: (steps.at(-1)?.atMs ?? 0) + 5_000,
+  }
+}
+
+/** How many mutations a plan asks people for. */
+export function operationsOf(plan: Plan): number {
+  return countOperations(plan.steps)
+}
+
+function countOperations(steps: readonly Step[]): number {
+  return steps.reduce((sum, { action }) => sum + (isUserAction(action) ? operationsOfAction(action) : 0), 0)
+}
+
+function operationsOfAction(action: UserAction): number {
+  switch (action.kind) {
+    case 'import':
+      return action.count
+    case 'group':
+      return action.size
+    case 'pair':
+    case 'swap-codes':
+      return 2
+    case 'repair':
+    case 'look':
+    case 'sync':
+      return 0
+    default:
+      return 1
+  }
+}
+
+function collectionsByKind(schema: Schema): Draft['collections'] {
+  const pairs = pairsOf(schema)
+  const all = [...schema.collections.values()].filter(({ name }) => name !== pairs)
+  const namesOf = (fits: (collection: CollectionSchema) => boolean): readonly string[] =>
+    all.filter(fits).map(({ name }) => name)
+  const every = namesOf(() => true)
+  return {
+    insert: every,
+    import: every,
+    update: namesOf((collection) => traitsOf(collection).assigned.length > 0),
+    count: namesOf((collection) => traitsOf(collection).counters.length > 0),
+    tag: namesOf((collection) => traitsOf(collection).sets.length > 0),
+    delete: every,
+    recreate: every,
+    move: namesOf((collection) => traitsOf(collection).places.length > 0),
+    group: every,
+    pair: pairs === undefined ? [] : [pairs],
+    'claim-code': namesOf((collection) => traitsOf(collection).codes.length > 0),
+    'swap-codes': namesOf((collection) => traitsOf(collection).codes.length > 0),
+    settle: every,
+    repair: every,
+    'restore-value': every,
+    look: every,
+    sync: every,
+  }
+}
+
+/** Somebody of each tenant puts in what the others will work on; some lose sight of a part of it from the start. */
+function begin(draft: Draft): void {
+  const { random, swarm, collections } = draft
+  if (swarm.isPartial) {
+    for (let step = 1 + random.below(swarm.devices.length); step > 0; step--)
+      addStep(draft, { atMs: step, device: -1, action: { kind: 'grant', revoke: true } })
+  }
+  for (let tenant = 0; tenant < swarm.tenants; tenant++) {
+    const device = swarm.devices.findIndex((each) => each.tenant === tenant)
+    for (const collection of collections.insert ?? []) {
+      const count = 1 + random.below(4)
+      addStep(draft, { atMs: draft.nowMs, device, action: { kind: 'import', collection, count } })
+    }
+  }
+  draft.nowMs += 5_000
+}
+
+/** Adds a step with a draw of its own, unless it is told which records it is about. */
+export function addStep(
+  { random, steps }: Pick<Draft, 'random' | 'steps'>,
+  step: { readonly atMs: number; readonly device: number; readonly action: Action; readonly theme?: number },
+): void {
+  const { atMs, device, action, theme = random.below(2 ** 24) } = step
+  // The upper 24 bits decide which record, all of them what is done to it: see `takeTurn`.
+  const draw = theme * 256 + random.below(256)
+  steps.push({ atMs: Math.round(atMs), device, action, draw })
+}
+
+/** A pause, then some devices at work, then all of them online. */
+function addRound(draft: Draft): void {
+  const { random, swarm } = draft
+  const crew = shuffled(random, draft.deviceCount).slice(0, 1 + random.below(Math.min(5, draft.deviceCount)))
+  // Records that more than one of them is at.
+  const themes = Array.from({ length: 3 }, () => random.below(2 ** 24))
+  draft.nowMs += 2_000 - Math.log(1 - random.next()) * (swarm.tempo === 'interactive' ? 3_000 : swarm.pauseMs)
+  const startMs = draft.nowMs
+  const workMs = swarm.tempo === 'field' ? 10_000 + random.below(90_000) : 2_000
+  const first = draft.stretches.length
+  for (const [place, device] of crew.entries()) addStretch(draft, { device, place, startMs, workMs, themes })
+  const stretches = draft.stretches.slice(first)
+  for (const stretch of stretches) addFaults(draft, stretch)
+  draft.nowMs = Math.max(...stretches.map(({ endMs }) => endMs))
+}
+
+function shuffled(random: SeededRandom, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, device) => ({ device, roll: random.next() }))
+    .sort((left, right) => left.roll - right.roll)
+    .map(({ device }) => device)
+}
+
+interface Shift {
+  readonly device: number
+  /** Which of the crew it is: they come back one after the other. */
+  readonly place: number
+  readonly startMs: number
+  readonly workMs: number
+  readonly themes: readonly number[]
+}
+
+function addStretch(draft: Draft, shift: Shift): void {
+  const { random, swarm } = draft
+  const { device, place, workMs } = shift
+  const startMs = shift.startMs + random.below(1_000)
+  const isOffline = swarm.tempo === 'field' && !swarm.isControl && random.next() < 0.85
+  const onlineMs = isOffline ? shift.startMs + workMs + place * (2_000 + random.below(4_000)) : startMs
+  if (isOffline) {
+    const forMs = Math.round(onlineMs - startMs)
+    addStep(draft, { atMs: startMs, device, action: { kind: 'offline', forMs, told: random.next() < 0.8 } })
+  }
+  const burstMs = swarm.tempo === 'interactive' ? 1_000 : isOffline ? workMs - 1_500 : 300
+  let atMs = startMs + 1
+  for (let burst = 1 + random.below(3); burst > 0; burst--) {
+    const actions = drawBurst(draft, shift.themes)
+    for (const { action, theme } of actions) {
+      addStep(draft, { atMs, device, action, theme })
+      atMs += (random.next() * burstMs) / (actions.length + 1) / 2
+    }
+  }
+  const endMs = addCare(draft, { device, atMs: Math.max(atMs, onlineMs) })
+  draft.stretches.push({ device, startMs, onlineMs, endMs })
+}
+
+/** Back online, a person looks at what became of it all. */
+function addCare(draft: Draft, { device, atMs }: { readonly device: number; readonly atMs: number }): number {
+  const { random, swarm } = draft
+  const careMs = swarm.tempo === 'interactive' ? 500 : 4_000
+  let nowMs = atMs + careMs
+  for (const kind of ['settle', 'repair', 'look'] as const) {
+    const times = Math.min(4, Math.round(random.next() * swarm.weights[kind]))
+    for (let step = 0; step < times; step++) {
+      addStep(draft, { atMs: nowMs, device, action: drawAction(draft, kind) })
+      nowMs += 50 + random.below(400)
+    }
+  }
+  return nowMs
+}
+
+interface Planned {
+  readonly action: Action
+  /** Which record; by chance where it is not given. */
+  readonly theme?: number
+}
+
+/** Some actions that belong together, as people do them. */
+function drawBurst(draft: Draft, themes: readonly number[]): readonly Planned[] {
+  const { random, swarm } = draft
+  const theme = (): number | undefined =>
+    random.next() < swarm.contention ? themes[random.below(themes.length)] : undefined
+  const dice = random.next()
+  if (dice < 0.2 && swarm.weights.update > 0) {
+    // A form is filled in: one record, field by field.
+    const one = theme() ?? random.below(2 ** 24)
+    const collection = nameFor(draft, 'update')
+    const action = { kind: 'update', collection, fields: 1, hot: false } as const
+    return Array.from({ length: 4 + random.below(8) }, () => ({ action, theme: one }))
+  }
+  if (dice < 0.35 && swarm.weights.count > 0) {
+    // A round of counting: many records of one collection, a few of them again and again.
+    const collection = nameFor(draft, 'count')
+    return Array.from({ length: 6 + random.below(12) }, () => ({
+      action: { kind: 'count', collection, hot: random.below(2) === 0 } as const,
+    }))
+  }
+  return Array.from({ length: 4 + random.below(10) }, () => ({
+    action: drawAction(draft, drawKind(draft)),
+    theme: theme(),
+  }))
+}
+
+function drawKind({ random, swarm, collections }: Draft): UserAction['kind'] {
+  const kinds = Object.entries(swarm.weights).filter(
+    // The keys of the weights are the kinds of actions.
+    ([kind]) => (collections[kind as UserAction['kind']] ?? []).length > 0,
+  )
+  let roll = random.next() * kinds.reduce((sum, [, weight]) => sum + weight, 0)
+  const drawn = kinds.find(([, weight]) => {
+    roll -= weight
+    return roll < 0
+  })
+  return (drawn?.[0] ?? 'insert') as UserAction['kind']
+}
+
+function nameFor({ random, collections }: Draft, kind: UserAction['kind']): string {
+  const names = collections[kind] ?? []
+  // One half of all work is in one collection: that is where people meet.
+  return names[random.below(2) === 0 ? Math.min(1, names.length - 1) : random.below(names.length)] ?? ''
+}
+
+const settlements = ['mine', 'theirs', 'merge', 'both'] as const
+const repairs = ['retry', 'discard', 'edit'] as const
+
+function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
+  const { random } = draft
+  const collection = nameFor(draft, kind)
+  switch (kind) {
+    case 'import':
+      return {
+        kind,
+        collection,
+        count: random.below(12) === 0 ? 20 + random.below(180) : 3 + random.below(20),
+      }
+    case 'update':
+      return { kind, collection, fields: 1 + random.below(3), hot: random.below(3) === 0 }
+    case 'count':
+      return { kind, collection, hot: random.below(2) === 0 }
+    case 'group':
+      return { kind, size: 2 + random.below(random.below(10) === 0 ? 12 : 4) }
+    case 'settle':
+      return { kind, how: settlements[random.below(settlements.length)] ?? 'mine' }
+    case 'repair':
+      return { kind, how: repairs[random.below(repairs.length)] ?? 'discard' }
+    case 'insert':
+    case 'tag':
+    case 'delete':
+    case 'recreate':
+    case 'move':
+      return { kind, collection }
+    default:
+      return { kind }
+  }
+}
