@@ -1,12 +1,6 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 
-import type {
-  DeviceCursor,
-  EntryStatus,
-  EntryWritten,
-  Observation,
-  Payload,
-} from '../check/observation.ts'
+import type { DeviceCursor, EntryStatus, EntryWritten, Observation, Payload } from '../check/observation.ts'
 
 /** A row by position. */
 export type Row = readonly SQLOutputValue[]
@@ -37,8 +31,7 @@ export interface DeviceEntry {
 export const emptyState: DeviceState = { device: '', cursor: null, entries: new Map() }
 
 /** The columns of `_outbox` that `writtenOf` wants, from `seq` on. */
-export const writtenColumns =
-  'seq, id, collection, record, op, payload, base_version, at, group_id, resolves'
+export const writtenColumns = 'seq, id, collection, record, op, payload, base_version, at, group_id, resolves'
 
 /** The columns of `_outbox` that `statusOf` wants after seq and id. */
 export const statusColumns = 'status, verdict, offer, attempts, error'
@@ -76,7 +69,10 @@ export function hasDeviceTables(database: DatabaseSync): boolean {
 }
 
 /** A statement whose rows are arrays. */
-export function arrays(database: DatabaseSync, sql: string): { all(...values: string[]): readonly Row[] } {
+export function arrays(
+  database: DatabaseSync,
+  sql: string,
+): { all(...values: (string | number)[]): readonly Row[] } {
   const statement: StatementSync = database.prepare(sql)
   statement.setReturnArrays(true)
   // Rows are arrays now; the types know only of objects.

@@ -1,10 +1,4 @@
-import {
-  DatabaseSync,
-  type DatabaseSyncOptions,
-  type SQLInputValue,
-  type SQLOutputValue,
-  type StatementSync,
-} from 'node:sqlite'
+import { DatabaseSync, type DatabaseSyncOptions, type SQLInputValue, type SQLOutputValue } from 'node:sqlite'
 import { SyncError } from '@holdfast/core'
 import { ConstraintError } from '../store.ts'
 
@@ -24,7 +18,12 @@ export interface SqliteDatabase {
 }
 
 /** What the store needs of a prepared statement. */
-export type SqliteStatement = Pick<StatementSync, 'all' | 'get' | 'run' | 'iterate'>
+export interface SqliteStatement {
+  all(...values: SQLInputValue[]): SqlRow[]
+  get(...values: SQLInputValue[]): SqlRow | undefined
+  run(...values: SQLInputValue[]): unknown
+  iterate(...values: SQLInputValue[]): Iterable<SqlRow>
+}
 
 /** Opens a database. */
 export type OpenSqlite = (path: string, options: DatabaseSyncOptions) => SqliteDatabase

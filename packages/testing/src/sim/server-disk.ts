@@ -1,0 +1,204 @@
+import { assert, type Schema } from '@holdfast/core'
+import type { SqliteDatabase } from '@holdfast/server'
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+
+import type { ServerDump } from '../check/observation.ts'
+import type { DatabaseBytes } from './commit-log.ts'
+import type { DiskPorts } from './disk-ports.ts'
+import { dumpServer } from './dump-server.ts'
+import { type CompiledStatement, type HandleHost, ServerHandle } from './server-handle.ts'
+import { readOutcomes, ServerWitness } from './server-witness.ts'
+import { needsRoom, type StatementKind, statementKind } from './statement-kind.ts'
+import { useVirtualTime } from './virtual-strftime.ts'
+
+/** What the server's disk is made for. */
+export interface ServerDiskOptions {
+  readonly schema: Schema
+  readonly ports: DiskPorts
+  /** The server's wall clock: what SQL takes for 'now'. */
+  readonly nowIso: () => string
+}
+
+/** What the server's disk held at one moment. */
+export interface ServerImage {
+  readonly bytes: DatabaseBytes
+}
+
+/** Primary result code of SQLite. Source: https://www.sqlite.org/rescode.html */
+const full = 13
+
+/**
+ * The storage of the simulated server: real SQLite in memory, which outlives the processes that open it. It tells what
+ * the commits did by looking at the tables, and dies and fills up as it is told. SQLite on a server answers at once, so
+ * no statement is ever slow. Rules: SIM-15 to SIM-17.
+ */
+export class ServerDisk {
+  readonly #options: ServerDiskOptions
+  #database: DatabaseSync
+  #witness: ServerWitness
+  #handle: ServerHandle | undefined
+  #fillCount = 0
+  #hasWritten = false
+  #hasDefined = false
+  readonly #compiled = new Map<string, CompiledStatement>()
+  readonly #kinds = new Map<string, StatementKind>()
+  readonly #reads = new Map<string, StatementSync>()
+  readonly #host: HandleHost
+
+  constructor(options: ServerDiskOptions) {
+    this.#options = options
+    this.#database = this.#mount(null)
+    this.#witness = new ServerWitness(this.#database, options.ports)
+    this.#host = this.#makeHost()
+  }
+
+  /** Whether the server is in the middle of a transaction: then nobody can look at it or take an image. */
+  get isInTransaction(): boolean {
+    return this.#database.isTransaction
+  }
+
+  /** What the store opens, for `sqliteStore({ path: ':memory:', database: () => disk.open() })`; ends the handle before. */
+  open(): SqliteDatabase {
+    this.kill()
+    this.#handle = new ServerHandle(this.#host)
+    return this.#handle
+  }
+
+  /** The process died: what was not committed is undone, and every later call through its handle throws. */
+  kill(): void {
+    this.#handle?.die()
+    this.#handle = undefined
+    this.#rollback()
+  }
+
+  /** What the disk holds now; cheap to keep. Never while a transaction is open. */
+  image(): ServerImage {
+    this.#assertQuiet()
+    const bytes = this.#database.serialize()
+    return { bytes: bytes.length === 0 ? null : bytes }
+  }
+
+  /** The disk holds again what it held then; only while no process has it open. */
+  putBack(image: ServerImage): void {
+    assert(this.#handle === undefined, 'the disk was exchanged under a running server')
+    const { ports } = this.#options
+    const before = readOutcomes(this.#database, ports.nowMs())
+    this.#compiled.clear()
+    this.#reads.clear()
+    this.#database.close()
+    this.#database = this.#mount(image.bytes)
+    this.#witness = new ServerWitness(this.#database, ports)
+    this.#witness.lookAgain(true)
+    const after = new Set(readOutcomes(this.#database, 0).map(keyOf))
+    const forgotten = before.filter((outcome) => !after.has(keyOf(outcome)))
+    ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN: this.#witness.auditN, forgotten })
+  }
+
+  /** A raw look from outside; never while a transaction is open. */
+  read(sql: string, ...params: SQLInputValue[]): readonly Readonly<Record<string, SQLOutputValue>>[] {
+    this.#assertQuiet()
+    let statement = this.#reads.get(sql)
+    if (statement === undefined) this.#reads.set(sql, (statement = this.#database.prepare(sql)))
+    return statement.all(...params)
+  }
+
+  /** Another program writes to the same file, in a transaction of its own. Never while a transaction is open. */
+  write(sql: string, ...params: SQLInputValue[]): void {
+    this.#assertQuiet()
+    this.#database.prepare(sql).run(...params)
+    this.#witness.tell()
+  }
+
+  /** Everything it holds. Never while a transaction is open. */
+  dump(): ServerDump {
+    this.#assertQuiet()
+    return dumpServer(this.#database, this.#options.schema)
+  }
+
+  /** Frees what it holds; nothing works afterwards. */
+  close(): void {
+    this.#handle?.die()
+    this.#handle = undefined
+    this.#database.close()
+  }
+
+  #mount(bytes: DatabaseBytes): DatabaseSync {
+    const database = new DatabaseSync(':memory:')
+    if (bytes !== null) database.deserialize(bytes)
+    // Before there is a temporary table: the store asks for the same, and another setting would drop them all.
+    database.exec('PRAGMA temp_store = MEMORY')
+    useVirtualTime(database, this.#options.nowIso)
+    return database
+  }
+
+  #makeHost(): HandleHost {
+    const isInTransaction = (): boolean => this.#database.isTransaction
+    return {
+      get isTransaction() {
+        return isInTransaction()
+      },
+      compile: (sql) => this.#compile(sql),
+      kindOf: (sql) => this.#kindOf(sql),
+      before: (handle, sql, kind) => this.#before(handle, sql, kind),
+      after: (kind) => this.#after(kind),
+      exec: (sql) => this.#database.exec(sql),
+      release: (handle) => {
+        if (this.#handle === handle) this.kill()
+      },
+    }
+  }
+
+  #compile(sql: string): CompiledStatement {
+    let compiled = this.#compiled.get(sql)
+    if (compiled === undefined) {
+      compiled = { sql, kind: statementKind(sql), statement: this.#database.prepare(sql) }
+      this.#compiled.set(sql, compiled)
+    }
+    return compiled
+  }
+
+  #kindOf(sql: string): StatementKind {
+    let kind = this.#kinds.get(sql)
+    if (kind === undefined) this.#kinds.set(sql, (kind = statementKind(sql)))
+    return kind
+  }
+
+  #before(handle: ServerHandle, sql: string, kind: StatementKind): void {
+    if (this.#handle !== handle) throw new Error('the process that opened this database is gone')
+    if (kind === 'ask') return
+    const fate = this.#options.ports.judge(sql)
+    if (fate === 'kill') {
+      this.kill()
+      throw new Error('the process that opened this database is gone')
+    }
+    if (fate !== 'full' || !needsRoom(kind)) return
+    // SQLite may or may not end the transaction by itself.
+    this.#fillCount += 1
+    if (this.#fillCount % 2 === 0) this.#rollback()
+    throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: full })
+  }
+
+  #after(kind: StatementKind): void {
+    if (kind === 'rollback') this.#hasWritten = this.#hasDefined = false
+    if (kind === 'define') this.#hasDefined = true
+    if (kind === 'define' || kind === 'write') this.#hasWritten = true
+    else if (kind !== 'commit') return
+    if (!this.#hasWritten || this.#database.isTransaction) return
+    if (this.#hasDefined) this.#witness.lookAgain(false)
+    this.#hasWritten = this.#hasDefined = false
+    this.#witness.tell()
+  }
+
+  #rollback(): void {
+    if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+    this.#hasWritten = this.#hasDefined = false
+  }
+
+  #assertQuiet(): void {
+    assert(!this.isInTransaction, 'the server was looked at in the middle of a transaction')
+  }
+}
+
+function keyOf({ user, device, seq, id }: { user: string; device: string; seq: number; id: string }): string {
+  return `${user} ${device} ${seq} ${id}`
+}
