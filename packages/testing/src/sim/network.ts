@@ -3,6 +3,7 @@ import type { Life } from './life.ts'
 import type { Link } from './link.ts'
 import type { NetworkFaults } from './plan.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { AnswerFate, Leg, RequestFate, Strike } from './strike.ts'
 import type { Tally } from './tally.ts'
 
 /** Who sends. */
@@ -31,6 +32,10 @@ export interface NetworkParts {
   readonly expireToken: (user: string) => void
   readonly onRequest: (sender: Sender, route: string) => void
   readonly onResponse: (sender: Sender, route: string, status: number, text: string) => void
+  /** Asked before chance is. */
+  readonly strike?: () => Strike
+  /** The server dies now. */
+  readonly killServer?: () => void
 }
 
 /** A request as bytes, to be sent as often as it takes. */
@@ -80,6 +85,8 @@ export class Network {
       faults.add('offline')
       return refuse(5 + random.next() * 500)
     }
+    const fate = this.#parts.strike?.().request?.({ kind: 'request', sender, route })
+    if (fate !== undefined && fate !== 'double') return this.#meet(fate, sent)
     if (route === 'stream') return this.#openStream(sent)
     const message = await messageOf(request)
     const mix = this.#mix
@@ -97,16 +104,27 @@ export class Network {
         void this.#arrive(sender, route, message)
       })
     }
-    const isTwice = this.#strikes('duplicate', mix.duplicate)
-    if (isTwice) {
-      scheduler.after(this.#delay(sender.link), () => void this.#arrive(sender, route, message))
-    }
-    scheduler.after(this.#delay(sender.link), () => {
+    const isTwice = fate === 'double' || this.#strikes('duplicate', mix.duplicate)
+    const leg: Leg = { kind: 'request', sender, route }
+    if (isTwice) this.#carry(leg, () => void this.#arrive(sender, route, message))
+    this.#carry(leg, () => {
       void this.#arrive(sender, route, message).then((answer) => {
         if (answer === null) refuse(random.next() * 1_000)
         else this.#return(sent, answer)
       })
     })
+  }
+
+  /** A message goes its way, in its time. */
+  #carry(leg: Leg, go: () => void): void {
+    if (this.#parts.strike?.().carry?.(leg, go) !== true)
+      this.#parts.scheduler.after(this.#delay(leg.sender.link), go)
+  }
+
+  /** What was planned for a request happens to it. */
+  #meet(fate: Exclude<RequestFate, 'double'>, { give, refuse }: Sent): void {
+    if (fate === 'reset') refuse(20)
+    else if (fate !== 'lose') this.#parts.scheduler.after(20, () => give(fate))
   }
 
   /** The server reads it. null: nobody was there, or it died over it. */
@@ -116,6 +134,8 @@ export class Network {
     if (answer === null) return null
     const response = await answer(new Request(url, init))
     const text = await response.text()
+    const fate = life.isAlive ? this.#parts.strike?.().answer?.({ kind: 'answer', sender, route }) : undefined
+    if (fate === 'kill') this.#parts.killServer?.()
     // What a dead server would have said is as good as lost: somebody sees the connection end.
     if (!life.isAlive) {
       await new Promise<void>((resolve) => {
@@ -124,19 +144,22 @@ export class Network {
       return null
     }
     onResponse(sender, route, response.status, text)
-    return { text, status: response.status, headers: response.headers }
+    return { text, status: response.status, headers: response.headers, fate }
   }
 
-  #return({ sender, give, refuse }: Sent, { text, status, headers }: Answered): void {
+  #return({ sender, route, give, refuse }: Sent, { text, status, headers, fate }: Answered): void {
     const { scheduler, random } = this.#parts
     const mix = this.#mix
     const { link } = sender
+    if (fate === 'lose') return
+    if (fate === 'reset') return refuse(20)
     if (scheduler.nowMs < link.downLostUntilMs || this.#strikes('lose-answer', mix.loseAnswer)) {
       return random.next() < 0.5 ? refuse(random.next() * 2_000) : undefined
     }
-    const isCut = this.#strikes('cut', mix.cut)
-    const body = isCut ? cutBody(text, Math.floor(random.next() * text.length)) : text
-    scheduler.after(this.#delay(link), () => {
+    const isCut = fate !== undefined || this.#strikes('cut', mix.cut)
+    const length = Math.floor((fate === undefined ? random.next() : 0.5) * text.length)
+    const body = isCut ? cutBody(text, length, fate) : text
+    this.#carry({ kind: 'answer', sender, route }, () => {
       // Nobody who is offline by now hears of it.
       if (link.isOffline(scheduler.nowMs)) return
       give(new Response(status === 204 ? null : body, { status, headers }))
@@ -163,7 +186,7 @@ export class Network {
             const isBroken = !life.isAlive || !sender.life.isAlive || sender.life.isSuspended
             if (done || isBroken || link.isOffline(scheduler.nowMs)) break
             if (scheduler.nowMs < link.downLostUntilMs) continue
-            scheduler.after(this.#delay(link), () => {
+            this.#carry({ kind: 'poke', sender, route: 'stream' }, () => {
               sender.life.deliver(() => {
                 if (!request.signal.aborted) controller.enqueue(value)
               })
@@ -213,6 +236,8 @@ interface Answered {
   readonly text: string
   readonly status: number
   readonly headers: Headers
+  /** What was planned for it. */
+  readonly fate: AnswerFate | undefined
 }
 
 /** No faults at all. */
@@ -241,9 +266,13 @@ async function messageOf(request: Request): Promise<Message> {
   return { url, init: { method, headers, body } }
 }
 
-/** A body that breaks off: half the time with an error, half the time as if that had been all. */
-function cutBody(text: string, length: number): ReadableStream<Uint8Array> | string {
-  if (length % 2 === 0) return text.slice(0, length)
+/** A body that breaks off: with an error, or as if that had been all; half the time each unless it was planned. */
+function cutBody(
+  text: string,
+  length: number,
+  fate: AnswerFate = length % 2 === 0 ? 'short' : 'cut',
+): ReadableStream<Uint8Array> | string {
+  if (fate === 'short') return text.slice(0, length)
   const bytes = new TextEncoder().encode(text.slice(0, length))
   return new ReadableStream({
     start(controller) {

@@ -2,7 +2,7 @@ import type { Schema } from '@holdfast/core'
 
 import type { Violation } from '../check/checker.ts'
 import type { Observation } from '../check/observation.ts'
-import { marksIn, mixSchema, scopeOfSite, sitesOf } from '../gen/mix-schema.ts'
+import { marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
 import { SeededRandom } from '../seeded-random.ts'
@@ -15,6 +15,7 @@ import { ServerDisk, type ServerImage } from './server-disk.ts'
 import { SimDevice } from './sim-device.ts'
 import { SimServer } from './sim-server.ts'
 import { StateCoverage } from './state-coverage.ts'
+import type { Strike } from './strike.ts'
 import { Tally } from './tally.ts'
 import { TraceHash } from './trace-hash.ts'
 
@@ -54,6 +55,8 @@ export class World {
   /** Mutations people asked for and were told to be durable. */
   operations = 0
   storage: StorageFaults
+  /** Asked before chance is, for runs in which somebody plans each fault. */
+  strike: Strike = {}
   readonly #scopesOf: (tenant: number) => readonly string[]
   readonly #report: (observation: Observation) => void
   readonly #hash = new TraceHash()
@@ -65,13 +68,13 @@ export class World {
     this.plan = plan
     this.schema = options.schema ?? mixSchema
     this.storage = plan.storage
-    this.#scopesOf = options.scopesOf ?? ((tenant) => sitesOf(tenant).map(scopeOfSite))
+    this.#scopesOf = options.scopesOf ?? scopesOfTenant
     this.#report = options.observe
     this.memory = new SharedMemory(this.schema)
     this.network = new Network(this.#networkParts(), plan.network)
     this.serverDisk = new ServerDisk({
       schema: this.schema,
-      ports: this.#ports(() => this.#serverFate()),
+      ports: this.#ports((sql) => this.#serverFate(sql)),
       nowIso: () => new Date(this.server.nowMs()).toISOString(),
     })
     this.server = this.#makeServer()
@@ -117,7 +120,7 @@ export class World {
     if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant))
     const random = this.split()
     let device: SimDevice | undefined
-    const fate = (): Fate => (device ? this.#deviceFate(device, random) : 'run')
+    const fate = (sql: string): Fate => (device ? this.#deviceFate(device, random, sql) : 'run')
     const ports = this.#ports(fate, () => device?.life.sleep.bind(device.life))
     const disk =
       copied ?? new DeviceDisk({ name, user, durability: plan.durability, schema: this.schema, ports })
@@ -143,7 +146,7 @@ export class World {
     const name = `d${this.devices.length}`
     const random = this.split()
     let device: SimDevice | undefined
-    const fate = (): Fate => (device ? this.#deviceFate(device, random) : 'run')
+    const fate = (sql: string): Fate => (device ? this.#deviceFate(device, random, sql) : 'run')
     const disk = original.disk.copyTo(
       name,
       this.#ports(fate, () => device?.life.sleep.bind(device.life)),
@@ -161,7 +164,7 @@ export class World {
       disk: device.name,
       user: device.user,
       tenant: device.tenant,
-      sites: scopes.map((scope) => scope.slice(scope.indexOf(':') + 1)),
+      scopes,
       client,
       world: this.memory,
       observe: this.observe,
@@ -181,8 +184,10 @@ export class World {
     return new SeededRandom(this.plan.seed * 1_009 + this.#actorCount)
   }
 
-  #deviceFate(device: SimDevice, random: SeededRandom): Fate {
+  #deviceFate(device: SimDevice, random: SeededRandom, sql: string): Fate {
     if (!device.life.call()) return 'kill'
+    const planned = this.strike.device?.(device, sql)
+    if (planned !== undefined) return planned
     const { deviceFull, slow } = this.storage
     if (this.scheduler.nowMs < device.fullUntilMs || (deviceFull > 0 && random.next() < deviceFull)) {
       this.faults.add('device-full')
@@ -195,8 +200,10 @@ export class World {
     return 'run'
   }
 
-  #serverFate(): Fate {
+  #serverFate(sql: string): Fate {
     if (!this.server.life.call()) return 'kill'
+    const planned = this.strike.server?.(sql)
+    if (planned !== undefined) return planned
     const { serverFull } = this.storage
     const isFull = this.scheduler.nowMs < this.server.fullUntilMs
     if (!isFull && (serverFull <= 0 || this.server.random.next() >= serverFull)) return 'run'
@@ -204,7 +211,7 @@ export class World {
     return 'full'
   }
 
-  #ports(judge: () => Fate, sleep?: () => ((ms: number) => Promise<void>) | undefined): DiskPorts {
+  #ports(judge: DiskPorts['judge'], sleep?: () => ((ms: number) => Promise<void>) | undefined): DiskPorts {
     return {
       observe: this.observe,
       nowMs: () => this.scheduler.nowMs,
@@ -235,6 +242,8 @@ export class World {
       random: this.split(),
       faults: this.faults,
       destination: () => this.server.destination(),
+      strike: () => this.strike,
+      killServer: () => this.server.crash(0, 2_000),
       expireToken: (user) => void this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1),
       onRequest: ({ name }, route) => {
         this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route })
