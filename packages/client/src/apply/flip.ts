@@ -11,9 +11,10 @@ import { rebaseRecord } from './rebase-record.ts'
 import { revokeScopes } from './revoke-scopes.ts'
 import {
   dropOvertaken,
+  offerLostAgain,
   settleClosedConflicts,
+  settleKnown,
   settleOutcomes,
-  settleWithoutVersion,
 } from './settle-outcomes.ts'
 import { dropStaging, readCursor, stagedNotes, stagedOutcomes } from './staging.ts'
 
@@ -48,7 +49,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const notes = await stagedNotes(tx)
   await numberScopes(tx, notes)
   const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
-  const outcomes = await stagedOutcomes(tx)
+  const { outcomes, isAll } = await stagedOutcomes(tx)
   const ended = await settleOutcomes(tx, { outcomes, toRebase, needed: unpromoted })
   if (progress.replaces) await rebaseOutbox(tx, toRebase)
   await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })
@@ -57,8 +58,8 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
-  if (progress.replaces) await offerAgain(tx)
-  await settleWithoutVersion(tx, toRebase)
+  if (isAll) await settleKnown(tx, toRebase)
+  if (isAll) await offerLostAgain(tx, toRebase)
   const releasedCount = await settleClosedConflicts(tx, toRebase)
   const hasErased = await rebaseAll(tx, input, toRebase)
   await writeMeta(tx, 'cursor', progress.step.cursor)
@@ -80,18 +81,6 @@ async function rebaseOutbox(tx: LocalTransaction, toRebase: RecordsToRebase): Pr
   for (const row of await tx.all('SELECT DISTINCT collection, record FROM _outbox')) {
     toRebase.add(String(row['collection']), String(row['record']))
   }
-}
-
-/**
- * After a reset the server's history may be another one, in which old versions and conflicts mean nothing. What it
- * did not name as final is offered again, as the same bytes; if it knows it after all, it says so. Rules: AP-10.
- */
-async function offerAgain(tx: LocalTransaction): Promise<void> {
-  const { changes } = await tx.run(
-    `UPDATE _outbox SET status = 'pending', version = NULL, held_by = NULL WHERE status = 'answered'
-     OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts))`,
-  )
-  if (changes > 0) tx.touch('_outbox', 'all')
 }
 
 /** What pages say we have: what is clean by that, and what still needs its entries to be built from. */

@@ -48,6 +48,15 @@ export function startPull(cursor: string | null, schema: number): PullProgress {
   }
 }
 
+/**
+ * The progress of a pull that goes on after an interruption: what was said of this device's mutations at its end is older
+ * than answers that came since, so the end is read once more. Pure. Rules: AP-3.
+ */
+export function lookAgain(progress: PullProgress): PullProgress {
+  const { step } = progress
+  return step.kind === 'ready' ? { ...progress, step: { kind: 'pull', cursor: step.cursor } } : progress
+}
+
 /** Whether the grants changed since the first page: what is staged was chosen for others. */
 export function hasOtherGrants(progress: PullProgress, page: PullResponse): boolean {
   return progress.grants !== null && progress.grants !== page.scopes.version

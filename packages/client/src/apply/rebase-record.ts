@@ -2,6 +2,7 @@ import type { CollectionSchema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecord, type Shadow, statementsOf } from '../local/records.ts'
 import type { Entry } from '../outbox/entry.ts'
+import { knownBefore } from '../outbox/hold-reasons.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
 import { absentShadow, isOutside, versionOf } from './change-shadow.ts'
 
@@ -35,7 +36,7 @@ export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): 
 
 function isContained(entry: Entry, shadowVersion: number, hasLeft: boolean): boolean {
   if (entry.status !== 'answered') return false
-  return hasLeft || entry.version === null || shadowVersion >= entry.version
+  return hasLeft || entry.heldBy === knownBefore || (entry.version !== null && shadowVersion >= entry.version)
 }
 
 /** Makes `shadow` the server's copy of a record; the row follows with `rebaseRecord`. */

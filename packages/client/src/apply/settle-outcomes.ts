@@ -12,6 +12,7 @@ import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
+import { knownBefore, newIdentity } from '../outbox/hold-reasons.ts'
 import { markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
 
@@ -50,7 +51,8 @@ export async function settleOutcomes(tx: LocalTransaction, input: OutcomesToSett
     known.push(outcome)
   }
   const covered = known.flatMap(({ covers }) => parseRanges(covers))
-  const ack = unionRanges([...(await readAck(tx)), ...covered])
+  // Whatever was to be acknowledged before and is not named here has been, or the server no longer knows it.
+  const ack = unionRanges(covered)
   await writeMeta(tx, 'sync.ack', ack.length === 0 ? null : formatRanges(ack))
   return ended
 }
@@ -77,7 +79,7 @@ async function settleTaken(
   const rows = await tx.all(
     `DELETE FROM _outbox WHERE seq IN (
        SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON o.seq BETWEEN span.value ->> 2 AND span.value ->> 3
-       WHERE o.record NOT IN (SELECT value FROM json_each(?2)) AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0))
+       WHERE o.record NOT IN (SELECT value FROM json_each(?2)) AND o.held_by IS NOT '${newIdentity}' AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0))
      RETURNING seq, id, collection, record, status`,
     [JSON.stringify(spans), JSON.stringify(needed)],
   )
@@ -169,10 +171,30 @@ function leftBehind({ name }: CollectionSchema): string {
       OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = ids.value AND o.collection = '${name}')`
 }
 
-/** What the server took without an effect, or under another name of this device, has no version to wait for. */
-export async function settleWithoutVersion(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
+/**
+ * What was answered and is not among all the outcomes there are, the server no longer knows: it was put back to before
+ * that. It is offered again, as the same bytes under the same number, and so is what waits for a conflict of which only
+ * that answer spoke. Rules: SY-21.
+ */
+export async function offerLostAgain(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
   const rows = await tx.all(
-    "SELECT collection, record FROM _outbox WHERE status = 'answered' AND version IS NULL",
+    `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, version = NULL, server_updated_at = NULL, held_by = NULL
+     WHERE status <> 'pending' AND ((status = 'answered' AND held_by IS NULL)
+       OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts WHERE _version > 0)))
+     RETURNING collection, record`,
+  )
+  if (rows.length === 0) return
+  await tx.run('DELETE FROM _conflicts WHERE _version = 0')
+  tx.touch('_conflicts', 'all')
+  tx.touch('_outbox', 'all')
+  for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
+}
+
+/** What the server had decided before: the pull that has just ended came after that decision. */
+export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
+  const rows = await tx.all(
+    "SELECT collection, record FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = ?",
+    [knownBefore],
   )
   for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
 }
@@ -187,7 +209,8 @@ export async function settleClosedConflicts(
 ): Promise<number> {
   const waiting = await tx.all(
     `SELECT o.seq, o.collection, o.record, o.status, o.held_by, c.status AS conflict FROM _outbox o
-     LEFT JOIN _conflicts c ON c.id = o.held_by WHERE o.status IN ('conflicted', 'held')`,
+     LEFT JOIN _conflicts c ON c.id = o.held_by WHERE o.status IN ('conflicted', 'held') AND o.held_by <> ?`,
+    [newIdentity],
   )
   const closed = waiting.filter((row) => row['conflict'] === 'resolved')
   const over = closed.filter((row) => row['status'] === 'conflicted')

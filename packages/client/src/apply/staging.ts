@@ -67,13 +67,21 @@ export async function stagedNotes(tx: LocalReader): Promise<PageNote[]> {
   return rows.map((row) => JSON.parse(String(row['body'])) as PageNote)
 }
 
-/** The outcomes of the newest page: those of older pages are older. */
-export async function stagedOutcomes(tx: LocalReader): Promise<readonly Outcome[]> {
+/** What the newest page says of this device's mutations: what older pages say is older. */
+export interface StagedOutcomes {
+  readonly outcomes: readonly Outcome[]
+  /** The server had nothing beyond the page: it names every outcome that was not acknowledged. */
+  readonly isAll: boolean
+}
+
+/** The outcomes of the newest page. */
+export async function stagedOutcomes(tx: LocalReader): Promise<StagedOutcomes> {
   const [row] = await tx.all(
-    "SELECT json_extract(body, '$.outcomes') AS outcomes FROM _staging WHERE kind = 'page' ORDER BY n DESC LIMIT 1",
+    "SELECT body ->> '$.outcomes' AS outcomes, body ->> '$.more' AS more FROM _staging WHERE kind = 'page' ORDER BY n DESC LIMIT 1",
   )
   // The page was parsed before it was staged; only its text was kept.
-  return typeof row?.['outcomes'] === 'string' ? (JSON.parse(row['outcomes']) as Outcome[]) : []
+  const outcomes = typeof row?.['outcomes'] === 'string' ? (JSON.parse(row['outcomes']) as Outcome[]) : []
+  return { outcomes, isAll: row?.['more'] === 0 }
 }
 
 /** Reads a page. Errors: RESPONSE_INVALID. */

@@ -4,6 +4,7 @@ import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
+import type { knownBefore } from './hold-reasons.ts'
 import { type Entry, type EntryError, type EntryStatus, entryColumns, readEntry } from './entry.ts'
 
 /** A mutation about to be written down. */
@@ -98,7 +99,7 @@ export async function entriesCovered(tx: LocalReader, covers: string): Promise<E
   return entries
 }
 
-/** The server applied or merged them: they stay, replayed, until the shadow has `version`. */
+/** The server applied or merged them: they stay, replayed, until a flip settles them. */
 export async function markAnswered(
   tx: LocalTransaction,
   seqs: readonly number[],
@@ -108,11 +109,12 @@ export async function markAnswered(
     readonly serverUpdatedAt: string | null
     /** The server took it as it was: its answer needed no `record`. */
     readonly exact: boolean
+    readonly heldBy?: typeof knownBefore
   },
 ): Promise<void> {
   await updateEntries(tx, seqs, {
-    set: "status = 'answered', verdict = ?, exact = ?, version = ?, server_updated_at = ?, held_by = NULL, error = NULL",
-    params: [answer.status, answer.exact, answer.version, answer.serverUpdatedAt],
+    set: "status = 'answered', verdict = ?, exact = ?, version = ?, server_updated_at = ?, held_by = ?, error = NULL",
+    params: [answer.status, answer.exact, answer.version, answer.serverUpdatedAt, answer.heldBy ?? null],
     verdict: { status: answer.status, version: answer.version },
   })
 }

@@ -15,7 +15,13 @@ import { versionOf } from '../apply/change-shadow.ts'
 import { type Flipped, flip } from '../apply/flip.ts'
 import { chainOfHave, doubtfulHaves } from '../apply/own-version.ts'
 import type { Have } from '../apply/page-note.ts'
-import { advancePull, hasOtherGrants, type PullProgress, startPull } from '../apply/pull-progress.ts'
+import {
+  advancePull,
+  hasOtherGrants,
+  lookAgain,
+  type PullProgress,
+  startPull,
+} from '../apply/pull-progress.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
   dropStaging,
@@ -27,6 +33,7 @@ import {
   stagePage,
 } from '../apply/staging.ts'
 import { countOne, updateTally } from '../status/tally.ts'
+import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import type { Run, Session } from './session.ts'
 
@@ -94,7 +101,7 @@ export class Pull {
     const { schema, session } = this.#context
     return session.write(run, async (tx) => {
       const progress = await loadProgress(tx, schema.version)
-      if (progress) return progress
+      if (progress) return lookAgain(progress)
       await dropStaging(tx)
       return startPull(await readCursor(tx), schema.version)
     })
@@ -254,7 +261,8 @@ export class Pull {
     const flipped = await session.write(run, async (tx) => {
       const result = await flip(tx, { schema, progress, checkpoint })
       await updateTally(tx, () => ({ lastSyncAt: new Date(env.now()).toISOString() }))
-      return result
+      const isRenewable = (await readyForIdentity(tx)).length > 0
+      return isRenewable ? { ...result, releasedCount: result.releasedCount + 1 } : result
     })
     this.#context.onFlip(flipped)
     // The log still holds the pages of erased rows until it is folded into the file.

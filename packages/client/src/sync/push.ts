@@ -12,10 +12,11 @@ import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
 import { cutBatch } from '../outbox/cut-batch.ts'
 import type { Offer } from '../outbox/offer.ts'
+import { coversOf } from '../outbox/outbox.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
-import { reofferRaw, waitingForIdentity } from './renew-identity.ts'
+import { readyForIdentity, reofferRaw } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import type { Run, Session } from './session.ts'
 
@@ -39,6 +40,8 @@ export class LonePushError extends Error {
 interface Batch {
   readonly offers: readonly Offer[]
   readonly ack: string
+  /** Numbers whose answers this device held when it began to push. */
+  readonly answered: string
   /** The pending report, as JSON. */
   readonly pending: string
 }
@@ -64,21 +67,28 @@ export class Push {
   /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
   async all(run: Run): Promise<void> {
     const { env, limits, schema, session } = this.#context
+    await this.#renewIdentity(run)
+    let answered: string | undefined
     for (;;) {
       const batch = await session.write(
         run,
         async (tx): Promise<Batch> => {
+          answered ??= await readAnswered(tx)
           const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
           const offers = await cutBatch(tx, schema, bounds)
-          if (offers.length === 0) return { offers, ack: '', pending: '' }
-          return { offers, ack: formatRanges(await readAck(tx)), pending: await pendingReport(tx) }
+          if (offers.length === 0) return { offers, ack: '', answered, pending: '' }
+          return {
+            offers,
+            ack: formatRanges(await readAck(tx)),
+            answered,
+            pending: await pendingReport(tx),
+          }
         },
         { durable: true },
       )
-      if (batch.offers.length === 0) break
+      if (batch.offers.length === 0) return
       await this.#sendBatch(run, batch)
     }
-    await this.#renewIdentity(run)
   }
 
   async #sendBatch(run: Run, batch: Batch): Promise<void> {
@@ -98,10 +108,11 @@ export class Push {
     if (isQuick) this.#batchLimit = Math.min(limits.pushBatchMax, this.#batchLimit * 4)
   }
 
-  async #ask(run: Run, { offers, ack, pending }: Batch): Promise<PushResponse> {
+  async #ask(run: Run, { offers, ack, answered, pending }: Batch): Promise<PushResponse> {
     const { session } = this.#context
     const mutations = offers.map((offer) => offer.text).join(',')
-    const body = `{"ack":${JSON.stringify(ack)},"pending":${pending},"mutations":[${mutations}]}`
+    const known = answered === '' ? '' : `,"answered":${JSON.stringify(answered)}`
+    const body = `{"ack":${JSON.stringify(ack)}${known},"pending":${pending},"mutations":[${mutations}]}`
     const answer = await session.ask(run, { method: 'POST', path: '/sync/push', body })
     const response = parsePushResponse(answer.body)
     session.log('info', 'push', {
@@ -178,12 +189,12 @@ export class Push {
     )
   }
 
-  /** When everything else has its answer, what was refused as another copy's goes out under a new device. */
+  /** When everything else is settled, what was refused as another copy's goes out under a new device. */
   async #renewIdentity(run: Run): Promise<void> {
     const { env, session } = this.#context
     const before = session.identity.device
     const renewed = await session.write(run, async (tx) => {
-      const seqs = await waitingForIdentity(tx)
+      const seqs = await readyForIdentity(tx)
       if (seqs.length === 0) return undefined
       await reofferRaw(tx, env, seqs)
       await countOne(tx, 'identityRenewals')
@@ -192,7 +203,6 @@ export class Push {
     if (!renewed) return
     session.adopt(renewed)
     session.log('warn', 'identity-renewed', { syncRunId: run.id, before, after: renewed.device })
-    await this.all(run)
   }
 }
 
@@ -215,6 +225,18 @@ function matchAnswers(offers: readonly Offer[], response: PushResponse): Answere
     if (!result) throw new SyncError('RESPONSE_INVALID', 'the answer leaves out a mutation')
     return { offer, result }
   })
+}
+
+/**
+ * Numbers with a final answer that no flip has settled, as ranges: a server that does not know them was put back to before
+ * it gave that answer. Only a cycle that was interrupted leaves any.
+ */
+async function readAnswered(tx: LocalReader): Promise<string> {
+  const rows = await tx.all(
+    // That they are not pending is said for the index.
+    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by IS NULL",
+  )
+  return coversOf(rows.map((row) => Number(row['seq'])))
 }
 
 async function pendingReport(tx: LocalReader): Promise<string> {

@@ -1,6 +1,7 @@
 import { assertNever, type PushResult } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
+import { knownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { markAnswered, markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
@@ -44,11 +45,12 @@ async function markTaken(tx: LocalTransaction, answers: readonly AnsweredOffer[]
   const marks = answers.flatMap(({ offer, result }) => {
     const { status, version, serverUpdatedAt, record, duplicate } = result
     const isExact = status === 'applied' && record === undefined && duplicate !== true
-    return offer.seqs.map((seq) => [seq, status, isExact ? 1 : 0, version, serverUpdatedAt])
+    const heldBy = duplicate === true ? knownBefore : null
+    return offer.seqs.map((seq) => [seq, status, isExact ? 1 : 0, version, serverUpdatedAt, heldBy])
   })
   const rows = await tx.all(
     `UPDATE _outbox SET status = 'answered', verdict = mark.value ->> 1, exact = mark.value ->> 2, version = mark.value ->> 3,
-       server_updated_at = mark.value ->> 4, held_by = NULL, error = NULL
+       server_updated_at = mark.value ->> 4, held_by = mark.value ->> 5, error = NULL
      FROM json_each(?) AS mark WHERE seq = mark.value ->> 0 RETURNING id, verdict, version`,
     [JSON.stringify(marks)],
   )
@@ -97,6 +99,7 @@ async function takeLead(
   [lead, ...neighbours]: readonly number[],
 ): Promise<readonly number[]> {
   if (lead === undefined) return []
-  await markAnswered(tx, [lead], { status: 'merged', version: null, serverUpdatedAt: null, exact: false })
+  const answer = { status: 'merged', version: null, serverUpdatedAt: null, exact: false } as const
+  await markAnswered(tx, [lead], { ...answer, heldBy: knownBefore })
   return neighbours
 }

@@ -2,10 +2,8 @@ import type { Environment } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { updateEntries } from '../outbox/outbox.ts'
+import { newIdentity } from '../outbox/hold-reasons.ts'
 import { requeue } from '../outbox/requeue.ts'
-
-/** What entries wait for whose number or key another copy of this database has used. */
-const newIdentity = 'identity'
 
 /** Whether a code says that another copy of this database spoke in this device's name. */
 export function meansOtherIdentity(code: string): boolean {
@@ -17,12 +15,20 @@ export async function holdForIdentity(tx: LocalTransaction, seqs: readonly numbe
   await updateEntries(tx, seqs, { set: "status = 'held', held_by = ?", params: [newIdentity] })
 }
 
-/** Entries that wait for a new identity, in the order written; empty as a rule. */
-export async function waitingForIdentity(tx: Pick<LocalTransaction, 'all'>): Promise<readonly number[]> {
+/**
+ * Entries that may go out under a new identity now, in the order written; none as a rule. None either as long as anything
+ * was offered under the old one and is not settled: under the new one the server would not know it.
+ */
+export async function readyForIdentity(tx: Pick<LocalTransaction, 'all'>): Promise<readonly number[]> {
   const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ? ORDER BY seq", [
     newIdentity,
   ])
-  return rows.map((row) => Number(row['seq']))
+  if (rows.length === 0) return []
+  const [open] = await tx.all(
+    `SELECT 1 FROM _outbox WHERE (status IN ('sending', 'answered') AND status <> 'pending')
+     OR (status = 'pending' AND offer IS NOT NULL) LIMIT 1`,
+  )
+  return open ? [] : rows.map((row) => Number(row['seq']))
 }
 
 /**

@@ -191,7 +191,9 @@ function onFailed(state: Running, event: FailedEvent, intervals: SyncIntervals):
     case 'refused':
     case 'reset': {
       const delayMs = retryDelayMs({ failures, roll, retryAfterMs: failure.retryAfterMs }, intervals)
-      const first = event.alone ? 'pull' : 'push'
+      // A push that is told to reset says that what the device believes is not what the server knows: a pull finds out.
+      const isDoubted = failure.kind === 'reset' && state.kind === 'pushing'
+      const first = event.alone || isDoubted ? 'pull' : 'push'
       const next: SyncState = {
         kind: 'waiting',
         retryAtMs: nowMs + delayMs,

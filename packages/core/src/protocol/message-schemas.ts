@@ -110,6 +110,7 @@ const pendingReportSchema: MessageSchema<PendingReport> = v.object({
 /** `POST /sync/push`. */
 export const pushRequestSchema: MessageSchema<PushRequest> = v.object({
   ack: v.optional(rangesText, ''),
+  answered: v.optional(rangesText),
   pending: v.optional(pendingReportSchema),
   mutations: v.array(v.unknown()),
 })

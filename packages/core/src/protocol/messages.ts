@@ -14,6 +14,8 @@ export interface PendingReport {
 export interface PushRequest {
   /** Device numbers whose outcomes the device has stored for good: ranges such as "1-17". */
   readonly ack: string
+  /** Device numbers whose answers the device holds and has not yet seen settled by a pull. */
+  readonly answered?: string
   readonly pending?: PendingReport
   readonly mutations: readonly unknown[]
 }

@@ -219,6 +219,29 @@ describe('once', () => {
     })
   })
 
+  test('[PU-34] a number the device holds to be final and the server does not know is of a lost history', async () => {
+    const ann = given.device()
+    await ann.push(ann.create('items', item()))
+    const mutations = [ann.create('items', item())]
+    const refused = { code: 'EPOCH_CHANGED', retry: 'resync' }
+    for (const request of [
+      { ack: '', answered: '1-2', mutations },
+      { ack: '1,7', mutations },
+    ])
+      await expect(given.engine.push(ann.caller, request)).rejects.toMatchObject(refused)
+    const stranger = given.device()
+    await expect(
+      given.engine.push(stranger.caller, {
+        ack: '',
+        answered: '1',
+        mutations: [stranger.create('items', item())],
+      }),
+    ).rejects.toMatchObject(refused)
+    expect(read('SELECT finals, acked FROM holdfast_devices')).toEqual([{ finals: '1', acked: '' }])
+    const known = { ack: '1', answered: '1', mutations }
+    expect((await given.engine.push(ann.caller, known)).results).toMatchObject([{ status: 'applied' }])
+  })
+
   test('[PU-23] a device that only pulls acknowledges with the pull', async () => {
     const ann = given.device()
     await ann.push(ann.create('items', item()))

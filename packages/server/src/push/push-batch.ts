@@ -5,6 +5,7 @@ import {
   isObject,
   type Limits,
   parseRanges,
+  type Ranges,
   type PushRequest,
   type PushResponse,
   type PushResult,
@@ -13,7 +14,7 @@ import {
   SyncError,
   unionRanges,
 } from '@holdfast/core'
-import { intersectRanges } from '../devices/range-sets.ts'
+import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
 import {
@@ -52,13 +53,15 @@ interface Batch {
   readonly device: string
   readonly units: readonly Unit[]
   readonly ack: string
+  /** Numbers the device holds to be final: acknowledged, or answered. */
+  readonly believed: Ranges
   readonly pending: PushRequest['pending']
 }
 
 /**
  * Decides a batch in one transaction: every mutation once, in order, each user transaction whole. When a constraint or
  * trigger of the host's own refuses a row, the batch is given up and decided in halves, until the offender is alone.
- * Errors: DEVICE_REQUIRED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. Rules: PU-1 to PU-23, PR-3.
+ * Errors: DEVICE_REQUIRED, EPOCH_CHANGED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. Rules: PU-1 to PU-23, PU-34, PR-3.
  */
 export async function pushBatch<U extends User>(
   context: PushContext<U>,
@@ -67,7 +70,7 @@ export async function pushBatch<U extends User>(
 ): Promise<PushResponse> {
   const { device } = caller
   if (device === null) throw new SyncError('DEVICE_REQUIRED', 'a push names its device')
-  const { mutations, ack, pending } = request
+  const { mutations, ack, answered = '', pending } = request
   if (mutations.length > context.limits.pushBatchMax) {
     throw new SyncError('REQUEST_TOO_LARGE', `a push takes at most ${context.limits.pushBatchMax} mutations`)
   }
@@ -81,7 +84,9 @@ export async function pushBatch<U extends User>(
     ...(deviceNowMs === undefined ? {} : { deviceMs: deviceNowMs }),
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
-  const results = await pushUnits(context, caller, { device, units: unitsOf(offers), ack, pending })
+  const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
+  const batch = { device, units: unitsOf(offers), ack, believed, pending }
+  const results = await pushUnits(context, caller, batch)
   context.count(results, offers)
   return { results, serverTime: now }
 }
@@ -164,6 +169,8 @@ async function openSession<U extends User>(
   const state = await tx.state()
   const now = new Date(env.now()).toISOString()
   const device = await knownDevice(tx, { user: caller.user.id, device: batch.device, now })
+  if (subtractRanges(batch.believed, device.finals).length > 0)
+    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
   const offers = batch.units.flat()
   const outcomes = await knownOutcomes(tx, device, offers)
   const working = new WorkingSet(tx, schema)

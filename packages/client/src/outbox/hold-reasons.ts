@@ -1,0 +1,11 @@
+/**
+ * What `held_by` of an entry says when it names no conflict. `held` for an identity: its number or key was used by another
+ * copy of this database, and it goes out under a new device once everything else is settled.
+ */
+export const newIdentity = 'identity'
+
+/**
+ * On an `answered` entry: the server had decided about it before. Another copy of this database may have acknowledged
+ * the outcome, so that no pull need name it; it is over with the next flip.
+ */
+export const knownBefore = 'known'
