@@ -29,9 +29,9 @@ export class Watch {
   #atMs = 0
 
   constructor(checkers: readonly Checker[]) {
-    this.#observers = checkers.map(({ name, start }) =>
-      start((message) => {
-        this.violations.push({ invariant: name, index: this.#index, atMs: this.#atMs, message })
+    this.#observers = checkers.map((checker) =>
+      checker.start((message) => {
+        this.violations.push({ invariant: checker.name, index: this.#index, atMs: this.#atMs, message })
       }),
     )
   }

@@ -133,7 +133,10 @@ export interface DeviceLost extends OnDisk {
   /** Whether every commit was promised to survive power loss. */
   readonly durability: 'full' | 'fast'
   readonly entries: readonly { readonly seq: number; readonly id: string }[]
-  /** Entries that are there again although they had left: only after `backup` and `power-cut`. */
+  /**
+   * Entries that are there again although they had left: only after `backup` and `power-cut`. Where they are not as fresh
+   * as when they were written, their status follows.
+   */
   readonly back: readonly EntryWritten[]
 }
 
@@ -141,7 +144,7 @@ export interface DeviceLost extends OnDisk {
 export interface DeviceCopied extends OnDisk {
   readonly kind: 'device-copied'
   readonly to: string
-  /** What the copy's outbox holds. */
+  /** What the copy's outbox holds. Where entries are not as fresh as when they were written, their status follows. */
   readonly entries: readonly EntryWritten[]
 }
 

@@ -1,0 +1,79 @@
+import type { Checker } from './checker.ts'
+import type { Observation } from './observation.ts'
+
+/** Attempts that may count against one mutation. */
+const attemptsMax = 20
+
+/**
+ * Requests a device may send within `hammerMs` while nothing comes of them and nobody asks for anything. A wait that
+ * doubles from half a second to fifteen minutes makes a dozen, a network that is looked for every ten seconds thirty;
+ * pages of a long pull, batches that are halved and streams that are opened again are given the rest.
+ */
+const requestsMax = 300
+const hammerMs = 300_000
+
+/** Nothing grows without bound, and nobody hammers a server that does not help. Rules: SIM-46. */
+export const bounds: Checker = {
+  name: 'bounds',
+  promise: 'Everything that is measured stays within its limit, and so do attempts and requests.',
+  start: (fail) => {
+    const watch = new LimitWatch(fail)
+    return (o) => watch.observe(o)
+  },
+}
+
+/** Requests of a device since something last came of one. */
+interface Knocking {
+  sinceMs: number
+  count: number
+}
+
+class LimitWatch {
+  readonly #fail: (message: string) => void
+  readonly #knocking = new Map<string, Knocking>()
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+  }
+
+  observe(o: Observation): void {
+    switch (o.kind) {
+      case 'measured':
+        if (o.value > o.limit) this.#fail(`${o.what} is ${o.value}, over its limit of ${o.limit}`)
+        return
+      case 'entry-status':
+        if (o.attempts > attemptsMax) this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
+        if (o.status !== 'sending' && o.status !== 'pending') this.#knocking.delete(o.disk)
+        return
+      case 'request':
+        this.#knock(o.disk, o.atMs)
+        return
+      // Something came of it, or somebody wants something.
+      case 'cursor':
+      case 'entry-written':
+      case 'entry-gone':
+      case 'entry-moved':
+      case 'identity':
+      case 'device-lost':
+      case 'call':
+        this.#knocking.delete(o.disk)
+        return
+      default:
+        return
+    }
+  }
+
+  #knock(disk: string, atMs: number): void {
+    const known = this.#knocking.get(disk)
+    if (!known || atMs - known.sinceMs > hammerMs) {
+      this.#knocking.set(disk, { sinceMs: atMs, count: 1 })
+      return
+    }
+    known.count += 1
+    if (known.count === requestsMax + 1) {
+      this.#fail(
+        `${disk} sent ${known.count} requests in ${atMs - known.sinceMs} ms although nothing came of them`,
+      )
+    }
+  }
+}

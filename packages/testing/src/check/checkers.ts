@@ -1,0 +1,42 @@
+import { auditCompleteness } from './audit-completeness.ts'
+import { bounds } from './bounds.ts'
+import type { Checker } from './checker.ts'
+import { convergence } from './convergence.ts'
+import { counters } from './counters.ts'
+import { durability } from './durability.ts'
+import { effect } from './effect.ts'
+import { exactlyOnce } from './exactly-once.ts'
+import { groupAtomicity } from './group-atomicity.ts'
+import { liveness } from './liveness.ts'
+import { monotone } from './monotone.ts'
+import { noLostMutation } from './no-lost-mutation.ts'
+import { noResurrection } from './no-resurrection.ts'
+import { readYourWrites } from './read-your-writes.ts'
+import { referencesAndUnique } from './references-and-unique.ts'
+import type { SchemaFacts } from './schema-facts.ts'
+import { scopeIsolation } from './scope-isolation.ts'
+import { statusHonesty } from './status-honesty.ts'
+
+/** Every promise that can be checked without knowing the schema. */
+export const checkers: readonly Checker[] = [
+  noLostMutation,
+  exactlyOnce,
+  counters,
+  auditCompleteness,
+  effect,
+  convergence,
+  liveness,
+  scopeIsolation,
+  monotone,
+  groupAtomicity,
+  readYourWrites,
+  durability,
+  statusHonesty,
+  noResurrection,
+  bounds,
+]
+
+/** Every promise, for a schema whose facts `factsOf` gives. */
+export function checkersFor(facts: SchemaFacts): readonly Checker[] {
+  return [...checkers, referencesAndUnique(facts)]
+}

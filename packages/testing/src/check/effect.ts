@@ -1,0 +1,188 @@
+import type { Checker } from './checker.ts'
+import { type FoldedWrite, foldedWrite } from './folded-write.ts'
+import { AuditModel, type ModelRow } from './model.ts'
+import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
+import { type Commit, RunBook } from './run-book.ts'
+import { sameValue, show } from './same-value.ts'
+
+/**
+ * Each single verdict holds against what its author wrote: an applied mutation stands as it was sent, a merged one
+ * stands or is named in a decision with both values, and one that was refused left no trace in a row. What counters came
+ * to is for the checker of counters. Rules: SIM-34.
+ */
+export const effect: Checker = {
+  name: 'effect',
+  promise: 'What the server says it did with a mutation is what it did.',
+  start: (fail) => {
+    const watch = new VerdictWatch(fail)
+    return (o) => watch.observe(o)
+  },
+}
+
+/** Of a decision of the audit log, what is needed here. */
+interface Decision {
+  readonly rule: string
+  readonly winner: string
+  readonly mine: Json
+  readonly theirs: Json
+  readonly result: Json
+}
+
+class VerdictWatch {
+  readonly #fail: (message: string) => void
+  readonly #book: RunBook
+  readonly #model = new AuditModel()
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+    this.#book = new RunBook((commit) => this.#commit(commit))
+  }
+
+  observe(o: Observation): void {
+    this.#book.observe(o)
+    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
+  }
+
+  #commit({ lines }: Commit): void {
+    for (const line of lines) {
+      const before =
+        line.op === 'none' ? undefined : { ...this.#model.row(line.collection, line.record)?.values }
+      this.#model.apply(line)
+      if (line.device === null || line.mutation === null || line.status === 'lost') continue
+      const outcome = this.#book.outcomeOf(line.device, line.mutation)
+      if (outcome) this.#judge(line, outcome, before)
+    }
+  }
+
+  #judge(line: ServerAudit, outcome: ServerOutcome, before: ModelRow['values'] | undefined): void {
+    if (outcome.status === 'rejected' || outcome.status === 'conflict') {
+      if (line.op !== 'none')
+        this.#fail(`${outcome.id} is ${outcome.status}, but line ${line.n} gives it an effect`)
+      return
+    }
+    // What copies of a disk offered under one key cannot be told apart; counters and rows are checked all the same.
+    const items = this.#book.membersOf(outcome)
+    const row = this.#model.row(line.collection, line.record)
+    if (!items || !row) return
+    if (items.some(({ write }) => write.first.record !== line.record)) {
+      this.#fail(
+        `${outcome.id} was ${outcome.status} to ${line.record}, which is not the record it was written for`,
+      )
+      return
+    }
+    const decisions = decisionsOf(line.decisions)
+    const write = foldedWrite(items)
+    const verdict: Verdict = { line, outcome, decisions, write, row, before }
+    for (const message of [...problemsOfFields(verdict), ...problemsOfDecisions(verdict)]) this.#fail(message)
+  }
+}
+
+interface Verdict {
+  readonly line: ServerAudit
+  readonly outcome: ServerOutcome
+  readonly decisions: ReadonlyMap<string, readonly Decision[]>
+  readonly write: FoldedWrite
+  readonly row: ModelRow
+  /** Values before the line; undefined when it changed nothing. */
+  readonly before: ModelRow['values'] | undefined
+}
+
+function problemsOfFields(verdict: Verdict): readonly string[] {
+  const { outcome, decisions, write, row, line } = verdict
+  const name = `${outcome.id} was ${outcome.status}`
+  if (outcome.status === 'applied' && decisions.size > 0)
+    return [`${name} although a decision was made on it`]
+  if (write.op === 'delete') {
+    const isKept = [...decisions.values()].flat().some(({ rule }) => rule.startsWith('onDelete'))
+    return row.isLive && !isKept ? [`${name}, but ${line.collection}/${line.record} is still there`] : []
+  }
+  const isGone = !row.isLive
+  if (isGone && decisions.size === 0 && !isEmpty(write)) return [`${name}, but the record is deleted`]
+  const problems: string[] = []
+  for (const [field, sent] of Object.entries(write.changes)) {
+    // What was added to in the same fold is not what was sent first.
+    if (Object.hasOwn(write.increments, field) || Object.hasOwn(write.members, field)) continue
+    const decision = decisions.get(field)
+    if (decision) {
+      if (!decision.some(({ mine }) => sameValue(mine, sent))) {
+        problems.push(`${name}, but of ${field} ${show(decision[0]?.mine)} is kept instead of ${show(sent)}`)
+      }
+      continue
+    }
+    if (!isGone && (sameValue(row.values[field] ?? null, sent) || saysNothing(verdict, field, sent))) continue
+    problems.push(
+      `${name}, but ${field} is ${show(isGone ? null : row.values[field])} instead of ${show(sent)}, and no decision says why`,
+    )
+  }
+  for (const [field, members] of Object.entries(write.members)) {
+    if (isGone) continue
+    const standing = row.values[field]
+    for (const [member, isThere] of members) {
+      if (Array.isArray(standing) && standing.includes(member) === isThere) continue
+      problems.push(`${name}, but ${show(member)} is ${isThere ? 'not' : 'still'} in ${field}`)
+    }
+  }
+  return problems
+}
+
+/** A field that its author left as he saw it, or a field of the server's own in a create that met a record. */
+function saysNothing({ write, line }: Verdict, field: string, sent: Json): boolean {
+  if (write.op === 'create') {
+    // A set or counter that met another total joins it or adds to it; and the server's own fields stay as they are.
+    return line.op === 'update' && (sent === null || Array.isArray(sent))
+  }
+  return Object.hasOwn(write.base, field) && sameValue(write.base[field], sent)
+}
+
+/** Every value that lost is there, and the result is what stands. */
+function problemsOfDecisions({ outcome, decisions, row, before, line }: Verdict): readonly string[] {
+  const problems: string[] = []
+  for (const [field, all] of decisions) {
+    const last = all.at(-1)
+    if (!last) continue
+    const { rule, winner, mine, theirs, result } = last
+    const name = `the decision on ${field} of ${outcome.id} (${rule})`
+    const standing = row.isLive ? (row.values[field] ?? null) : null
+    if (!sameValue(result ?? null, standing)) {
+      problems.push(`${name} says ${show(result)}, but ${show(standing)} stands`)
+    }
+    const wanted = winner === 'mine' ? mine : winner === 'theirs' ? theirs : result
+    const isOfRecord = rule.startsWith('onDelete')
+    if (!isOfRecord && !sameValue(wanted ?? null, result ?? null)) {
+      problems.push(`${name} names ${winner} as the winner, but the result is ${show(result)}`)
+    }
+    if (mine === undefined || theirs === undefined) problems.push(`${name} does not keep both values`)
+    const stood = before ? (before[field] ?? null) : standing
+    if (
+      isOfRecord ||
+      all.length > 1 ||
+      rule === 'unique.rename' ||
+      line.op === 'restore' ||
+      line.op === 'create'
+    )
+      continue
+    if (!sameValue(theirs ?? null, stood)) {
+      problems.push(`${name} keeps ${show(theirs)} as theirs, but ${show(stood)} stood there`)
+    }
+  }
+  return problems
+}
+
+function isEmpty({ changes, increments, members }: FoldedWrite): boolean {
+  return [changes, increments, members].every((part) => Object.keys(part).length === 0)
+}
+
+/** By field, in the order they were made; the result of the last one stands. */
+function decisionsOf(decisions: Json): ReadonlyMap<string, readonly Decision[]> {
+  const byField = new Map<string, Decision[]>()
+  if (!Array.isArray(decisions)) return byField
+  for (const decision of decisions as readonly unknown[]) {
+    if (decision === null || typeof decision !== 'object') continue
+    // Only decisions are written there; a member that is missing shows as undefined.
+    const { field, ...rest } = decision as Decision & { readonly field: string }
+    const known = byField.get(field)
+    if (known) known.push(rest)
+    else byField.set(field, [rest])
+  }
+  return byField
+}

@@ -1,0 +1,16 @@
+import type { Schema } from '@holdfast/core'
+import type { CollectionFacts, SchemaFacts } from './schema-facts.ts'
+
+/** The facts of a schema that checkers take. */
+export function factsOf(schema: Schema): SchemaFacts {
+  const facts: Record<string, CollectionFacts> = {}
+  for (const [name, collection] of schema.collections) {
+    const references: Record<string, string> = {}
+    for (const field of collection.fields) {
+      if (field.references !== undefined) references[field.name] = field.references
+    }
+    const unique = collection.unique.map(({ fields, ignoreCase }) => ({ fields, ignoresCase: ignoreCase }))
+    facts[name] = { references, unique }
+  }
+  return facts
+}

@@ -1,0 +1,182 @@
+import type { Checker } from './checker.ts'
+import type { DeviceDump, Observation, RunEnded } from './observation.ts'
+import { type Item, RunBook } from './run-book.ts'
+
+/** What left without a reason is asked about after this, virtual ms: a discard may be told once the call returns. */
+const tellMs = 60_000
+
+interface Departure {
+  readonly item: Item
+  readonly atMs: number
+}
+
+/**
+ * Every mutation that was committed is in an outbox, or the server ruled on it, or a person gave it up, or it was created
+ * and deleted before anybody heard of it, or an injected fault took it. Rules: SIM-30.
+ */
+export const noLostMutation: Checker = {
+  name: 'no-lost-mutation',
+  promise: 'No mutation that was committed on a device ends without a trace.',
+  start: (fail) => {
+    const watch = new DepartureWatch(fail)
+    return (o) => watch.observe(o)
+  },
+}
+
+class DepartureWatch {
+  readonly #fail: (message: string) => void
+  readonly #book = new RunBook()
+  /** Those that left and nobody knows why yet. */
+  #open: Departure[] = []
+  /** By disk, what a person gave up. */
+  readonly #givenUp = new Map<string, Set<string>>()
+  /** Verdicts that can close a conflict, so far. */
+  #settlements = 0
+  readonly #settlementsBefore = new Map<string, number>()
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+  }
+
+  observe(o: Observation): void {
+    const first = this.#open[0]
+    if (first && o.atMs > first.atMs + tellMs) this.#judge()
+    const item = this.#book.observe(o)
+    switch (o.kind) {
+      case 'entry-gone':
+        if (item) this.#leave(item, o.atMs)
+        else this.#fail(`${o.disk} forgot ${o.id}, which it was never seen writing`)
+        return
+      case 'outcome':
+        if (o.status === 'conflict') this.#settlementsBefore.set(o.id, this.#settlements)
+        this.#settlements += Number(this.#isSettlement(o.device, o.id))
+        return
+      case 'discarded': {
+        const given = this.#givenUp.get(o.disk) ?? new Set()
+        for (const id of o.mutations) given.add(id)
+        this.#givenUp.set(o.disk, given)
+        return
+      }
+      case 'end':
+        this.#judge()
+        this.#end(o)
+        return
+      default:
+        return
+    }
+  }
+
+  #isSettlement(device: string, id: string): boolean {
+    const outcome = this.#book.outcomeOf(device, id)
+    if (!outcome || outcome.status === 'rejected') return false
+    return this.#book.membersOf(outcome)?.some(({ write }) => write.first.resolves !== null) ?? true
+  }
+
+  #leave(item: Item, atMs: number): void {
+    const outcome = this.#book.outcomeFor(item)
+    if (outcome?.status === 'applied' || outcome?.status === 'merged') return
+    if (outcome?.status === 'conflict') {
+      // A conflict that was settled before its author heard of it is listed as settled from the beginning.
+      const before = this.#settlementsBefore.get(outcome.id) ?? 0
+      if (item.status === 'conflicted' || this.#settlements > before) return
+    }
+    this.#open.push({ item, atMs })
+  }
+
+  #judge(): void {
+    const open = this.#open.filter((departure) => !this.#isGivenUp(departure.item))
+    this.#open = []
+    const byRecord = Map.groupBy(open, ({ item }) => `${item.disk} ${item.write.first.record}`)
+    for (const departures of byRecord.values()) {
+      const items = departures.map(({ item }) => item).sort((left, right) => left.seq - right.seq)
+      for (const item of withoutCancelled(items)) this.#report(item)
+    }
+  }
+
+  /** A person may give up what is dead, and with a create goes what stands on it. */
+  #isGivenUp(item: Item): boolean {
+    if (this.#givenUp.get(item.disk)?.has(item.id) !== true) return false
+    if (item.status === 'dead') return true
+    return this.#open.some(
+      ({ item: other }) =>
+        other.disk === item.disk &&
+        other.status === 'dead' &&
+        other.write.first.op === 'create' &&
+        other.write.first.record === item.write.first.record &&
+        other.seq < item.seq,
+    )
+  }
+
+  #report(item: Item): void {
+    const verdict = this.#book.outcomeFor(item)?.status
+    const why = verdict === undefined ? 'the server never ruled on it' : `it was not settled: ${verdict}`
+    const { collection, record, op } = item.write.first
+    this.#fail(
+      `${item.disk} forgot ${item.id} (number ${item.seq}, ${op} of ${collection}/${record}), ${item.status} by then; ${why}`,
+    )
+  }
+
+  #end({ devices, quietAtMs }: RunEnded): void {
+    for (const dump of devices) {
+      const shown = new Map(dump.outbox.map((entry) => [entry.seq, entry.id]))
+      for (const item of this.#book.itemsOn(dump.disk).values()) {
+        if (shown.get(item.seq) !== item.id) {
+          this.#fail(
+            `${item.id} (number ${item.seq}) is not in the outbox of ${dump.disk}, and nobody saw it leave`,
+          )
+        }
+      }
+      if (quietAtMs !== null) for (const message of leftOver(dump)) this.#fail(message)
+    }
+  }
+}
+
+/** What is left of the entries of one record without those that came and went before anybody heard of it. Rules: FO-4. */
+function withoutCancelled(items: readonly Item[]): readonly Item[] {
+  const left: Item[] = []
+  let open: Item[] = []
+  for (const item of items) {
+    const { op, group, resolves, baseVersion } = item.write.first
+    const isUnsent = item.offeredBy === null && item.status === 'pending'
+    const mayFold = isUnsent && group === null && resolves === null
+    if (!mayFold || (op === 'create' ? open.length > 0 || baseVersion !== 0 : open.length === 0)) {
+      left.push(...open, item)
+      open = []
+    } else {
+      open.push(item)
+      if (op === 'delete') open = []
+    }
+  }
+  return [...left, ...open]
+}
+
+/** What should have gone by now: neither waiting for a person nor behind something that does. */
+function leftOver({ disk, outbox }: DeviceDump): readonly string[] {
+  const stuckRecords = new Set<string>()
+  const stuckGroups = new Set<string>()
+  let open = outbox
+  for (let before = -1; before !== open.length; ) {
+    before = open.length
+    open = open.filter((entry) => {
+      const { status, record, group, payload } = entry
+      const isStuck =
+        status === 'dead' ||
+        status === 'conflicted' ||
+        status === 'held' ||
+        (status === 'pending' &&
+          (stuckRecords.has(record) ||
+            (group !== null && stuckGroups.has(group)) ||
+            Object.values(payload.changes).some(
+              (value) => typeof value === 'string' && stuckRecords.has(value),
+            )))
+      if (!isStuck) return true
+      stuckRecords.add(record)
+      if (group !== null) stuckGroups.add(group)
+      return false
+    })
+  }
+  return open.map(
+    ({ id, seq, status }) =>
+      `${disk} still has ${id} (number ${seq}) as ${status} although everything is quiet`,
+  )
+}

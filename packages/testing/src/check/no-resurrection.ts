@@ -1,0 +1,83 @@
+import type { Checker } from './checker.ts'
+import { AuditModel } from './model.ts'
+import type { Json, Observation, ServerAudit } from './observation.ts'
+import { type Commit, RunBook } from './run-book.ts'
+
+/**
+ * What was deleted stays deleted, unless somebody who knew of the deletion brings it back, a conflict about it is
+ * settled, or the rule of the collection says that an edit wins, and then the log says so. Rules: SIM-45.
+ */
+export const noResurrection: Checker = {
+  name: 'no-resurrection',
+  promise: 'A deleted record only comes back by a line that says so.',
+  start: (fail) => {
+    const watch = new DeletionWatch(fail)
+    return (o) => watch.observe(o)
+  },
+}
+
+class DeletionWatch {
+  readonly #fail: (message: string) => void
+  readonly #book: RunBook
+  readonly #model = new AuditModel()
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+    this.#book = new RunBook((commit) => this.#commit(commit))
+  }
+
+  observe(o: Observation): void {
+    this.#book.observe(o)
+    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
+  }
+
+  #commit({ lines }: Commit): void {
+    for (const line of lines) {
+      const row = this.#model.row(line.collection, line.record)
+      const deletion = row && !row.isLive ? row.deletion : null
+      this.#model.apply(line)
+      if (!deletion || line.op === 'none' || line.op === 'delete') continue
+      const why = this.#whyNot(line, deletion)
+      if (why !== undefined) {
+        this.#fail(
+          `${line.collection}/${line.record}, deleted in line ${deletion.n}, is back in line ${line.n}: ${why}`,
+        )
+      }
+    }
+  }
+
+  /** Why a line may not bring back what was deleted; undefined when it may. */
+  #whyNot(line: ServerAudit, deletion: ServerAudit): string | undefined {
+    const { op, device, mutation, user } = line
+    // Beside the server anybody may do anything, and who writes without a device asks for what he gets.
+    if (user === null || device === null || mutation === null) return undefined
+    if (op === 'update') return 'by an update'
+    if (winsOverDeletion(line.decisions)) return undefined
+    const outcome = this.#book.outcomeOf(device, mutation)
+    const items = outcome && this.#book.membersOf(outcome)
+    const first = items?.[0]?.write.first
+    // What copies of a disk offered under one key cannot be told apart.
+    if (!first) return undefined
+    const isOwn = deletion.user === user && deletion.device === device
+    const isKnown = first.baseVersion === deletion.version || first.resolves !== null || isOwn
+    if (isKnown) return undefined
+    // Once its tombstone is collected, nobody knows of a deletion; who then makes the record anew must do so after it.
+    const isLater = op === 'create' && first.op === 'create' && first.atMs >= deletion.atMs
+    return isLater
+      ? undefined
+      : `${first.op} ${mutation} saw version ${first.baseVersion} and knew of no deletion`
+  }
+}
+
+function winsOverDeletion(decisions: Json): boolean {
+  return (
+    Array.isArray(decisions) &&
+    decisions.some(
+      (decision: Json) =>
+        decision !== null &&
+        typeof decision === 'object' &&
+        'rule' in decision &&
+        decision.rule === 'onDelete.edit',
+    )
+  )
+}

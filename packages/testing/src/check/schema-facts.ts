@@ -1,0 +1,13 @@
+/** What checkers need to know of a schema; by name of the collection. */
+export type SchemaFacts = { readonly [collection: string]: CollectionFacts }
+
+/** What checkers need to know of a collection. */
+export interface CollectionFacts {
+  /** The collection each reference field refers to. */
+  readonly references: { readonly [field: string]: string }
+  /** The fields of each unique key. */
+  readonly unique: readonly {
+    readonly fields: readonly string[]
+    readonly ignoresCase: boolean
+  }[]
+}
