@@ -37,7 +37,8 @@ function putDevicesAway({ plan, devices, scheduler }: World): void {
   }
 }
 
-async function heal(world: World): Promise<void> {
+/** Faults end, everything comes to rest, people decide, everything is restarted, and what is there is shown to whoever audits. */
+export async function heal(world: World): Promise<void> {
   const { scheduler, network, devices } = world
   world.storage = { deviceFull: 0, serverFull: 0, slow: 0 }
   network.heal()
@@ -59,7 +60,7 @@ async function heal(world: World): Promise<void> {
     atMs: scheduler.nowMs,
     quietAtMs: rest.unrest.length === 0 ? healedMs + rest.longestMs : null,
     unrest: rest.unrest,
-    server: world.serverDisk.dump(marksIn),
+    server: world.serverDisk.dump(),
     devices: devices.map(({ disk, user }) => disk.dump(world.grants.get(user) ?? [], marksIn)),
   })
 }
@@ -131,7 +132,7 @@ function queueOf({ disk }: SimDevice): Queue {
 }
 
 /** Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide. */
-function isCalm(world: World, device: SimDevice): boolean {
+export function isCalm(world: World, device: SimDevice): boolean {
   const { open, waiting, asked } = queueOf(device)
   return (
     open === 0 && (waiting === 0 || asked > 0) && device.client !== undefined && isUpToDate(world, device)

@@ -38,6 +38,8 @@ export class SimDevice {
   readonly link: Link = new Link()
   readonly clock: ActorClock
   readonly disk: DeviceDisk
+  /** What the app knows the next time it is opened. */
+  schema: Schema
   /** Its disk is full until then, virtual ms. */
   fullUntilMs = 0
   readonly #parts: SimDeviceParts
@@ -52,6 +54,7 @@ export class SimDevice {
     this.user = user
     this.tenant = plan.tenant
     this.disk = disk
+    this.schema = parts.schema
     this.#parts = parts
     this.#life = new Life(scheduler)
     this.#life.end()
@@ -78,7 +81,7 @@ export class SimDevice {
 
   /** Starts the app; harmless when it runs. */
   async open(): Promise<void> {
-    const { scheduler, random, schema, user, plan, token, fetch, disk } = this.#parts
+    const { scheduler, random, user, plan, token, fetch, disk } = this.#parts
     if (this.#life.isAlive || scheduler.nowMs < this.#downUntilMs) return
     const life = new Life(scheduler)
     this.#life = life
@@ -88,7 +91,7 @@ export class SimDevice {
     const env = actorEnvironment({ scheduler, life, clock: this.clock, random, fetch: send })
     try {
       const client = await openClient({
-        schema,
+        schema: this.schema,
         storage: disk.driver(() => life.isAlive),
         server: 'http://sim.test',
         auth: () => token(user),

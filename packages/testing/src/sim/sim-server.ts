@@ -1,5 +1,5 @@
 import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
-import type { Schema } from '@holdfast/core'
+import type { Limits, Schema } from '@holdfast/core'
 
 import type { SeededRandom } from '../seeded-random.ts'
 import { ActorClock } from './actor-clock.ts'
@@ -16,6 +16,7 @@ export interface SimServerParts {
   readonly random: SeededRandom
   readonly startMs: number
   readonly disk: ServerDisk
+  readonly limits?: Partial<Limits>
   /** The user a token is for; null: it is not, or not any more. */
   readonly authenticate: (token: string) => string | null
   readonly scopes: (user: string) => readonly string[]
@@ -27,6 +28,8 @@ export interface SimServerParts {
 export class SimServer {
   readonly #parts: SimServerParts
   readonly #clock: ActorClock
+  /** What the next start serves. */
+  schema: Schema
   /** Its disk is full until then, virtual ms. */
   fullUntilMs = 0
   #life: Life
@@ -34,6 +37,7 @@ export class SimServer {
 
   constructor(parts: SimServerParts) {
     this.#parts = parts
+    this.schema = parts.schema
     this.#clock = new ActorClock({ startMs: parts.startMs, virtualMs: () => parts.scheduler.nowMs })
     this.#life = new Life(parts.scheduler)
   }
@@ -62,14 +66,15 @@ export class SimServer {
   /** Starts it; harmless when it runs. A start that fails, as on a full disk, is tried again after a while. */
   async start(): Promise<void> {
     if (this.isUp) return
-    const { scheduler, schema, random, disk, authenticate, scopes } = this.#parts
+    const { scheduler, random, disk, limits, authenticate, scopes } = this.#parts
     const life = new Life(scheduler)
     this.#life = life
     const nowhere = (): Promise<never> => Promise.reject(new TypeError('fetch failed'))
     const env = actorEnvironment({ scheduler, life, clock: this.#clock, random, fetch: nowhere })
     try {
       const server = await createServer({
-        schema,
+        schema: this.schema,
+        limits,
         store: sqliteStore({ path: ':memory:', database: () => disk.open() }),
         authenticate: (request) => {
           const user = authenticate(request.headers.get('authorization')?.slice('Bearer '.length) ?? '')

@@ -1,4 +1,4 @@
-import type { Schema } from '@holdfast/core'
+import type { Limits, Schema } from '@holdfast/core'
 
 import type { Violation } from '../check/checker.ts'
 import type { Observation } from '../check/observation.ts'
@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly schema?: Schema
   /** Scopes that a tenant has. */
   readonly scopesOf?: (tenant: number) => readonly string[]
+  /** Limits the host of the server lowered. */
+  readonly serverLimits?: Partial<Limits>
   readonly observe: (observation: Observation) => void
 }
 
@@ -58,6 +60,7 @@ export class World {
   /** Asked before chance is, for runs in which somebody plans each fault. */
   strike: Strike = {}
   readonly #scopesOf: (tenant: number) => readonly string[]
+  readonly #serverLimits: Partial<Limits> | undefined
   readonly #report: (observation: Observation) => void
   readonly #hash = new TraceHash()
   readonly #tokens = new Map<string, number>()
@@ -69,6 +72,7 @@ export class World {
     this.schema = options.schema ?? mixSchema
     this.storage = plan.storage
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
+    this.#serverLimits = options.serverLimits
     this.#report = options.observe
     this.memory = new SharedMemory(this.schema)
     this.network = new Network(this.#networkParts(), plan.network)
@@ -227,6 +231,7 @@ export class World {
       random: this.split(),
       startMs,
       disk: this.serverDisk,
+      limits: this.#serverLimits,
       authenticate: (token) => {
         const [user = '', issue] = token.split('#')
         return Number(issue) >= (this.#tokens.get(user) ?? 0) ? user : null
