@@ -2,6 +2,7 @@ import type { Conflict, ConflictPart, DeadLetter, DeadMutation, Settled } from '
 import { assertNever, type ErrorCode, type Json, SyncError, type Values } from '@holdfast/core'
 
 import type { Action } from '../sim/plan.ts'
+import { traitsOf } from './traits.ts'
 import { type AnyCollection, find, isExpected, make, mutationsOf, refused, type Turn } from './turn.ts'
 import { randomUpdate } from './values.ts'
 
@@ -138,7 +139,8 @@ const unanswered: readonly ErrorCode[] = ['RECORD_NOT_FOUND', 'AUTH_REQUIRED', '
 /** Looks for a value that lost, and brings it back. */
 export async function restoreValue(turn: Turn): Promise<number> {
   const { world, random } = turn
-  const collection = world.collections[random.below(world.collections.length)]
+  const lossy = world.collections.filter((collection) => traitsOf(collection).isLossy)
+  const collection = lossy[random.below(lossy.length)]
   const found = collection && (await find(turn, collection.name, true))
   if (found === undefined) return 0
   const { api, record } = found

@@ -2,8 +2,7 @@ import { assertNever } from '@holdfast/core'
 
 import type { SeededRandom } from '../seeded-random.ts'
 import type { Action } from '../sim/plan.ts'
-import { addStep, type Draft, type Stretch } from './generate-plan.ts'
-import { mixSchema } from './mix-schema.ts'
+import { addStep, type Draft, type Stretch } from './draft.ts'
 import { around, type FaultKind } from './swarm.ts'
 
 /** Adds what goes wrong around a stretch of work, as often as the swarm says: mostly while something is under way. */
@@ -101,6 +100,6 @@ function faultOf(draft: Draft, kind: FaultKind): Action {
 }
 
 function foreignCollection({ random, collections }: Draft): string {
-  const names = collections.insert ?? [...mixSchema.collections.keys()]
+  const names = collections.insert ?? []
   return names[random.below(names.length)] ?? ''
 }

@@ -2,10 +2,11 @@ import type { CollectionSchema, Schema } from '@holdfast/core'
 
 import { SeededRandom } from '../seeded-random.ts'
 import type { Action, Plan, Step } from '../sim/plan.ts'
+import { addStep, type Draft } from './draft.ts'
 import { addFaults } from './faults-of-stretch.ts'
 import { mixSchema, pairsOf } from './mix-schema.ts'
 import { isUserAction, type UserAction } from './person.ts'
-import { drawSwarm, type Swarm, type SwarmOptions } from './swarm.ts'
+import { drawSwarm, type SwarmOptions } from './swarm.ts'
 import { traitsOf } from './traits.ts'
 
 /** What a plan is made for. */
@@ -14,28 +15,6 @@ export interface PlanOptions extends SwarmOptions {
   readonly operations?: number
   /** The mix schema unless said. */
   readonly schema?: Schema
-}
-
-/** One stretch of work on one device. */
-export interface Stretch {
-  readonly device: number
-  readonly startMs: number
-  /** When the device has a network again; the start where it had one all the time. */
-  readonly onlineMs: number
-  readonly endMs: number
-}
-
-/** A plan while it is made. */
-export interface Draft {
-  readonly random: SeededRandom
-  readonly swarm: Swarm
-  readonly steps: Step[]
-  readonly stretches: Stretch[]
-  /** Collections an action can be done in, by kind; the first ones come most often. */
-  readonly collections: { readonly [Kind in UserAction['kind']]?: readonly string[] }
-  /** Devices by number, clones included. */
-  deviceCount: number
-  nowMs: number
 }
 
 /** Virtual ms in which everybody opens the app and has the first sync. */
@@ -100,7 +79,10 @@ function operationsOfAction(action: UserAction): number {
 
 function collectionsByKind(schema: Schema): Draft['collections'] {
   const pairs = pairsOf(schema)
-  const all = [...schema.collections.values()].filter(({ name }) => name !== pairs)
+  // The widest first: there is most to do in it.
+  const all = [...schema.collections.values()]
+    .filter(({ name }) => name !== pairs)
+    .sort((left, right) => right.fields.length - left.fields.length)
   const namesOf = (fits: (collection: CollectionSchema) => boolean): readonly string[] =>
     all.filter(fits).map(({ name }) => name)
   const every = namesOf(() => true)
@@ -142,24 +124,13 @@ function begin(draft: Draft): void {
   draft.nowMs += 5_000
 }
 
-/** Adds a step with a draw of its own, unless it is told which records it is about. */
-export function addStep(
-  { random, steps }: Pick<Draft, 'random' | 'steps'>,
-  step: { readonly atMs: number; readonly device: number; readonly action: Action; readonly theme?: number },
-): void {
-  const { atMs, device, action, theme = random.below(2 ** 24) } = step
-  // The upper 24 bits decide which record, all of them what is done to it: see `takeTurn`.
-  const draw = theme * 256 + random.below(256)
-  steps.push({ atMs: Math.round(atMs), device, action, draw })
-}
-
 /** A pause, then some devices at work, then all of them online. */
 function addRound(draft: Draft): void {
   const { random, swarm } = draft
   const crew = shuffled(random, draft.deviceCount).slice(0, 1 + random.below(Math.min(5, draft.deviceCount)))
   // Records that more than one of them is at.
   const themes = Array.from({ length: 3 }, () => random.below(2 ** 24))
-  draft.nowMs += 2_000 - Math.log(1 - random.next()) * (swarm.tempo === 'interactive' ? 3_000 : swarm.pauseMs)
+  draft.nowMs += (0.5 + random.next()) * (swarm.tempo === 'interactive' ? 3_000 : swarm.pauseMs)
   const startMs = draft.nowMs
   const workMs = swarm.tempo === 'field' ? 10_000 + random.below(90_000) : 2_000
   const first = draft.stretches.length
@@ -270,7 +241,7 @@ function drawKind({ random, swarm, collections }: Draft): UserAction['kind'] {
 function nameFor({ random, collections }: Draft, kind: UserAction['kind']): string {
   const names = collections[kind] ?? []
   // One half of all work is in one collection: that is where people meet.
-  return names[random.below(2) === 0 ? Math.min(1, names.length - 1) : random.below(names.length)] ?? ''
+  return names[random.below(2) === 0 ? 0 : random.below(names.length)] ?? ''
 }
 
 const settlements = ['mine', 'theirs', 'merge', 'both'] as const

@@ -112,9 +112,15 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     faults: drawFaults(random, isControl),
     weights: drawWeights(random),
     contention: random.below(3) === 0 ? 0 : random.next() * 0.6,
-    pauseMs: 60_000 * 2 ** (random.next() * 11),
+    pauseMs: drawPauseMs(random),
     isPartial: !isControl && random.below(4) === 0,
   }
+}
+
+/** Seconds in some seeds; else long enough that phones go back into pockets: 20 minutes to three days. */
+function drawPauseMs(random: SeededRandom): number {
+  const roll = random.next()
+  return random.below(7) === 0 ? 5_000 + Math.round(roll * 30_000) : Math.round(1_200_000 * 200 ** roll)
 }
 
 function drawDeviceCount(random: SeededRandom): number {
@@ -163,7 +169,8 @@ function drawClock(
 
 /** A whole number within `width` of zero. */
 export function around(random: SeededRandom, width: number): number {
-  return Math.round((random.next() * 2 - 1) * width)
+  // Adding zero turns -0, which JSON cannot carry, into 0.
+  return Math.round((random.next() * 2 - 1) * width) + 0
 }
 
 function drawDelayMs(random: SeededRandom): number {

@@ -1,4 +1,4 @@
-import type { CollectionSchema, FieldSchema } from '@holdfast/core'
+import type { CollectionSchema, FieldSchema, MergeRuleName } from '@holdfast/core'
 
 /** What can be done with the rows of a collection, told from its fields. */
 export interface Traits {
@@ -12,6 +12,8 @@ export interface Traits {
   readonly places: readonly FieldSchema[]
   /** Fields of unique keys that are not places: values of them collide. */
   readonly codes: readonly FieldSchema[]
+  /** Whether a rule decides by itself which of two values stands, so that the other may be brought back. */
+  readonly isLossy: boolean
   /** Collections that a row must refer to. */
   readonly parents: readonly string[]
 }
@@ -28,6 +30,15 @@ export function traitsOf(collection: CollectionSchema): Traits {
   return traits
 }
 
+const lossyRules: ReadonlySet<MergeRuleName> = new Set([
+  'latest',
+  'server',
+  'max',
+  'min',
+  'transitions',
+  'custom',
+])
+
 function readTraits(collection: CollectionSchema): Traits {
   const open = collection.fields.filter((field) => field.owner === 'anyone')
   const placeNames = new Set(collection.scopes.flatMap((template) => template.fields))
@@ -40,6 +51,7 @@ function readTraits(collection: CollectionSchema): Traits {
     sets: given.filter((field) => field.kind === 'set'),
     places: open.filter((field) => placeNames.has(field.name)),
     codes: given.filter((field) => codeNames.has(field.name) && field.kind !== 'reference'),
+    isLossy: [...given, ...collection.groups].some(({ merge }) => lossyRules.has(merge.rule)),
     parents: open.flatMap((field) => {
       const isNeeded = !field.optional && field.default === undefined
       return field.references !== undefined && isNeeded ? [field.references] : []

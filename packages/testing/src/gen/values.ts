@@ -213,7 +213,7 @@ function fitted({ maxLength }: FieldSchema, value: string): string {
 }
 
 const integers = [0, 1, -1, 2 ** 31, -(2 ** 31) - 1, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]
-const reals = [0, -1.5, 0.1 + 0.2, 1e-7, 5e-324, 1.7976931348623157e308, 2 ** 53, 123456789.123456789]
+const reals = [0, -1.5, 0.1 + 0.2, 1e-7, 5e-324, 1.7976931348623157e308, 2 ** 53, 123456.789012]
 const decimals = ['0', '-0.01', '0.00', '9'.repeat(34), `-0.${'0'.repeat(32)}1`, '1.10', '1.1']
 const timestamps = ['0001-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z', '1969-12-31T23:59:59.999Z']
 
