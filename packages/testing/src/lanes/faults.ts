@@ -1,0 +1,104 @@
+import type { Fate } from '../sim/disk-ports.ts'
+import type { SimDevice } from '../sim/sim-device.ts'
+import { needsRoom, statementKind } from '../sim/statement-kind.ts'
+import type { AnswerFate, Leg, RequestFate, Strike } from '../sim/strike.ts'
+import type { World } from '../sim/world.ts'
+
+/** A fault that strikes once, at the nth chance it has. */
+export interface FaultKind {
+  readonly name: string
+  /** What apps were promised in such runs. */
+  readonly durability: 'full' | 'fast'
+  /** Puts it into a world; the answer says whether it has struck. */
+  arm(world: World, n: number): () => boolean
+}
+
+/** How long whoever was killed stays down, virtual ms. */
+const downMs = 2_000
+
+/** Asked at each chance; says yes to the nth. */
+type Turn = () => boolean
+
+function faultKind(
+  name: string,
+  strike: (world: World, isIt: Turn) => Strike,
+  durability: FaultKind['durability'] = 'full',
+): FaultKind {
+  return {
+    name,
+    durability,
+    arm: (world, n) => {
+      let count = 0
+      const isIt = (): boolean => {
+        count += 1
+        return count === n
+      }
+      world.strike = strike(world, isIt)
+      return () => count >= n
+    },
+  }
+}
+
+/** The process, or the whole device, ends before a statement or a request; `powerRoll` null: the power stays. */
+function death(world: World, isIt: Turn, powerRoll: number | null): Strike {
+  const die = (device: SimDevice): 'kill' => {
+    device.crash({ afterCalls: 0, downMs, powerRoll })
+    world.scheduler.after(downMs + 1, () => void device.open())
+    return 'kill'
+  }
+  return {
+    device: (device) => (isIt() ? die(device) : undefined),
+    request: ({ sender }) => {
+      if (!isIt()) return undefined
+      const device = world.devices.find(({ name }) => name === sender.name)
+      if (device) die(device)
+      return 'lose'
+    },
+  }
+}
+
+const kinds = new Map<string, boolean>()
+
+function isFullFor(sql: string, isIt: Turn): Fate | undefined {
+  let counts = kinds.get(sql)
+  if (counts === undefined) kinds.set(sql, (counts = needsRoom(statementKind(sql))))
+  return counts && isIt() ? 'full' : undefined
+}
+
+function onRequest(name: string, fate: () => RequestFate): FaultKind {
+  return faultKind(name, (_, isIt) => ({ request: () => (isIt() ? fate() : undefined) }))
+}
+
+function onAnswer(name: string, fate: AnswerFate): FaultKind {
+  return faultKind(name, (_, isIt) => ({ answer: () => (isIt() ? fate : undefined) }))
+}
+
+const isOrdinary = ({ route }: Leg): boolean => route !== 'stream'
+
+/** Everything that goes wrong once. Rules: SIM-40. */
+export const faultKinds: readonly FaultKind[] = [
+  faultKind('device killed', (world, isIt) => death(world, isIt, null)),
+  faultKind('device disk full', (_, isIt) => ({ device: (_device, sql) => isFullFor(sql, isIt) })),
+  faultKind('power cut, nothing spared', (world, isIt) => death(world, isIt, 0), 'fast'),
+  faultKind('power cut, half spared', (world, isIt) => death(world, isIt, 0.5), 'fast'),
+  faultKind('server killed', (world, isIt) => ({
+    server: () => {
+      if (!isIt()) return undefined
+      world.server.crash(0, downMs)
+      return 'kill'
+    },
+    answer: () => (isIt() ? 'kill' : undefined),
+  })),
+  faultKind('server disk full', (_, isIt) => ({ server: (sql) => isFullFor(sql, isIt) })),
+  onRequest('request lost', () => 'lose'),
+  onRequest('request reset', () => 'reset'),
+  faultKind('request doubled', (_, isIt) => ({
+    request: (leg) => (isOrdinary(leg) && isIt() ? 'double' : undefined),
+  })),
+  onRequest('token refused', () => new Response('{"error":{"code":"AUTH_REQUIRED"}}', { status: 401 })),
+  onRequest('server busy', () => new Response('upstream connect error', { status: 503 })),
+  onAnswer('answer lost', 'lose'),
+  onAnswer('answer reset', 'reset'),
+  onAnswer('answer broken off', 'cut'),
+  onAnswer('answer ends early', 'short'),
+]

@@ -1,0 +1,207 @@
+import { SyncError } from '@holdfast/core'
+
+import type { Observation } from '../check/observation.ts'
+import { isCalm } from '../sim/play.ts'
+import type { SimDevice } from '../sim/sim-device.ts'
+import type { World } from '../sim/world.ts'
+import type { LaneClient } from './lane-schema.ts'
+
+/** Something a person does on a device. */
+type Act = (db: LaneClient) => Promise<unknown>
+
+/** What a person set out to do, and the mutations in which it now lies in their outbox or on the server. */
+interface Deed {
+  readonly device: number
+  readonly what: string
+  readonly act: Act
+  readonly mutations: Set<string>
+  isDone: boolean
+}
+
+/** Everything comes to rest within this, whatever single fault struck, virtual ms. */
+const restMs = 1_200_000
+
+/** How often a person tries again: one fault strikes in a run, so twice is enough, and a third time is a mistake. */
+const tryMax = 4
+
+/**
+ * Where a scenario is played: its people do not give up. Who was told that the disk is full, or saw the app die before
+ * the write was safe, looks and does it again; who finds work gone after a power cut does that again first. So a
+ * scenario ends with the same data whatever struck. Rules: SIM-41.
+ */
+export class Stage {
+  readonly world: World
+  readonly #deeds: Deed[] = []
+  #lost: Deed[] = []
+  #callCount = 0
+
+  constructor(world: World) {
+    this.world = world
+  }
+
+  /** Must be told everything that is observed. */
+  readonly observe = (o: Observation): void => {
+    if (o.kind === 'entry-written') this.#current(o.disk)?.mutations.add(o.id)
+    else if (o.kind === 'entry-moved' && o.from.id !== o.to.id) {
+      for (const { mutations } of this.#deedsOf(o.disk))
+        if (mutations.delete(o.from.id)) mutations.add(o.to.id)
+    } else if (o.kind === 'device-lost' && o.cause === 'power-cut')
+      this.#lose(
+        o.disk,
+        o.entries.map(({ id }) => id),
+      )
+  }
+
+  /** Does something on a device, for as long as it takes. Write one transaction, or what may be done twice. */
+  async on(device: number, what: string, act: Act): Promise<void> {
+    const deed: Deed = { device, what, act, mutations: new Set(), isDone: false }
+    this.#deeds.push(deed)
+    await this.#perform(deed)
+  }
+
+  /** From now on the device has no network. */
+  offline(...devices: readonly number[]): void {
+    for (const index of devices) {
+      const device = this.#device(index)
+      device.link.offlineUntilMs = Number.POSITIVE_INFINITY
+      device.client?.sync.setOnline(false)
+    }
+  }
+
+  /** The devices have a network again, and everything that can come to rest does. */
+  async online(...devices: readonly number[]): Promise<void> {
+    for (const index of devices) {
+      const device = this.#device(index)
+      device.link.heal()
+      device.client?.sync.setOnline(true)
+    }
+    await this.rest()
+  }
+
+  /** The app is killed and started again. */
+  async restart(index: number): Promise<void> {
+    const device = this.#device(index)
+    device.stop()
+    await this.pass(100)
+    await this.#open(device)
+  }
+
+  async pass(ms: number): Promise<void> {
+    const { scheduler } = this.world
+    await scheduler.run(scheduler.nowMs + ms)
+  }
+
+  /** Waits until nothing more happens on devices with a network, and until no work is missing. */
+  async rest(): Promise<void> {
+    const { world } = this
+    for (;;) {
+      for (let deed = this.#lost.shift(); deed; deed = this.#lost.shift()) await this.#perform(deed)
+      const isOver = await this.until(
+        () => this.#lost.length > 0 || world.devices.every((device) => isAtRest(world, device)),
+      )
+      if (!isOver) throw new Error(`no rest within ${restMs / 60_000} virtual minutes`)
+      if (this.#lost.length === 0) return
+    }
+  }
+
+  /** Waits for something, looking twice a second. False: it never came. */
+  async until(isSo: () => boolean): Promise<boolean> {
+    const { scheduler } = this.world
+    const endMs = scheduler.nowMs + restMs
+    do await scheduler.run(scheduler.nowMs + 500)
+    while (!isSo() && scheduler.nowMs < endMs)
+    return isSo()
+  }
+
+  async #perform(deed: Deed): Promise<void> {
+    const { scheduler } = this.world
+    const device = this.#device(deed.device)
+    for (let attempt = 0; attempt < tryMax; attempt++) {
+      const earlier = this.#lost.find((lost) => lost.device === deed.device)
+      if (earlier) {
+        this.#lost = this.#lost.filter((lost) => lost !== earlier)
+        await this.#perform(earlier)
+      }
+      await this.#open(device)
+      const { life, client } = device
+      if (!client) continue
+      let result: 'done' | 'refused' | undefined
+      // The stage is for one schema alone.
+      this.#call(deed, client as unknown as LaneClient).then(
+        () => (result = 'done'),
+        (error: unknown) => {
+          result = 'refused'
+          if (!isFull(error)) this.world.onDefect(error)
+        },
+      )
+      const isOver = (): boolean => result !== undefined || !life.isAlive
+      await scheduler.run(scheduler.nowMs)
+      if (!isOver()) await scheduler.run(scheduler.nowMs + 60_000, isOver)
+      deed.isDone = result === 'done' || deed.mutations.size > 0
+      if (deed.isDone) return
+    }
+    throw new Error(`nobody could ${deed.what} on d${deed.device}`)
+  }
+
+  /** Says so before and after, for the checkers. */
+  async #call({ device, what, act }: Deed, db: LaneClient): Promise<void> {
+    const { observe, scheduler, devices } = this.world
+    const disk = devices[device]?.name ?? ''
+    this.#callCount += 1
+    const call = this.#callCount
+    observe({ kind: 'call', atMs: scheduler.nowMs, disk, call, what })
+    const end = (result: 'done' | 'refused', code: string | null): void =>
+      observe({ kind: 'call-ended', atMs: scheduler.nowMs, disk, call, result, code, mutations: [] })
+    try {
+      await act(db)
+      end('done', null)
+    } catch (error) {
+      end('refused', error instanceof SyncError ? error.code : null)
+      throw error
+    }
+  }
+
+  async #open(device: SimDevice): Promise<void> {
+    if (device.client) return
+    void device.open()
+    if (!(await this.until(() => device.client !== undefined))) throw new Error(`${device.name} never opens`)
+  }
+
+  #device(index: number): SimDevice {
+    const device = this.world.devices[index]
+    if (!device) throw new Error(`there is no device ${index}`)
+    return device
+  }
+
+  #deedsOf(disk: string): readonly Deed[] {
+    return this.#deeds.filter(({ device }) => this.world.devices[device]?.name === disk)
+  }
+
+  /** The deed that is being done on a disk. */
+  #current(disk: string): Deed | undefined {
+    return this.#deedsOf(disk).findLast(({ isDone }) => !isDone)
+  }
+
+  /** What was not safe yet is gone; what left no mutation of its own is looked at again. */
+  #lose(disk: string, ids: readonly string[]): void {
+    const lost = new Set(ids)
+    for (const deed of this.#deedsOf(disk)) {
+      const before = deed.mutations.size
+      for (const id of deed.mutations) if (lost.has(id)) deed.mutations.delete(id)
+      if (!deed.isDone || deed.mutations.size > 0) continue
+      if (before > 0 || lost.size > 0) {
+        deed.isDone = false
+        this.#lost.push(deed)
+      }
+    }
+  }
+}
+
+function isAtRest(world: World, device: SimDevice): boolean {
+  if (device.link.isOffline(world.scheduler.nowMs)) return true
+  return isCalm(world, device)
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof SyncError && error.code === 'STORE_FULL'
+}
