@@ -1,0 +1,295 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { SeededRandom } from '../seeded-random.ts'
+import { auditFile } from './audit.ts'
+import { ChaosDevice } from './chaos-device.ts'
+import { Child } from './child.ts'
+import { openFaultProxy } from './fault-proxy.ts'
+import { seededFaults } from './proxy-fault.ts'
+import { makeSmallDisk, type SmallDisk } from './small-disk.ts'
+
+/** What a run is made from. */
+export interface ConductorOptions {
+  readonly seed: number
+  /** Where everything is kept. */
+  readonly folder: string
+  readonly devices: number
+}
+
+/** What was done to processes beside killing them. */
+export type Trouble =
+  | 'freeze device'
+  | 'freeze server'
+  | 'offline'
+  | 'outage'
+  | 'clock jump'
+  | 'second process'
+  | 'full disk'
+  | 'weather'
+
+const dayMs = 86_400_000
+
+/** How often each thing is done, beside each other. */
+const weights: Readonly<Record<Trouble | 'kill device' | 'kill server', number>> = {
+  'kill device': 34,
+  'kill server': 10,
+  'freeze device': 7,
+  'freeze server': 4,
+  offline: 7,
+  outage: 5,
+  'clock jump': 7,
+  'second process': 9,
+  'full disk': 5,
+  weather: 12,
+}
+
+/** Real processes and what befalls them: devices, a server, a proxy for each device, by one seed. Rules: SIM-67. */
+export class Conductor {
+  readonly devices: ChaosDevice[] = []
+  readonly violations: string[] = []
+  readonly troubles: Record<Trouble, number> = {
+    'freeze device': 0,
+    'freeze server': 0,
+    offline: 0,
+    outage: 0,
+    'clock jump': 0,
+    'second process': 0,
+    'full disk': 0,
+    weather: 0,
+  }
+  readonly serverPath: string
+  serverKills = 0
+  /** Why the disk is no disk of its own; null when it is. */
+  diskNote: string | null = null
+  readonly #folder: string
+  readonly #cacheFolder: string
+  readonly #random: SeededRandom
+  readonly #deviceCount: number
+  readonly #work = new Set<Promise<void>>()
+  #server: Child | undefined
+  #serverPort = 0
+  #isServerBusy = false
+  #disk: SmallDisk | undefined
+
+  constructor({ seed, folder, devices }: ConductorOptions) {
+    this.#folder = folder
+    this.#random = new SeededRandom(seed)
+    this.#deviceCount = devices
+    this.#cacheFolder = join(folder, 'compiled')
+    this.serverPath = join(folder, 'server.db')
+  }
+
+  get kills(): number {
+    return this.serverKills + this.devices.reduce((sum, { kills }) => sum + kills, 0)
+  }
+
+  /** Everything runs: the server first, whose port then stays. */
+  async start(): Promise<void> {
+    const journalFolder = join(this.#folder, 'journals')
+    mkdirSync(journalFolder)
+    const disk = makeSmallDisk(this.#folder)
+    if (typeof disk === 'string') this.diskNote = disk
+    else this.#disk = disk
+    this.#startServer()
+    this.#serverPort = Number(await this.#server?.opened)
+    for (let n = 0; n < this.#deviceCount; n++) {
+      const proxy = await openFaultProxy({ target: this.#serverPort })
+      const folder = n === 0 && this.#disk !== undefined ? this.#disk.folder : this.#folder
+      const device = new ChaosDevice({
+        name: `d${n}`,
+        folder,
+        journalFolder,
+        cacheFolder: this.#cacheFolder,
+        proxy,
+        random: new SeededRandom(this.#random.below(2 ** 31)),
+        // One clock is right.
+        skewMs: n === 0 ? 0 : this.#signed(10 * 365 * dayMs),
+        onViolation: (what) => this.violations.push(what),
+      })
+      this.devices.push(device)
+      this.#changeWeather(device)
+      device.start()
+    }
+    await Promise.all(this.devices.map((device) => device.ensureAlive()))
+  }
+
+  /** One thing after the other, in each other's way, until so many processes were killed or the time is over. */
+  async rage(kills: number, longestMs: number): Promise<void> {
+    const endMs = Date.now() + longestMs
+    while (this.kills < kills && Date.now() < endMs) {
+      this.#begin(this.#draw())
+      await sleep(this.#random.below(160))
+    }
+    await Promise.all(this.#work)
+  }
+
+  /** All faults end. Everything that is dead lives again, and nobody writes. */
+  async heal(): Promise<void> {
+    for (const device of this.devices) {
+      await device.proxy.up()
+      device.proxy.heal()
+    }
+    await this.#server?.opened
+    for (const device of this.devices) {
+      await device.ensureAlive()
+      await device.ask({ do: 'online' })
+      await device.ask({ do: 'rest' })
+    }
+  }
+
+  /** Syncs and settles until nothing is open, in bounded time; what is left then is a violation. */
+  async quiet(longestMs: number): Promise<void> {
+    const endMs = Date.now() + longestMs
+    let open: string[] = []
+    let calm = 0
+    while (calm < 2 && Date.now() < endMs) {
+      await Promise.all(this.devices.map((device) => device.ask({ do: 'sync' })))
+      open = []
+      for (const device of this.devices) {
+        const report = await device.report()
+        if (report?.unsettled !== 0 || report.conflicts > 0)
+          open.push(`${device.name} is not quiet: ${JSON.stringify(report)}`)
+      }
+      calm = open.length === 0 ? calm + 1 : 0
+      if (open.length > 0) await this.devices[0]?.ask({ do: 'settle' })
+    }
+    if (calm < 2) this.violations.push(...open)
+  }
+
+  /** Every process ends in order. */
+  async close(): Promise<void> {
+    for (const device of this.devices) await device.close()
+    await this.#server?.end()
+  }
+
+  /** Nothing is left running, mounted or listening, whatever happened. */
+  async destroy(): Promise<void> {
+    await Promise.allSettled(this.#work)
+    await Promise.all(this.devices.map((device) => device.destroy()))
+    await this.#server?.kill()
+    await Promise.all(this.devices.map(({ proxy }) => proxy.close()))
+    this.#disk?.remove()
+  }
+
+  #draw(): keyof typeof weights {
+    let roll = this.#random.below(Object.values(weights).reduce((sum, weight) => sum + weight))
+    for (const [what, weight] of Object.entries(weights)) {
+      roll -= weight
+      // The keys of `weights` are what can be done.
+      if (roll < 0) return what as keyof typeof weights
+    }
+    return 'kill device'
+  }
+
+  #begin(what: keyof typeof weights): void {
+    const device = this.devices[this.#random.below(this.devices.length)]
+    if (device === undefined) return
+    const ms = 50 + this.#random.below(1_200)
+    if (what === 'kill server' || what === 'freeze server') {
+      if (!this.#isServerBusy) this.#run(this.#troubleServer(what, ms))
+    } else {
+      // The disk that can be full is the first device's.
+      const whom = what === 'full disk' ? (this.devices[0] ?? device) : device
+      if (!whom.isBusy) this.#run(this.#troubleDevice(whom, what, ms))
+    }
+  }
+
+  #run(work: Promise<void>): void {
+    const done = work
+      .catch((error: unknown) => void this.violations.push(`the conductor failed: ${String(error)}`))
+      .finally(() => this.#work.delete(done))
+    this.#work.add(done)
+  }
+
+  async #troubleServer(what: 'kill server' | 'freeze server', ms: number): Promise<void> {
+    this.#isServerBusy = true
+    if (what === 'freeze server') {
+      this.troubles[what] += 1
+      this.#server?.freeze()
+      await sleep(ms)
+      this.#server?.thaw()
+    } else {
+      await this.#server?.kill()
+      this.serverKills += 1
+      this.violations.push(...auditFile(this.serverPath, 'server after a kill'))
+      await sleep(this.#random.below(300))
+      this.#startServer()
+    }
+    this.#isServerBusy = false
+  }
+
+  async #troubleDevice(
+    device: ChaosDevice,
+    what: Exclude<keyof typeof weights, 'kill server' | 'freeze server'>,
+    ms: number,
+  ): Promise<void> {
+    if (what !== 'kill device') this.troubles[what] += 1
+    if (what === 'weather') return this.#changeWeather(device)
+    if (what === 'clock jump')
+      return device.jump(this.#signed(this.#random.below(2) * 3_650 * dayMs + 600_000))
+    device.isBusy = true
+    if (what === 'kill device') {
+      await device.kill()
+      await sleep(this.#random.below(100))
+      device.start()
+    } else if (what === 'freeze device') {
+      device.freeze()
+      await sleep(ms)
+      device.thaw()
+    } else if (what === 'offline') {
+      void device.ask({ do: 'offline' })
+      await sleep(2 * ms)
+      void device.ask({ do: 'online' })
+    } else if (what === 'outage') {
+      await device.proxy.down()
+      await sleep(ms)
+      await device.proxy.up()
+    } else if (what === 'second process') {
+      device.startTwin()
+      await sleep(800 + ms)
+      await device.killTwin()
+    } else await this.#fillDisk(device, ms)
+    device.isBusy = false
+  }
+
+  /** Writes fail for a while: on a disk without space, or past the largest file the process may write. */
+  async #fillDisk(device: ChaosDevice, ms: number): Promise<void> {
+    if (this.#disk === undefined) {
+      await device.kill()
+      device.start(64)
+      await sleep(1_000 + ms)
+      await device.kill()
+      device.start()
+      return
+    }
+    this.#disk.fill()
+    await sleep(ms)
+    this.#disk.free()
+    await device.ensureAlive()
+  }
+
+  #changeWeather(device: ChaosDevice): void {
+    const chance = [0, 0.1, 0.3, 0.6][this.#random.below(4)] ?? 0
+    device.proxy.use(seededFaults({ seed: this.#random.below(2 ** 31), chance, longestMs: 1_500 }))
+  }
+
+  #startServer(): void {
+    const server = new Child({
+      program: './server-main.ts',
+      order: { path: this.serverPath, port: this.#serverPort },
+      cacheFolder: this.#cacheFolder,
+    })
+    this.#server = server
+    void server.gone.then((how) => {
+      if (!server.isAwaited) this.violations.push(`the server died by itself (${how}): ${server.errors}`)
+      else if (server.errors !== '')
+        this.violations.push(`the server failed: ${server.errors.slice(0, 2_000)}`)
+    })
+  }
+
+  #signed(most: number): number {
+    return this.#random.below(2 * most) - most
+  }
+}

@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { type AuditReport, auditFiles } from './audit.ts'
+import { Conductor, type Trouble } from './conductor.ts'
+
+/** What a chaos run is asked for. */
+export interface ChaosOptions {
+  readonly seed: number
+  /** Processes to kill; the run goes on until so many are dead. */
+  readonly kills: number
+  readonly devices?: number
+  /** The storm ends after this long even with fewer kills, ms. */
+  readonly longestMs?: number
+}
+
+/** What a chaos run did and found. */
+export interface ChaosReport {
+  readonly seed: number
+  readonly kills: { readonly devices: number; readonly server: number }
+  readonly troubles: Readonly<Record<Trouble, number>>
+  /** By kind, over all proxies. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly writes: AuditReport['writes']
+  /** Why the full disk was a limit on files instead; null when it was a disk. */
+  readonly diskNote: string | null
+  readonly violations: readonly string[]
+  /** Kept only when something was violated. */
+  readonly folder: string
+  readonly seconds: number
+}
+
+/** Nothing may be open after this, ms: the longest silence of a proxy, a lease and a few cycles fit many times. */
+const quietMs = 60_000
+
+/**
+ * Kills real processes in the middle of real work, heals, waits for quiet and audits the files. The seed decides what
+ * is done; when exactly it strikes, the machine does, so that the same seed is the same storm, not the same run.
+ */
+export async function runChaos({
+  seed,
+  kills,
+  devices = 3,
+  longestMs = 3_600_000,
+}: ChaosOptions): Promise<ChaosReport> {
+  const startMs = performance.now()
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
+  const conductor = new Conductor({ seed, folder, devices })
+  let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 } }
+  try {
+    await conductor.start()
+    await conductor.rage(kills, longestMs)
+    await conductor.heal()
+    await conductor.quiet(quietMs)
+    await conductor.close()
+    audit = auditFiles(conductor.serverPath, conductor.devices)
+  } finally {
+    await conductor.destroy()
+  }
+  const violations = [...conductor.violations, ...audit.violations]
+  if (conductor.kills < kills) violations.push(`only ${conductor.kills} of ${kills} processes were killed`)
+  if (violations.length === 0) rmSync(folder, { recursive: true, force: true })
+  return {
+    seed,
+    kills: { devices: conductor.kills - conductor.serverKills, server: conductor.serverKills },
+    troubles: conductor.troubles,
+    faults: sumFaults(conductor),
+    writes: audit.writes,
+    diskNote: conductor.diskNote,
+    violations,
+    folder,
+    seconds: Math.round((performance.now() - startMs) / 1_000),
+  }
+}
+
+/** A report for people. */
+export function chaosSummary(report: ChaosReport): string {
+  const { devices, server } = report.kills
+  const { durable, unknown, refused } = report.writes
+  const list = (counts: object): string =>
+    Object.entries(counts)
+      .filter(([, count]) => count !== 0)
+      .map(([name, count]) => `${name} ${count}`)
+      .join(', ')
+  const disk = report.diskNote === null ? 'a loop-mounted disk' : `a limit on files (${report.diskNote})`
+  return [
+    `chaos with seed ${report.seed}, ${report.seconds} s`,
+    `killed     ${devices + server}: devices ${devices}, server ${server}`,
+    `troubles   ${list(report.troubles)}; the full disk was ${disk}`,
+    `network    ${list(report.faults)}`,
+    `writes     acknowledged ${durable}, refused ${refused}, died before they heard ${unknown}`,
+    report.violations.length === 0
+      ? 'verdict    every acknowledged write has its outcome, each count once, pairs whole, devices equal, files sound'
+      : `verdict    ${report.violations.length} violations; kept in ${report.folder}`,
+    ...report.violations.slice(0, 50).map((violation) => `  ${violation}`),
+    ...(report.violations.length === 0
+      ? []
+      : [`again with: npm run chaos -- --kills ${devices + server} --seed ${report.seed}`]),
+  ].join('\n')
+}
+
+function sumFaults({ devices }: Conductor): Record<string, number> {
+  const sums: Record<string, number> = {}
+  for (const { proxy } of devices)
+    for (const [kind, count] of Object.entries(proxy.struck)) sums[kind] = (sums[kind] ?? 0) + count
+  return sums
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { kills: { type: 'string' }, seed: { type: 'string' }, devices: { type: 'string' } },
+  })
+  const seed = Number(values.seed ?? Date.now() % 2 ** 31)
+  const report = await runChaos({
+    seed,
+    kills: Number(values.kills ?? 20),
+    devices: Number(values.devices ?? 3),
+  })
+  process.stdout.write(`${chaosSummary(report)}\n`)
+  process.exitCode = report.violations.length === 0 ? 0 : 1
+}
