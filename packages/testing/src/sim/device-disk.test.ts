@@ -150,7 +150,7 @@ describe('faults of statements', () => {
           isDone = true
         })
         let count = 0
-        for (; !isDone; count++) await undefined
+        for (; !isDone; count++) await Promise.resolve()
         turns.push(count)
         await done
       }
@@ -242,6 +242,12 @@ describe('the power goes', () => {
     expect(disk.read('SELECT count(*) AS n, max(x) AS x FROM t')).toEqual([
       { n: 5_000 - unsynced, x: 4_999 - unsynced },
     ])
+    const again = await disk.driver(() => true).open()
+    await again.exec('PRAGMA synchronous = NORMAL')
+    await again.run('INSERT INTO t VALUES (0)')
+    expect(disk.unsyncedCount).toBe(1)
+    await again.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    expect(disk.unsyncedCount).toBe(0)
   })
 })
 

@@ -156,8 +156,8 @@ export class DeviceFile {
 
   /** What is committed without waiting for the disk is kept, from the last moment at which all was synced. */
   #before(kind: StatementKind): void {
-    if (this.#syncLevel >= fullSync || this.#log.isKept) return
-    if (kind === 'begin' || (needsRoom(kind) && !this.#database.isTransaction)) this.#log.start(this.bytes())
+    if (this.#syncLevel >= fullSync || this.#log.isKept || this.#database.isTransaction) return
+    if (kind === 'begin' || kind === 'mark' || needsRoom(kind)) this.#log.start(this.bytes())
   }
 
   #after(kind: StatementKind, { sql, params }: LoggedStatement): void {
@@ -171,6 +171,8 @@ export class DeviceFile {
         break
       case 'mark':
         this.#log.note(sql, params)
+        // The end of an outermost savepoint is a commit too.
+        if (this.#hasWritten && !this.#database.isTransaction) this.#committed()
         break
       case 'commit':
         if (this.#hasWritten) this.#committed()
@@ -178,6 +180,9 @@ export class DeviceFile {
         break
       case 'rollback':
         this.#forgetOpen()
+        break
+      case 'sync':
+        this.#log.clear()
         break
       case 'setting':
         this.#syncLevel = Number(this.#database.prepare('PRAGMA synchronous').get()?.['synchronous'])
@@ -217,12 +222,19 @@ export class DeviceFile {
 /** The bytes that a power cut left. */
 export function bytesOf({ base, commits }: Survivors): DatabaseBytes {
   const database = openBytes(base)
+  const statements = new Map<string, StatementSync>()
   for (const commit of commits) {
     database.exec('BEGIN')
     for (const { sql, params } of commit) {
+      // Only texts without parameters may hold several statements.
+      if (params.length === 0) {
+        database.exec(sql)
+        continue
+      }
+      const statement = statements.get(sql) ?? database.prepare(sql)
+      statements.set(sql, statement)
       // As in `DeviceFile.all`.
-      if (params.length > 0) database.prepare(sql).all(...(params as readonly SQLInputValue[]))
-      else database.exec(sql)
+      statement.all(...(params as readonly SQLInputValue[]))
     }
     database.exec('COMMIT')
   }

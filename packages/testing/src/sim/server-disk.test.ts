@@ -71,7 +71,13 @@ describe('the process dies', () => {
         await tx.items.insert({ name: 'two' })
       })
       let count = 0
-      scene.judgeServer = () => (count++ === at ? 'kill' : 'run')
+      let isWriting = false
+      scene.judgeServer = (sql) => {
+        // The one write transaction of the push, from its first statement to the one behind its last.
+        const isInside = isWriting || sql === 'BEGIN IMMEDIATE'
+        isWriting = isInside && scene.serverDisk.isInTransaction === (sql !== 'BEGIN IMMEDIATE')
+        return isInside && count++ === at ? 'kill' : 'run'
+      }
       await scene.sync(db).catch(() => undefined)
       isUntouched = count <= at
       const dump = scene.serverDisk.dump()

@@ -1,6 +1,7 @@
 /**
  * What a statement does to the transaction it runs in. `write`: may change rows; `define`: may change tables; `setting`:
- * changes the connection alone; `mark`: a savepoint and its ends; `ask`: a pragma that only reads.
+ * changes the connection alone; `sync`: waits for the disk; `mark`: a savepoint and its ends; `ask`: a pragma that only
+ * reads.
  */
 export type StatementKind =
   | 'read'
@@ -11,6 +12,7 @@ export type StatementKind =
   | 'rollback'
   | 'mark'
   | 'setting'
+  | 'sync'
   | 'ask'
 
 /** Whether a statement of this kind needs room on the disk. */
@@ -47,5 +49,6 @@ export function statementKind(sql: string): StatementKind {
 function pragmaKind(sql: string): StatementKind {
   // These two are kept in the file itself.
   if (/\b(application_id|user_version)\s*=/i.test(sql)) return 'write'
+  if (/\bwal_checkpoint\b/i.test(sql)) return 'sync'
   return sql.includes('=') ? 'setting' : 'ask'
 }
