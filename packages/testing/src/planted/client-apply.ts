@@ -1,0 +1,285 @@
+import type { Plant } from './plant.ts'
+
+const apply = 'packages/client/src/apply'
+const sync = 'packages/client/src/sync'
+
+/** Bugs in pulling, staging, applying and settling on a device. */
+export const clientApplyPlants: readonly Plant[] = [
+  {
+    id: 'unheard-outcomes-not-settled',
+    case: 'B17',
+    file: `${apply}/settle-outcomes.ts`,
+    edits: [
+      {
+        find: `WHERE o.record NOT IN (SELECT value FROM json_each(?2))`,
+        replace: `WHERE o.status = 'answered' AND o.record NOT IN (SELECT value FROM json_each(?2))`,
+      },
+    ],
+    story:
+      'The answer is lost, the row comes with its effect, and the edit is replayed on top: counts double on screen.',
+    expect: ['convergence', 'counters', 'liveness'],
+  },
+  {
+    id: 'entries-end-before-their-shadow',
+    case: 'B29',
+    file: `${apply}/flip.ts`,
+    edits: [{ find: `needed: unpromoted`, replace: `needed: []` }],
+    story:
+      'An own edit is settled before it is in the copy of the server: the device shows the old value again.',
+    expect: ['convergence', 'causality'],
+  },
+  {
+    id: 'clone-settles-anothers-edit',
+    case: 'B21',
+    file: `${apply}/settle-outcomes.ts`,
+    edits: [
+      {
+        find: ` AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0)`,
+        replace: ``,
+      },
+    ],
+    story:
+      'Two phones share a number after a restore; the outcome of the one ends the unsent edit of the other.',
+    expect: ['no-lost-op', 'outcome-honesty'],
+  },
+  {
+    id: 'held-for-ever',
+    case: 'CF-4',
+    file: `${apply}/settle-outcomes.ts`,
+    edits: [
+      {
+        find: `row['status'] === 'held' && row['conflict'] !== 'open'`,
+        replace: `row['status'] === 'held' && row['conflict'] === 'closed'`,
+      },
+    ],
+    story: 'A conflict is settled, and the edits that waited behind it wait for ever.',
+    expect: ['liveness', 'no-lost-op'],
+  },
+  {
+    id: 'settled-conflict-still-shown',
+    case: 'CF-4',
+    file: `${apply}/settle-outcomes.ts`,
+    edits: [
+      {
+        find: `const closed = waiting.filter((row) => row['conflict'] === 'resolved')`,
+        replace: `const closed = waiting.filter((row) => row['conflict'] === 'resolved' && row['status'] === 'held')`,
+      },
+    ],
+    story: 'Somebody settled the conflict, but its author goes on seeing his own value.',
+    expect: ['convergence', 'liveness'],
+  },
+  {
+    id: 'cursor-past-unapplied-pages',
+    case: 'B09',
+    file: `${apply}/flip.ts`,
+    edits: [
+      {
+        find: `await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })`,
+        replace: `await writeMeta(tx, 'cursor', progress.step.cursor)
+  await tx.run('COMMIT')
+  await tx.run('BEGIN IMMEDIATE')
+  await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })`,
+      },
+    ],
+    story: 'The app dies while it applies pages, and the rows in them never come again.',
+    expect: ['convergence', 'no-resurrection'],
+  },
+  {
+    id: 'flip-in-two-commits',
+    case: 'B44',
+    file: `${apply}/flip.ts`,
+    edits: [
+      {
+        find: `await dropOvertaken(tx, { schema, ended, toRebase })`,
+        replace: `await tx.run('COMMIT')
+  await tx.run('BEGIN IMMEDIATE')
+  await dropOvertaken(tx, { schema, ended, toRebase })`,
+      },
+    ],
+    story:
+      'The app dies in the middle of a flip: after the start it shows half of it, with old copies in the way.',
+    expect: ['convergence', 'group-atomicity', 'causality'],
+  },
+  {
+    id: 'pages-of-two-grants-mixed',
+    case: 'B40',
+    file: `${apply}/pull-progress.ts`,
+    edits: [
+      {
+        find: `return progress.grants !== null && progress.grants !== page.scopes.version`,
+        replace: `return progress.grants !== null && page.scopes.version === ''`,
+      },
+    ],
+    story:
+      'Rights are taken away in the middle of a pull, and rows of the scope that is gone are applied after all.',
+    expect: ['scope-isolation', 'convergence'],
+  },
+  {
+    id: 'have-without-knowing',
+    case: 'AP-9',
+    file: `${sync}/pull.ts`,
+    edits: [{ find: `const haveRoundsMost = 2`, replace: `const haveRoundsMost = 0` }],
+    story: 'The server says "you have it" of a row whose answer was lost, and the device never gets it.',
+    expect: ['convergence'],
+  },
+  {
+    id: 'entered-scope-not-fetched',
+    case: 'B39',
+    file: `${apply}/pull-progress.ts`,
+    edits: [
+      {
+        find: `return nextSnapshot(cursor, page.scopes.entered) ?? { kind: 'ready', cursor }`,
+        replace: `return { kind: 'ready', cursor }`,
+      },
+    ],
+    story: 'Somebody is let into a warehouse and sees only what changes there from now on.',
+    expect: ['convergence'],
+  },
+  {
+    id: 'pages-shown-one-by-one',
+    case: 'B44',
+    file: `${apply}/pull-progress.ts`,
+    edits: [
+      { find: `if (page.more && pages < limits.pullPages)`, replace: `if (page.more && pages < 0)` },
+      {
+        file: `${sync}/pull.ts`,
+        find: `const limit = Math.max(pageRowsLeast, Math.floor(limits.pullRows * this.#share))`,
+        replace: `const limit = Math.max(2, Math.floor((limits.pullRows / 200) * this.#share))`,
+      },
+    ],
+    story: 'To show something early, small pages are shown as they come: half of a transfer is seen.',
+    expect: ['group-atomicity'],
+  },
+  {
+    id: 'revocation-spares-edited-rows',
+    case: 'B40',
+    file: `${apply}/revoke-scopes.ts`,
+    edits: [{ find: `await saveShadow(tx, { collection, record }, next)`, replace: `` }],
+    story: 'A device keeps the rows of a scope it may no longer see, if somebody had just edited them.',
+    expect: ['scope-isolation', 'convergence'],
+  },
+  {
+    id: 'revocation-spares-tombstones',
+    case: 'B40',
+    file: `${apply}/revoke-scopes.ts`,
+    edits: [
+      {
+        find: `UPDATE _deleted SET data = NULL WHERE version > 0`,
+        replace: `UPDATE _deleted SET data = NULL WHERE version = 0`,
+      },
+    ],
+    story: 'The last values of deleted rows stay in the file of a device that may not see them any more.',
+    expect: ['scope-isolation'],
+  },
+  {
+    id: 'erased-rows-in-free-pages',
+    case: 'B37',
+    file: 'packages/client/src/local/open-database.ts',
+    edits: [{ find: `secure_delete: 1,`, replace: `secure_delete: 0,` }],
+    story: 'Rows that had to go are gone from every table and can still be read out of the file.',
+    expect: ['scope-isolation'],
+  },
+  {
+    id: 'leave-must-be-newer',
+    case: 'B37',
+    file: `${apply}/change-shadow.ts`,
+    edits: [
+      {
+        find: `return withoutScope(shadow, scope)`,
+        replace: `return isNewer(shadow, change) ? withoutScope(shadow, scope) : shadow`,
+      },
+    ],
+    story: 'A row moved from one scope to another; when that one is taken away, the device keeps the row.',
+    expect: ['scope-isolation', 'convergence'],
+  },
+  {
+    id: 'rows-in-flight-skipped',
+    case: 'B29',
+    file: `${apply}/apply-pages.ts`,
+    edits: [
+      {
+        find: `o.collection = v ->> '$.collection'))`,
+        replace: `o.collection = v ->> '$.collection' AND o.status = 'pending'))`,
+      },
+    ],
+    story: 'What others change in a record while an own edit of it waits for its end never arrives.',
+    expect: ['convergence'],
+  },
+  {
+    id: 'reset-keeps-shadows',
+    case: 'B14',
+    file: `${apply}/flip.ts`,
+    edits: [
+      {
+        find: `['_shadow', '_deleted', '_scopes', '_quarantine']`,
+        replace: `['_deleted', '_scopes', '_quarantine']`,
+      },
+    ],
+    story: 'The server was restored from a backup: edited rows keep showing what is no longer so.',
+    expect: ['convergence'],
+  },
+  {
+    id: 'reset-keeps-tombstones',
+    case: 'B14',
+    file: `${apply}/flip.ts`,
+    edits: [
+      {
+        find: `['_shadow', '_deleted', '_scopes', '_quarantine']`,
+        replace: `['_shadow', '_scopes', '_quarantine']`,
+      },
+    ],
+    story: 'The server was restored to a time before a delete: on some devices the record stays deleted.',
+    expect: ['convergence'],
+  },
+  {
+    id: 'answered-entries-not-offered-again',
+    case: 'B14',
+    file: `${apply}/flip.ts`,
+    edits: [{ find: `if (isAll) await offerLostAgain(tx, toRebase)`, replace: `` }],
+    story: 'The server lost an edit it had answered; the device still has it and never says so.',
+    expect: ['no-lost-op', 'liveness', 'convergence'],
+  },
+  {
+    id: 'lone-delete-skipped',
+    case: 'B33',
+    file: `${apply}/page-note.ts`,
+    edits: [{ find: `hasOthers: otherCount > 0`, replace: `hasOthers: otherCount > 1` }],
+    story: 'A page with a single delete passes without it, and the record stays on the device for ever.',
+    expect: ['convergence', 'no-resurrection', 'scope-isolation'],
+  },
+  {
+    id: 'unreadable-rows-dropped',
+    case: 'B09',
+    file: `${apply}/apply-pages.ts`,
+    edits: [
+      {
+        find: `if (hasParked) await quarantineUnfit(tx, note)`,
+        replace: `if (parked !== undefined) await quarantineUnfit(tx, note)`,
+      },
+    ],
+    story: 'A row that this version of the app cannot read is dropped, and missing after the update.',
+    expect: ['convergence', 'quarantine'],
+    seenBy: 'lane',
+  },
+  {
+    id: 'keeping-theirs-drops-the-rest',
+    case: 'CF-3',
+    file: 'packages/core/src/merge/settled-values.ts',
+    edits: [
+      {
+        find: `return mine === null || theirs === null ? {} : undisputed(part)`,
+        replace: `return {}`,
+      },
+    ],
+    story: 'Whoever accepts the other name also throws away the pieces that were counted in the same edit.',
+    expect: ['counters', 'no-lost-op'],
+  },
+  {
+    id: 'decision-without-its-conflict',
+    case: 'CF-3',
+    file: 'packages/client/src/conflicts/settle-conflict.ts',
+    edits: [{ find: `resolves: conflict.id,`, replace: `resolves: op === 'delete' ? null : conflict.id,` }],
+    story: 'A person decides that a record goes, and is asked again and again.',
+    expect: ['liveness', 'outcome-honesty'],
+  },
+]

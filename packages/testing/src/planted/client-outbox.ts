@@ -1,0 +1,312 @@
+import type { Plant } from './plant.ts'
+
+const outbox = 'packages/client/src/outbox'
+const sync = 'packages/client/src/sync'
+
+/** Bugs in writing, keeping and sending mutations. */
+export const clientOutboxPlants: readonly Plant[] = [
+  {
+    id: 'seq-reused-after-settling',
+    case: 'B20',
+    file: `${outbox}/outbox.ts`,
+    edits: [
+      {
+        find: `"max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1, "`,
+        replace: `"coalesce((SELECT max(seq) FROM _outbox), 0) + 1, "`,
+      },
+    ],
+    story:
+      'Once the outbox is empty, new edits take numbers of old ones, and the server takes them for repeats.',
+    expect: ['numbers', 'no-lost-op', 'outcome-honesty'],
+  },
+  {
+    id: 'clock-runs-back',
+    case: 'WR-9',
+    file: 'packages/client/src/local/meta.ts',
+    edits: [
+      {
+        find: `coalesce((SELECT value FROM _meta WHERE key = 'clock'), '')) AS newest`,
+        replace: `'') AS newest`,
+      },
+    ],
+    story:
+      'After the clock was put back, a later edit carries an older stamp and loses against the earlier one.',
+    expect: ['monotone', 'causality'],
+  },
+  {
+    id: 'edit-in-flight-becomes-the-shadow',
+    case: 'B27',
+    file: 'packages/client/src/write/write-session.ts',
+    edits: [
+      {
+        find: `if (row._state !== 'clean') return this.#standOnLast`,
+        replace: `if (row._state === 'pending') return this.#standOnLast`,
+      },
+    ],
+    story:
+      'An edit made while the one before is on its way is stored as if the server had said so: counts add up twice.',
+    expect: ['convergence', 'counters', 'causality'],
+  },
+  {
+    id: 'pairs-lose-their-group',
+    case: 'WR-7',
+    file: 'packages/client/src/write/writer.ts',
+    edits: [{ find: `if (session.count === 1) await`, replace: `if (session.count <= 2) await` }],
+    story: 'A transaction of two writes is sent as two: half of a transfer arrives.',
+    expect: ['group-atomicity'],
+  },
+  {
+    id: 'refused-write-stays',
+    case: 'B50',
+    file: 'packages/client/src/local/local-database.ts',
+    edits: [{ find: `await this.#connection.run('ROLLBACK TO shared')\n`, replace: `\n` }],
+    story: 'A write that was refused because the disk was full leaves a row that no mutation stands for.',
+    expect: ['convergence', 'no-lost-op'],
+  },
+  {
+    id: 'call-resolves-before-the-commit',
+    case: 'B35',
+    file: 'packages/client/src/local/local-database.ts',
+    edits: [
+      {
+        find: `finished.push(await this.#runJob(tx, job, jobs.length > 1))`,
+        replace: `(await this.#runJob(tx, job, jobs.length > 1))()`,
+      },
+    ],
+    story: 'The app is told that an edit is safe, the commit fails, and the edit is gone.',
+    expect: ['no-lost-op', 'durability'],
+  },
+  {
+    id: 'commit-without-sync',
+    case: 'B51',
+    file: 'packages/client/src/local/local-database.ts',
+    edits: [
+      {
+        find: `const isFull = this.#durability === 'full' || jobs.some((job) => job.options.durable === true)`,
+        replace: `const isFull = jobs.some((job) => job.options.durable === true)`,
+      },
+    ],
+    story: 'A write that was promised to survive power loss is gone after one.',
+    expect: ['no-lost-op', 'durability'],
+  },
+  {
+    id: 'offer-not-durable',
+    case: 'B20',
+    file: `${sync}/push.ts`,
+    edits: [{ find: `{ durable: true },`, replace: `{ durable: false },` }],
+    story:
+      'Power is lost after an edit was sent: its number is given to another edit, which the server refuses.',
+    expect: ['durability', 'numbers', 'exactly-once'],
+  },
+  {
+    id: 'fence-not-checked',
+    case: 'B49',
+    file: 'packages/client/src/local/local-database.ts',
+    edits: [{ find: `if (lease?.fence === fence) return`, replace: `if (lease !== undefined) return` }],
+    story:
+      'A tab that was frozen goes on syncing beside the one that took over, and applies pages twice over.',
+    expect: ['fencing', 'monotone'],
+    seenBy: 'lane',
+  },
+  {
+    id: 'lease-of-another-process-taken',
+    case: 'B26',
+    file: `${sync}/lease.ts`,
+    edits: [
+      {
+        find: `const isCurrent = expiresAt > nowMs &&`,
+        replace: `const isCurrent = expiresAt < nowMs &&`,
+      },
+    ],
+    story: 'Two processes of one app sync one database at the same time and send everything twice.',
+    expect: ['fencing', 'exactly-once'],
+    seenBy: 'lane',
+  },
+  {
+    id: 'lease-of-a-future-clock',
+    case: 'B15',
+    file: `${sync}/lease.ts`,
+    edits: [{ find: `expiresAt > nowMs && expiresAt <= nowMs + leaseMs`, replace: `expiresAt > nowMs` }],
+    story: 'The clock was wrong for a minute when the app died: it does not sync again for years.',
+    expect: ['liveness'],
+  },
+  {
+    id: 'restart-forgets-what-was-offered',
+    case: 'B27',
+    file: 'packages/client/src/local/open-database.ts',
+    edits: [
+      {
+        find: `return bindIdentity(tx, options)`,
+        replace: `await tx.run("UPDATE _outbox SET status = 'pending', offer = NULL, wire = NULL WHERE status = 'sending'")
+      return bindIdentity(tx, options)`,
+      },
+    ],
+    story: 'The app dies while sending; after the start the same edits go out folded anew and count twice.',
+    expect: ['exactly-once', 'counters'],
+  },
+  {
+    id: 'repeat-is-not-the-same-bytes',
+    case: 'B22',
+    file: `${outbox}/cut-batch.ts`,
+    edits: [{ find: `await tx.run('UPDATE _outbox SET wire = ? WHERE seq = ?', [text, lead])`, replace: `` }],
+    story:
+      'The answer to several edits in one is lost; the repeat carries only the first, and the others count twice.',
+    expect: ['exactly-once', 'counters'],
+  },
+  {
+    id: 'batch-splits-a-transaction',
+    case: 'OB-7',
+    file: `${outbox}/cut-batch.ts`,
+    edits: [
+      {
+        find: `else if (!batch.take(unit.flatMap(offersOf))) return`,
+        replace: `else if (!unit.flatMap(offersOf).every((offer) => batch.take([offer]))) return`,
+      },
+    ],
+    story: 'On a bad link batches get small, and half of a transaction arrives.',
+    expect: ['group-atomicity'],
+  },
+  {
+    id: 'repeat-tells-success',
+    case: 'WR-11',
+    file: `${outbox}/cut-batch.ts`,
+    edits: [
+      {
+        find: `await keepBytes(tx, offers.slice(repeated))`,
+        replace: `for (const { mutation } of offers.slice(0, repeated))
+    tx.announce(mutation.id, { status: 'applied', version: null })
+  await keepBytes(tx, offers.slice(repeated))`,
+      },
+    ],
+    story: 'The app says "saved on the server" of an edit that never got there.',
+    expect: ['outcome-honesty'],
+  },
+  {
+    id: 'timeout-means-not-applied',
+    case: 'B17',
+    file: `${sync}/push.ts`,
+    edits: [
+      {
+        find: `if (!isAlone(offers)) {`,
+        replace: `if (failure.code === 'TIMEOUT') {
+      const seqs = offers.flatMap((offer) => offer.seqs)
+      await this.#context.session.write(run, (tx) => reofferRaw(tx, this.#context.env, seqs))
+      throw error
+    }
+    if (!isAlone(offers)) {`,
+      },
+    ],
+    story: 'An answer is lost: the edits are sent again under new keys, and a sale counts twice.',
+    expect: ['exactly-once', 'counters'],
+  },
+  {
+    id: 'expired-token-ends-entries',
+    case: 'B25',
+    file: `${sync}/push.ts`,
+    edits: [
+      {
+        find: `if (failure.kind !== 'refused' && failure.kind !== 'backoff') throw error`,
+        replace: `if (failure.kind === 'pause') await this.#context.session.write(run, (tx) => settle(tx, offers.flatMap((offer) => offer.seqs)))
+    if (failure.kind !== 'refused' && failure.kind !== 'backoff') throw error`,
+      },
+      {
+        find: `import { cutBatch } from '../outbox/cut-batch.ts'`,
+        replace: `import { cutBatch } from '../outbox/cut-batch.ts'
+import { settle } from '../outbox/outbox.ts'`,
+      },
+    ],
+    story: 'The token expires in mid-push, and what was in that push is gone.',
+    expect: ['no-lost-op', 'convergence'],
+  },
+  {
+    id: 'failed-request-ends-entries',
+    case: 'B24',
+    file: `${sync}/count-attempt.ts`,
+    edits: [
+      {
+        find: `const isExhausted = attempts >= limits.entryAttempts`,
+        replace: `const isExhausted = attempts > 0`,
+      },
+    ],
+    story: 'A server that failed once makes a good edit a dead letter, although nobody ruled on it.',
+    expect: ['outcome-honesty', 'no-lost-op'],
+  },
+  {
+    id: 'attempts-of-whole-requests',
+    case: 'SY-11',
+    file: `${sync}/push.ts`,
+    edits: [
+      {
+        find: `if (!isAlone(offers)) {`,
+        replace: `const tried = { nowMs: this.#context.env.now(), roll: this.#context.env.random(), limits: this.#context.limits, error: { code: failure.code, message: 'the request failed' }, retryAfterMs: failure.retryAfterMs }
+    await this.#context.session.write(run, (tx) => countAttempt(tx, offers.flatMap((offer) => offer.seqs), tried))
+    if (!isAlone(offers)) {`,
+      },
+    ],
+    story:
+      'A bad night of the network counts against every single edit: they wait for minutes, and in the end die.',
+    expect: ['liveness', 'outcome-honesty'],
+  },
+  {
+    id: 'refusal-forgotten',
+    case: 'B23',
+    file: `${sync}/record-answers.ts`,
+    edits: [
+      {
+        find: `if (!meansOtherIdentity(reason.code)) return markDead(tx, seqs, reason)`,
+        replace: `if (!meansOtherIdentity(reason.code)) return settle(tx, seqs)`,
+      },
+      { find: `markDead, markHeld } from`, replace: `markHeld, settle } from` },
+    ],
+    story: 'The server refuses an edit, and it is gone without anybody being told.',
+    expect: ['no-lost-op', 'convergence'],
+  },
+  {
+    id: 'refusal-of-a-lost-answer-forgotten',
+    case: 'B23',
+    file: 'packages/client/src/apply/settle-outcomes.ts',
+    edits: [
+      {
+        find: `await markDead(tx, seqs, { code, message })`,
+        replace: `if (code !== '' || message !== '') await settle(tx, seqs)`,
+      },
+    ],
+    story: 'The answer with a refusal is lost on the way, and so is the edit.',
+    expect: ['no-lost-op', 'outcome-honesty'],
+  },
+  {
+    id: 'clone-edits-die',
+    case: 'B21',
+    file: `${sync}/renew-identity.ts`,
+    edits: [{ find: ` || code === 'SEQ_REUSED'`, replace: `` }],
+    story: 'A phone was restored from a backup of another: its new edits end as dead letters.',
+    expect: ['no-lost-op', 'outcome-honesty'],
+  },
+  {
+    id: 'fold-of-a-clone-swallows-neighbours',
+    case: 'B21',
+    file: `${sync}/record-answers.ts`,
+    edits: [
+      {
+        find: `await markAnswered(tx, [lead], {`,
+        replace: `await markAnswered(tx, [lead, ...neighbours], {`,
+      },
+      { find: `return neighbours\n`, replace: `return []\n` },
+    ],
+    story: 'Two copies of one database fold differently: edits that only one of them has are taken for sent.',
+    expect: ['no-lost-op', 'outcome-honesty'],
+  },
+  {
+    id: 'edited-letter-loses-its-counts',
+    case: 'B18',
+    file: `${outbox}/dead-letters.ts`,
+    edits: [
+      {
+        find: `increments: { ...increments, ...edit.increments },`,
+        replace: `increments: edit.increments,`,
+      },
+    ],
+    story: 'A person repairs the name in a refused edit, and the ten sold pieces in it are forgotten.',
+    expect: ['counters', 'no-lost-op'],
+  },
+]

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process'
+
+import { systemEnvironment } from '@holdfast/client'
+import { isObject } from '@holdfast/core'
+
+import type { Hunter, Plant } from './plant.ts'
+
+/** What came of looking for one planted bug. */
+export interface Hunt {
+  readonly id: string
+  readonly case: string
+  readonly story: string
+  readonly seenBy: Hunter
+  /** `broken`: nothing could be learnt, such as a bug that does not fit the source any more. */
+  readonly result: 'found' | 'survived' | 'broken'
+  /** Who saw it: the name of a checker. */
+  readonly invariant: string | null
+  readonly seed: number | null
+  /** From the start of the process. */
+  readonly seconds: number
+  /** User operations simulated until then, where the hunter counts them. */
+  readonly operations: number | null
+  /** The last words of a hunter that broke. */
+  readonly words: string | null
+}
+
+/** How to look. */
+export interface HuntOptions {
+  readonly seconds: number
+  readonly seed: number
+  /** The script to run in place of the hunter's own. */
+  readonly script?: string
+  /** What a process may take beyond `seconds`, ms; half a minute unless said: starting, and the last run. */
+  readonly graceMs?: number
+}
+
+/** The command of each hunter; all answer with one line of JSON and exit code 1 when they found something. */
+const commands: Readonly<Record<Hunter, string>> = {
+  sim: '../sim/main.ts',
+  lane: '../lanes/main.ts',
+  chaos: '../chaos/main.ts',
+}
+
+/** Characters kept of what a process says. */
+const wordsMost = 2_000
+
+/**
+ * Starts the hunter of a planted bug in a process of its own and waits for its answer, at most for the time it was told
+ * and a little more; then it is killed. Never rejects. Rules: SIM-53.
+ */
+export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
+  const { seenBy = 'sim' } = plant
+  const startedMs = systemEnvironment.monotonicMs()
+  const { out, err, code } = await run(plant, seenBy, options)
+  const seconds = Math.round((systemEnvironment.monotonicMs() - startedMs) / 100) / 10
+  const answer = answerIn(out)
+  const { id, case: brings, story } = plant
+  const base = { id, case: brings, story, seenBy, seconds }
+  if (answer === undefined || code === 3) {
+    const words = code === null ? 'killed: it took too long' : err.slice(-wordsMost).trim()
+    return { ...base, result: 'broken', invariant: null, seed: null, operations: null, words }
+  }
+  const { found, invariant, seed, operations } = answer
+  return {
+    ...base,
+    result: found === true ? 'found' : 'survived',
+    invariant: typeof invariant === 'string' ? invariant : null,
+    seed: typeof seed === 'number' ? seed : null,
+    operations: typeof operations === 'number' ? operations : null,
+    words: null,
+  }
+}
+
+interface Said {
+  readonly out: string
+  readonly err: string
+  /** null: it was killed. */
+  readonly code: number | null
+}
+
+function run(plant: Plant, hunter: Hunter, options: HuntOptions): Promise<Said> {
+  const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000 } = options
+  const loader = new URL('plant-loader.ts', import.meta.url).href
+  const bounds = ['--seconds', String(seconds), '--seed', String(seed)]
+  const command = ['--import', loader, '--disable-warning=ExperimentalWarning', script]
+  command.push('--until-failure', ...bounds, '--quiet', '--json', '-')
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, command, {
+      env: { ...process.env, HOLDFAST_PLANT: plant.id },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    let [out, err] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-1_000_000)))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (err = (err + text).slice(-wordsMost)))
+    const cancel = systemEnvironment.setTimer(() => child.kill('SIGKILL'), seconds * 1_000 + graceMs)
+    const end = (code: number | null): void => {
+      cancel()
+      resolve({ out, err, code })
+    }
+    child.on('close', end)
+    child.on('error', (error) => {
+      err += error.message
+      end(3)
+    })
+  })
+}
+
+function pathOf(relative: string): string {
+  return decodeURIComponent(new URL(relative, import.meta.url).pathname)
+}
+
+/** The last line that is an answer; undefined when there is none. */
+function answerIn(out: string): Readonly<Record<string, unknown>> | undefined {
+  for (const line of out.trim().split('\n').toReversed()) {
+    try {
+      const parsed: unknown = JSON.parse(line)
+      if (isObject(parsed) && typeof parsed['found'] === 'boolean') return parsed
+    } catch {
+      // Another line may be the answer.
+    }
+  }
+  return undefined
+}
