@@ -36,6 +36,7 @@ export type {
   RejectOutcome,
 } from './merge/merge-outcome.ts'
 export { mergeRecord } from './merge/merge-record.ts'
+export { type SettledBy, type SettledPart, settledValues } from './merge/settled-values.ts'
 export {
   absentRecord,
   type Decision,

@@ -1,5 +1,4 @@
 import {
-  assertNever,
   type CollectionSchema,
   emptyPayload,
   type Environment,
@@ -9,6 +8,7 @@ import {
   type Payload,
   payloadOfUpdate,
   type Schema,
+  settledValues,
   SyncError,
   type Values,
 } from '@holdfast/core'
@@ -99,52 +99,16 @@ interface Seen {
 }
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
-  const { part } = seen
-  switch (decision.kind) {
-    case 'theirs':
-      return isInDispute(seen) ? keepTheirs(tx, seen) : keepMine(tx, seen)
-    case 'both':
-      return giveUp(seen)
-    case 'mine':
-      return part.mine === null ? draft(seen, 'delete', emptyPayload) : write(tx, seen, part.mine)
-    case 'merge': {
-      const chosen = parseUpdate(seen.collection, decision.values[part.record] ?? {})
-      return write(tx, seen, { ...undisputed(part), ...chosen })
-    }
-    default:
-      return assertNever(decision)
-  }
-}
-
-/** Of a user transaction one record is in dispute; the others only waited with it. */
-function isInDispute({ conflict, part }: Seen): boolean {
-  return part.collection === conflict.collection && part.record === conflict.record
-}
-
-/** What was in dispute stays as it is; whatever else the author changed in the record waited with it and is applied. */
-function keepTheirs(tx: LocalTransaction, seen: Seen): Promise<Draft> | Draft {
-  const { part } = seen
-  if (part.theirs === null || part.mine === null || isRefusedCreate(seen)) return giveUp(seen)
-  return write(tx, seen, undisputed(part))
-}
-
-/** A record that only waited; one that is gone meanwhile is not brought back for it. */
-function keepMine(tx: LocalTransaction, seen: Seen): Promise<Draft> | Draft {
-  const { part } = seen
-  if (part.mine === null || (part.theirs === null && part.op !== 'create')) {
-    return draft(seen, 'delete', emptyPayload)
-  }
-  return write(tx, seen, part.mine)
-}
-
-/** Nothing is changed. A record that is gone, or that was never accepted, stays gone. */
-function giveUp(seen: Seen): Draft {
-  const stays = seen.part.theirs !== null && !isRefusedCreate(seen)
-  return draft(seen, stays ? 'update' : 'delete', emptyPayload)
-}
-
-function undisputed(part: ConflictPart): Values {
-  return Object.fromEntries(Object.entries(part.mine ?? {}).filter(([name]) => !part.fields.includes(name)))
+  const { collection, conflict, part } = seen
+  const isInDispute = part.collection === conflict.collection && part.record === conflict.record
+  const isGone = part.theirs === null || isRefusedCreate(seen)
+  const wanted = settledValues(
+    { ...part, isInDispute, isGone },
+    decision.kind === 'merge'
+      ? { kind: 'merge', values: parseUpdate(collection, decision.values[part.record] ?? {}) }
+      : decision,
+  )
+  return wanted === null ? draft(seen, 'delete', emptyPayload) : write(tx, seen, wanted)
 }
 
 /** A create that met the unique key of another record: on the server there is no record of this id. */

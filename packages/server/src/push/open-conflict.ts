@@ -222,7 +222,8 @@ function kindOf(conflict: StoredConflict, members: readonly ReadOffer[]): string
   const partFor = ({ mutation }: ReadOffer): ConflictPart | undefined =>
     parts.find((part) => part.collection === mutation.collection && part.record === mutation.record)
   if (members.some((member) => member.mutation.op === 'create' && !partFor(member))) return 'both'
-  const lead = parts.find((part) => part.fields.length > 0 || part.mine === null) ?? parts[0]
+  const { collection, record } = conflict.values
+  const lead = parts.find((part) => part.collection === collection && part.record === record) ?? parts[0]
   const member = members.findLast((each) => lead !== undefined && partFor(each) === lead)
   if (!lead || !member) return 'merged'
   const { mutation } = member
