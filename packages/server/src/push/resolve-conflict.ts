@@ -1,4 +1,12 @@
-import { type ErrorCode, isJsonArray, isObject, type Json, newUuid, type Values } from '@holdfast/core'
+import {
+  type ErrorCode,
+  isJsonArray,
+  isObject,
+  type Json,
+  newUuid,
+  settledValues,
+  type Values,
+} from '@holdfast/core'
 import type { ApplyResponse, Caller, PlainResult, Resolution, User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import { ConstraintError, type StoreWriter } from '../store/store.ts'
@@ -50,7 +58,10 @@ async function transact<U extends User>(
   const conflict = session.working.conflict(id)
   const isSeen = conflict && sees(session.visibility, session.working.conflictScopes(id))
   if (!isSeen)
-    return { response: refusal('CONFLICT_UNKNOWN', 'there is no such conflict'), tell: () => undefined }
+    return {
+      response: refusal('CONFLICT_UNKNOWN', 'no conflict of this id is in your sight'),
+      tell: () => undefined,
+    }
   if (conflict.values['status'] !== 'open')
     return { response: refusal('CONFLICT_CLOSED', 'the conflict was settled already'), tell: () => undefined }
   const offers: ReadOffer[] = []
@@ -137,20 +148,6 @@ function readParts(values: Values): readonly Part[] {
     }))
 }
 
-/** The values a resolution gives a record; null to leave it deleted, or to delete it. */
-function wantedOf(part: Part, { kind, values }: Resolution, isGone: boolean): Values | null {
-  const { mine, theirs } = part
-  if (kind === 'mine') return mine
-  const undisputed = Object.fromEntries(
-    Object.entries(mine ?? {}).filter(([name]) => !part.fields.includes(name)),
-  )
-  if (kind === 'merge') return { ...(isGone ? mine : undisputed), ...values?.[part.record] }
-  if (!part.isInDispute) return mine === null || (theirs === null && part.op !== 'create') ? null : mine
-  if (isGone) return null
-  // What was in dispute stays as it is; whatever else the author changed in the record waited with it.
-  return mine === null || theirs === null ? {} : undisputed
-}
-
 /** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */
 async function settlementOf<U extends User>(
   session: Session<U>,
@@ -167,7 +164,12 @@ async function settlementOf<U extends User>(
     baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
     at: plainStamp(session, undefined),
   }
-  const wanted = wantedOf(part, resolution, snapshot.kind !== 'live')
+  const wanted = settledValues(
+    { ...part, isGone: snapshot.kind !== 'live' },
+    resolution.kind === 'merge'
+      ? { kind: 'merge', values: resolution.values?.[part.record] ?? {} }
+      : { kind: resolution.kind },
+  )
   if (wanted === null) return { ...envelope, op: 'delete' }
   if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
   const seen = part.theirs ?? part.last ?? {}

@@ -1,0 +1,50 @@
+import { assertNever } from '../errors.ts'
+import type { Values } from '../json.ts'
+
+/** What a settlement needs to know of one record of a conflict. */
+export interface SettledPart {
+  readonly op: string
+  /** The fields a person decides about. */
+  readonly fields: readonly string[]
+  /** null: its author deleted it. */
+  readonly mine: Values | null
+  /** null: it was deleted. */
+  readonly theirs: Values | null
+  /** Of a user transaction one record is in dispute; the others only wait with it. */
+  readonly isInDispute: boolean
+  /** Whether the record is not there, as the settler knows it. */
+  readonly isGone: boolean
+}
+
+/** What a person decided; `merge` with values for this record, if any were given. */
+export type SettledBy =
+  | { readonly kind: 'mine' | 'theirs' | 'both' }
+  | { readonly kind: 'merge'; readonly values: Values }
+
+/**
+ * The values a decision writes to one record of a conflict, over what stands there; none where it stays as it is, and
+ * null where it is deleted or stays so. Keeping theirs decides what is in dispute; whatever else the author changed only
+ * waited, and is written. Pure. Rules: CF-8.
+ */
+export function settledValues(part: SettledPart, decision: SettledBy): Values | null {
+  const { mine, theirs, op, isInDispute, isGone } = part
+  switch (decision.kind) {
+    case 'mine':
+      return mine
+    case 'merge':
+      return { ...(isGone ? mine : undisputed(part)), ...decision.values }
+    case 'both':
+      return isGone ? null : {}
+    case 'theirs':
+      // A record that only waited and is gone meanwhile is not brought back for it.
+      if (!isInDispute) return isGone && op !== 'create' ? null : mine
+      if (isGone) return null
+      return mine === null || theirs === null ? {} : undisputed(part)
+    default:
+      return assertNever(decision)
+  }
+}
+
+function undisputed({ mine, fields }: SettledPart): Values {
+  return Object.fromEntries(Object.entries(mine ?? {}).filter(([name]) => !fields.includes(name)))
+}
