@@ -40,7 +40,7 @@ export const errorTable = {
   STALE_TARGET: { meaning: 'The record is gone and so old that its deletion is no longer known.', cause: 'The device was away for longer than the horizon.', remedy: 'Insert it again if it is still wanted.', retry: 'never', status: 409 },
   CONFLICT: { meaning: 'Both sides changed the same field and a person must decide.', cause: 'A concurrent edit under the rule "ask".', remedy: 'Settle the conflict.', retry: 'never', status: 409 },
   CONFLICT_CLOSED: { meaning: 'The conflict was settled already.', cause: 'Somebody else was faster.', remedy: 'Look at the result.', retry: 'never', status: 409 },
-  CONFLICT_UNKNOWN: { meaning: 'There is no such conflict.', cause: 'A wrong id.', remedy: 'List the conflicts.', retry: 'never', status: 404 },
+  CONFLICT_UNKNOWN: { meaning: 'No conflict of this id is in your sight.', cause: 'A wrong id, or its record moved out of your scopes before the decision arrived.', remedy: 'Discard the decision; whoever sees the record decides.', retry: 'never', status: 404 },
   DEPENDENCY_FAILED: { meaning: 'A mutation this one stands on was refused.', cause: 'The parent row, an earlier edit, or a member of the same transaction failed.', remedy: 'Repair the named mutation; this one follows by itself.', retry: 'never' },
   KEY_REUSED: { meaning: 'The idempotency key was used for another body.', cause: 'A copied database, or a defect in the client.', remedy: 'The device takes a new identity and offers the write again.', retry: 'never', status: 422 },
   SEQ_REUSED: { meaning: 'The device number was used under another key.', cause: 'A database restored from a copy, or power loss.', remedy: 'The device takes a new identity and offers the write again.', retry: 'never' },

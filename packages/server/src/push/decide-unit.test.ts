@@ -41,6 +41,16 @@ function pairs(more: Omit<CollectionDeclaration, 'fields'>): GivenOptions {
 const pair = (values: Values = {}): Values => ({ warehouse: '1', left: 'l', right: 'r', ...values })
 const uuid = (): string => newUuid(systemEnvironment())
 
+/** Another program writes. */
+function run(sql: string): void {
+  const db = new DatabaseSync(given.path)
+  try {
+    db.exec(sql)
+  } finally {
+    db.close()
+  }
+}
+
 function read(sql: string): readonly Record<string, unknown>[] {
   const db = new DatabaseSync(given.path, { readOnly: true })
   try {
@@ -306,6 +316,88 @@ describe('conflicts', () => {
       { id: again.conflict?.id, status: 'open', by: null },
       { id, status: 'resolved', by: again.conflict?.id },
     ])
+  })
+
+  test('[PU-21] the record in dispute tells whose values stand, not one that only waited with it', async () => {
+    const [ann, ben] = [given.device('ann'), given.device('ben')]
+    const [one, two] = [ann.create('items', item()), ann.create('items', item({ price: '1.00' }))]
+    await ann.push(one, two)
+    await ben.pushOne(ben.update(two, { price: '2.00' }, { base: { price: '1.00' }, baseVersion: 2 }))
+    const group = uuid()
+    const [opened] = await ann.push(
+      ann.delete(one, { group, baseVersion: 1 }),
+      ann.update(two, { price: '3.00' }, { group, base: { price: '1.00' }, baseVersion: 2 }),
+    )
+    const id = opened?.conflict?.id ?? ''
+    await given.engine.resolve(ben.caller, id, { kind: 'theirs' })
+    expect(read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
+      { kind: 'theirs' },
+    ])
+    expect(read('SELECT price FROM items WHERE deleted_at IS NULL')).toEqual([{ price: '2.00' }])
+  })
+
+  test('[PU-13] what was written on a settlement of a conflict that is out of sight is judged for itself', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item({ name: 'base' }))
+    await ann.push(laptop)
+    const settlement = ann.update(laptop, { name: 'one' }, { base: { name: 'base' }, resolves: uuid() })
+    const later = ann.update(laptop, { name: 'two' }, { base: { name: 'base' }, after: settlement.id })
+    const results = await ann.push(settlement, later)
+    expect(results.map(({ status, error }) => [status, error?.code])).toEqual([
+      ['rejected', 'CONFLICT_UNKNOWN'],
+      ['applied', undefined],
+    ])
+  })
+
+  describe('a conflict over a record that is gone', () => {
+    /** Ann's edit of an item or order that Ben deleted; Cleo has the scope and no part in it. */
+    test.each([
+      ['deleted before, by a device', 'items', 'device', 'before'],
+      ['deleted after, by a device', 'items', 'device', 'after'],
+      ['deleted before, by other means', 'items', 'outside', 'before'],
+      ['deleted after, by other means', 'items', 'outside', 'after'],
+      ['deleted before, for good', 'orders', 'device', 'before'],
+      ['deleted after, for good', 'orders', 'device', 'after'],
+    ] as const)('[SC-4] is seen by whoever has the scope it was in: %s', async (_, name, by, when) => {
+      const [ann, ben, cleo] = [given.device('ann'), given.device('ben'), given.device('cleo')]
+      const eve = given.device('eve', ['warehouse:2'])
+      const [first, second] = [ben.create('items', item()), ben.create('items', item())]
+      const order = ben.create('orders', { warehouse: '1', item: first.record, next: null })
+      const other = ben.create('orders', { warehouse: '1', item: first.record, next: null })
+      await ben.push(first, second, order, other)
+      const target = name === 'items' ? second : order
+      await cleo.pull()
+      const base = name === 'items' ? { name: 'Laptop' } : { next: null }
+      const version = (): number =>
+        Number(read(`SELECT version FROM ${name} WHERE id = '${target.record}'`)[0]?.['version'])
+      const remove = async (): Promise<void> => {
+        if (by === 'outside') return run(`DELETE FROM ${name} WHERE id = '${target.record}'`)
+        expect(await ben.pushOne(ben.delete(target, { baseVersion: version() }))).toMatchObject({
+          status: 'applied',
+        })
+      }
+      if (when === 'before') await remove()
+      else
+        await ben.pushOne(
+          ben.update(target, name === 'items' ? { name: 'ben' } : { next: target.record }, {
+            base,
+            baseVersion: 2,
+          }),
+        )
+      const wanted = name === 'items' ? { name: 'ann' } : { next: other.record }
+      const { status, conflict } = await ann.pushOne(ann.update(target, wanted, { base, baseVersion: 2 }))
+      expect(status).toBe('conflict')
+      if (when === 'after') await remove()
+      await Promise.all([cleo.pull(), eve.pull()])
+      expect(cleo.rows.get(`_conflicts/${conflict?.id}`)).toMatchObject({ status: 'open', author: 'ann' })
+      expect(eve.rows.size).toBe(0)
+      const fresh = given.device('dora')
+      await fresh.snapshot()
+      expect(fresh.rows.has(`_conflicts/${conflict?.id}`)).toBe(true)
+      await given.engine.resolve(cleo.caller, conflict?.id ?? '', { kind: 'theirs' })
+      await cleo.pull()
+      expect(cleo.rows.get(`_conflicts/${conflict?.id}`)).toMatchObject({ status: 'resolved' })
+    })
   })
 
   test('[PU-21] only who sees a conflict can settle it', async () => {

@@ -127,8 +127,10 @@ function judgeDependency<U extends User>(
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touched)))
     return { kind: 'held', heldBy: waiting.heldBy }
   const outcome = session.claims.outcomeOf(after)
-  // A settlement that came second was refused for being late, not for what it says: what was written on it is merged.
-  if (outcome?.status !== 'rejected' || outcome.code === 'CONFLICT_CLOSED') return undefined
+  if (outcome?.status !== 'rejected') return undefined
+  // A settlement that came second, or whose conflict is out of sight meanwhile, was not refused for what it says: what
+  // was written on it is merged.
+  if (outcome.code === 'CONFLICT_CLOSED' || outcome.code === 'CONFLICT_UNKNOWN') return undefined
   // What only adds stands on nothing but the record.
   if (outcome.op !== 'create' && !overlaps(outcome.fields, Object.keys(mutation.changes))) return undefined
   return {
@@ -167,7 +169,8 @@ function judgeSettlement<U extends User>(
   if (resolves === null) return undefined
   const conflict = working.conflict(resolves)
   const isSeen = conflict && sees(visibility, working.conflictScopes(resolves))
-  if (!isSeen) return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'there is no such conflict' }
+  if (!isSeen)
+    return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'no conflict of this id is in your sight' }
   if (conflict.values['status'] !== 'open')
     return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
   return undefined
