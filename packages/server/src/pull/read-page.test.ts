@@ -271,6 +271,22 @@ describe('cursors', () => {
     expect((await ann.page()).changes).toEqual([])
   })
 
+  test('[FE-14] collecting tombstones leaves softly deleted rows and the history, and the row can be restored', async () => {
+    const laptop = ann.create('items', item({ name: 'Laptop' }))
+    await ann.push(laptop, ann.delete(laptop, { baseVersion: 1 }))
+    given.advance(86_400_000)
+    expect(await given.engine.collectTombstones({ olderThanMs: 0 })).toMatchObject({ collected: 1 })
+    const db = new DatabaseSync(given.path)
+    const rows = db.prepare('SELECT name, deleted_at IS NULL AS isLive FROM items').all()
+    const ops = db.prepare('SELECT op FROM holdfast_audit ORDER BY n').all()
+    db.exec('UPDATE items SET deleted_at = NULL')
+    db.close()
+    expect([rows, ops]).toEqual([[{ name: 'Laptop', isLive: 0 }], [{ op: 'create' }, { op: 'delete' }]])
+    const ben = given.device('ben')
+    await ben.pull()
+    expect(ben.values('items', 'name')).toEqual(['Laptop'])
+  })
+
   test('[PL-5] a cursor of another server, or one this server has not reached, is of another history', async () => {
     await givenItems(3)
     await ann.pull()
