@@ -26,7 +26,7 @@ export const clientApplyPlants: readonly Plant[] = [
     edits: [{ find: `needed: unpromoted`, replace: `needed: []` }],
     story:
       'An own edit is settled before it is in the copy of the server: the device shows the old value again.',
-    expect: ['convergence', 'causality'],
+    expect: ['convergence', 'read-your-writes'],
   },
   {
     id: 'clone-settles-anothers-edit',
@@ -40,7 +40,7 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'Two phones share a number after a restore; the outcome of the one ends the unsent edit of the other.',
-    expect: ['no-lost-op', 'outcome-honesty'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'held-for-ever',
@@ -53,7 +53,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'A conflict is settled, and the edits that waited behind it wait for ever.',
-    expect: ['liveness', 'no-lost-op'],
+    expect: ['liveness', 'no-lost-mutation'],
   },
   {
     id: 'settled-conflict-still-shown',
@@ -98,7 +98,7 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'The app dies in the middle of a flip: after the start it shows half of it, with old copies in the way.',
-    expect: ['convergence', 'group-atomicity', 'causality'],
+    expect: ['convergence', 'group-atomicity', 'read-your-writes'],
   },
   {
     id: 'pages-of-two-grants-mixed',
@@ -237,7 +237,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/flip.ts`,
     edits: [{ find: `if (isAll) await offerLostAgain(tx, toRebase)`, replace: `` }],
     story: 'The server lost an edit it had answered; the device still has it and never says so.',
-    expect: ['no-lost-op', 'liveness', 'convergence'],
+    expect: ['no-lost-mutation', 'liveness', 'convergence'],
   },
   {
     id: 'lone-delete-skipped',
@@ -258,7 +258,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'A row that this version of the app cannot read is dropped, and missing after the update.',
-    expect: ['convergence', 'quarantine'],
+    expect: ['convergence'],
     seenBy: 'lane',
   },
   {
@@ -272,7 +272,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever accepts the other name also throws away the pieces that were counted in the same edit.',
-    expect: ['counters', 'no-lost-op'],
+    expect: ['counters', 'no-lost-mutation'],
   },
   {
     id: 'decision-without-its-conflict',
@@ -280,6 +280,6 @@ export const clientApplyPlants: readonly Plant[] = [
     file: 'packages/client/src/conflicts/settle-conflict.ts',
     edits: [{ find: `resolves: conflict.id,`, replace: `resolves: op === 'delete' ? null : conflict.id,` }],
     story: 'A person decides that a record goes, and is asked again and again.',
-    expect: ['liveness', 'outcome-honesty'],
+    expect: ['liveness', 'no-lost-mutation'],
   },
 ]

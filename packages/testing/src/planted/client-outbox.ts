@@ -17,7 +17,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     ],
     story:
       'Once the outbox is empty, new edits take numbers of old ones, and the server takes them for repeats.',
-    expect: ['numbers', 'no-lost-op', 'outcome-honesty'],
+    expect: ['monotone', 'no-lost-mutation'],
   },
   {
     id: 'clock-runs-back',
@@ -31,7 +31,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     ],
     story:
       'After the clock was put back, a later edit carries an older stamp and loses against the earlier one.',
-    expect: ['monotone', 'causality'],
+    expect: ['monotone', 'read-your-writes'],
   },
   {
     id: 'edit-in-flight-becomes-the-shadow',
@@ -45,7 +45,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     ],
     story:
       'An edit made while the one before is on its way is stored as if the server had said so: counts add up twice.',
-    expect: ['convergence', 'counters', 'causality'],
+    expect: ['convergence', 'counters', 'read-your-writes'],
   },
   {
     id: 'pairs-lose-their-group',
@@ -61,7 +61,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     file: 'packages/client/src/local/local-database.ts',
     edits: [{ find: `await this.#connection.run('ROLLBACK TO shared')\n`, replace: `\n` }],
     story: 'A write that was refused because the disk was full leaves a row that no mutation stands for.',
-    expect: ['convergence', 'no-lost-op'],
+    expect: ['convergence', 'no-lost-mutation'],
   },
   {
     id: 'call-resolves-before-the-commit',
@@ -74,7 +74,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'The app is told that an edit is safe, the commit fails, and the edit is gone.',
-    expect: ['no-lost-op', 'durability'],
+    expect: ['no-lost-mutation', 'durability'],
   },
   {
     id: 'commit-without-sync',
@@ -87,7 +87,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'A write that was promised to survive power loss is gone after one.',
-    expect: ['no-lost-op', 'durability'],
+    expect: ['no-lost-mutation', 'durability'],
   },
   {
     id: 'offer-not-durable',
@@ -96,7 +96,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     edits: [{ find: `{ durable: true },`, replace: `{ durable: false },` }],
     story:
       'Power is lost after an edit was sent: its number is given to another edit, which the server refuses.',
-    expect: ['durability', 'numbers', 'exactly-once'],
+    expect: ['durability', 'monotone', 'exactly-once'],
   },
   {
     id: 'fence-not-checked',
@@ -105,7 +105,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     edits: [{ find: `if (lease?.fence === fence) return`, replace: `if (lease !== undefined) return` }],
     story:
       'A tab that was frozen goes on syncing beside the one that took over, and applies pages twice over.',
-    expect: ['fencing', 'monotone'],
+    expect: ['monotone'],
     seenBy: 'lane',
   },
   {
@@ -119,7 +119,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'Two processes of one app sync one database at the same time and send everything twice.',
-    expect: ['fencing', 'exactly-once'],
+    expect: ['monotone', 'exactly-once'],
     seenBy: 'lane',
   },
   {
@@ -179,7 +179,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'The app says "saved on the server" of an edit that never got there.',
-    expect: ['outcome-honesty'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'timeout-means-not-applied',
@@ -216,7 +216,7 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'The token expires in mid-push, and what was in that push is gone.',
-    expect: ['no-lost-op', 'convergence'],
+    expect: ['no-lost-mutation', 'convergence'],
   },
   {
     id: 'failed-request-ends-entries',
@@ -229,7 +229,7 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'A server that failed once makes a good edit a dead letter, although nobody ruled on it.',
-    expect: ['outcome-honesty', 'no-lost-op'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'attempts-of-whole-requests',
@@ -245,7 +245,7 @@ import { settle } from '../outbox/outbox.ts'`,
     ],
     story:
       'A bad night of the network counts against every single edit: they wait for minutes, and in the end die.',
-    expect: ['liveness', 'outcome-honesty'],
+    expect: ['liveness', 'no-lost-mutation'],
   },
   {
     id: 'refusal-forgotten',
@@ -259,7 +259,7 @@ import { settle } from '../outbox/outbox.ts'`,
       { find: `markDead, markHeld } from`, replace: `markHeld, settle } from` },
     ],
     story: 'The server refuses an edit, and it is gone without anybody being told.',
-    expect: ['no-lost-op', 'convergence'],
+    expect: ['no-lost-mutation', 'convergence'],
   },
   {
     id: 'refusal-of-a-lost-answer-forgotten',
@@ -272,7 +272,7 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'The answer with a refusal is lost on the way, and so is the edit.',
-    expect: ['no-lost-op', 'outcome-honesty'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'clone-edits-die',
@@ -280,7 +280,7 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${sync}/renew-identity.ts`,
     edits: [{ find: ` || code === 'SEQ_REUSED'`, replace: `` }],
     story: 'A phone was restored from a backup of another: its new edits end as dead letters.',
-    expect: ['no-lost-op', 'outcome-honesty'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'fold-of-a-clone-swallows-neighbours',
@@ -294,7 +294,7 @@ import { settle } from '../outbox/outbox.ts'`,
       { find: `return neighbours\n`, replace: `return []\n` },
     ],
     story: 'Two copies of one database fold differently: edits that only one of them has are taken for sent.',
-    expect: ['no-lost-op', 'outcome-honesty'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'edited-letter-loses-its-counts',
@@ -307,6 +307,6 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'A person repairs the name in a refused edit, and the ten sold pieces in it are forgotten.',
-    expect: ['counters', 'no-lost-op'],
+    expect: ['counters', 'no-lost-mutation'],
   },
 ]

@@ -26,7 +26,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'A tag that was taken off offline is back after the sync.',
-    expect: ['sets', 'convergence', 'audit'],
+    expect: ['effect', 'convergence', 'audit-completeness'],
   },
   {
     id: 'delete-folded-into-an-edit',
@@ -34,7 +34,7 @@ export const corePlants: readonly Plant[] = [
     file: fold,
     edits: [{ find: `    op: second.op,\n`, replace: `` }],
     story: 'A record that was edited and then deleted offline is edited on the server and stays.',
-    expect: ['no-resurrection', 'exactly-once', 'audit'],
+    expect: ['no-resurrection', 'exactly-once', 'audit-completeness'],
   },
   {
     id: 'create-and-delete-leave-the-create',
@@ -47,7 +47,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'What was made and deleted offline appears on every other device.',
-    expect: ['no-resurrection', 'convergence', 'audit'],
+    expect: ['no-resurrection', 'convergence', 'audit-completeness'],
   },
   {
     id: 'fold-covers-only-its-first',
@@ -57,7 +57,7 @@ export const corePlants: readonly Plant[] = [
       { find: `return { ...first, covers, at: second.at,`, replace: `return { ...first, at: second.at,` },
     ],
     story: 'Several edits go as one; when the answer is lost, all but the first stay in the outbox for ever.',
-    expect: ['liveness', 'counters', 'numbers'],
+    expect: ['liveness', 'counters', 'monotone'],
   },
   {
     id: 'group-member-folded-away',
@@ -85,7 +85,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'An edit that points to a new record is sent before it, and refused.',
-    expect: ['sequential', 'outcome-honesty'],
+    expect: ['effect', 'no-lost-mutation'],
   },
   {
     id: 'fold-makes-old-edits-new',
@@ -99,7 +99,7 @@ export const corePlants: readonly Plant[] = [
     ],
     story:
       'A note of this morning beats one of noon, because its author changed another field in the evening.',
-    expect: ['latest', 'audit'],
+    expect: ['effect', 'audit-completeness'],
   },
   {
     id: 'stamp-not-kept',
@@ -112,7 +112,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'The newest value is not remembered as the newest, and an older one that comes late replaces it.',
-    expect: ['latest', 'audit'],
+    expect: ['effect', 'audit-completeness'],
   },
   {
     id: 'settlement-overwrites',
@@ -126,7 +126,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever settles a conflict silently overwrites what a third person wrote meanwhile.',
-    expect: ['audit', 'lost-values'],
+    expect: ['audit-completeness', 'effect'],
   },
   {
     id: 'conflicts-lose-to-the-second',
@@ -143,7 +143,7 @@ export const corePlants: readonly Plant[] = [
     ],
     story:
       'Two people change the same field within one version, and the first change is gone without a trace.',
-    expect: ['audit', 'lost-values'],
+    expect: ['audit-completeness', 'effect'],
   },
   {
     id: 'paragraph-lost',
@@ -156,7 +156,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'Two people add a paragraph at the same place, and one of them is missing.',
-    expect: ['paragraphs', 'audit'],
+    expect: ['effect', 'audit-completeness'],
   },
   {
     id: 'max-keeps-the-smaller',
@@ -164,7 +164,7 @@ export const corePlants: readonly Plant[] = [
     file: `${merge}/decide-field.ts`,
     edits: [{ find: `outranks(meeting, 1)`, replace: `outranks(meeting, -1)` }],
     story: 'The highest reading of the day is replaced by a lower one.',
-    expect: ['audit', 'rules'],
+    expect: ['audit-completeness', 'effect'],
   },
   {
     id: 'counter-totals-replace',
@@ -177,7 +177,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'Somebody types a new stock over the old one, and what others sold meanwhile is forgotten.',
-    expect: ['counters', 'audit'],
+    expect: ['counters', 'audit-completeness'],
   },
   {
     id: 'set-rebuilt-from-what-was-seen',
@@ -190,7 +190,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever puts one tag on and takes another off finds both on the record.',
-    expect: ['sets', 'audit'],
+    expect: ['effect', 'audit-completeness'],
   },
   {
     id: 'stale-edit-revives',
@@ -203,7 +203,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'A record that was deleted is back because somebody had edited it offline, and nobody was asked.',
-    expect: ['no-resurrection', 'audit'],
+    expect: ['no-resurrection', 'audit-completeness'],
   },
   {
     id: 'future-stamps-stay',
@@ -216,6 +216,6 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'One device had the year 2036 for a minute, and its values win until then.',
-    expect: ['clock', 'audit', 'latest'],
+    expect: ['effect', 'audit-completeness'],
   },
 ]

@@ -78,4 +78,6 @@ function resultsText(hunts: readonly Hunt[], seconds: number): string {
   return `${JSON.stringify({ node: process.version, secondsMost: seconds, hunts: sorted }, null, 2)}\n`
 }
 
+// What was started ends with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
 process.exitCode = await main()

@@ -11,7 +11,7 @@ export interface Hunt {
   readonly case: string
   readonly story: string
   readonly seenBy: Hunter
-  /** `broken`: nothing could be learnt, such as a bug that does not fit the source any more. */
+  /** `broken`: nothing could be learnt: the bug does not fit the source any more, or what was seen is there without it. */
   readonly result: 'found' | 'survived' | 'broken'
   /** Who saw it: the name of a checker. */
   readonly invariant: string | null
@@ -46,7 +46,8 @@ const wordsMost = 2_000
 
 /**
  * Starts the hunter of a planted bug in a process of its own and waits for its answer, at most for the time it was told
- * and a little more; then it is killed. Never rejects. Rules: SIM-53.
+ * and a little more; then it is killed. What was found must not be found on the same seed without the bug. Never rejects.
+ * Rules: SIM-53.
  */
 export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
   const { seenBy = 'sim' } = plant
@@ -61,14 +62,21 @@ export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
     return { ...base, result: 'broken', invariant: null, seed: null, operations: null, words }
   }
   const { found, invariant, seed, operations } = answer
-  return {
+  const seen = {
     ...base,
-    result: found === true ? 'found' : 'survived',
     invariant: typeof invariant === 'string' ? invariant : null,
     seed: typeof seed === 'number' ? seed : null,
     operations: typeof operations === 'number' ? operations : null,
-    words: null,
   }
+  if (found !== true) return { ...seen, result: 'survived', words: null }
+  if (seen.seed === null || !(await failsWithout(seenBy, { ...options, seed: seen.seed })))
+    return { ...seen, result: 'found', words: null }
+  return { ...seen, result: 'broken', words: `seed ${seen.seed} fails without the bug as well` }
+}
+
+async function failsWithout(hunter: Hunter, options: HuntOptions): Promise<boolean> {
+  const { out } = await run(undefined, hunter, options)
+  return answerIn(out)?.['found'] !== false
 }
 
 interface Said {
@@ -78,23 +86,31 @@ interface Said {
   readonly code: number | null
 }
 
-function run(plant: Plant, hunter: Hunter, options: HuntOptions): Promise<Said> {
+/** Runs a hunter, on all seeds there is time for; without a bug on the one seed alone. */
+function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Promise<Said> {
   const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000 } = options
   const loader = new URL('plant-loader.ts', import.meta.url).href
   const bounds = ['--seconds', String(seconds), '--seed', String(seed)]
-  const command = ['--import', loader, '--disable-warning=ExperimentalWarning', script]
-  command.push('--until-failure', ...bounds, '--quiet', '--json', '-')
+  const command = plant === undefined ? [] : ['--import', loader]
+  command.push('--disable-warning=ExperimentalWarning', script)
+  if (plant === undefined) command.push('--seeds', '1')
+  command.push('--until-failure', ...bounds, '--jobs', '1', '--quiet', '--json')
   return new Promise((resolve) => {
     const child = spawn(process.execPath, command, {
-      env: { ...process.env, HOLDFAST_PLANT: plant.id },
+      env: { ...process.env, HOLDFAST_PLANT: plant?.id },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that what it starts ends with it.
+      detached: true,
     })
     let [out, err] = ['', '']
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-1_000_000)))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (err = (err + text).slice(-wordsMost)))
-    const cancel = systemEnvironment.setTimer(() => child.kill('SIGKILL'), seconds * 1_000 + graceMs)
+    const cancel = systemEnvironment.setTimer(() => killGroup(child.pid), seconds * 1_000 + graceMs)
+    const onExit = (): void => killGroup(child.pid)
+    process.once('exit', onExit)
     const end = (code: number | null): void => {
       cancel()
+      process.off('exit', onExit)
       resolve({ out, err, code })
     }
     child.on('close', end)
@@ -103,6 +119,15 @@ function run(plant: Plant, hunter: Hunter, options: HuntOptions): Promise<Said> 
       end(3)
     })
   })
+}
+
+/** Ends a process that was started here, and all that it started. */
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function pathOf(relative: string): string {

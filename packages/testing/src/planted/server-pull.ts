@@ -289,6 +289,6 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'Verdicts on numbers before a gap are never told, and those edits stay in the outbox.',
-    expect: ['liveness', 'no-lost-op'],
+    expect: ['liveness', 'no-lost-mutation'],
   },
 ]

@@ -21,7 +21,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'The disk of the server is full, and devices are told that their edits were applied.',
-    expect: ['outcome-honesty', 'no-lost-op'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'effect-and-outcome-in-two-commits',
@@ -36,7 +36,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'The server dies between the effect and its outcome; the repeat counts the sale twice.',
-    expect: ['exactly-once', 'counters', 'audit'],
+    expect: ['exactly-once', 'counters', 'audit-completeness'],
   },
   {
     id: 'known-key-with-another-body',
@@ -49,7 +49,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A copy of a database folds one edit more under the same key: it is told "applied" and is not.',
-    expect: ['no-lost-op', 'outcome-honesty', 'counters'],
+    expect: ['no-lost-mutation', 'counters'],
   },
   {
     id: 'covers-overlap-unchecked',
@@ -71,7 +71,7 @@ export const serverPushPlants: readonly Plant[] = [
     edits: [{ find: `finals: session.claims.finals,`, replace: `finals: session.claims.finals.slice(-1),` }],
     story:
       'Numbers before a gap are forgotten: edits whose answer was lost are refused, and count twice under a new name.',
-    expect: ['exactly-once', 'numbers', 'liveness'],
+    expect: ['exactly-once', 'monotone', 'liveness'],
   },
   {
     id: 'refusals-not-stored',
@@ -84,7 +84,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A refusal is decided anew for each repeat: refused on the device, applied on the server.',
-    expect: ['outcome-honesty', 'audit', 'liveness'],
+    expect: ['no-lost-mutation', 'audit-completeness', 'liveness'],
   },
   {
     id: 'held-is-final',
@@ -92,7 +92,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/push-batch.ts`,
     edits: [{ find: `return verdict.status !== 'held'`, replace: `return verdict.status.length > 0` }],
     story: 'An edit that waited behind a conflict is never taken, because it was counted as answered.',
-    expect: ['liveness', 'no-lost-op', 'outcome-honesty'],
+    expect: ['liveness', 'no-lost-mutation'],
   },
   {
     id: 'acknowledgement-deletes-the-outcome',
@@ -106,7 +106,7 @@ export const serverPushPlants: readonly Plant[] = [
     ],
     story:
       'A phone is put back to its backup: all that it sends again ends as dead letters, although it was applied.',
-    expect: ['outcome-honesty', 'no-lost-op'],
+    expect: ['no-lost-mutation'],
   },
   {
     id: 'acknowledged-what-was-not-final',
@@ -133,7 +133,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A transaction of three is decided as two and one: part of it is refused, the rest stands.',
-    expect: ['group-atomicity', 'audit'],
+    expect: ['group-atomicity', 'audit-completeness'],
   },
   {
     id: 'transaction-applied-up-to-the-refusal',
@@ -149,7 +149,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'The second half of a transfer is refused and the first half stands.',
-    expect: ['group-atomicity', 'audit'],
+    expect: ['group-atomicity', 'audit-completeness'],
   },
   {
     id: 'later-edits-not-held',
@@ -162,7 +162,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'Every further edit of a disputed field opens one more conflict about the same thing.',
-    expect: ['held', 'bounds', 'audit'],
+    expect: ['effect', 'bounds', 'audit-completeness'],
   },
   {
     id: 'conflict-of-a-transaction-not-stored',
@@ -175,7 +175,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A transaction is said to wait for a decision, and there is nothing to decide.',
-    expect: ['liveness', 'outcome-honesty', 'convergence'],
+    expect: ['liveness', 'no-lost-mutation', 'convergence'],
   },
   {
     id: 'conflict-seen-by-its-author-alone',
@@ -188,7 +188,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'The colleagues who could settle a conflict never hear of it.',
-    expect: ['convergence', 'conflicts'],
+    expect: ['convergence'],
   },
   {
     id: 'settlement-leaves-the-conflict-open',
@@ -201,7 +201,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A disputed transaction is settled, and stays disputed for ever.',
-    expect: ['liveness', 'conflicts'],
+    expect: ['liveness', 'convergence'],
   },
   {
     id: 'unique-keys-not-kept-within-a-batch',
@@ -209,7 +209,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/keep-unit.ts`,
     edits: [{ find: `    working.changeOwner(change)\n`, replace: `` }],
     story: 'Two articles made offline with one code are both accepted, when they come in one batch.',
-    expect: ['integrity', 'unique'],
+    expect: ['references-and-unique'],
   },
   {
     id: 'rename-only-in-the-answer',
@@ -217,7 +217,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/check-unique.ts`,
     edits: [{ find: `    view.put(collection.name, id, renamed.record)\n`, replace: `` }],
     story: 'A device is told that its record has another name now; on the server two have the same.',
-    expect: ['integrity', 'unique', 'convergence'],
+    expect: ['references-and-unique', 'convergence'],
   },
   {
     id: 'reference-unchecked-in-updates',
@@ -230,7 +230,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A line is moved to an order that was deleted, and is seen by nobody.',
-    expect: ['integrity', 'references'],
+    expect: ['references-and-unique'],
   },
   {
     id: 'create-lands-in-a-foreign-scope',
@@ -243,7 +243,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'Somebody who lost a scope still writes new records into it.',
-    expect: ['scope-isolation', 'audit'],
+    expect: ['scope-isolation', 'audit-completeness'],
   },
   {
     id: 'invisible-record-edited',
@@ -256,7 +256,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever knows an id changes a record he may not see, and is shown it in the answer.',
-    expect: ['scope-isolation', 'audit'],
+    expect: ['scope-isolation', 'audit-completeness'],
   },
   {
     id: 'have-of-a-merged-version',
@@ -273,7 +273,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/keep-unit.ts`,
     edits: [{ find: `decisions: explained,`, replace: `decisions: explained.slice(1),` }],
     story: 'A value that lost is not in the history, and nobody can bring it back.',
-    expect: ['audit', 'lost-values'],
+    expect: ['audit-completeness', 'effect'],
   },
   {
     id: 'restored-value-of-the-winner',
@@ -283,7 +283,7 @@ export const serverPushPlants: readonly Plant[] = [
       { find: `value: decision.mine, user: entry.user`, replace: `value: decision.theirs, user: entry.user` },
     ],
     story: 'Whoever brings back his lost value gets the one that had replaced it.',
-    expect: ['lost-values'],
+    expect: ['effect'],
     seenBy: 'lane',
   },
   {
@@ -292,7 +292,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/decide-unit.ts`,
     edits: [{ find: `    if (mutation) {\n`, replace: `    if (mutation && at === index) {\n` }],
     story: 'Of a refused transaction only one edit is in the history.',
-    expect: ['audit'],
+    expect: ['audit-completeness'],
   },
   {
     id: 'foreign-keys-unseen',
@@ -300,6 +300,6 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${sqlite}/sqlite-store.ts`,
     edits: [{ find: `        await tx.readForeignNotes()\n`, replace: `` }],
     story: 'A code that another program wrote into the table can be taken a second time.',
-    expect: ['integrity', 'unique'],
+    expect: ['references-and-unique'],
   },
 ]
