@@ -12,7 +12,7 @@ const attemptsMax = 20
 const requestsMax = 300
 const hammerMs = 300_000
 
-/** Nothing grows without bound, and nobody hammers a server that does not help. Rules: SIM-46. */
+/** Nothing grows without bound, and nobody hammers a server that does not help. Rules: SIM-85. */
 export const bounds: Checker = {
   name: 'bounds',
   promise: 'Everything that is measured stays within its limit, and so do attempts and requests.',

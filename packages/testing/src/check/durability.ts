@@ -1,10 +1,10 @@
 import type { Checker } from './checker.ts'
-import type { CallEnded, DeviceLost, Observation } from './observation.ts'
+import type { CallEnded, CallMade, DeviceLost, Observation } from './observation.ts'
 import { type Commit, type Item, RunBook } from './run-book.ts'
 
 /**
  * What a call said was stored was stored before it said so, what it refused was not, and a power cut takes only what was
- * neither promised to survive one nor ever sent. Rules: SIM-42.
+ * neither promised to survive one nor ever sent. Rules: SIM-35.
  */
 export const durability: Checker = {
   name: 'durability',
@@ -16,6 +16,8 @@ export const durability: Checker = {
 }
 
 interface Call {
+  /** A discard names what it took away, which was there before. */
+  readonly isDiscard: boolean
   /** Number of the first mutation that can be its own. */
   readonly from: number
   /** Mutations written on its disk while it was the only call there. */
@@ -44,7 +46,7 @@ class StorageWatch {
     this.#book.observe(o)
     switch (o.kind) {
       case 'call':
-        this.#begin(o.disk, o.call)
+        this.#begin(o)
         return
       case 'entry-written':
         this.#write(o.disk, o.id)
@@ -75,11 +77,11 @@ class StorageWatch {
     return calls
   }
 
-  #begin(disk: string, call: number): void {
+  #begin({ disk, call, what }: CallMade): void {
     const calls = this.#callsOn(disk)
     const isShared = calls.size > 0
     if (isShared) for (const other of calls.values()) other.isShared = true
-    calls.set(call, { from: this.#count, written: 0, isShared })
+    calls.set(call, { isDiscard: what.includes('discard'), from: this.#count, written: 0, isShared })
   }
 
   #write(disk: string, id: string): void {
@@ -97,7 +99,7 @@ class StorageWatch {
         if (number !== undefined) this.#fail(`call ${call} on ${disk} was refused (${code}) but wrote ${id}`)
       } else if (number === undefined) {
         this.#fail(`call ${call} on ${disk} said that ${id} was stored, but it was not`)
-      } else if (known && number < known.from) {
+      } else if (known && !known.isDiscard && number < known.from) {
         this.#fail(`call ${call} on ${disk} said that it stored ${id}, which was there before`)
       }
     }

@@ -4,7 +4,7 @@ import { type Commit, type Item, RunBook } from './run-book.ts'
 
 /**
  * All of a user transaction or none of it: for whoever reads, and in what the server rules, which it does for all of its
- * mutations at once and in one way. Rules: SIM-40.
+ * mutations at once and in one way. Rules: SIM-80.
  */
 export const groupAtomicity: Checker = {
   name: 'group-atomicity',

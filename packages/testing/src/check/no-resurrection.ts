@@ -5,7 +5,7 @@ import { type Commit, RunBook } from './run-book.ts'
 
 /**
  * What was deleted stays deleted, unless somebody who knew of the deletion brings it back, a conflict about it is
- * settled, or the rule of the collection says that an edit wins, and then the log says so. Rules: SIM-45.
+ * settled, or the rule of the collection says that an edit wins, and then the log says so. Rules: SIM-84.
  */
 export const noResurrection: Checker = {
   name: 'no-resurrection',

@@ -2,7 +2,7 @@ import type { Checker } from './checker.ts'
 import type { OwnRead } from './observation.ts'
 import { sameValue, show } from './same-value.ts'
 
-/** What an app wrote is what it reads right after. Rules: SIM-41. */
+/** What an app wrote is what it reads right after. Rules: SIM-81. */
 export const readYourWrites: Checker = {
   name: 'read-your-writes',
   promise: 'Whoever wrote a record reads what they wrote.',

@@ -6,7 +6,7 @@ import type { SchemaFacts } from './schema-facts.ts'
 
 /**
  * A mutation never makes a record refer to one that is not there, and no two records have the same unique key. A record
- * that others refer to may be deleted later, and writers beside the server are held to neither. Rules: SIM-44.
+ * that others refer to may be deleted later, and writers beside the server are held to neither. Rules: SIM-83.
  */
 export function referencesAndUnique(facts: SchemaFacts): Checker {
   return {

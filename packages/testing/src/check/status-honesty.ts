@@ -10,7 +10,7 @@ const localCodes: ReadonlySet<string | null> = new Set([
 ])
 
 /**
- * A device says of its outbox what is in it, and of the server what the server has said. Rules: SIM-43.
+ * A device says of its outbox what is in it, and of the server what the server has said. Rules: SIM-82.
  */
 export const statusHonesty: Checker = {
   name: 'status-honesty',
