@@ -145,7 +145,7 @@ function auditCounts(told: readonly Told[], items: ReadonlyMap<string, Row>): st
     else if (!isSumOf(Number(stock) - sum, unknown)) {
       const off = Number(stock) - sum
       violations.push(
-        `item ${item}: stock is ${stock}, acknowledged were ${sum}: ${off} too much, unknown ${unknown}`,
+        `item ${item}: stock is ${Number(stock)}, acknowledged were ${sum}: ${off} too much, unknown ${unknown}`,
       )
     }
   }

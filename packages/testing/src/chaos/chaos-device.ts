@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import type { SeededRandom } from '../seeded-random.ts'
@@ -131,6 +131,8 @@ export class ChaosDevice {
       skewMs: this.#skewMs,
       paceMs,
     }
+    // A process may die before it writes a line; that its notebook is missing must mean something else.
+    writeFileSync(journal, '')
     this.journals.push(journal)
     const fileBlocks = spareBlocks === undefined ? undefined : this.#largestFile() + spareBlocks
     const child = new Child({

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
 /** How a child process is started. */
@@ -45,7 +44,9 @@ export class Child {
     this.opened = this.#answerTo(0)
     if (this.#process.stdout)
       createInterface({ input: this.#process.stdout }).on('line', (line) => this.#take(line))
-    this.gone = once(this.#process, 'close').then(([code, signal]) => this.#onGone(code ?? signal))
+    this.gone = new Promise((resolve) => {
+      this.#process.once('close', (code, signal) => resolve(this.#onGone(code ?? signal ?? 'gone')))
+    })
   }
 
   get isGone(): boolean {

@@ -31,6 +31,9 @@ export type Trouble =
 
 const dayMs = 86_400_000
 
+/** A process that is to be killed lives at most this much longer, ms. */
+const longestLifeMs = 1_500
+
 /** How often each thing is done, beside each other. */
 const weights: Readonly<Record<Trouble | 'kill device' | 'kill server', number>> = {
   'kill device': 34,
@@ -110,9 +113,9 @@ export class Conductor {
       })
       this.devices.push(device)
       this.#changeWeather(device)
-      device.start()
+      // One after the other, so that what the first compiled is there for the next.
+      await device.ensureAlive()
     }
-    await Promise.all(this.devices.map((device) => device.ensureAlive()))
   }
 
   /** One thing after the other, in each other's way, until so many processes were killed or the time is over. */
@@ -211,6 +214,8 @@ export class Conductor {
       await sleep(ms)
       this.#server?.thaw()
     } else {
+      await this.#server?.opened
+      await sleep(this.#random.below(longestLifeMs))
       await this.#server?.kill()
       this.serverKills += 1
       this.violations.push(...auditFile(this.serverPath, 'server after a kill'))
@@ -231,6 +236,9 @@ export class Conductor {
       return device.jump(this.#signed(this.#random.below(2) * 3_650 * dayMs + 600_000))
     device.isBusy = true
     if (what === 'kill device') {
+      // Most live for a while; some die while they open their file.
+      if (this.#random.below(5) > 0) await device.ensureAlive()
+      await sleep(this.#random.below(longestLifeMs))
       await device.kill()
       await sleep(this.#random.below(100))
       device.start()
@@ -271,7 +279,7 @@ export class Conductor {
   }
 
   #changeWeather(device: ChaosDevice): void {
-    const chance = [0, 0.1, 0.3, 0.6][this.#random.below(4)] ?? 0
+    const chance = [0.05, 0.15, 0.3, 0.6][this.#random.below(4)] ?? 0
     device.proxy.use(seededFaults({ seed: this.#random.below(2 ** 31), chance, longestMs: 1_500 }))
   }
 

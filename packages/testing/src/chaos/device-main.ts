@@ -2,6 +2,7 @@
  * A device of a chaos run, in a process of its own: a real file, real HTTP, and somebody who writes without end. Told
  * what to do by lines on stdin, and gone when they end.
  */
+import { flushCompileCache } from 'node:module'
 import { createInterface } from 'node:readline'
 
 import { openClient, systemEnvironment } from '@holdfast/client'
@@ -117,3 +118,5 @@ lines.on('line', (line) => {
 lines.on('close', () => process.exit(0))
 process.stdout.write('{"id":0,"value":"open"}\n')
 const writing = write()
+// Usually written at the end of a process, which here seldom comes in order.
+flushCompileCache()

@@ -120,10 +120,10 @@ export class DeviceWork {
         return { kind, item, value }
       case 'tag':
         return { kind, item, tag: value }
-      case 'untag':
-        return this.#tags.length === 0
-          ? undefined
-          : { kind, ...this.#tags.splice(this.#random.below(this.#tags.length), 1)[0]! }
+      case 'untag': {
+        const [mine] = this.#tags.splice(this.#random.below(Math.max(1, this.#tags.length)), 1)
+        return mine && { kind, ...mine }
+      }
       case 'note':
         return { kind, note: this.#uuid(), value }
       case 'body':

@@ -50,11 +50,17 @@ export async function runChaos({
   const conductor = new Conductor({ seed, folder, devices })
   let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 } }
   try {
+    const t=(n:string)=>process.env['T']&&console.log(n,performance.now()-startMs)
     await conductor.start()
+    t('start')
     await conductor.rage(kills, longestMs)
+    t('rage')
     await conductor.heal()
+    t('heal')
     await conductor.quiet(quietMs)
+    t('quiet')
     await conductor.close()
+    t('close')
     audit = auditFiles(conductor.serverPath, conductor.devices)
   } finally {
     await conductor.destroy()

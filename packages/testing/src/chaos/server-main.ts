@@ -1,5 +1,6 @@
 /** The server of a chaos run, in a process of its own. It says its port when it listens, and is gone when stdin ends. */
 import { once } from 'node:events'
+import { flushCompileCache } from 'node:module'
 import type { AddressInfo } from 'node:net'
 
 import { createAdaptorServer } from '@hono/node-server'
@@ -34,6 +35,9 @@ await once(http, 'listening')
 process.stdin.on('end', () => process.exit(0)).resume()
 // A TCP server that listens has an address of this kind; only pipes have a text.
 process.stdout.write(`${JSON.stringify({ id: 0, value: (http.address() as AddressInfo).port })}\n`)
+
+// Usually written at the end of a process, which here seldom comes in order.
+flushCompileCache()
 
 function errorsAsText(_name: string, value: unknown): unknown {
   return value instanceof Error ? (value.stack ?? value.message) : value
