@@ -50,7 +50,7 @@ export function dumpedRow(collection: CollectionSchema, row: NamedRow, prefix: '
 /** The conflicts in a table. */
 export function dumpConflicts(database: DatabaseSync, table: string): readonly DumpedConflict[] {
   return database
-    .prepare(`SELECT id, status, collection, record, mutation, author FROM ${quoted(table)} ORDER BY id`)
+    .prepare(`SELECT id, status, collection, record, mutation, author, kind, fields FROM ${quoted(table)} ORDER BY id`)
     .all()
     .map((row) => ({
       id: String(row['id']),
@@ -59,6 +59,9 @@ export function dumpConflicts(database: DatabaseSync, table: string): readonly D
       record: String(row['record']),
       mutation: String(row['mutation']),
       author: String(row['author']),
+      // The server writes no other kinds, and a list of names.
+      reason: String(row['kind']) as DumpedConflict['reason'],
+      fields: JSON.parse(String(row['fields'])) as readonly string[],
     }))
 }
 

@@ -176,7 +176,12 @@ export class Network {
     if (response.body === null || response.status !== 200) return give(response)
     const source = response.body.getReader()
     const end = (): void => void source.cancel().catch(() => undefined)
-    request.signal.addEventListener('abort', end, { once: true })
+    request.signal.addEventListener('abort', () => close(), { once: true })
+    let isOpen = true
+    const close = (): void => {
+      isOpen = false
+      end()
+    }
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         const pass = async (): Promise<void> => {
@@ -188,20 +193,21 @@ export class Network {
             if (scheduler.nowMs < link.downLostUntilMs) continue
             this.#carry({ kind: 'poke', sender, route: 'stream' }, () => {
               sender.life.deliver(() => {
-                if (!request.signal.aborted) controller.enqueue(value)
+                if (isOpen) controller.enqueue(value)
               })
             })
           }
           end()
           scheduler.after(this.#delay(sender.link), () => {
             sender.life.deliver(() => {
-              if (!request.signal.aborted) controller.error(new TypeError('terminated'))
+              if (isOpen) controller.error(new TypeError('terminated'))
+              isOpen = false
             })
           })
         }
         void pass()
       },
-      cancel: end,
+      cancel: close,
     })
     give(new Response(body, { status: 200, headers: response.headers }))
   }

@@ -1,3 +1,5 @@
+import { globalScope, personalScope } from '@holdfast/core'
+
 import { marksIn } from '../gen/mix-schema.ts'
 import { perform } from '../gen/person.ts'
 import type { SimDevice } from './sim-device.ts'
@@ -139,17 +141,33 @@ export function isCalm(world: World, device: SimDevice): boolean {
   )
 }
 
-function isUpToDate({ serverDisk }: World, { disk }: SimDevice): boolean {
-  const [state] = serverDisk.read('SELECT counter FROM holdfast_state')
+/** The device has read everything there is for its user, and covers exactly the scopes its user has now. */
+function isUpToDate({ serverDisk, grants }: World, { disk, user }: SimDevice): boolean {
   const [meta] = disk.read("SELECT value FROM _meta WHERE key = 'cursor'")
-  return positionOf(meta?.['value']) === Number(state?.['counter'])
+  const cursor = cursorOf(meta?.['value'])
+  const scopes = grants.get(user) ?? []
+  if (!cursor || cursor.scopes.toSorted().join() !== scopes.toSorted().join()) return false
+  return [...scopes, globalScope, personalScope(user)].every((scope) => {
+    const [row] = serverDisk.read('SELECT max(position) AS newest FROM holdfast_feed WHERE scope = ?', scope)
+    return Number(row?.['newest'] ?? 0) <= Math.max(cursor.position, cursor.ahead[scope] ?? 0)
+  })
 }
 
-function positionOf(cursor: unknown): number | null {
-  if (typeof cursor !== 'string') return null
-  // The cursor is text of our own server; a run looks into it though devices never do.
-  const { p } = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as { readonly p?: unknown }
-  return typeof p === 'number' ? p : null
+interface ReadUpTo {
+  readonly position: number
+  readonly scopes: readonly string[]
+  readonly ahead: Readonly<Record<string, number>>
+}
+
+/** The cursor is text of our own server; a run looks into it though devices never do. */
+function cursorOf(text: unknown): ReadUpTo | null {
+  if (typeof text !== 'string') return null
+  const shape = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as {
+    readonly p: number
+    readonly s: readonly string[] | '*'
+    readonly a?: Readonly<Record<string, number>>
+  }
+  return { position: shape.p, scopes: shape.s === '*' ? [] : shape.s, ahead: shape.a ?? {} }
 }
 
 function isDone(device: SimDevice): boolean {

@@ -13,6 +13,10 @@ export interface RunOptions {
   readonly schema?: Schema
   /** All unless said. */
   readonly checkers?: readonly Checker[]
+  /** Scopes that a person of a tenant has; those of the mix schema unless said. */
+  readonly scopesOf?: (tenant: number, user: number) => readonly string[]
+  /** Called once the server has its tables and before anybody opens the app: what is there from the beginning. */
+  readonly prepare?: (world: World) => void
   /** Told everything, for traces. */
   readonly observe?: (observation: Observation) => void
 }
@@ -39,6 +43,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   const { observe } = options
   const world = new World(plan, {
     schema: options.schema,
+    scopesOf: options.scopesOf,
     observe: observe
       ? (observation) => {
           observe(observation)
@@ -49,6 +54,8 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
   try {
+    await world.server.start()
+    options.prepare?.(world)
     await play(world)
   } finally {
     process.off('unhandledRejection', onRejection)

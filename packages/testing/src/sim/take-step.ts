@@ -147,7 +147,7 @@ function changeGrants(world: World, revoke: boolean, draw: number): void {
   const random = new SeededRandom(draw)
   const device = world.devices[random.below(world.devices.length)]
   if (!device) return
-  const all = world.scopesOf(device.tenant)
+  const all = world.scopesOf(device.tenant, device.plan.user)
   const now = world.grants.get(device.user) ?? []
   if (!revoke) return world.grant(device.user, all)
   if (now.length < 2) return

@@ -23,8 +23,8 @@ import { TraceHash } from './trace-hash.ts'
 export interface WorldOptions {
   /** The mix schema unless said. */
   readonly schema?: Schema
-  /** Scopes that a tenant has. */
-  readonly scopesOf?: (tenant: number) => readonly string[]
+  /** Scopes that a person of a tenant has. */
+  readonly scopesOf?: (tenant: number, user: number) => readonly string[]
   /** Limits the host of the server lowered. */
   readonly serverLimits?: Partial<Limits>
   readonly observe: (observation: Observation) => void
@@ -59,7 +59,7 @@ export class World {
   storage: StorageFaults
   /** Asked before chance is, for runs in which somebody plans each fault. */
   strike: Strike = {}
-  readonly #scopesOf: (tenant: number) => readonly string[]
+  readonly #scopesOf: (tenant: number, user: number) => readonly string[]
   readonly #serverLimits: Partial<Limits> | undefined
   readonly #report: (observation: Observation) => void
   readonly #hash = new TraceHash()
@@ -107,8 +107,8 @@ export class World {
     })
   }
 
-  scopesOf(tenant: number): readonly string[] {
-    return this.#scopesOf(tenant)
+  scopesOf(tenant: number, user: number): readonly string[] {
+    return this.#scopesOf(tenant, user)
   }
 
   /** From now on the user may see these scopes. */
@@ -117,11 +117,16 @@ export class World {
     this.observe({ kind: 'grants', atMs: this.scheduler.nowMs, user, scopes })
   }
 
+  /** The token this user has is refused from now on; the next one that is asked for is good. */
+  expireToken(user: string): void {
+    this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1)
+  }
+
   /** A device more, with an empty disk or a copied one. */
   addDevice(plan: DevicePlan, copied?: DeviceDisk): SimDevice {
     const name = copied?.name ?? `d${this.devices.length}`
     const user = `u${plan.user}`
-    if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant))
+    if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant, plan.user))
     const random = this.split()
     let device: SimDevice | undefined
     const fate = (sql: string): Fate => (device ? this.#deviceFate(device, random, sql) : 'run')
@@ -249,7 +254,7 @@ export class World {
       destination: () => this.server.destination(),
       strike: () => this.strike,
       killServer: () => this.server.crash(0, 2_000),
-      expireToken: (user) => void this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1),
+      expireToken: (user) => this.expireToken(user),
       onRequest: ({ name }, route) => {
         this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route })
       },
