@@ -1,6 +1,6 @@
 import type { Fate } from '../sim/disk-ports.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
-import { needsRoom, statementKind } from '../sim/statement-kind.ts'
+import { needsRoom, type StatementKind, statementKind } from '../sim/statement-kind.ts'
 import type { AnswerFate, Leg, RequestFate, Strike } from '../sim/strike.ts'
 import type { World } from '../sim/world.ts'
 
@@ -39,7 +39,11 @@ function faultKind(
   }
 }
 
-/** The process, or the whole device, ends before a statement or a request; `powerRoll` null: the power stays. */
+/**
+ * The process, or the whole device, ends before something that outlives it: a commit, a write outside any transaction, a
+ * request. Between two of these nothing changes but its own memory, so that death before each of them is death at every
+ * call. `powerRoll` null: the power stays.
+ */
 function death(world: World, isIt: Turn, powerRoll: number | null): Strike {
   const die = (device: SimDevice): 'kill' => {
     device.crash({ afterCalls: 0, downMs, powerRoll })
@@ -47,7 +51,7 @@ function death(world: World, isIt: Turn, powerRoll: number | null): Strike {
     return 'kill'
   }
   return {
-    device: (device) => (isIt() ? die(device) : undefined),
+    device: (device, sql) => (outlives(sql, device.disk) && isIt() ? die(device) : undefined),
     request: ({ sender }) => {
       if (!isIt()) return undefined
       const device = world.devices.find(({ name }) => name === sender.name)
@@ -57,12 +61,22 @@ function death(world: World, isIt: Turn, powerRoll: number | null): Strike {
   }
 }
 
-const kinds = new Map<string, boolean>()
+const kinds = new Map<string, StatementKind>()
+
+function kindOf(sql: string): StatementKind {
+  let kind = kinds.get(sql)
+  if (kind === undefined) kinds.set(sql, (kind = statementKind(sql)))
+  return kind
+}
+
+/** Whether a statement changes the disk for good. */
+function outlives(sql: string, disk: { readonly isInTransaction: boolean }): boolean {
+  const kind = kindOf(sql)
+  return kind === 'commit' || (needsRoom(kind) && !disk.isInTransaction)
+}
 
 function isFullFor(sql: string, isIt: Turn): Fate | undefined {
-  let counts = kinds.get(sql)
-  if (counts === undefined) kinds.set(sql, (counts = needsRoom(statementKind(sql))))
-  return counts && isIt() ? 'full' : undefined
+  return needsRoom(kindOf(sql)) && isIt() ? 'full' : undefined
 }
 
 function onRequest(name: string, fate: () => RequestFate): FaultKind {
@@ -82,8 +96,8 @@ export const faultKinds: readonly FaultKind[] = [
   faultKind('power cut, nothing spared', (world, isIt) => death(world, isIt, 0), 'fast'),
   faultKind('power cut, half spared', (world, isIt) => death(world, isIt, 0.5), 'fast'),
   faultKind('server killed', (world, isIt) => ({
-    server: () => {
-      if (!isIt()) return undefined
+    server: (sql) => {
+      if (!outlives(sql, world.serverDisk) || !isIt()) return undefined
       world.server.crash(0, downMs)
       return 'kill'
     },

@@ -5,17 +5,23 @@ import { sameValue } from '../check/same-value.ts'
 import { healthy } from '../sim/network.ts'
 import type { DevicePlan, Plan } from '../sim/plan.ts'
 import { heal } from '../sim/play.ts'
+import type { ServerImage } from '../sim/server-disk.ts'
 import { World, type WorldOptions } from '../sim/world.ts'
 import type { FaultKind } from './faults.ts'
 import { laneSchema, sites } from './lane-schema.ts'
 import { Stage } from './stage.ts'
 
-/** Records that must be there in the end and no others, by collection and id; of each, the fields that are named. */
+/**
+ * Records that must be there in the end and no others, by collection and id; of each, the fields that are named. The id
+ * `?` stands for a record whose id nobody chose.
+ */
 export type Expected = Readonly<Record<string, Readonly<Record<string, Values>>>>
 
 /** A small story with a known end. */
 export interface Scenario {
   readonly name: string
+  /** Faults strike from the first moment on, while the server makes its tables and the apps are opened. */
+  readonly isFromNothing?: boolean
   /** Scopes by device; each device has a user of its own. */
   readonly devices: readonly (readonly string[])[]
   /** What the server is told to do otherwise. */
@@ -51,30 +57,37 @@ export async function runScenario(
   } = {},
 ): Promise<ScenarioResult> {
   const watch = new Watch(options.checkers ?? allCheckers)
+  const image = scenario.isFromNothing ? undefined : await preparedServer()
+  // That the server's tables are there is no restore.
+  let isStarted = image === undefined
   let stage: Stage | undefined
   let end: RunEnded | undefined
-  const world = new World(planOf(scenario, blow?.kind.durability ?? 'full'), {
+  const world = new World(planOf(scenario.devices, blow?.kind.durability ?? 'full'), {
     ...scenario.world,
     schema: laneSchema,
     scopesOf: () => sites,
     observe: (observation) => {
+      if (!isStarted) return
       options.observe?.(observation)
       watch.observe(observation)
       stage?.observe(observation)
       if (observation.kind === 'end') end = observation
     },
   })
+  if (image) world.serverDisk.putBack(image)
+  isStarted = true
   stage = new Stage(world)
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
   let hasStruck = (): boolean => false
   try {
     for (const [index, scopes] of scenario.devices.entries()) world.grant(`u${index}`, scopes)
+    if (blow && scenario.isFromNothing) hasStruck = blow.kind.arm(world, blow.n)
     await world.server.start()
     for (const device of world.devices) void device.open()
     await stage.rest()
     await scenario.given?.(stage)
-    if (blow) hasStruck = blow.kind.arm(world, blow.n)
+    if (blow && !scenario.isFromNothing) hasStruck = blow.kind.arm(world, blow.n)
     await scenario.act(stage)
     world.strike = {}
     await heal(world)
@@ -101,7 +114,23 @@ export async function runScenario(
   }
 }
 
-function planOf({ devices }: Scenario, durability: DevicePlan['durability']): Plan {
+let prepared: Promise<ServerImage> | undefined
+
+/** The disk of a server that was started once and holds nothing; made once, since most runs begin with it. */
+function preparedServer(): Promise<ServerImage> {
+  const prepare = async (): Promise<ServerImage> => {
+    const world = new World(planOf([], 'full'), { schema: laneSchema, observe: () => undefined })
+    await world.server.start()
+    world.server.kill()
+    const image = world.serverDisk.image()
+    world.close()
+    return image
+  }
+  prepared ??= prepare()
+  return prepared
+}
+
+function planOf(devices: Scenario['devices'], durability: DevicePlan['durability']): Plan {
   return {
     version: 1,
     seed: 1,
@@ -120,38 +149,48 @@ function planOf({ devices }: Scenario, durability: DevicePlan['durability']): Pl
   }
 }
 
+/** What is not as it should be, on the server and on every device as far as its user sees it. */
 function problems(expected: Expected, { server, devices }: RunEnded): readonly string[] {
-  const found: string[] = []
-  const places = [{ name: 'the server', collections: server.collections, grants: undefined }].concat(
-    devices.map(({ disk, collections, grants }) => ({ name: disk, collections, grants })) as never,
+  const places: readonly Place[] = [
+    { name: 'the server', collections: server.collections, grants: null },
+    ...devices.map(({ disk, collections, grants }) => ({ name: disk, collections, grants })),
+  ]
+  return places.flatMap((place) =>
+    Object.keys(place.collections).flatMap((collection) =>
+      problemsIn(place, collection, {
+        wanted: expected[collection] ?? {},
+        isSeen: (id) =>
+          place.grants?.some((scope) => server.scopes[`${collection}/${id}`]?.includes(scope)) !== false,
+      }),
+    ),
   )
-  for (const { name, collections, grants } of places as readonly Place[]) {
-    for (const [collection, rows] of Object.entries(collections)) {
-      const wanted = Object.entries(expected[collection] ?? {}).filter(([id]) =>
-        isSeen(server.scopes[`${collection}/${id}`] ?? [], grants),
-      )
-      const there = new Map(rows.map((row) => [row.id, row.values]))
-      for (const [id, values] of wanted) {
-        const row = there.get(id)
-        if (!row) found.push(`${name} has no ${collection}/${id}`)
-        else found.push(...differences(`${collection}/${id} on ${name}`, row, values))
-        there.delete(id)
-      }
-      for (const id of there.keys()) found.push(`${name} has ${collection}/${id}, which nobody expects`)
-    }
-  }
-  return found
 }
 
 interface Place {
   readonly name: string
   readonly collections: RunEnded['server']['collections']
-  /** undefined: sees everything. */
-  readonly grants: readonly string[] | undefined
+  /** null: sees everything. */
+  readonly grants: readonly string[] | null
 }
 
-function isSeen(scopes: readonly string[], grants: readonly string[] | undefined): boolean {
-  return grants === undefined || scopes.some((scope) => grants.includes(scope))
+function problemsIn(
+  { name, collections }: Place,
+  collection: string,
+  { wanted, isSeen }: { readonly wanted: Expected[string]; readonly isSeen: (id: string) => boolean },
+): readonly string[] {
+  const found: string[] = []
+  const left = new Map((collections[collection] ?? []).map((row) => [row.id, row.values]))
+  // Records without a chosen id come last, and take what is left.
+  for (const [id, values] of Object.entries(wanted)) {
+    const actual = id === '?' ? (left.keys().next().value ?? id) : id
+    if (!isSeen(actual)) continue
+    const row = left.get(actual)
+    if (row) found.push(...differences(`${collection}/${id} on ${name}`, row, values))
+    else found.push(`${name} has no ${collection}/${id}`)
+    left.delete(actual)
+  }
+  for (const id of left.keys()) found.push(`${name} has ${collection}/${id}, which nobody expects`)
+  return found
 }
 
 function differences(name: string, row: Values, values: Values): readonly string[] {

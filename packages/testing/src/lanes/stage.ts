@@ -1,6 +1,7 @@
-import { SyncError } from '@holdfast/core'
+import { type Schema, SyncError } from '@holdfast/core'
 
 import type { Observation } from '../check/observation.ts'
+import type { DiskImage } from '../sim/device-disk.ts'
 import { isCalm } from '../sim/play.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
 import type { World } from '../sim/world.ts'
@@ -86,6 +87,94 @@ export class Stage {
     await this.#open(device)
   }
 
+  /** The app is closed as a person does it, and is opened again by whoever needs it next. */
+  async close(index: number): Promise<void> {
+    await this.#open(this.#device(index))
+    void this.#device(index).close(0)
+    await this.pass(1_000)
+  }
+
+  /** The next version of the app is installed and opened. */
+  async upgrade(index: number, schema: Schema): Promise<void> {
+    this.#device(index).schema = schema
+    await this.restart(index)
+  }
+
+  /** The app is thrown away with all it held, and installed again. */
+  async reinstall(index: number): Promise<void> {
+    const device = this.#device(index)
+    device.stop()
+    device.disk.wipe()
+    await this.#open(device)
+  }
+
+  /** What the disk of a device holds now; the app is not running then, and is opened again. */
+  async imageOf(index: number): Promise<DiskImage> {
+    const device = this.#device(index)
+    device.stop()
+    const image = device.disk.image()
+    await this.#open(device)
+    return image
+  }
+
+  /** The disk of a device holds again what it held then. */
+  async putBack(index: number, image: DiskImage): Promise<void> {
+    const device = this.#device(index)
+    device.stop()
+    device.disk.putBack(image)
+    await this.#open(device)
+  }
+
+  /** A copy of a device that is switched off, without a network too; gives its index. Both run then. */
+  async clone(index: number): Promise<number> {
+    const device = this.#device(index)
+    await this.#findLost()
+    device.stop()
+    this.world.clone(device)
+    const copy = this.world.devices.length - 1
+    this.offline(copy)
+    await this.#open(device)
+    await this.#open(this.#device(copy))
+    return copy
+  }
+
+  /** A person gives up every dead letter of a device. */
+  async discard(index: number): Promise<void> {
+    const { observe, scheduler, devices } = this.world
+    const disk = devices[index]?.name ?? ''
+    await this.on(index, 'repair discard', async (db) => {
+      for (const letter of await db.deadLetters.list()) {
+        const known = letter.mutations.map(({ id }) => id)
+        observe({ kind: 'discarded', atMs: scheduler.nowMs, disk, mutations: [...known, ...letter.behind] })
+        await db.deadLetters.discard(letter.id).catch((error: unknown) => {
+          if (!(error instanceof SyncError && error.code === 'RECORD_NOT_FOUND')) throw error
+        })
+      }
+    })
+  }
+
+  /** Waits until a device shows an item, or shows it no more. */
+  async untilSeen(index: number, id: string): Promise<void> {
+    const isSeen = (): boolean => this.#shows(index, id)
+    if (!(await this.until(isSeen))) throw new Error(`d${index} never sees ${id}`)
+  }
+
+  async untilGone(index: number, id: string): Promise<void> {
+    const isGone = (): boolean => !this.#shows(index, id)
+    if (!(await this.until(isGone))) throw new Error(`d${index} goes on showing ${id}`)
+  }
+
+  /** Starts the server if it is down, and waits until it runs. */
+  async untilServed(): Promise<void> {
+    const { server } = this.world
+    void server.start()
+    if (!(await this.until(() => server.isUp))) throw new Error('the server never starts')
+  }
+
+  nobody(): never {
+    throw new Error('the scenario has no such device')
+  }
+
   async pass(ms: number): Promise<void> {
     const { scheduler } = this.world
     await scheduler.run(scheduler.nowMs + ms)
@@ -95,7 +184,7 @@ export class Stage {
   async rest(): Promise<void> {
     const { world } = this
     for (;;) {
-      for (let deed = this.#lost.shift(); deed; deed = this.#lost.shift()) await this.#perform(deed)
+      await this.#findLost()
       const isOver = await this.until(
         () => this.#lost.length > 0 || world.devices.every((device) => isAtRest(world, device)),
       )
@@ -159,6 +248,14 @@ export class Stage {
       end('refused', error instanceof SyncError ? error.code : null)
       throw error
     }
+  }
+
+  #shows(index: number, id: string): boolean {
+    return this.#device(index).disk.read('SELECT 1 FROM items WHERE id = ?', id).length > 0
+  }
+
+  async #findLost(): Promise<void> {
+    for (let deed = this.#lost.shift(); deed; deed = this.#lost.shift()) await this.#perform(deed)
   }
 
   async #open(device: SimDevice): Promise<void> {

@@ -1,0 +1,268 @@
+import { laterSchema } from '../lane-schema.ts'
+import type { Scenario } from '../run-scenario.ts'
+import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, one, sofa, two } from './given.ts'
+
+const site = (letter: 'a' | 'b'): string => `site:t0${letter}`
+
+/** Rights that change, tokens that end, clocks that are wrong, copies, backups and new versions of the app. */
+export const troubleScenarios: readonly Scenario[] = [
+  {
+    name: 'move out of scope by its author',
+    devices: [[site('a')], [site('a'), site('b')]],
+    given: givenLamp,
+    act: async (stage) => {
+      await stage.on(0, 'move', (db) => db.items.update(lamp, { site: 't0b' }))
+      await stage.rest()
+      await stage.on(1, 'update', (db) => db.items.update(lamp, { place: 'there' }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, site: 't0b', place: 'there' } } },
+  },
+  {
+    name: 'move into the sight of another device, and back',
+    devices: [[site('a'), site('b')], [site('b')]],
+    given: givenLamp,
+    act: async (stage) => {
+      await stage.on(0, 'move', (db) => db.items.update(lamp, { site: 't0b' }))
+      await stage.rest()
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.rest()
+      await stage.on(0, 'move back', (db) => db.items.update(lamp, { site: 't0a' }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 11 } } },
+  },
+  {
+    name: 'grant arrives',
+    devices: [[site('a'), site('b')], [site('a')]],
+    given: async (stage) => {
+      await givenLamp(stage)
+      await stage.on(0, 'insert', (db) => db.items.insert({ id: desk, site: 't0b', name: 'Desk' }))
+      await stage.rest()
+    },
+    act: async (stage) => {
+      stage.world.grant('u1', [site('a'), site('b')])
+      await stage.untilSeen(1, desk)
+      await stage.on(1, 'update', (db) => db.items.update(desk, { name: 'Desk 2' }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { name: 'Lamp' }, [desk]: { name: 'Desk 2' } } },
+  },
+  {
+    name: 'revoke with unsent edits',
+    devices: [
+      [site('a'), site('b')],
+      [site('a'), site('b')],
+    ],
+    given: async (stage) => {
+      await givenLamp(stage)
+      await stage.on(0, 'insert', (db) => db.items.insert({ id: desk, site: 't0b', name: 'Desk' }))
+      await stage.rest()
+    },
+    act: async (stage) => {
+      stage.offline(1)
+      await stage.on(1, 'update', (db) => db.items.update(lamp, { name: 'Lamp 2' }))
+      await stage.on(1, 'update', (db) => db.items.update(desk, { name: 'too late' }))
+      await stage.on(1, 'insert', (db) => db.items.insert({ id: sofa, site: 't0b', name: 'too late' }))
+      stage.world.grant('u1', [site('a')])
+      await stage.online(1)
+      await stage.discard(1)
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { name: 'Lamp 2' }, [desk]: { name: 'Desk' } } },
+  },
+  {
+    name: 'revoke, then grant again',
+    devices: [
+      [site('a'), site('b')],
+      [site('a'), site('b')],
+    ],
+    given: async (stage) => {
+      await givenLamp(stage)
+      await stage.on(0, 'insert', (db) => db.items.insert({ id: desk, site: 't0b', name: 'Desk' }))
+      await stage.rest()
+    },
+    act: async (stage) => {
+      stage.world.grant('u1', [site('a')])
+      await stage.untilGone(1, desk)
+      await stage.on(0, 'update', (db) => db.items.update(desk, { name: 'Desk 2' }))
+      await stage.rest()
+      stage.world.grant('u1', [site('a'), site('b')])
+      await stage.untilSeen(1, desk)
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { name: 'Lamp' }, [desk]: { name: 'Desk 2' } } },
+  },
+  {
+    name: 'token expires',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      stage.world.expireToken('u0')
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 12 } } },
+  },
+  {
+    name: 'reset after the horizon',
+    devices: two,
+    given: givenLampAndDesk,
+    act: async (stage) => {
+      stage.offline(1)
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.on(0, 'delete', (db) => db.items.delete(desk))
+      await stage.rest()
+      await stage.pass(1_000)
+      void stage.world.server.collect(0)
+      await stage.online(1)
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 11 } } },
+  },
+  {
+    name: 'server restored',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const { server, serverDisk } = stage.world
+      await stage.untilServed()
+      const image = serverDisk.image()
+      await stage.on(0, 'update', (db) => db.items.update(lamp, { name: 'lost with the server' }))
+      await stage.rest()
+      stage.offline(1)
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      server.kill()
+      serverDisk.putBack(image)
+      await stage.pass(2_000)
+      await stage.untilServed()
+      await stage.online(1)
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 11 } } },
+  },
+  {
+    name: 'clone',
+    devices: one,
+    given: givenLamp,
+    act: async (stage) => {
+      stage.offline(0)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      const copy = await stage.clone(0)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 10 }))
+      await stage.on(copy, 'count', (db) => db.items.increment(lamp, { stock: 100 }))
+      await stage.online(0)
+      await stage.online(copy)
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 121 } } },
+  },
+  {
+    name: 'device put back to an older image',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const image = await stage.imageOf(0)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.rest()
+      await stage.putBack(0, image)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 10 }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 21 } } },
+  },
+  {
+    name: 'schema upgrade with pending entries',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const { server } = stage.world
+      stage.offline(1)
+      await stage.on(1, 'update', (db) => db.items.update(lamp, { name: 'from before' }))
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      server.kill()
+      server.schema = laterSchema
+      await stage.untilServed()
+      await stage.upgrade(1, laterSchema)
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.online(1)
+    },
+    expected: { items: { [lamp]: { ...lampValues, name: 'from before', stock: 12 } } },
+  },
+  {
+    name: 'clock a year ahead, then right again',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const { clock } = stage.world.devices[1] ?? stage.nobody()
+      clock.jump(365 * 86_400_000)
+      await stage.on(1, 'update', (db) => db.items.update(lamp, { place: 'next year' }))
+      await stage.rest()
+      clock.jump(-365 * 86_400_000)
+      await stage.pass(600_000)
+      await stage.on(0, 'update', (db) => db.items.update(lamp, { place: 'today' }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, place: 'today' } } },
+  },
+  {
+    name: 'asleep in the middle of a sync',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const device = stage.world.devices[0] ?? stage.nobody()
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.pass(25)
+      device.suspend()
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.pass(3_600_000)
+      device.resume()
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 12 } } },
+  },
+  {
+    name: 'somebody writes beside the server',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      stage.offline(0)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.untilServed()
+      stage.world.serverDisk.write("UPDATE items SET place = 'by a job', stock = stock + 5")
+      await stage.online(0)
+    },
+    expected: { items: { [lamp]: { ...lampValues, place: 'by a job', stock: 16 } } },
+  },
+  {
+    name: 'app closed and opened again with work under way',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.pass(15)
+      await stage.close(0)
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 12 } } },
+  },
+  {
+    name: 'a month offline',
+    devices: two,
+    given: givenLampAndDesk,
+    act: async (stage) => {
+      const device = stage.world.devices[1] ?? stage.nobody()
+      stage.offline(1)
+      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
+      await stage.pass(1_000)
+      device.suspend()
+      stage.world.devices[0]?.suspend()
+      await stage.pass(30 * 86_400_000)
+      stage.world.devices[0]?.resume()
+      await stage.on(0, 'delete', (db) => db.items.delete(desk))
+      await stage.rest()
+      device.resume()
+      await stage.online(1)
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 11 } } },
+  },
+]
