@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { DeviceDump, Observation, RunEnded } from './observation.ts'
+import type { DeviceDump, Observation, RunEnded, ServerOutcome } from './observation.ts'
 import { type Item, RunBook } from './run-book.ts'
 
 /** What left without a reason is asked about after this, virtual ms: a discard may be told once the call returns. */
@@ -7,6 +7,8 @@ const tellMs = 60_000
 
 interface Departure {
   readonly item: Item
+  /** What the server had said of it by then. */
+  readonly verdict: ServerOutcome['status'] | undefined
   readonly atMs: number
 }
 
@@ -80,7 +82,7 @@ class DepartureWatch {
       const before = this.#settlementsBefore.get(outcome.id) ?? 0
       if (item.status === 'conflicted' || this.#settlements > before) return
     }
-    this.#open.push({ item, atMs })
+    this.#open.push({ item, verdict: outcome?.status, atMs })
   }
 
   #judge(): void {
@@ -88,8 +90,8 @@ class DepartureWatch {
     this.#open = []
     const byRecord = Map.groupBy(open, ({ item }) => `${item.disk} ${item.write.first.record}`)
     for (const departures of byRecord.values()) {
-      const items = departures.map(({ item }) => item).sort((left, right) => left.seq - right.seq)
-      for (const item of withoutCancelled(items)) this.#report(item)
+      departures.sort((left, right) => left.item.seq - right.item.seq)
+      for (const departure of withoutCancelled(departures)) this.#report(departure)
     }
   }
 
@@ -107,8 +109,7 @@ class DepartureWatch {
     )
   }
 
-  #report(item: Item): void {
-    const verdict = this.#book.outcomeFor(item)?.status
+  #report({ item, verdict }: Departure): void {
     const why = verdict === undefined ? 'the server never ruled on it' : `it was not settled: ${verdict}`
     const { collection, record, op } = item.write.first
     this.#fail(
@@ -132,22 +133,25 @@ class DepartureWatch {
 }
 
 /** What is left of the entries of one record without those that came and went before anybody heard of it. Rules: FO-4. */
-function withoutCancelled(items: readonly Item[]): readonly Item[] {
-  const left: Item[] = []
-  let open: Item[] = []
-  for (const item of items) {
-    const { op, group, resolves, baseVersion } = item.write.first
-    const isUnsent = item.offeredBy === null && item.status === 'pending'
-    const mayFold = isUnsent && group === null && resolves === null
-    if (!mayFold || (op === 'create' ? open.length > 0 || baseVersion !== 0 : open.length === 0)) {
-      left.push(...open, item)
+function withoutCancelled(departures: readonly Departure[]): readonly Departure[] {
+  const left: Departure[] = []
+  let open: Departure[] = []
+  for (const departure of departures) {
+    const { op } = departure.item.write.first
+    const isNext = op === 'create' ? open.length === 0 : open.length > 0
+    if (!mayCancel(departure.item) || !isNext) {
+      left.push(...open, departure)
       open = []
-    } else {
-      open.push(item)
-      if (op === 'delete') open = []
-    }
+    } else if (op === 'delete') open = []
+    else open.push(departure)
   }
   return [...left, ...open]
+}
+
+function mayCancel({ write, offeredBy, status }: Item): boolean {
+  const { op, group, resolves, baseVersion } = write.first
+  const isUnsent = offeredBy === null && status === 'pending'
+  return isUnsent && group === null && resolves === null && (op !== 'create' || baseVersion === 0)
 }
 
 /** What should have gone by now: neither waiting for a person nor behind something that does. */

@@ -283,12 +283,16 @@ export interface ResponseSent {
   readonly status: number
   /** Marks of tenants found in the bytes: values carry the name of their scope. */
   readonly scopesSeen: readonly string[]
+  /** Of the body. */
+  readonly bytes?: number
 }
 
 /** A device sent a request. */
 export interface RequestSent extends OnDevice {
   readonly kind: 'request'
   readonly route: string
+  /** Of the body; 0 when there was no network to send it by. */
+  readonly bytes?: number
 }
 
 /** Something that has a limit was measured. */
@@ -348,6 +352,9 @@ export interface DumpedConflict {
   readonly record: string
   readonly mutation: string
   readonly author: string
+  readonly reason?: 'fields' | 'delete' | 'unique'
+  /** Those in dispute. */
+  readonly fields?: readonly string[]
 }
 
 /** What a device holds. */

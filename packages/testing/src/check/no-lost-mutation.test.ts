@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+
+import { givenHistory } from './given-history.ts'
+import { noLostMutation } from './no-lost-mutation.ts'
+
+describe('mutations that are lost', () => {
+  test('[SIM-30] a mutation that leaves before the server took it', () => {
+    const history = givenHistory().write(1).send(1).gone(1).rule(1).end()
+    expect(history.found(noLostMutation)).toEqual([
+      'd1 forgot m1 (number 1, update of items/r1), sending by then; the server never ruled on it',
+    ])
+  })
+
+  test('[SIM-30] a refused mutation that nobody gave up', () => {
+    const history = givenHistory()
+      .write(1)
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'UNIQUE_VIOLATION' })
+      .status(1, 'dead', { code: 'UNIQUE_VIOLATION' })
+      .gone(1)
+      .end()
+    expect(history.found(noLostMutation)).toEqual([
+      'd1 forgot m1 (number 1, update of items/r1), dead by then; it was not settled: rejected',
+    ])
+  })
+
+  test('[SIM-30] a conflict that was in no list', () => {
+    const history = givenHistory().write(1).send(1).rule(1, { status: 'conflict' }).gone(1).end()
+    expect(history.found(noLostMutation)).toEqual([
+      'd1 forgot m1 (number 1, update of items/r1), sending by then; it was not settled: conflict',
+    ])
+  })
+
+  test('[SIM-30] B17: a number that another copy of the disk used for something else', () => {
+    const history = givenHistory().write(1)
+    history
+      .copy(history.entry(1))
+      .write(2, { id: 'one' })
+      .write(2, { id: 'other', disk: 'd2' })
+      .send(1)
+      .status(2, 'sending', { id: 'one', offer: 1 })
+      .rule(1, { covers: '1-2' })
+      .leave(1, { disk: 'd2' })
+      .leave(2, { disk: 'd2', id: 'other' })
+    expect(history.end().found(noLostMutation)).toEqual([
+      'd2 forgot other (number 2, update of items/r1), pending by then; the server never ruled on it',
+    ])
+  })
+
+  test('[SIM-30] edits that vanish unsent without a create before and a delete behind', () => {
+    const create = { op: 'create' } as const
+    expect(givenHistory().write(1).write(2).gone(1, 2).end().found(noLostMutation)).toHaveLength(2)
+    expect(givenHistory().write(1, create).write(2).gone(1, 2).end().found(noLostMutation)).toHaveLength(2)
+    const sent = givenHistory().write(1, create).send(1).write(2, { op: 'delete' }).gone(1, 2).end()
+    expect(sent.found(noLostMutation)).toHaveLength(2)
+    const known = givenHistory()
+      .write(1, { op: 'create', baseVersion: 7 })
+      .write(2, { op: 'delete' })
+      .gone(1, 2)
+    expect(known.end().found(noLostMutation)).toHaveLength(2)
+    const group = givenHistory().write(1, { op: 'create', group: 'g' }).write(2, { op: 'delete' }).gone(1, 2)
+    expect(group.end().found(noLostMutation)).toHaveLength(2)
+  })
+
+  test('[SIM-30] one that is not in the outbox in the end, or still on its way', () => {
+    const entry = { ...givenHistory().entry(1), status: 'sending', code: null } as const
+    const history = givenHistory()
+      .write(1)
+      .send(1)
+      .write(2)
+      .end({ devices: [{ outbox: [entry] }] })
+    expect(history.found(noLostMutation)).toEqual([
+      'm2 (number 2) is not in the outbox of d1, and nobody saw it leave',
+      'd1 still has m1 (number 1) as sending although everything is quiet',
+    ])
+  })
+
+  test('[SIM-30] a pending mutation that was given up although nobody was asked', () => {
+    const history = givenHistory().write(1).discard('m1').gone(1).end()
+    expect(history.found(noLostMutation)).toHaveLength(1)
+  })
+})
+
+describe('mutations that are accounted for', () => {
+  test('[SIM-30] an outcome that came with a pull, without an answer, and stands for a fold', () => {
+    const history = givenHistory().write(1).write(2).send(1, 2).rule(1, { covers: '1-2' }).gone(1, 2).end()
+    expect(history.found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] a create and its delete that cancelled out, twice, with an edit between', () => {
+    const history = givenHistory()
+      .write(1, { op: 'create' })
+      .write(2, { record: 'r2', op: 'create' })
+      .write(3)
+      .write(4, { op: 'delete' })
+      .write(5, { op: 'create' })
+      .write(6, { op: 'delete' })
+      .gone(1, 3, 4, 5, 6)
+      .send(2)
+      .rule(2)
+      .gone(2)
+      .end()
+    expect(history.found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] a dead letter that was retried under another key and then taken', () => {
+    const history = givenHistory()
+      .write(1)
+      .send(1)
+      .rule(1, { status: 'rejected' })
+      .status(1, 'dead')
+      .move(1, 2, 'again')
+      .status(2, 'sending', { id: 'again' })
+      .rule(2, { id: 'again' })
+      .leave(2, { id: 'again' })
+      .end()
+    expect(history.found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] a discarded create with the edits that stood on it, whenever that was told', () => {
+    const dead = givenHistory()
+      .write(1, { op: 'create' })
+      .write(2)
+      .send(1)
+      .rule(1, { status: 'rejected' })
+      .status(1, 'dead')
+    expect(dead.discard('m1', 'm2').gone(1, 2).end().found(noLostMutation)).toEqual([])
+    const later = givenHistory().write(1).send(1).rule(1, { status: 'rejected' }).status(1, 'dead').gone(1)
+    expect(later.wait(10).discard('m1').wait(70_000).end().found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] a conflict that was listed, and one that was settled before its author heard of it', () => {
+    const listed = givenHistory()
+      .write(1)
+      .send(1)
+      .rule(1, { status: 'conflict' })
+      .status(1, 'conflicted')
+      .gone(1)
+    expect(listed.end().found(noLostMutation)).toEqual([])
+    const settled = givenHistory()
+      .write(1)
+      .send(1)
+      .rule(1, { status: 'conflict' })
+      .write(1, { disk: 'd2', device: 'D2', id: 'keep', resolves: 'c1' })
+      .status(1, 'sending', { disk: 'd2', device: 'D2', id: 'keep' })
+      .rule(1, { device: 'D2', id: 'keep', user: 'bo' })
+      .leave(1, { disk: 'd2', device: 'D2', id: 'keep' })
+      .gone(1)
+    expect(settled.end().found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] what a power cut took, and what waits for a person or behind one', () => {
+    const cut = givenHistory().write(1).write(2).powerCut('fast', 1, 2).end()
+    expect(cut.found(noLostMutation)).toEqual([])
+    const history = givenHistory()
+      .write(1, { op: 'create' })
+      .write(2)
+      .write(3, { record: 'r2', changes: { parent: 'r1' } })
+    const [one, two, three] = history.list.filter((o) => o.kind === 'entry-written')
+    if (!one || !two || !three) throw new Error('three were written')
+    const outbox = [
+      { ...one, status: 'dead', code: 'SCOPE_DENIED' },
+      { ...two, status: 'pending', code: null },
+      { ...three, status: 'pending', code: null },
+    ] as const
+    expect(history.end({ devices: [{ outbox }] }).found(noLostMutation)).toEqual([])
+  })
+})
