@@ -375,6 +375,38 @@ describe('what is seen', () => {
     await db.close()
   })
 
+  test('[SIM-12] of an entry that is written and changed in one commit the last words are told', async () => {
+    const scene = createDiskScene()
+    const disk = scene.disk('d1')
+    const db = await scene.open(disk)
+    await db.transaction((tx) => tx.items.insert({ name: 'alone' }))
+    await db.transaction(async (tx) => {
+      await tx.items.insert({ name: 'one' })
+      await tx.items.insert({ name: 'two' })
+    })
+    const written = scene.told('entry-written')
+    expect(written.map(({ group }) => group === null)).toEqual([true, false, false])
+    const stored = disk.read('SELECT group_id FROM _outbox').map((row) => row['group_id'])
+    expect(written.map(({ group }) => group)).toEqual(stored)
+    const connection = await disk.driver(() => true).open()
+    scene.seen.length = 0
+    await connection.run('BEGIN')
+    await connection.run(
+      "INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at) VALUES (7, 'x', 'items', 'r', 'delete', '{}', '', 0, 'at', 1, 'at')",
+    )
+    await connection.run("UPDATE _outbox SET status = 'sending' WHERE seq = 7")
+    await connection.run("UPDATE _outbox SET seq = 8, id = 'y' WHERE seq = 7")
+    await connection.run(
+      `UPDATE _outbox SET payload = '{"changes":{"name":"new"}}', status = 'held' WHERE seq = 8`,
+    )
+    await connection.run('COMMIT')
+    expect(scene.seen).toMatchObject([
+      { kind: 'entry-written', seq: 7, id: 'x', payload: { changes: { name: 'new' } } },
+      { kind: 'entry-moved', from: { seq: 7, id: 'x' }, to: { seq: 8, id: 'y' } },
+      { kind: 'entry-status', seq: 8, id: 'y', status: 'held' },
+    ])
+  })
+
   test('[SIM-12] what was rolled back, also to a savepoint, is not seen', async () => {
     const scene = createDiskScene()
     const disk = scene.disk('d1')

@@ -123,7 +123,7 @@ export function statusOf(row: Row, from: number, on: OnDisk & { readonly device:
 const noMembers = {}
 
 /** A payload as the outbox holds it: members that say nothing are left out of the text. */
-export function payloadOf(text: unknown): Payload {
+function payloadOf(text: unknown): Payload {
   // The client writes an object with some of these members.
   const parsed = JSON.parse(String(text)) as Partial<Payload>
   return {

@@ -38,9 +38,10 @@ const triggers: readonly string[] = [
      INSERT INTO sim_seen (kind, a, b, c, d) SELECT 'moved', old.seq, old.id, new.seq, new.id WHERE ${isOther('seq, id')};
      INSERT INTO sim_seen (kind, a, b, c, d, e, f, g)
        SELECT 'status', new.seq, new.id, ${inNew(statusColumns)} WHERE ${isOther(statusColumns)}; END`,
-  `CREATE TEMP TRIGGER IF NOT EXISTS sim_payload AFTER UPDATE OF payload ON main._outbox
-   WHEN ${isOther('payload')} BEGIN
-     INSERT INTO sim_seen (kind, a, b, c) VALUES ('payload', new.seq, new.id, new.payload); END`,
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_rewritten AFTER UPDATE OF payload, group_id, resolves, base_version, at
+   ON main._outbox BEGIN
+     INSERT INTO sim_seen (kind, a, b, c, d, e, f, g, h, i, j, k)
+       VALUES ('rewritten', ${inNew(writtenColumns)}, ${isOther('payload')}); END`,
   `CREATE TEMP TRIGGER IF NOT EXISTS sim_gone AFTER DELETE ON main._outbox BEGIN
      INSERT INTO sim_seen (kind, a, b) VALUES ('gone', old.seq, old.id); END`,
   ...['INSERT', 'UPDATE OF value', 'DELETE'].map((event, index) => {
@@ -66,9 +67,9 @@ export class DeviceWitness {
     this.#options = options
     this.#speaker = { user: options.user, device: '', cursor: null }
     database.exec(
-      'PRAGMA temp_store = MEMORY; CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, kind, a, b, c, d, e, f, g, h, i, j)',
+      'PRAGMA temp_store = MEMORY; CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, kind, a, b, c, d, e, f, g, h, i, j, k)',
     )
-    this.#seen = arrays(database, 'SELECT kind, a, b, c, d, e, f, g, h, i, j FROM sim_seen ORDER BY n')
+    this.#seen = arrays(database, 'SELECT kind, a, b, c, d, e, f, g, h, i, j, k FROM sim_seen ORDER BY n')
     this.#forget = database.prepare('DELETE FROM sim_seen')
   }
 

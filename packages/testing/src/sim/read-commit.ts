@@ -1,5 +1,5 @@
 import type { EntryWritten, Observation } from '../check/observation.ts'
-import { cursorOf, type OnDisk, payloadOf, type Row, statusOf, writtenOf } from './device-state.ts'
+import { cursorOf, type OnDisk, type Row, statusOf, writtenOf } from './device-state.ts'
 
 /** Who speaks from a disk, as far as it has been told; kept up to date by `readCommit`. */
 export interface Speaker {
@@ -33,8 +33,9 @@ export function readCommit(rows: readonly Row[], speaker: Speaker, on: OnDisk): 
       commit.add({ kind: 'entry-moved', atMs, disk, device, from: { seq, id }, to })
       commit.follow(seq, to.seq)
     } else {
-      const payload = payloadOf(row[3])
-      if (!commit.rewrite(seq, payload))
+      const written = writtenOf(row, 1, { ...on, device })
+      const { payload } = written
+      if (!commit.rewrite(written) && row[11] === 1)
         commit.replace(`payload ${seq}`, { kind: 'entry-payload', atMs, disk, device, seq, id, payload })
     }
   }
@@ -79,11 +80,12 @@ class Commit {
   }
 
   /** False: the entry was there before this commit. */
-  rewrite(seq: number, payload: EntryWritten['payload']): boolean {
-    const place = this.#places.get(`written ${seq}`)
+  rewrite(entry: EntryWritten): boolean {
+    const place = this.#places.get(`written ${entry.seq}`)
     const written = place === undefined ? undefined : this.#told[place]
     if (place === undefined || written?.kind !== 'entry-written') return false
-    this.#told[place] = { ...written, payload }
+    // It was written under the number and key from which it may have moved since.
+    this.#told[place] = { ...entry, seq: written.seq, id: written.id }
     return true
   }
 
