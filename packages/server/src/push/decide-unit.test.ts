@@ -267,6 +267,27 @@ describe('conflicts', () => {
     expect(read('SELECT name FROM items')).toEqual([{ name: 'ann 2' }])
   })
 
+  test('[PU-15] what touches a field of a held mutation waits too, whatever was written and passed in between', async () => {
+    const { ann, laptop, id } = await givenConflict()
+    const base = { base: { name: 'ann' }, baseVersion: 1 }
+    const tagged = ann.update(laptop, { name: 'ann 2' }, { ...base, additions: { tags: ['sale'] } })
+    const renamed = ann.update(laptop, { name: 'ann 3' }, { ...base, after: tagged.id })
+    const priced = { base: { price: '899.00' }, baseVersion: 1, after: renamed.id }
+    const passing = ann.update(laptop, { price: '1.00' }, priced)
+    const untagged = ann.update(
+      laptop,
+      {},
+      { baseVersion: 1, after: passing.id, removals: { tags: ['sale'] } },
+    )
+    const results = await ann.push(tagged, renamed, passing, untagged)
+    expect(results.map(({ status, heldBy }) => [status, heldBy])).toEqual([
+      ['held', id],
+      ['held', id],
+      ['applied', undefined],
+      ['held', id],
+    ])
+  })
+
   test.each([
     ['mine', { name: 'ann' }, 'ann'],
     ['theirs', {}, 'ben'],

@@ -15,6 +15,7 @@ import { auditTurnedDown } from '../audit/turned-down.ts'
 import { checkUnique, type UniqueFinding } from './check-unique.ts'
 import { keepUnit } from './keep-unit.ts'
 import {
+  heldKey,
   type Judgement,
   judgeMutation,
   type MemberVerdict,
@@ -112,7 +113,9 @@ function hold<U extends User>(
   heldBy: string,
 ): readonly MemberVerdict[] {
   return members.map((offer) => {
-    session.held.set(offer.id, { heldBy, fields: touchedFields(offer.mutation) })
+    const key = heldKey(offer.mutation)
+    const fields = [...(session.held.get(key)?.fields ?? []), ...touchedFields(offer.mutation)]
+    session.held.set(key, { heldBy, fields })
     return { offer, status: 'held', version: null, isExact: false, record: null, heldBy }
   })
 }

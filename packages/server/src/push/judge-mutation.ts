@@ -114,18 +114,25 @@ export function judgeMutation<U extends User>(
   return { kind: 'apply', before, after, outcome, hasEffect, isExact }
 }
 
-/** A mutation that stands on one that was refused falls with it; on one that waits, it waits. */
+/** The record a held mutation is about, as the session knows it. */
+export function heldKey({ collection, record }: Pick<Mutation, 'collection' | 'record'>): string {
+  return `${collection}/${record}`
+}
+
+/**
+ * A mutation that stands on one that was refused falls with it. One that touches what an earlier one of its record waits
+ * with, waits too, whatever passed between them: overtaking, a removal would come before what it removes.
+ */
 function judgeDependency<U extends User>(
   session: Session<U>,
   view: UnitView,
   mutation: Mutation,
 ): Verdictless | undefined {
   const { after } = mutation
-  if (after === null || view.result(after)) return undefined
-  const waiting = session.held.get(after)
-  const touched = touchedFields(mutation)
-  if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touched)))
+  const waiting = mutation.resolves === null ? session.held.get(heldKey(mutation)) : undefined
+  if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touchedFields(mutation))))
     return { kind: 'held', heldBy: waiting.heldBy }
+  if (after === null || view.result(after)) return undefined
   const outcome = session.claims.outcomeOf(after)
   if (outcome?.status !== 'rejected') return undefined
   // A settlement that came second, or whose conflict is out of sight meanwhile, was not refused for what it says: what

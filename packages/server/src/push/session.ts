@@ -20,7 +20,7 @@ export interface Session<U extends User = User> {
   /** ISO time of the server for everything in the batch. */
   readonly now: string
   readonly horizon: number
-  /** Held in this batch: what they wait for, and what they touch. */
+  /** By record, what was held in this batch: what it waits for, and what it touches. */
   readonly held: Map<string, { readonly heldBy: string; readonly fields: readonly string[] }>
   readonly effects: Effects
   /** The next version to give; taken back when a unit fails. */
