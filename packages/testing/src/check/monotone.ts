@@ -22,6 +22,8 @@ interface Cursor {
 class ForwardWatch {
   readonly #fail: (message: string) => void
   readonly #cursors = new Map<string, Cursor>()
+  /** Disks that have not been back since the server was: the history they read on from is not there any more. */
+  readonly #returning = new Set<string>()
   readonly #versions = new Map<string, number>()
   readonly #undos: { readonly n: number; readonly key: string; readonly version: number | undefined }[] = []
   readonly #verdicts = new Map<string, ServerOutcome['status']>()
@@ -52,6 +54,7 @@ class ForwardWatch {
         this.#rule(o)
         return
       case 'server-restored':
+        for (const disk of this.#cursors.keys()) this.#returning.add(disk)
         for (let last = this.#undos.at(-1); last && last.n > o.auditN; last = this.#undos.at(-1)) {
           this.#undos.pop()
           if (last.version === undefined) this.#versions.delete(last.key)
@@ -74,7 +77,8 @@ class ForwardWatch {
       this.#cursors.delete(disk)
       return
     }
-    if (known?.epoch === epoch && position < known.position) {
+    const isBack = known?.epoch === epoch && position < known.position
+    if (isBack && !this.#returning.delete(disk)) {
       this.#fail(
         `the cursor of ${disk} went back from ${known.position} to ${position} in the epoch ${epoch}`,
       )
