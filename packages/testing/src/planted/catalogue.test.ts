@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { checkersFor } from '../check/checkers.ts'
 import { catalogue } from './catalogue.ts'
-import { hunt, type HuntOptions } from './hunt.ts'
+import { findWithout, hunt, type HuntOptions } from './hunt.ts'
 import { filesOf, type Plant, plantedText } from './plant.ts'
 
 const root = new URL('../../../../', import.meta.url)
@@ -158,13 +158,14 @@ describe('the search', () => {
       const seed = Number(process.argv[process.argv.indexOf('--seed') + 1])
       console.log('something else')
       const found = process.env.HOLDFAST_PLANT !== undefined
-      console.log(JSON.stringify({ found, seed, invariant: 'clock', ms: 12, operations: 345 }))
+      console.log(JSON.stringify({ found, seed, invariant: 'effect', ms: 12, operations: 345 }))
       process.exit(1)`)
     expect(found).toMatchObject({
       id: 'future-stamps-stay',
       case: 'B15',
       result: 'found',
-      invariant: 'clock',
+      invariant: 'effect',
+      isExpected: true,
       seed: 7,
       operations: 345,
     })
@@ -173,6 +174,19 @@ describe('the search', () => {
   test('[SIM-53] what is seen without the bug as well says nothing of it', async () => {
     const found = await huntWith(`await import(${module}); console.log('{"found":true,"seed":9}')`)
     expect(found).toMatchObject({ result: 'broken', words: 'seed 9 fails without the bug as well' })
+  })
+
+  test('[SIM-53] before anything else it is known what is found without any bug', async () => {
+    const script = join(folder, 'control.mjs')
+    await writeFile(
+      script,
+      `console.log('{"found":true,"seed":3,"invariant":"liveness","message":"no rest"}')`,
+    )
+    expect(await findWithout('sim', { seconds: 5, seed: 1, script })).toBe('seed 3: liveness: no rest')
+    await writeFile(script, `console.log('{"found":false}')`)
+    expect(await findWithout('sim', { seconds: 5, seed: 1, script })).toBeNull()
+    await writeFile(script, `console.error('out of order'); process.exit(1)`)
+    expect(await findWithout('sim', { seconds: 5, seed: 1, script })).toBe('out of order')
   })
 
   test('[SIM-53] a bug that nobody saw survived', async () => {

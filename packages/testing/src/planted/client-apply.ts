@@ -32,15 +32,10 @@ export const clientApplyPlants: readonly Plant[] = [
     id: 'clone-settles-anothers-edit',
     case: 'B21',
     file: `${apply}/settle-outcomes.ts`,
-    edits: [
-      {
-        find: ` AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0)`,
-        replace: ``,
-      },
-    ],
+    edits: [{ find: `(o.id = span.value ->> 2\n`, replace: `(span.value ->> 2 IS NOT NULL\n` }],
     story:
       'Two phones share a number after a restore; the outcome of the one ends the unsent edit of the other.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'effect'],
   },
   {
     id: 'held-for-ever',

@@ -102,7 +102,9 @@ export const clientOutboxPlants: readonly Plant[] = [
     id: 'fence-not-checked',
     case: 'B49',
     file: 'packages/client/src/local/local-database.ts',
-    edits: [{ find: `if (lease?.fence === fence) return`, replace: `if (lease !== undefined) return` }],
+    edits: [
+      { find: `if (lease?.fence === fence) return`, replace: `if (Number(lease?.fence) >= fence) return` },
+    ],
     story:
       'A tab that was frozen goes on syncing beside the one that took over, and applies pages twice over.',
     expect: ['monotone'],
@@ -252,10 +254,7 @@ import { settle } from '../outbox/outbox.ts'`,
     case: 'B23',
     file: `${sync}/record-answers.ts`,
     edits: [
-      {
-        find: `if (!meansOtherIdentity(reason.code)) return markDead(tx, seqs, reason)`,
-        replace: `if (!meansOtherIdentity(reason.code)) return settle(tx, seqs)`,
-      },
+      { find: `return markDead(tx, seqs, reason)`, replace: `return settle(tx, seqs)` },
       { find: `markDead, markHeld } from`, replace: `markHeld, settle } from` },
     ],
     story: 'The server refuses an edit, and it is gone without anybody being told.',
@@ -268,7 +267,7 @@ import { settle } from '../outbox/outbox.ts'`,
     edits: [
       {
         find: `await markDead(tx, seqs, { code, message })`,
-        replace: `if (code !== '' || message !== '') await settle(tx, seqs)`,
+        replace: `await settle(tx, seqs)`,
       },
     ],
     story: 'The answer with a refusal is lost on the way, and so is the edit.',
@@ -277,24 +276,46 @@ import { settle } from '../outbox/outbox.ts'`,
   {
     id: 'clone-edits-die',
     case: 'B21',
-    file: `${sync}/renew-identity.ts`,
-    edits: [{ find: ` || code === 'SEQ_REUSED'`, replace: `` }],
+    file: `${sync}/record-reuse.ts`,
+    edits: [
+      {
+        find: `else await holdForIdentity(tx, foreign)`,
+        replace: `else await markDead(tx, foreign, { code: error?.code ?? 'SEQ_REUSED', message: '' })`,
+      },
+    ],
     story: 'A phone was restored from a backup of another: its new edits end as dead letters.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'effect'],
+  },
+  {
+    id: 'new-name-before-the-old-is-settled',
+    case: 'B21',
+    file: `${sync}/renew-identity.ts`,
+    edits: [{ find: `return open ? [] : rows.map`, replace: `return rows.map` }],
+    story:
+      'A copied device takes a new name while edits under the old one are on their way: they count twice.',
+    expect: ['exactly-once', 'counters', 'no-lost-mutation'],
+  },
+  {
+    id: 'free-numbers-under-new-keys',
+    case: 'B21',
+    file: `${sync}/record-reuse.ts`,
+    edits: [{ find: `else await offerAfresh(tx, free)`, replace: `else await holdForIdentity(tx, free)` }],
+    story:
+      'Two copies of one database send the same unsent edit, each under a name of its own: it counts twice.',
+    expect: ['exactly-once', 'counters'],
   },
   {
     id: 'fold-of-a-clone-swallows-neighbours',
     case: 'B21',
-    file: `${sync}/record-answers.ts`,
+    file: `${sync}/record-reuse.ts`,
     edits: [
       {
-        find: `await markAnswered(tx, [lead], {`,
-        replace: `await markAnswered(tx, [lead, ...neighbours], {`,
+        find: `await takeKnown(tx, outcome, seqs)`,
+        replace: `await takeKnown(tx, outcome, reused.offer.seqs)`,
       },
-      { find: `return neighbours\n`, replace: `return []\n` },
     ],
     story: 'Two copies of one database fold differently: edits that only one of them has are taken for sent.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'effect'],
   },
   {
     id: 'edited-letter-loses-its-counts',

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
 import { catalogue } from './catalogue.ts'
-import { type Hunt, hunt } from './hunt.ts'
+import { findWithout, type Hunt, hunt, type HuntOptions } from './hunt.ts'
 import type { Plant } from './plant.ts'
 
 const usage = `npm run planted -- [--only id,id] [--seconds 300] [--seed 1] [--jobs 2] [--json file]`
@@ -29,11 +29,30 @@ async function main(): Promise<number> {
       process.stdout.write(`${rowOf(done)}\n`)
     }
   }
+  const troubles = await troublesWithout(plants, {
+    ...options,
+    seconds: Math.min(options.seconds, controlSeconds),
+  })
+  for (const trouble of troubles) process.stdout.write(`without any bug, ${trouble}\n`)
   process.stdout.write(`${header}\n`)
   await Promise.all(Array.from({ length: Math.max(1, wholeNumber(values.jobs)) }, work))
   process.stdout.write(`\n${summaryOf(hunts)}\n`)
-  if (values.json !== undefined) writeFileSync(values.json, resultsText(hunts, options.seconds))
-  return hunts.every(({ result }) => result === 'found') ? 0 : 1
+  if (values.json !== undefined)
+    writeFileSync(values.json, resultsText(hunts, { seconds: options.seconds, troubles }))
+  return troubles.length === 0 && hunts.every(({ result }) => result === 'found') ? 0 : 1
+}
+
+/** Seconds each hunter runs without any bug first. */
+const controlSeconds = 60
+
+/** What the hunters of these bugs find without any of them. */
+async function troublesWithout(plants: readonly Plant[], options: HuntOptions): Promise<readonly string[]> {
+  const troubles: string[] = []
+  for (const hunter of new Set(plants.map(({ seenBy = 'sim' }) => seenBy))) {
+    const trouble = await findWithout(hunter, options)
+    if (trouble !== null) troubles.push(`${hunter} finds ${trouble}`)
+  }
+  return troubles
 }
 
 function wholeNumber(text: string): number {
@@ -53,8 +72,13 @@ function chosen(only: string | undefined): readonly Plant[] {
 const idWidth = Math.max(...catalogue.map(({ id }) => id.length))
 const header = `${'bug'.padEnd(idWidth)}  case   found by${' '.repeat(18)}seconds`
 
-function rowOf({ id, case: brings, result, invariant, seconds, words }: Hunt): string {
-  const by = result === 'found' ? (invariant ?? '?') : result === 'broken' ? 'BROKEN' : 'SURVIVED'
+function rowOf({ id, case: brings, result, invariant, isExpected, seconds, words }: Hunt): string {
+  const by =
+    result === 'found'
+      ? `${invariant ?? '?'}${isExpected ? '' : ' (?)'}`
+      : result === 'broken'
+        ? 'BROKEN'
+        : 'SURVIVED'
   const row = `${id.padEnd(idWidth)}  ${brings.padEnd(5)}  ${by.padEnd(24)}  ${seconds.toFixed(1).padStart(7)}`
   return words ? `${row}\n    ${words.split('\n').slice(-3).join('\n    ')}` : row
 }
@@ -67,15 +91,20 @@ function summaryOf(hunts: readonly Hunt[]): string {
   const lines = [
     `found ${found.length} of ${hunts.length}; median ${median.toFixed(1)} s, worst ${(times.at(-1) ?? 0).toFixed(1)} s`,
   ]
+  const others = found.filter(({ isExpected }) => !isExpected).map(({ id }) => id)
+  if (others.length > 0) lines.push(`found by others than expected (?): ${others.join(', ')}`)
   if (missing.length > 0) lines.push(`not found: ${missing.join(', ')}`)
   return lines.join('\n')
 }
 
 /** In the order of the catalogue, so that two results can be compared. */
-function resultsText(hunts: readonly Hunt[], seconds: number): string {
+function resultsText(
+  hunts: readonly Hunt[],
+  run: { readonly seconds: number; readonly troubles: readonly string[] },
+): string {
   const order = new Map(catalogue.map(({ id }, place) => [id, place]))
   const sorted = hunts.toSorted((left, right) => (order.get(left.id) ?? 0) - (order.get(right.id) ?? 0))
-  return `${JSON.stringify({ node: process.version, secondsMost: seconds, hunts: sorted }, null, 2)}\n`
+  return `${JSON.stringify({ node: process.version, secondsMost: run.seconds, withoutAnyBug: run.troubles, hunts: sorted }, null, 2)}\n`
 }
 
 // What was started ends with this process.

@@ -15,6 +15,8 @@ export interface Hunt {
   readonly result: 'found' | 'survived' | 'broken'
   /** Who saw it: the name of a checker. */
   readonly invariant: string | null
+  /** Whether that is one of whom it was expected; another may have seen something else. */
+  readonly isExpected: boolean
   readonly seed: number | null
   /** From the start of the process. */
   readonly seconds: number
@@ -28,6 +30,8 @@ export interface Hunt {
 export interface HuntOptions {
   readonly seconds: number
   readonly seed: number
+  /** Seeds to try; as many as there is time for unless said. */
+  readonly seedCount?: number
   /** The script to run in place of the hunter's own. */
   readonly script?: string
   /** What a process may take beyond `seconds`, ms; half a minute unless said: starting, and the last run. */
@@ -59,12 +63,21 @@ export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
   const base = { id, case: brings, story, seenBy, seconds }
   if (answer === undefined || code === 3) {
     const words = code === null ? 'killed: it took too long' : err.slice(-wordsMost).trim()
-    return { ...base, result: 'broken', invariant: null, seed: null, operations: null, words }
+    return {
+      ...base,
+      result: 'broken',
+      invariant: null,
+      isExpected: false,
+      seed: null,
+      operations: null,
+      words,
+    }
   }
   const { found, invariant, seed, operations } = answer
   const seen = {
     ...base,
     invariant: typeof invariant === 'string' ? invariant : null,
+    isExpected: typeof invariant === 'string' && plant.expect.includes(invariant),
     seed: typeof seed === 'number' ? seed : null,
     operations: typeof operations === 'number' ? operations : null,
   }
@@ -74,8 +87,19 @@ export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
   return { ...seen, result: 'broken', words: `seed ${seen.seed} fails without the bug as well` }
 }
 
+/**
+ * What a hunter finds without any bug, in one sentence; null when all is well. As long as it finds something, finds
+ * prove little: a bug changes the course of a run, and may only lead it to what is broken anyway.
+ */
+export async function findWithout(hunter: Hunter, options: HuntOptions): Promise<string | null> {
+  const { out, err } = await run(undefined, hunter, options)
+  const answer = answerIn(out)
+  if (answer?.['found'] === false) return null
+  return answer ? `seed ${answer['seed']}: ${answer['invariant']}: ${answer['message']}` : err.trim()
+}
+
 async function failsWithout(hunter: Hunter, options: HuntOptions): Promise<boolean> {
-  const { out } = await run(undefined, hunter, options)
+  const { out } = await run(undefined, hunter, { ...options, seedCount: 1 })
   return answerIn(out)?.['found'] !== false
 }
 
@@ -86,14 +110,13 @@ interface Said {
   readonly code: number | null
 }
 
-/** Runs a hunter, on all seeds there is time for; without a bug on the one seed alone. */
 function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Promise<Said> {
-  const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000 } = options
+  const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000, seedCount } = options
   const loader = new URL('plant-loader.ts', import.meta.url).href
   const bounds = ['--seconds', String(seconds), '--seed', String(seed)]
   const command = plant === undefined ? [] : ['--import', loader]
   command.push('--disable-warning=ExperimentalWarning', script)
-  if (plant === undefined) command.push('--seeds', '1')
+  if (seedCount !== undefined) command.push('--seeds', String(seedCount))
   command.push('--until-failure', ...bounds, '--jobs', '1', '--quiet', '--json')
   return new Promise((resolve) => {
     const child = spawn(process.execPath, command, {

@@ -100,13 +100,23 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${sqlite}/write-ledger.ts`,
     edits: [
       {
-        find: `'UPDATE holdfast_outcomes SET body = NULL WHERE device = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL'`,
-        replace: `'DELETE FROM holdfast_outcomes WHERE device = ? AND seq BETWEEN ? AND ?'`,
+        find: `for (const [first, last] of seqs) db.run(sql, device, first, last)`,
+        replace: `for (const [first, last] of seqs)
+        db.run(sql && 'DELETE FROM holdfast_outcomes WHERE device = ? AND seq BETWEEN ? AND ?', device, first, last)`,
       },
     ],
     story:
       'A phone is put back to its backup: all that it sends again ends as dead letters, although it was applied.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'exactly-once', 'monotone'],
+  },
+  {
+    id: 'number-taken-for-the-mutation',
+    case: 'B22',
+    file: `${push}/claims.ts`,
+    edits: [{ find: `offered.get(number) === key`, replace: `offered.has(number) && key !== ''` }],
+    story:
+      'A device is told that its edit was applied, and it was the one of another device with the same name.',
+    expect: ['no-lost-mutation', 'effect', 'exactly-once'],
   },
   {
     id: 'acknowledged-what-was-not-final',
@@ -158,7 +168,7 @@ export const serverPushPlants: readonly Plant[] = [
     edits: [
       {
         find: `if (mutation.resolves !== null) return undefined\n`,
-        replace: `if (mutation.resolves !== null || mutation.op === 'update') return undefined\n`,
+        replace: `if (mutation.resolves !== null || touchedFields(mutation).length === 1) return undefined\n`,
       },
     ],
     story: 'Every further edit of a disputed field opens one more conflict about the same thing.',
