@@ -30,7 +30,8 @@ export interface NetworkParts {
   readonly destination: () => Destination
   /** The token of this user is refused from now on. */
   readonly expireToken: (user: string) => void
-  readonly onRequest: (sender: Sender, route: string) => void
+  /** With the bytes of the body; 0 when there was no network to send it by. */
+  readonly onRequest: (sender: Sender, route: string, bytes: number) => void
   readonly onResponse: (sender: Sender, route: string, status: number, text: string) => void
   /** Asked before chance is. */
   readonly strike?: () => Strike
@@ -42,6 +43,8 @@ export interface NetworkParts {
 interface Message {
   readonly url: string
   readonly init: RequestInit
+  /** Of the body. */
+  readonly bytes: number
 }
 
 type Give = (response: Response) => void
@@ -66,7 +69,6 @@ export class Network {
 
   readonly fetch = (sender: Sender, request: Request): Promise<Response> => {
     const route = routeOf(request)
-    this.#parts.onRequest(sender, route)
     const { promise, resolve, reject } = Promise.withResolvers<Response>()
     const give: Give = (response) => sender.life.deliver(() => resolve(response))
     const refuse = (afterMs: number): void => {
@@ -80,15 +82,17 @@ export class Network {
 
   async #send(sent: Sent): Promise<void> {
     const { sender, request, route, give, refuse } = sent
-    const { scheduler, random, faults } = this.#parts
+    const { scheduler, random, faults, onRequest } = this.#parts
     if (sender.link.isOffline(scheduler.nowMs)) {
+      onRequest(sender, route, 0)
       faults.add('offline')
       return refuse(5 + random.next() * 500)
     }
+    const message = route === 'stream' ? null : await messageOf(request)
+    onRequest(sender, route, message?.bytes ?? 0)
     const fate = this.#parts.strike?.().request?.({ kind: 'request', sender, route })
     if (fate !== undefined && fate !== 'double') return this.#meet(fate, sent)
-    if (route === 'stream') return this.#openStream(sent)
-    const message = await messageOf(request)
+    if (message === null) return this.#openStream(sent)
     const mix = this.#mix
     if (this.#strikes('expire', mix.expire)) this.#parts.expireToken(sender.user)
     if (this.#strikes('impostor', mix.impostor)) {
@@ -269,7 +273,7 @@ function routeOf(request: Request): string {
 async function messageOf(request: Request): Promise<Message> {
   const { url, method, headers } = request
   const body = method === 'GET' ? undefined : new Uint8Array(await request.arrayBuffer())
-  return { url, init: { method, headers, body } }
+  return { url, init: { method, headers, body }, bytes: body?.length ?? 0 }
 }
 
 /** A body that breaks off: with an error, or as if that had been all; half the time each unless it was planned. */

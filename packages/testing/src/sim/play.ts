@@ -2,15 +2,13 @@ import { globalScope, personalScope } from '@holdfast/core'
 
 import { marksIn } from '../gen/mix-schema.ts'
 import { perform } from '../gen/person.ts'
+import { pocketTimes } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { takeStep } from './take-step.ts'
 import type { World } from './world.ts'
 
 /** Everything must have settled this long after the last fault, virtual ms. */
 export const quietMs = 60_000
-
-/** A device nobody touches for longer is put away, virtual ms. */
-const putAwayMs = 600_000
 
 /** Rounds in which people settle what is in front of them, until nothing is left. */
 const roundMax = 40
@@ -29,12 +27,9 @@ export async function play(world: World): Promise<void> {
 /** Phones in pockets: between bursts of work a device sleeps, or a week would be nothing but idle wake-ups. */
 function putDevicesAway({ plan, devices, scheduler }: World): void {
   for (const [index, device] of devices.entries()) {
-    const times = plan.steps.filter((step) => step.device === index).map(({ atMs }) => atMs)
-    for (const [place, atMs] of [0, ...times].entries()) {
-      const nextMs = times[place] ?? plan.chaosMs
-      if (nextMs - atMs < putAwayMs) continue
-      scheduler.at(atMs + 120_000, () => device.suspend())
-      scheduler.at(nextMs - 20_000, () => device.resume())
+    for (const { fromMs, toMs } of pocketTimes(plan, index)) {
+      scheduler.at(fromMs, () => device.suspend())
+      scheduler.at(toMs, () => device.resume())
     }
   }
 }

@@ -255,12 +255,13 @@ export class World {
       strike: () => this.strike,
       killServer: () => this.server.crash(0, 2_000),
       expireToken: (user) => this.expireToken(user),
-      onRequest: ({ name }, route) => {
-        this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route })
+      onRequest: ({ name }, route, bytes) => {
+        this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route, bytes })
       },
       onResponse: ({ user }, route, status, text) => {
         const scopesSeen = marksIn(text)
-        this.observe({ kind: 'response', atMs: this.scheduler.nowMs, user, route, status, scopesSeen })
+        const bytes = Buffer.byteLength(text)
+        this.observe({ kind: 'response', atMs: this.scheduler.nowMs, user, route, status, scopesSeen, bytes })
       },
     }
   }
