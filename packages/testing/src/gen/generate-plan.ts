@@ -86,9 +86,11 @@ function collectionsByKind(schema: Schema): Draft['collections'] {
   const namesOf = (fits: (collection: CollectionSchema) => boolean): readonly string[] =>
     all.filter(fits).map(({ name }) => name)
   const every = namesOf(() => true)
+  const uncoded = namesOf((collection) => traitsOf(collection).codes.length === 0)
   return {
     insert: every,
-    import: every,
+    // Codes are few: a bulk of rows that want one would mostly be a bulk of refusals.
+    import: uncoded.length > 0 ? uncoded : every,
     update: namesOf((collection) => traitsOf(collection).assigned.length > 0),
     count: namesOf((collection) => traitsOf(collection).counters.length > 0),
     tag: namesOf((collection) => traitsOf(collection).sets.length > 0),
@@ -127,12 +129,14 @@ function begin(draft: Draft): void {
 /** A pause, then some devices at work, then all of them online. */
 function addRound(draft: Draft): void {
   const { random, swarm } = draft
-  const crew = shuffled(random, draft.deviceCount).slice(0, 1 + random.below(Math.min(5, draft.deviceCount)))
+  // Mostly several at once: whoever works alone meets nobody.
+  const least = random.below(4) === 0 ? 1 : 2
+  const crew = shuffled(random, draft.deviceCount).slice(0, least + random.below(4))
   // Records that more than one of them is at.
   const themes = Array.from({ length: 3 }, () => random.below(2 ** 24))
   draft.nowMs += (0.5 + random.next()) * (swarm.tempo === 'interactive' ? 3_000 : swarm.pauseMs)
   const startMs = draft.nowMs
-  const workMs = swarm.tempo === 'field' ? 10_000 + random.below(90_000) : 2_000
+  const workMs = swarm.tempo === 'field' ? 5_000 + random.below(25_000) : 2_000
   const first = draft.stretches.length
   for (const [place, device] of crew.entries()) addStretch(draft, { device, place, startMs, workMs, themes })
   const stretches = draft.stretches.slice(first)
@@ -184,10 +188,10 @@ function addCare(draft: Draft, { device, atMs }: { readonly device: number; read
   const careMs = swarm.tempo === 'interactive' ? 500 : 4_000
   let nowMs = atMs + careMs
   for (const kind of ['settle', 'repair', 'look'] as const) {
-    const times = Math.min(4, Math.round(random.next() * swarm.weights[kind]))
+    const times = Math.min(6, Math.round(random.next() * swarm.weights[kind]))
     for (let step = 0; step < times; step++) {
       addStep(draft, { atMs: nowMs, device, action: drawAction(draft, kind) })
-      nowMs += 50 + random.below(400)
+      nowMs += 2 + random.below(20)
     }
   }
   return nowMs
@@ -219,10 +223,13 @@ function drawBurst(draft: Draft, themes: readonly number[]): readonly Planned[] 
       action: { kind: 'count', collection, hot: random.below(2) === 0 } as const,
     }))
   }
-  return Array.from({ length: 4 + random.below(10) }, () => ({
-    action: drawAction(draft, drawKind(draft)),
-    theme: theme(),
-  }))
+  return Array.from({ length: 4 + random.below(10) }, () => {
+    const action = drawAction(draft, drawKind(draft))
+    const shared = theme()
+    // Where people meet they should touch the same fields, too.
+    const isMeeting = shared !== undefined && action.kind === 'update'
+    return { action: isMeeting ? { ...action, fields: 1 + random.below(8) } : action, theme: shared }
+  })
 }
 
 function drawKind({ random, swarm, collections }: Draft): UserAction['kind'] {
@@ -258,9 +265,9 @@ function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
         count: random.below(12) === 0 ? 20 + random.below(180) : 3 + random.below(20),
       }
     case 'update':
-      return { kind, collection, fields: 1 + random.below(3), hot: random.below(3) === 0 }
+      return { kind, collection, fields: 1 + random.below(3), hot: random.below(5) < 3 }
     case 'count':
-      return { kind, collection, hot: random.below(2) === 0 }
+      return { kind, collection, hot: random.below(5) < 3 }
     case 'group':
       return { kind, size: 2 + random.below(random.below(10) === 0 ? 12 : 4) }
     case 'settle':

@@ -44,7 +44,7 @@ export interface SwarmOptions {
 
 /** How much of the work each action is, before a seed has its own taste. */
 const usualWeights: Swarm['weights'] = {
-  insert: 10,
+  insert: 7,
   import: 1,
   update: 34,
   count: 16,
@@ -56,8 +56,8 @@ const usualWeights: Swarm['weights'] = {
   pair: 5,
   'claim-code': 4,
   'swap-codes': 2,
-  settle: 5,
-  repair: 3,
+  settle: 6,
+  repair: 5,
   'restore-value': 1,
   look: 5,
   sync: 1,
@@ -111,7 +111,7 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     storage: isControl ? { deviceFull: 0, serverFull: 0, slow: 0 } : drawStorage(random),
     faults: drawFaults(random, isControl),
     weights: drawWeights(random),
-    contention: random.below(3) === 0 ? 0 : random.next() * 0.6,
+    contention: random.below(4) === 0 ? 0 : 0.2 + random.next() * 0.6,
     pauseMs: drawPauseMs(random),
     isPartial: !isControl && random.below(4) === 0,
   }
