@@ -16,6 +16,7 @@ export interface ConductorOptions {
   /** Where everything is kept. */
   readonly folder: string
   readonly devices: number
+  readonly disk: 'loop' | 'limit'
 }
 
 /** What was done to processes beside killing them. */
@@ -70,13 +71,15 @@ export class Conductor {
   readonly #cacheFolder: string
   readonly #random: SeededRandom
   readonly #deviceCount: number
+  readonly #diskKind: ConductorOptions['disk']
   readonly #work = new Set<Promise<void>>()
   #server: Child | undefined
   #serverPort = 0
   #isServerBusy = false
   #disk: SmallDisk | undefined
 
-  constructor({ seed, folder, devices }: ConductorOptions) {
+  constructor({ seed, folder, devices, disk }: ConductorOptions) {
+    this.#diskKind = disk
     this.#folder = folder
     this.#random = new SeededRandom(seed)
     this.#deviceCount = devices
@@ -92,7 +95,7 @@ export class Conductor {
   async start(): Promise<void> {
     const journalFolder = join(this.#folder, 'journals')
     mkdirSync(journalFolder)
-    const disk = makeSmallDisk(this.#folder)
+    const disk = this.#diskKind === 'loop' ? makeSmallDisk(this.#folder) : 'as asked'
     if (typeof disk === 'string') this.diskNote = disk
     else this.#disk = disk
     this.#startServer()

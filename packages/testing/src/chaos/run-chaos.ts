@@ -14,6 +14,8 @@ export interface ChaosOptions {
   readonly devices?: number
   /** The storm ends after this long even with fewer kills, ms. */
   readonly longestMs?: number
+  /** How a disk gets full: a disk of its own where the machine allows it (needs root), or a limit on the size of files. */
+  readonly disk?: 'loop' | 'limit'
 }
 
 /** What a chaos run did and found. */
@@ -44,23 +46,19 @@ export async function runChaos({
   kills,
   devices = 3,
   longestMs = 3_600_000,
+  disk = 'loop',
 }: ChaosOptions): Promise<ChaosReport> {
   const startMs = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
-  const conductor = new Conductor({ seed, folder, devices })
+  const conductor = new Conductor({ seed, folder, devices, disk })
   let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 } }
   try {
-    const t=(n:string)=>process.env['T']&&console.log(n,performance.now()-startMs)
+    const t = (n: string) => process.env['T'] && console.log(n, performance.now() - startMs)
     await conductor.start()
-    t('start')
     await conductor.rage(kills, longestMs)
-    t('rage')
     await conductor.heal()
-    t('heal')
     await conductor.quiet(quietMs)
-    t('quiet')
     await conductor.close()
-    t('close')
     audit = auditFiles(conductor.serverPath, conductor.devices)
   } finally {
     await conductor.destroy()
@@ -116,13 +114,18 @@ function sumFaults({ devices }: Conductor): Record<string, number> {
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { kills: { type: 'string' }, seed: { type: 'string' }, devices: { type: 'string' } },
+    options: {
+      kills: { type: 'string', default: '20' },
+      devices: { type: 'string', default: '3' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+      disk: { type: 'string', default: 'loop' },
+    },
   })
-  const seed = Number(values.seed ?? Date.now() % 2 ** 31)
   const report = await runChaos({
-    seed,
-    kills: Number(values.kills ?? 20),
-    devices: Number(values.devices ?? 3),
+    seed: Number(values.seed),
+    kills: Number(values.kills),
+    devices: Number(values.devices),
+    disk: values.disk === 'limit' ? 'limit' : 'loop',
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1
