@@ -5,6 +5,7 @@ import { checkers as allCheckers } from '../check/checkers.ts'
 import type { Observation } from '../check/observation.ts'
 import type { Plan } from './plan.ts'
 import { play } from './play.ts'
+import { type FirstRow, putRows } from './put-rows.ts'
 import { World } from './world.ts'
 
 /** How a plan is run. */
@@ -15,8 +16,8 @@ export interface RunOptions {
   readonly checkers?: readonly Checker[]
   /** Scopes that a person of a tenant has; those of the mix schema unless said. */
   readonly scopesOf?: (tenant: number, user: number) => readonly string[]
-  /** Called once the server has its tables and before anybody opens the app: what is there from the beginning. */
-  readonly prepare?: (world: World) => void
+  /** What is in the server's tables before anybody opens the app. */
+  readonly rows?: readonly FirstRow[]
   /** Told everything, for traces. */
   readonly observe?: (observation: Observation) => void
 }
@@ -55,7 +56,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   process.on('unhandledRejection', onRejection)
   try {
     await world.server.start()
-    options.prepare?.(world)
+    putRows(world.serverDisk, world.schema, options.rows ?? [])
     await play(world)
   } finally {
     process.off('unhandledRejection', onRejection)

@@ -1,0 +1,211 @@
+import { scopesOfRow } from '@holdfast/core'
+
+import { AuditModel } from '../check/model.ts'
+import type {
+  EntryWritten,
+  Json,
+  Observation,
+  Payload,
+  RunEnded,
+  ServerAudit,
+  ServerOutcome,
+} from '../check/observation.ts'
+import { type Commit, type Item, RunBook, type Write } from '../check/run-book.ts'
+import type { Figures } from './figures.ts'
+import { SightQueue } from './sight-queue.ts'
+
+/** Whether a device could be reached all the time between two moments of a run. */
+export type Reachable = (disk: string, fromMs: number, toMs: number) => boolean
+
+/** One run as its observations tell it, counted into the figures of a report. Rules: SIM-72 to SIM-76. */
+export class RunFold {
+  readonly #figures: Figures
+  readonly #isReachable: Reachable
+  readonly #book: RunBook
+  readonly #model = new AuditModel()
+  readonly #sights: SightQueue
+  /** Writes the server has ruled on, as far as their devices know. */
+  readonly #answered = new WeakSet<Write>()
+  /** By key, verdicts that put something in front of a person. */
+  readonly #disputes = new Map<string, ServerOutcome>()
+  /** What is written from then on is the end of the run, in which everything is settled: no work of anybody's. */
+  #healedMs = Number.POSITIVE_INFINITY
+
+  constructor(figures: Figures, isReachable: Reachable) {
+    this.#figures = figures
+    this.#isReachable = isReachable
+    this.#book = new RunBook((commit) => this.#commit(commit))
+    this.#sights = new SightQueue(figures.visible, isReachable)
+  }
+
+  readonly observe = (o: Observation): void => {
+    const item = this.#book.observe(o)
+    this.#sights.observe(o)
+    switch (o.kind) {
+      case 'entry-written':
+        return this.#write(o)
+      case 'entry-status':
+        if (!item) return
+        if (o.status === 'dead' && o.code !== null && this.#isWork(item))
+          this.#figures.die(o.code, item.write.first.collection)
+        if (o.verdict !== null && o.verdict !== 'retry' && o.status !== 'held') this.#answer(item, o.atMs)
+        return
+      case 'entry-gone':
+        if (item && this.#book.outcomeFor(item)) this.#answer(item, o.atMs)
+        return
+      case 'request':
+        if (o.atMs < this.#healedMs) this.#figures.bytesUp += o.bytes ?? 0
+        return
+      case 'response':
+        if (o.atMs >= this.#healedMs) return
+        this.#figures.requests += 1
+        this.#figures.bytesDown += o.bytes ?? 0
+        return
+      case 'healed':
+        this.#healedMs = o.atMs
+        return
+      case 'server-restored':
+        return this.#model.cut(o.auditN)
+      case 'end':
+        return this.#ask(o)
+      default:
+    }
+  }
+
+  #isWork({ write }: Item): boolean {
+    return write.first.atMs < this.#healedMs
+  }
+
+  #write({ collection, op, payload, resolves, atMs }: EntryWritten): void {
+    const figures = this.#figures
+    if (atMs >= this.#healedMs) return
+    figures.edits += 1
+    if (resolves !== null) return
+    if (op === 'delete') {
+      const deletes = figures.deletes(collection)
+      if (deletes) deletes.deletes += 1
+    }
+    if (op !== 'update') return
+    for (const name of touched(payload)) {
+      const field = figures.field(collection, name)
+      if (field) field.edits += 1
+    }
+  }
+
+  #answer({ write, disk }: Item, atMs: number): void {
+    if (this.#answered.has(write) || write.first.atMs >= this.#healedMs) return
+    this.#answered.add(write)
+    const wroteMs = write.first.atMs
+    const { online, overall } = this.#figures.verdict
+    overall.add(atMs - wroteMs)
+    if (this.#isReachable(disk, wroteMs, atMs)) online.add(atMs - wroteMs)
+  }
+
+  #commit({ outcomes, lines }: Commit): void {
+    for (const outcome of outcomes) if (outcome.status === 'conflict') this.#disputes.set(outcome.id, outcome)
+    for (const line of lines) {
+      this.#model.apply(line)
+      this.#decide(line)
+      this.#show(line)
+    }
+  }
+
+  /** What met another edit and was decided by a rule. */
+  #decide(line: ServerAudit): void {
+    const { collection, status, code } = line
+    const figures = this.#figures
+    const outcome = this.#outcomeOf(line)
+    const isOfEnd = line.atMs >= this.#healedMs && status === 'lost'
+    const members = outcome && this.#book.membersOf(outcome)
+    if (isOfEnd || members?.some((item) => !this.#isWork(item))) return
+    if (status === 'rejected' && code === 'UNIQUE_VIOLATION') figures.collide(collection, 'reject')
+    const decisions = decisionsOf(line.decisions)
+    if (decisions.some(({ rule }) => rule.startsWith('onDelete.'))) {
+      const deletes = figures.deletes(collection)
+      if (deletes) deletes.merged += 1
+    }
+    for (const { field: name, rule, winner, mine, theirs } of decisions) {
+      if (rule === 'unique.rename') {
+        figures.collide(collection, 'rename', name)
+        continue
+      }
+      const isOfDelete = rule.startsWith('onDelete.')
+      const loser = winner === 'mine' ? theirs : mine
+      // The delete itself is no value that could be brought back.
+      if (winner !== 'both' && !(isOfDelete && loser === null))
+        figures.lose(collection, name, status === 'lost' ? 'person' : rule)
+      if (isOfDelete || status === 'lost') continue
+      const field = figures.field(collection, name)
+      const count = this.#editsOf(outcome, name)
+      if (!field) continue
+      field.met += count
+      field.merged += count
+    }
+  }
+
+  /** From now on others wait to see it. */
+  #show(line: ServerAudit): void {
+    const { op, version, collection, record } = line
+    const outcome = this.#outcomeOf(line)
+    const schema = this.#figures.collection(collection)
+    if (op === 'none' || version === null || !outcome || !schema) return
+    const members = this.#book.membersOf(outcome)?.filter((item) => this.#isWork(item)) ?? []
+    const writes = members.map(({ write }) => write.first)
+    const values = this.#model.row(collection, record)?.values ?? {}
+    this.#sights.expect({ version, writes, scopes: scopesOfRow(schema.scopes, values) })
+  }
+
+  /** What is or was in front of a person. */
+  #ask({ server }: RunEnded): void {
+    for (const { mutation, collection, reason, fields = [] } of server.conflicts) {
+      const outcome = this.#disputes.get(mutation)
+      const members = outcome && this.#book.membersOf(outcome)
+      if (members?.some((item) => !this.#isWork(item))) continue
+      if (reason === 'unique') this.#figures.collide(collection, 'ask', fields[0])
+      else if (reason === 'delete') {
+        const deletes = this.#figures.deletes(collection)
+        if (deletes) deletes.asked += 1
+      } else {
+        for (const name of fields) {
+          const field = this.#figures.field(collection, name)
+          const count = this.#editsOf(outcome, name)
+          if (!field) continue
+          field.met += count
+          field.asked += count
+        }
+      }
+    }
+  }
+
+  #outcomeOf({ device, mutation }: ServerAudit): ServerOutcome | undefined {
+    return device === null || mutation === null ? undefined : this.#book.outcomeOf(device, mutation)
+  }
+
+  /** How many edits of a field a verdict stands for: unsent edits of a record travel as one. What settles a conflict is none. */
+  #editsOf(outcome: ServerOutcome | undefined, field: string): number {
+    const members = outcome && this.#book.membersOf(outcome)
+    if (!members) return 1
+    return members.filter(
+      ({ write: { first }, payload }) =>
+        first.op === 'update' && first.resolves === null && touched(payload).has(field),
+    ).length
+  }
+}
+
+function touched({ changes, increments, additions, removals }: Payload): ReadonlySet<string> {
+  return new Set([changes, increments, additions, removals].flatMap((part) => Object.keys(part)))
+}
+
+/** Of a decision of the audit log, what is needed here. */
+interface Decision {
+  readonly field: string
+  readonly rule: string
+  readonly winner: string
+  readonly mine: Json
+  readonly theirs: Json
+}
+
+function decisionsOf(decisions: Json): readonly Decision[] {
+  // The server writes a list of decisions and nothing else there.
+  return Array.isArray(decisions) ? (decisions as unknown as readonly Decision[]) : []
+}
