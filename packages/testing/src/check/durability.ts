@@ -58,7 +58,11 @@ class StorageWatch {
       case 'call-ended':
         this.#end(o)
         return
+      case 'device-copied':
+        for (const { id } of o.entries) this.#write(o.to, id)
+        return
       case 'device-lost':
+        for (const { id } of o.back) this.#write(o.disk, id)
         // Calls of a process that is gone never end.
         this.#calls.delete(o.disk)
         this.#lose(o, before)

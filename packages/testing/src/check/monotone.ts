@@ -54,6 +54,8 @@ class ForwardWatch {
         this.#rule(o)
         return
       case 'server-restored':
+        // Its positions begin anew further back, perhaps under the same epoch.
+        this.#cursors.clear()
         for (const disk of this.#cursors.keys()) this.#returning.add(disk)
         for (let last = this.#undos.at(-1); last && last.n > o.auditN; last = this.#undos.at(-1)) {
           this.#undos.pop()

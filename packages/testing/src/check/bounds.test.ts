@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+
+import { bounds } from './bounds.ts'
+import { givenHistory, type GivenHistory } from './given-history.ts'
+
+function knock(history: GivenHistory, count: number, everyMs: number): GivenHistory {
+  for (let request = 0; request < count; request++) {
+    history.wait(everyMs).add({ kind: 'request', atMs: history.atMs, disk: 'd1', route: 'pull' })
+  }
+  return history
+}
+
+describe('what goes over its limit', () => {
+  test('[SIM-85] something that is measured', () => {
+    const history = givenHistory().add({
+      kind: 'measured',
+      atMs: 0,
+      what: 'page bytes',
+      value: 11,
+      limit: 10,
+    })
+    expect(history.found(bounds)).toEqual(['page bytes is 11, over its limit of 10'])
+  })
+
+  test('[SIM-85] attempts', () => {
+    expect(givenHistory().write(1).status(1, 'pending', { attempts: 21 }).found(bounds)).toEqual([
+      'm1 on d1 was tried 21 times',
+    ])
+  })
+
+  test('[SIM-85] B24: requests of which nothing comes', () => {
+    expect(knock(givenHistory(), 1_000, 100).found(bounds)).toEqual([
+      'd1 sent 301 requests in 30000 ms although nothing came of them',
+    ])
+  })
+})
+
+describe('what stays within', () => {
+  test('[SIM-85] a limit that is just reached, and twenty attempts', () => {
+    const history = givenHistory().add({
+      kind: 'measured',
+      atMs: 0,
+      what: 'page bytes',
+      value: 10,
+      limit: 10,
+    })
+    expect(history.write(1).status(1, 'dead', { attempts: 20 }).found(bounds)).toEqual([])
+  })
+
+  test('[SIM-85] a week of looking for the network', () => {
+    expect(knock(givenHistory(), 7 * 24 * 360, 10_000).found(bounds)).toEqual([])
+  })
+
+  test('[SIM-85] a long pull and a busy hour, of which something comes', () => {
+    const history = knock(givenHistory(), 290, 10)
+    history.add({ kind: 'cursor', atMs: history.atMs, disk: 'd1', epoch: 'e1', position: 9 })
+    expect(knock(history, 290, 10).found(bounds)).toEqual([])
+    const busy = givenHistory()
+    for (let seq = 1; seq < 500; seq++) knock(busy.write(seq).send(seq).status(seq, 'answered'), 2, 50)
+    expect(busy.found(bounds)).toEqual([])
+  })
+})

@@ -1,0 +1,245 @@
+import { describe, expect, test } from 'vitest'
+
+import { effect } from './effect.ts'
+import { givenHistory, type GivenHistory } from './given-history.ts'
+
+/** `items/r1` with a name, a state and tags, made by somebody else. */
+function givenItem(): GivenHistory {
+  return givenHistory().line({ op: 'create', after: { name: 'Rope', state: 'new', tags: ['a'] } })
+}
+
+const kept = {
+  field: 'name',
+  rule: 'latest',
+  winner: 'theirs',
+  base: 'Rope',
+  mine: 'Cord',
+  theirs: 'Wire',
+  result: 'Wire',
+}
+
+describe('verdicts that are not what happened', () => {
+  test('[SIM-34] an applied mutation of which a field is missing, or another', () => {
+    const missing = givenItem()
+      .write(1, { changes: { name: 'Cord', state: 'old' } })
+      .send(1)
+      .rule(1, { after: { name: 'Cord' } })
+    expect(missing.end().found(effect)).toEqual([
+      'm1 was applied, but state is "new" instead of "old", and no decision says why',
+    ])
+    const other = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .send(1)
+      .rule(1, { after: { name: 'Wire' } })
+    expect(other.end().found(effect)).toEqual([
+      'm1 was applied, but name is "Wire" instead of "Cord", and no decision says why',
+    ])
+  })
+
+  test('[SIM-34] a fold that keeps the first of two values', () => {
+    const history = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .write(2, { changes: { name: 'Wire' } })
+      .send(1, 2)
+    expect(
+      history
+        .rule(1, { covers: '1-2', after: { name: 'Cord' } })
+        .end()
+        .found(effect),
+    ).toEqual(['m1 was applied, but name is "Cord" instead of "Wire", and no decision says why'])
+  })
+
+  test('[SIM-34] a merge that loses a value without a decision, or keeps another one', () => {
+    const history = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Cord' }, base: { name: 'Rope' } })
+      .send(1)
+    expect(history.rule(1, { status: 'merged', op: 'none' }).end().found(effect)).toEqual([
+      'm1 was merged, but name is "Wire" instead of "Cord", and no decision says why',
+    ])
+    const other = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Cord' }, base: { name: 'Rope' } })
+      .send(1)
+    expect(
+      other
+        .rule(1, { status: 'merged', op: 'none', decisions: [{ ...kept, mine: 'Rope' }] })
+        .end()
+        .found(effect),
+    ).toEqual(['m1 was merged, but of name "Rope" is kept instead of "Cord"'])
+    const lost = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Cord' }, base: { name: 'Rope' } })
+      .send(1)
+    const wins = { ...kept, winner: 'mine', theirs: 'Rope', result: 'Cord' }
+    expect(
+      lost
+        .rule(1, { status: 'merged', after: { name: 'Cord' }, decisions: [wins] })
+        .end()
+        .found(effect),
+    ).toEqual(['the decision on name of m1 (latest) keeps "Rope" as theirs, but "Wire" stood there'])
+  })
+
+  test('[SIM-34] a refused mutation with an effect', () => {
+    const history = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .send(1)
+      .rule(1, { status: 'rejected', op: 'update' })
+    expect(history.end().found(effect)).toEqual(['m1 is rejected, but line 2 gives it an effect'])
+  })
+
+  test('[SIM-34] members that are not there, or still', () => {
+    const history = givenItem()
+      .write(1, { additions: { tags: ['b'] }, removals: { tags: ['a'] } })
+      .send(1)
+    expect(
+      history
+        .rule(1, { after: { tags: ['a'] } })
+        .end()
+        .found(effect),
+    ).toEqual(['m1 was applied, but "b" is not in tags', 'm1 was applied, but "a" is still in tags'])
+  })
+
+  test('[SIM-34] a delete after which the record is still there', () => {
+    const history = givenItem().write(1, { op: 'delete' }).send(1).rule(1, { op: 'none' })
+    expect(history.end().found(effect)).toEqual(['m1 was applied, but items/r1 is still there'])
+  })
+
+  test('[SIM-34] a decision whose winner does not stand', () => {
+    const history = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Cord' }, base: { name: 'Rope' } })
+      .send(1)
+    history.rule(1, { status: 'merged', after: { name: 'Cord' }, decisions: [kept] })
+    expect(history.end().found(effect)).toEqual([
+      'the decision on name of m1 (latest) says "Wire", but "Cord" stands',
+    ])
+  })
+})
+
+describe('verdicts that are', () => {
+  test('[SIM-34] a value that lost and is kept, and a field that nobody changed', () => {
+    const history = givenItem().line({ after: { name: 'Wire', state: 'old' } })
+    history
+      .write(1, { changes: { name: 'Cord', state: 'new' }, base: { name: 'Rope', state: 'new' } })
+      .send(1)
+    expect(
+      history
+        .rule(1, { status: 'merged', op: 'none', decisions: [kept] })
+        .end()
+        .found(effect),
+    ).toEqual([])
+  })
+
+  test('[SIM-34] keepTheirs, which changes nothing, and a value that was there already', () => {
+    const history = givenItem().write(1, { resolves: 'c1' }).send(1).rule(1, { op: 'none' })
+    history
+      .write(2, { changes: { name: 'Rope' }, base: { name: 'Cord' } })
+      .send(2)
+      .rule(2, { op: 'none' })
+    expect(history.end().found(effect)).toEqual([])
+  })
+
+  test('[SIM-34] a rejected group with DEPENDENCY_FAILED and a conflict, neither with an effect', () => {
+    const history = givenItem()
+      .write(1, { group: 'g', changes: { name: 'Cord' } })
+      .write(2, { group: 'g', record: 'r2' })
+    history
+      .send(1)
+      .send(2)
+      .rule(1, { status: 'rejected', code: 'UNIQUE_VIOLATION', after: { name: 'Cord' } })
+    history.rule(2, { status: 'rejected', code: 'DEPENDENCY_FAILED' })
+    history
+      .write(3, { changes: { name: 'Cord' } })
+      .send(3)
+      .rule(3, { status: 'conflict', after: { name: 'Cord' } })
+    expect(history.end().found(effect)).toEqual([])
+  })
+
+  test('[SIM-34] an edit that loses to a deletion, a delete that loses to an edit, and one that carries edits', () => {
+    const gone = {
+      field: 'name',
+      rule: 'onDelete.delete',
+      winner: 'theirs',
+      mine: 'Cord',
+      theirs: null,
+      result: null,
+    }
+    const lost = givenItem()
+      .line({ op: 'delete', before: { name: 'Rope' } })
+      .write(1, { changes: { name: 'Cord' } })
+      .send(1)
+    expect(
+      lost
+        .rule(1, { status: 'merged', op: 'none', decisions: [gone] })
+        .end()
+        .found(effect),
+    ).toEqual([])
+    const stays = {
+      field: 'name',
+      rule: 'onDelete.edit',
+      winner: 'theirs',
+      mine: null,
+      theirs: 'Wire',
+      result: 'Wire',
+    }
+    const kept = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { op: 'delete' })
+      .send(1)
+    expect(
+      kept
+        .rule(1, { status: 'merged', op: 'none', decisions: [stays] })
+        .end()
+        .found(effect),
+    ).toEqual([])
+    const both = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .write(2, { op: 'delete' })
+      .send(1, 2)
+    expect(both.rule(1, { covers: '1-2', op: 'delete' }).end().found(effect)).toEqual([])
+  })
+
+  test('[SIM-34] a member that was added and taken back in one fold, and a repaired dead letter', () => {
+    const history = givenItem()
+      .write(1, { additions: { tags: ['b'] } })
+      .write(2, { removals: { tags: ['b'] } })
+      .send(1, 2)
+    history.rule(1, { covers: '1-2', op: 'none' })
+    history
+      .write(3, { changes: { name: 'Cord' } })
+      .send(3)
+      .rule(3, { status: 'rejected', after: { name: 'Cord' } })
+      .status(3, 'dead')
+    const payload = {
+      changes: { name: 'Wire' },
+      base: { name: 'Rope' },
+      increments: {},
+      additions: {},
+      removals: {},
+    }
+    history
+      .add({ kind: 'entry-payload', atMs: 0, disk: 'd1', device: 'D1', seq: 3, id: 'm3', payload })
+      .move(3, 4, 'again')
+    history
+      .status(4, 'sending', { id: 'again' })
+      .rule(4, { id: 'again', op: 'update', after: { name: 'Wire' } })
+    expect(history.end().found(effect)).toEqual([])
+  })
+
+  test('[SIM-34] a record that was renamed because its key was taken', () => {
+    const name = {
+      field: 'name',
+      rule: 'unique.rename',
+      winner: 'both',
+      mine: 'Rope',
+      theirs: 'Rope',
+      result: 'Rope (2)',
+    }
+    const history = givenItem()
+      .write(1, { op: 'create', record: 'r2', changes: { name: 'Rope' } })
+      .send(1)
+    history.rule(1, { status: 'merged', after: { name: 'Rope (2)' }, decisions: [name] })
+    expect(history.end().found(effect)).toEqual([])
+  })
+})

@@ -1,0 +1,81 @@
+import { describe, expect, test } from 'vitest'
+
+import { givenHistory, type GivenHistory } from './given-history.ts'
+import { noResurrection } from './no-resurrection.ts'
+
+/** `items/r1`, deleted by somebody beside the server in line 2, at version 2. */
+function givenDeleted(): GivenHistory {
+  return givenHistory()
+    .line({ op: 'create', after: { name: 'Rope' } })
+    .line({ op: 'delete', before: { name: 'Rope' } })
+}
+
+describe('records that come back by themselves', () => {
+  test('[SIM-84] B43: an edit that knew of no deletion', () => {
+    const history = givenDeleted().write(1, { baseVersion: 1 }).send(1).rule(1, { op: 'restore' })
+    expect(history.end().found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: update m1 saw version 1 and knew of no deletion',
+    ])
+  })
+
+  test('[SIM-84] an update that brings back without saying so', () => {
+    const history = givenDeleted().write(1, { baseVersion: 2 }).send(1).rule(1, { op: 'update' })
+    expect(history.end().found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: by an update',
+    ])
+  })
+
+  test('[SIM-84] an old create that is repeated', () => {
+    const history = givenHistory()
+      .write(1, { op: 'create' })
+      .wait(10)
+      .line({ op: 'create' })
+      .line({ op: 'delete' })
+    expect(history.send(1).rule(1, { op: 'create' }).end().found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: create m1 saw version 0 and knew of no deletion',
+    ])
+  })
+})
+
+describe('records that somebody brings back', () => {
+  test('[SIM-84] who saw the deletion, made it himself, or settles a conflict about it', () => {
+    const seen = givenDeleted().write(1, { op: 'create', baseVersion: 2 }).send(1).rule(1, { op: 'restore' })
+    expect(seen.end().found(noResurrection)).toEqual([])
+    const own = givenHistory()
+      .write(1, { op: 'create' })
+      .write(2, { op: 'delete' })
+      .write(3, { op: 'create' })
+    own.send(1).send(2).send(3).rule(1).rule(2).rule(3, { op: 'restore' })
+    expect(own.end().found(noResurrection)).toEqual([])
+    const settled = givenDeleted().write(1, { resolves: 'c1' }).send(1).rule(1, { op: 'restore' })
+    expect(settled.end().found(noResurrection)).toEqual([])
+  })
+
+  test('[SIM-84] by a rule that lets the edit win, and says so', () => {
+    const decisions = [
+      { field: 'name', rule: 'onDelete.edit', winner: 'mine', mine: 'Cord', theirs: null, result: 'Cord' },
+    ]
+    const history = givenDeleted().write(1, { baseVersion: 1 }).send(1)
+    expect(
+      history.rule(1, { status: 'merged', op: 'restore', decisions }).end().found(noResurrection),
+    ).toEqual([])
+  })
+
+  test('[SIM-84] beside the server, without a device, or anew once the tombstone was collected', () => {
+    expect(givenDeleted().line({ op: 'create' }).end().found(noResurrection)).toEqual([])
+    expect(
+      givenDeleted().line({ op: 'restore', user: 'ann', mutation: 'p1' }).end().found(noResurrection),
+    ).toEqual([])
+    const anew = givenDeleted().wait(10).write(1, { op: 'create' }).send(1).rule(1, { op: 'create' })
+    expect(anew.end().found(noResurrection)).toEqual([])
+  })
+
+  test('[SIM-84] by a server that was put back to before the deletion', () => {
+    const history = givenDeleted()
+      .restore(1)
+      .write(1, { changes: { name: 'Cord' } })
+      .send(1)
+      .rule(1)
+    expect(history.end().found(noResurrection)).toEqual([])
+  })
+})
