@@ -299,6 +299,23 @@ describe('bounds', () => {
     expect(seqsOf(await cut(device, { maxMutations: 2 }))).toEqual([[2], [3], [4]])
   })
 
+  test('[OB-7] a group that is offered again is not split either, when less fits than before or one of it must wait', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await answer(device, [1])
+    await device.items.update(id, { name: 'b' })
+    await runTransaction(givenSchema, device.parts, async (tx) => {
+      await tx.items!.insert({ name: 'c' })
+      await tx.items!.update(id, { name: 'd' })
+    })
+    expect(seqsOf(await cut(device))).toEqual([[2], [3], [4]])
+    expect(seqsOf(await cut(device, { maxMutations: 2 }))).toEqual([[2]])
+    expect(seqsOf(await cut(device, { maxMutations: 3 }))).toEqual([[2], [3], [4]])
+    await wait(device, [2], device.clock.nowMs + 1_000)
+    expect(await cut(device)).toEqual([])
+  })
+
   test('[OB-7] a group whose member must wait waits whole', async () => {
     const device = await givenDevice()
     const id = await device.items.insert({ name: 'a' })

@@ -33,7 +33,7 @@ export async function cutBatch(
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
   const batch = new Batch(limits)
-  for (const offer of await readOpenOffers(tx, limits.nowMs)) if (!batch.take([offer])) break
+  for (const unit of await readOpenOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
   const classes = priorityClasses(schema)
   for (const members of classes) {

@@ -13,25 +13,26 @@ export interface Offer {
 }
 
 /**
- * What was offered before and has no verdict yet, as the same bytes, in the order written. Left out is what waits for
- * its next attempt, and what stands on something that does.
+ * What was offered before and has no verdict yet, as the same bytes, in the order written; a user transaction is one unit,
+ * anything else one by itself. Left out is what waits for its next attempt, what stands on something that does, and the
+ * whole of a transaction of which anything waits.
  */
-export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<readonly Offer[]> {
+export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<readonly (readonly Offer[])[]> {
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox
      WHERE offer IS NOT NULL AND status IN ('sending', 'pending') ORDER BY offer, seq`,
   )
-  const offers = new Map<number, Entry[]>()
+  const units = new Map<string | number, Entry[]>()
   for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) {
-    const lead = entry.offer ?? entry.seq
-    const members = offers.get(lead)
-    if (members === undefined) offers.set(lead, [entry])
+    const key = entry.group ?? entry.offer ?? entry.seq
+    const members = units.get(key)
+    if (members === undefined) units.set(key, [entry])
     else members.push(entry)
   }
   const waitingSeqs = new Set<number>()
   const waitingRecords = new Set<string>()
-  const open: Offer[] = []
-  for (const [lead, members] of offers) {
+  const open: (readonly Offer[])[] = []
+  for (const members of units.values()) {
     const isWaiting = members.some(
       ({ nextAttemptAt, record, depends }) =>
         (nextAttemptAt ?? 0) > nowMs ||
@@ -42,11 +43,21 @@ export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<re
       waitingSeqs.add(member.seq)
       waitingRecords.add(member.record)
     }
-    const first = members[0]
-    if (isWaiting || first === undefined || first.seq !== lead) continue
-    open.push(offerOf(first, members))
+    if (!isWaiting) open.push(offersOfUnit(members))
   }
   return open
+}
+
+/** Offers by their leads; one whose lead is gone cannot be told again. */
+function offersOfUnit(members: readonly Entry[]): readonly Offer[] {
+  const byLead = new Map<number, Entry[]>()
+  for (const entry of members) {
+    const lead = entry.offer ?? entry.seq
+    byLead.set(lead, [...(byLead.get(lead) ?? []), entry])
+  }
+  return [...byLead].flatMap(([lead, entries]) =>
+    entries[0]?.seq === lead ? [offerOf(entries[0], entries)] : [],
+  )
 }
 
 /** The offer of entries that have travelled together before. */
