@@ -229,7 +229,8 @@ function auditTexts(
   }
   for (const { deed, device, fate } of told) {
     const record = recordOf(deed)
-    if (record === undefined || fate !== 'durable' || !('value' in deed) || deed.value === null) continue
+    // A decision that came second is given up by whoever made it.
+    if (record === undefined || fate !== 'durable' || !('value' in deed) || deed.kind === 'settle') continue
     if (!known.has(deed.value) && writes.get(`${device} ${record}`) === 1)
       violations.push(`${device}: the text ${deed.value} of ${record} was lost without a trace`)
     if (deed.kind === 'note' && !erased.has(record) && !notes.has(record))

@@ -150,6 +150,7 @@ export class Conductor {
     const endMs = Date.now() + longestMs
     let open: string[] = []
     let calm = 0
+    let round = 0
     while (calm < 2 && Date.now() < endMs) {
       await Promise.all(this.devices.map((device) => device.ask({ do: 'sync' })))
       open = []
@@ -159,7 +160,8 @@ export class Conductor {
           open.push(`${device.name} is not quiet: ${JSON.stringify(report)}`)
       }
       calm = open.length === 0 ? calm + 1 : 0
-      if (open.length > 0) await this.devices[0]?.ask({ do: 'settle' })
+      // One person at a time, so that no two decide the same.
+      if (open.length > 0) await this.devices[round++ % this.devices.length]?.ask({ do: 'settle' })
     }
     if (calm < 2) this.violations.push(...open)
   }

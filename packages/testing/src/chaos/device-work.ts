@@ -66,8 +66,10 @@ export class DeviceWork {
     if (deed !== undefined) await this.#carryOut(deed)
   }
 
-  /** Decides every open conflict. */
+  /** Decides every open conflict, and gives up decisions that came second: what was written on them waits for that. */
   async settleAll(): Promise<void> {
+    for (const { id, error } of await this.#db.deadLetters.list())
+      if (error.code === 'CONFLICT_CLOSED') await this.#db.deadLetters.discard(id)
     for (const conflict of await this.#db.conflicts.list()) await this.#carryOut(this.#settlement(conflict))
   }
 

@@ -53,7 +53,6 @@ export async function runChaos({
   const conductor = new Conductor({ seed, folder, devices, disk })
   let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 } }
   try {
-    const t = (n: string) => process.env['T'] && console.log(n, performance.now() - startMs)
     await conductor.start()
     await conductor.rage(kills, longestMs)
     await conductor.heal()
