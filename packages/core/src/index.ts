@@ -37,6 +37,7 @@ export type {
 } from './merge/merge-outcome.ts'
 export { mergeRecord } from './merge/merge-record.ts'
 export { type SettledBy, type SettledPart, settledValues } from './merge/settled-values.ts'
+export { coveredIds, type Numbered } from './outbox/covered-ids.ts'
 export {
   absentRecord,
   type Decision,

@@ -26,6 +26,8 @@ export interface Mutation extends Payload {
   readonly seq: number
   /** All device numbers it stands for, such as "18-19". */
   readonly covers: string
+  /** Keys of the mutations that were folded into this one, in the order of `covers` behind `seq`. */
+  readonly folded?: readonly string[]
   /** The user transaction it belongs to: all or nothing, everywhere. */
   readonly group: string | null
   readonly collection: string

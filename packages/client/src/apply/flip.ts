@@ -10,6 +10,7 @@ import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
 import { revokeScopes } from './revoke-scopes.ts'
 import {
+  breakHeadlessOffers,
   dropOvertaken,
   offerLostAgain,
   settleClosedConflicts,
@@ -58,6 +59,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
+  await breakHeadlessOffers(tx, toRebase)
   if (isAll) await settleKnown(tx, toRebase)
   if (isAll) await offerLostAgain(tx, toRebase)
   const releasedCount = await settleClosedConflicts(tx, toRebase)

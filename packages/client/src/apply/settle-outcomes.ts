@@ -1,6 +1,8 @@
 import {
   assertNever,
   type CollectionSchema,
+  countRanges,
+  coveredIds,
   formatRanges,
   type Outcome,
   parseRanges,
@@ -13,6 +15,7 @@ import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { knownBefore, newIdentity } from '../outbox/hold-reasons.ts'
+import { offerAfresh } from '../outbox/requeue.ts'
 import { markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
 
@@ -63,25 +66,37 @@ export async function readAck(tx: LocalReader): Promise<Ranges> {
   return typeof text === 'string' ? parseRanges(text) : []
 }
 
+/** Where the entries of outcomes are: numbers from `first` to `last`, with the key `id`, or of the offer that `lead` began. */
+type Span = readonly [first: number, last: number, id: string | null, lead: number, leadId: string]
+
 /**
- * The entries that outcomes cover leave the outbox, in one statement; those that had no answer yet are told. Under the
- * number of an outcome there may be another write, sent by a copy of this database: it stays, the next push finds out.
+ * Under the number of an outcome there may be another write, sent by a copy of this database: the keys tell them apart.
+ * A server that does not tell the keys of a fold means the one that this database sent.
  */
+function spansOf({ id, seq, covers, folded }: Outcome): readonly Span[] {
+  const ranges = parseRanges(covers)
+  const ids = coveredIds({ id, covers: ranges, folded })
+  if (ids.size === countRanges(ranges)) return [...ids].map(([number, key]) => [number, number, key, seq, id])
+  return ranges.map(([first, last]) => [first, last, null, seq, id])
+}
+
+/** Entries of `_outbox AS o` that a span means. */
+const isMeant = `o.seq BETWEEN span.value ->> 0 AND span.value ->> 1 AND (o.id = span.value ->> 2
+  OR (span.value ->> 2 IS NULL AND o.offer = span.value ->> 3
+    AND EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 3 AND lead.id = span.value ->> 4)))`
+
+/** The entries that outcomes cover leave the outbox, in one statement; those that had no answer yet are told. */
 async function settleTaken(
   tx: LocalTransaction,
   outcomes: readonly Outcome[],
   needed: readonly string[],
 ): Promise<readonly SqlRow[]> {
   if (outcomes.length === 0) return []
-  const spans = outcomes.flatMap(({ id, seq, covers }) =>
-    parseRanges(covers).map(([first, last]) => [id, seq, first, last]),
-  )
   const rows = await tx.all(
-    `DELETE FROM _outbox WHERE seq IN (
-       SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON o.seq BETWEEN span.value ->> 2 AND span.value ->> 3
-       WHERE o.record NOT IN (SELECT value FROM json_each(?2)) AND o.held_by IS NOT '${newIdentity}' AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 1 AND lead.id <> span.value ->> 0))
+    `DELETE FROM _outbox WHERE seq IN (SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON ${isMeant}
+       WHERE o.record NOT IN (SELECT value FROM json_each(?2)))
      RETURNING seq, id, collection, record, status`,
-    [JSON.stringify(spans), JSON.stringify(needed)],
+    [JSON.stringify(outcomes.flatMap(spansOf)), JSON.stringify(needed)],
   )
   if (rows.length > 0) tx.touch('_outbox', 'all')
   const unheard = rows.filter((row) => row['status'] !== 'answered')
@@ -104,17 +119,12 @@ function isWithin(value: unknown, first: number, last: number): boolean {
 
 /** A refusal of which the answer was lost. Returns the records it concerns. */
 async function settleRefused(tx: LocalTransaction, outcome: Outcome): Promise<readonly SqlRow[]> {
-  const rows: SqlRow[] = []
-  for (const [first, last] of parseRanges(outcome.covers)) {
-    rows.push(
-      ...(await tx.all(
-        `SELECT seq, id, collection, record FROM _outbox WHERE seq BETWEEN ? AND ? AND status NOT IN ('conflicted', 'dead')`,
-        [first, last],
-      )),
-    )
-  }
-  const lead = rows.find((row) => row['seq'] === outcome.seq)
-  if (rows.length === 0 || (lead && lead['id'] !== outcome.id)) return []
+  const rows = await tx.all(
+    `SELECT o.seq, o.id, o.collection, o.record FROM json_each(?) AS span JOIN _outbox AS o ON ${isMeant}
+     WHERE o.status NOT IN ('conflicted', 'dead')`,
+    [JSON.stringify(spansOf(outcome))],
+  )
+  if (rows.length === 0) return []
   const seqs = rows.map((row) => Number(row['seq']))
   switch (outcome.status) {
     case 'conflict':
@@ -187,6 +197,22 @@ export async function offerLostAgain(tx: LocalTransaction, toRebase: RecordsToRe
   await tx.run('DELETE FROM _conflicts WHERE _version = 0')
   tx.touch('_conflicts', 'all')
   tx.touch('_outbox', 'all')
+  for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
+}
+
+/**
+ * An offer of which another copy of this database had sent the lead was refused or will be, whole: what is left of it is
+ * as if it had never been offered. Rules: SY-12.
+ */
+export async function breakHeadlessOffers(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
+  const rows = await tx.all(
+    `SELECT seq, collection, record FROM _outbox AS o WHERE offer IS NOT NULL AND status IN ('sending', 'pending')
+     AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = o.offer AND lead.status IN ('sending', 'pending'))`,
+  )
+  await offerAfresh(
+    tx,
+    rows.map((row) => Number(row['seq'])),
+  )
   for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
 }
 

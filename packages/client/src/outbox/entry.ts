@@ -158,6 +158,7 @@ export function wireText(mutation: Mutation): string {
     id: mutation.id,
     seq: mutation.seq,
     covers: mutation.covers,
+    folded: isEmpty(mutation.folded ?? []) ? undefined : mutation.folded,
     group: mutation.group ?? undefined,
     collection: mutation.collection,
     record: mutation.record,

@@ -3,7 +3,7 @@ import { type Environment, newUuid } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
-import { refreshStates } from './outbox.ts'
+import { refreshStates, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
 const movedMax = 10_000
@@ -51,6 +51,11 @@ export async function requeue(
 const asNew =
   "status = 'pending', verdict = NULL, exact = 0, attempts = 0, next_attempt_at = NULL, offer = NULL, wire = NULL, held_by = NULL, " +
   'version = NULL, server_updated_at = NULL, error = NULL'
+
+/** Entries of an offer that the server refused whole are as if they had never been offered; keys and numbers stay. */
+export async function offerAfresh(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  await updateEntries(tx, seqs, { set: asNew, params: [] })
+}
 
 /** The entries and, transitively, the fresh ones that stand on them, in the order written. */
 async function withDependents(tx: LocalTransaction, seqs: readonly number[]): Promise<readonly Entry[]> {

@@ -3,9 +3,9 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import { knownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
-import { markAnswered, markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
+import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
-import { holdForIdentity, meansOtherIdentity } from './renew-identity.ts'
+import { isForeign, meansReuse, recordReuse } from './record-reuse.ts'
 
 /** One mutation that was sent and what the server said of it. */
 export interface AnsweredOffer {
@@ -31,7 +31,14 @@ export async function recordAnswers(
 ): Promise<void> {
   const taken = answers.filter(({ result }) => isTaken(result))
   await markTaken(tx, taken)
-  for (const answer of answers) if (!isTaken(answer.result)) await recordRefusal(tx, answer, context)
+  const apart = new Set(answers.filter(isForeign).map(({ offer }) => offer.mutation.group))
+  for (const answer of answers) {
+    if (isTaken(answer.result)) continue
+    const { group } = answer.offer.mutation
+    if (meansReuse(answer.result.error?.code ?? ''))
+      await recordReuse(tx, answer, group !== null && apart.has(group))
+    else await recordRefusal(tx, answer, context)
+  }
   await storeReportedConflict(tx, answers, context)
 }
 
@@ -81,25 +88,10 @@ async function recordRefusal(
     case 'held':
       return markHeld(tx, seqs, result.heldBy ?? '')
     case 'rejected':
-      if (!meansOtherIdentity(reason.code)) return markDead(tx, seqs, reason)
-      return holdForIdentity(tx, reason.code === 'KEY_REUSED' ? await takeLead(tx, seqs) : seqs)
+      return markDead(tx, seqs, reason)
     case 'retry':
       return countAttempt(tx, seqs, { ...context.attempt, error: reason, retryAfterMs: error?.retryAfterMs })
     default:
       return assertNever(status)
   }
-}
-
-/**
- * A key that the server knows with another body was offered by another copy of this database, folded with other
- * neighbours: what it names is done, by that copy; the neighbours are not. Returns the neighbours.
- */
-async function takeLead(
-  tx: LocalTransaction,
-  [lead, ...neighbours]: readonly number[],
-): Promise<readonly number[]> {
-  if (lead === undefined) return []
-  const answer = { status: 'merged', version: null, serverUpdatedAt: null, exact: false } as const
-  await markAnswered(tx, [lead], { ...answer, heldBy: knownBefore })
-  return neighbours
 }

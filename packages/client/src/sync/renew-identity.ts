@@ -5,11 +5,6 @@ import { updateEntries } from '../outbox/outbox.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
 import { requeue } from '../outbox/requeue.ts'
 
-/** Whether a code says that another copy of this database spoke in this device's name. */
-export function meansOtherIdentity(code: string): boolean {
-  return code === 'KEY_REUSED' || code === 'SEQ_REUSED' || code === 'COVERS_OVERLAP'
-}
-
 /** Puts refused entries aside until everything that was offered under the old identity has its answer. */
 export async function holdForIdentity(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
   await updateEntries(tx, seqs, { set: "status = 'held', held_by = ?", params: [newIdentity] })

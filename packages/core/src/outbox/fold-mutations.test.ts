@@ -88,6 +88,7 @@ describe('the closed table', () => {
     expect(folded(create, update)).toEqual({
       ...create,
       covers: '1-2',
+      folded: ['m2'],
       changes: { ...create.changes, name: 'b', stock: 5, tags: ['y'] },
       at: at(2),
       ats: { note: at(1), street: at(1), city: at(1), created_at: at(1) },
@@ -111,6 +112,7 @@ describe('the closed table', () => {
     expect(folded(first, second)).toEqual({
       ...first,
       covers: '1-2',
+      folded: ['m2'],
       changes: { name: 'c', note: 'b', more: 1 },
       base: { name: 'a', note: 'a', more: 0 },
       increments: { stock: 3 },
@@ -139,6 +141,7 @@ describe('the closed table', () => {
       ...update,
       op: 'delete',
       covers: '1-2',
+      folded: ['m2'],
       at: at(2),
       ats: { note: at(1) },
     })

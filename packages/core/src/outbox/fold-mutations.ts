@@ -143,7 +143,8 @@ function joined(collection: CollectionSchema, first: Mutation, second: Mutation)
   }
   if (first.op === 'create') ats.created_at = first.ats.created_at ?? first.at
   const covers = formatRanges(unionRanges([...parseRanges(first.covers), ...parseRanges(second.covers)]))
-  return { ...first, covers, at: second.at, ats: withoutTime(ats, second.at) }
+  const folded = [...(first.folded ?? []), second.id, ...(second.folded ?? [])]
+  return { ...first, covers, folded, at: second.at, ats: withoutTime(ats, second.at) }
 }
 
 function withoutTime(ats: Readonly<Record<string, Hlc>>, at: Hlc): Readonly<Record<string, Hlc>> {

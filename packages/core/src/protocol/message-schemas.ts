@@ -62,6 +62,7 @@ export const mutationSchema: MessageSchema<MutationShape> = v.strictObject({
   id: uuid,
   seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   covers: v.optional(rangesText),
+  folded: v.optional(v.array(uuid)),
   group: v.optional(v.nullable(uuid), null),
   collection: v.string(),
   record: uuid,
@@ -84,6 +85,7 @@ export interface MutationShape {
   readonly id: string
   readonly seq: number
   readonly covers?: string | undefined
+  readonly folded?: readonly string[]
   readonly group: string | null
   readonly collection: string
   readonly record: string
@@ -123,6 +125,19 @@ const conflictReportSchema: MessageSchema<ConflictReport> = v.object({
   theirs: v.nullable(values),
 })
 
+/** A final verdict as pulls repeat it. */
+export const outcomeSchema: MessageSchema<Outcome> = v.object({
+  id: v.string(),
+  seq: count,
+  covers: rangesText,
+  folded: v.optional(v.array(v.string())),
+  status: v.picklist(['applied', 'merged', 'conflict', 'rejected']),
+  version: v.nullable(count),
+  serverUpdatedAt: v.nullable(isoTime),
+  conflict: v.optional(conflictReportSchema),
+  error: v.optional(errorReportSchema),
+})
+
 /** The verdict on one mutation. */
 export const pushResultSchema: MessageSchema<PushResult> = v.object({
   id: v.string(),
@@ -134,24 +149,14 @@ export const pushResultSchema: MessageSchema<PushResult> = v.object({
   conflict: v.optional(conflictReportSchema),
   error: v.optional(errorReportSchema),
   heldBy: v.optional(v.string()),
+  known: v.optional(v.array(outcomeSchema)),
+  free: v.optional(rangesText),
 })
 
 /** Answer of `POST /sync/push`. */
 export const pushResponseSchema: MessageSchema<PushResponse> = v.object({
   results: v.array(pushResultSchema),
   serverTime: isoTime,
-})
-
-/** A final verdict as pulls repeat it. */
-export const outcomeSchema: MessageSchema<Outcome> = v.object({
-  id: v.string(),
-  seq: count,
-  covers: rangesText,
-  status: v.picklist(['applied', 'merged', 'conflict', 'rejected']),
-  version: v.nullable(count),
-  serverUpdatedAt: v.nullable(isoTime),
-  conflict: v.optional(conflictReportSchema),
-  error: v.optional(errorReportSchema),
 })
 
 /** One row effect. `parsePullResponse` checks the same by hand, because a first sync brings hundreds of thousands. */

@@ -58,6 +58,13 @@ export interface PushResult {
   readonly error?: ErrorReport
   /** The id of the conflict or mutation it waits for. */
   readonly heldBy?: string
+  /**
+   * Of a refusal that uses nothing up: what was decided before about mutations it stands for; `covers` names those of its
+   * numbers that are the same mutations.
+   */
+  readonly known?: readonly Outcome[]
+  /** Of such a refusal: those of its numbers that nothing was decided under. */
+  readonly free?: string
 }
 
 /** Answer of `POST /sync/push`, in the order of the request. */
@@ -72,6 +79,8 @@ export interface Outcome {
   readonly id: string
   readonly seq: number
   readonly covers: string
+  /** As in the mutation: keys of what was folded into it. */
+  readonly folded?: readonly string[]
   readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'>
   readonly version: number | null
   readonly serverUpdatedAt: string | null

@@ -161,6 +161,7 @@ describe('a mutation that does not fit is refused whole', () => {
     ['WI-3', { increments: { votes: 1 } }, 'FIELD_SERVER_OWNED', 'items.votes'],
     ['WI-4', { covers: '17-18' }, 'MUTATION_INVALID', 'covers'],
     ['WI-4', { covers: '18,17' }, 'MUTATION_INVALID', 'covers'],
+    ['FO-11', { folded: ['0197a1b2-0000-7000-8000-0000000000a2'] }, 'MUTATION_INVALID', 'folded'],
     ['WI-4', { covers: '18,19' }, 'MUTATION_INVALID', 'covers'],
     ['WI-4', { covers: '18-17' }, 'MUTATION_INVALID', 'covers'],
     ['WI-4', { covers: '' }, 'MUTATION_INVALID', 'covers'],

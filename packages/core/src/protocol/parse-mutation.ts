@@ -37,6 +37,7 @@ export function parseMutation(schema: Schema, value: unknown): Mutation {
     ...shape,
     ...payload,
     covers: parseCovers(shape),
+    ...(shape.folded && { folded: parseFolded(shape.folded, shape) }),
     at: parseStamp(shape.at, 'at'),
     ats: parseStamps(collection, shape.op, raw.ats ?? {}),
   }
@@ -126,6 +127,12 @@ function parseCovers({ seq, covers }: MutationShape): string {
     throw misfit('covers', `must be at most ${limits.foldEntries} numbers in order, the first of them seq`)
   }
   return covers
+}
+
+function parseFolded(folded: readonly string[], shape: MutationShape): readonly string[] {
+  if (folded.length !== countRanges(parseRanges(parseCovers(shape))) - 1)
+    throw misfit('folded', 'must name one mutation for each covered number but the first')
+  return folded
 }
 
 function parseRangesOf(covers: string): ReturnType<typeof parseRanges> {

@@ -1,12 +1,14 @@
 import {
+  coveredIds,
   countRanges,
   type ErrorCode,
   overlapCount,
   parseRanges,
   type Ranges,
+  rangesOf,
   unionRanges,
 } from '@holdfast/core'
-import { addRanges } from '../devices/range-sets.ts'
+import { addRanges, intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { StoredOutcome } from '../store/store.ts'
 import type { Offer } from './offer.ts'
 
@@ -18,6 +20,12 @@ export type Claim =
       readonly kind: 'refused'
       readonly code: Extract<ErrorCode, 'SEQ_REUSED' | 'KEY_REUSED' | 'COVERS_OVERLAP' | 'OUTCOME_EXPIRED'>
     }
+
+/** An outcome, and the offered numbers that it decided for the same mutations. */
+export interface Known {
+  readonly outcome: StoredOutcome
+  readonly covers: Ranges
+}
 
 /** The numbers and keys one device has used, as far as a batch asks for them. Rules: PU-4 to PU-7. */
 export class Claims {
@@ -71,11 +79,30 @@ export class Claims {
       const isSame = known.seq === seq && known.hash === hash
       return isSame ? { kind: 'duplicate', outcome: known } : { kind: 'refused', code: 'KEY_REUSED' }
     }
+    const told = unionRanges(this.#overlapping(covers).flatMap((outcome) => parseRanges(outcome.covers)))
+    if (overlapCount(told, intersectRanges(covers, this.#finals)) < finalCount)
+      return { kind: 'refused', code: 'OUTCOME_EXPIRED' }
     if (finalCount < countRanges(covers)) return { kind: 'refused', code: 'COVERS_OVERLAP' }
-    const user = [...this.#byId.values(), ...this.#stored].find(
-      (outcome) => overlapCount(parseRanges(outcome.covers), [[seq, seq]]) > 0,
-    )
-    return { kind: 'refused', code: user ? 'SEQ_REUSED' : 'OUTCOME_EXPIRED' }
+    return { kind: 'refused', code: 'SEQ_REUSED' }
+  }
+
+  /**
+   * What a device needs to know of an offer that was refused for its numbers or its key: what was decided about the same
+   * mutations, sent by another copy of its database, and which of the numbers are free. Rules: PU-35.
+   */
+  explain({ id, covers, folded }: Offer): { readonly known: readonly Known[]; readonly free: Ranges } {
+    const offered = coveredIds({ id, covers, folded })
+    const known = this.#overlapping(covers).flatMap((outcome): Known[] => {
+      const decided = coveredIds({ ...outcome, covers: parseRanges(outcome.covers) })
+      const same = [...decided].filter(([number, key]) => offered.get(number) === key)
+      return same.length === 0 ? [] : [{ outcome, covers: rangesOf(same.map(([number]) => number)) }]
+    })
+    return { known, free: subtractRanges(covers, this.#finals) }
+  }
+
+  #overlapping(covers: Ranges): readonly StoredOutcome[] {
+    const all = new Map([...this.#stored, ...this.#byId.values()].map((outcome) => [outcome.seq, outcome]))
+    return [...all.values()].filter((outcome) => overlapCount(parseRanges(outcome.covers), covers) > 0)
   }
 
   /** From here on the offer's numbers are final. */

@@ -28,6 +28,8 @@ export interface Offer {
   /** 0 when the number cannot be read: then nothing can be consumed. */
   readonly seq: number
   readonly covers: Ranges
+  /** Keys of what was folded into it, as far as told. */
+  readonly folded: readonly string[]
   readonly group: string | null
   readonly op: Mutation['op']
   /** Fields it touches, as far as can be told. */
@@ -61,6 +63,7 @@ export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offe
       group,
       op,
       covers: mutation.covers === String(seq) ? [[seq, seq]] : parseRanges(mutation.covers),
+      folded: mutation.folded ?? [],
       touched: touchedFields(mutation),
       hash: hash('sha256', canonicalJson(sent), 'base64url'),
       mutation,
@@ -80,13 +83,16 @@ export function reportOf({ code, message, retry, at }: SyncError): ErrorReport {
 }
 
 /** What can be told of a mutation that may not be one. */
-function readEnvelope(raw: unknown): Pick<Offer, 'id' | 'seq' | 'covers' | 'group' | 'op' | 'touched'> {
+function readEnvelope(
+  raw: unknown,
+): Pick<Offer, 'id' | 'seq' | 'covers' | 'folded' | 'group' | 'op' | 'touched'> {
   const { id, seq, covers, group, op, changes, increments, additions, removals } = isObject(raw) ? raw : {}
   const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 && isUuid(id)
   return {
     id: isUuid(id) ? id : '',
     seq: isNumbered ? seq : 0,
     covers: isNumbered ? readCovers(seq, covers) : [],
+    folded: [],
     group: isUuid(group) ? group : null,
     op: op === 'create' || op === 'delete' ? op : 'update',
     touched: [changes, increments, additions, removals]

@@ -1,7 +1,7 @@
 import { counter, collection, defineSchema, newUuid, text, type Values } from '@holdfast/core'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type GivenEngine, givenEngine, item, startMs } from '../given-engine.ts'
+import { type GivenEngine, givenEngine, item, type RawMutation, startMs } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
 
 let given: GivenEngine
@@ -191,6 +191,58 @@ describe('once', () => {
     await given.engine.collectTombstones({ olderThanMs: 0 })
     expect((await ann.pushOne(first)).error?.code).toBe('OUTCOME_EXPIRED')
     expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
+  })
+
+  test('[PU-35] a refused number says whether it was the same mutation, and which numbers are free', async () => {
+    const ann = given.device()
+    const [first, second, third] = [1, 2, 3].map(() => ann.create('items', item()))
+    const other = newUuid(systemEnvironment())
+    await ann.pushOne({ ...first!, covers: '1-2', folded: [second!.id] })
+    await ann.pushOne({ ...ann.create('items', item({ warehouse: '2' })), id: other, seq: 4 })
+    const refused = async (mutation: RawMutation) => {
+      const { error, known, free } = await ann.pushOne(mutation)
+      const told = known?.map(({ id, covers, status, error: why }) => [id, covers, status, why?.code])
+      return [error?.code, told, free]
+    }
+    const taken = [first?.id, '1', 'applied', undefined]
+    expect(await refused(first!)).toEqual(['KEY_REUSED', [taken], undefined])
+    expect(await refused(second!)).toEqual([
+      'SEQ_REUSED',
+      [[first?.id, '2', 'applied', undefined]],
+      undefined,
+    ])
+    expect(await refused({ ...first!, covers: '1-3', folded: [second!.id, third!.id] })).toEqual([
+      'KEY_REUSED',
+      [[first?.id, '1-2', 'applied', undefined]],
+      '3',
+    ])
+    expect(await refused({ ...third!, covers: '3-4', folded: [other] })).toEqual([
+      'COVERS_OVERLAP',
+      [[other, '4', 'rejected', 'SCOPE_DENIED']],
+      '3',
+    ])
+    expect(await refused({ ...third!, covers: '3-4', folded: [newUuid(systemEnvironment())] })).toEqual([
+      'COVERS_OVERLAP',
+      undefined,
+      '3',
+    ])
+    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-2,4' }])
+  })
+
+  test('[PU-23] after the acknowledgement the verdict of a conflict still names it', async () => {
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const laptop = ann.create('items', item({ name: 'base' }))
+    await ann.push(laptop)
+    await ben.push(ben.update(laptop, { name: 'ben' }, { base: { name: 'base' }, baseVersion: 1 }))
+    const late = ann.update(laptop, { name: 'ann' }, { base: { name: 'base' }, baseVersion: 1 })
+    const { conflict } = await ann.pushOne(late)
+    ann.ack = '2'
+    await ann.push()
+    expect(await ann.pushOne(late)).toMatchObject({
+      status: 'conflict',
+      duplicate: true,
+      conflict: { id: conflict?.id, fields: [], mine: null },
+    })
   })
 
   test('[PU-6] a number inside a fold that was decided is known', async () => {

@@ -2,8 +2,10 @@ import {
   assert,
   type Environment,
   errorTable,
+  formatRanges,
   isObject,
   type Limits,
+  type Outcome,
   parseRanges,
   type Ranges,
   type PushRequest,
@@ -24,7 +26,7 @@ import {
   type StoredOutcome,
   type StoreWriter,
 } from '../store/store.ts'
-import { type Claim, Claims } from './claims.ts'
+import { type Claim, Claims, type Known } from './claims.ts'
 import { decideUnit, reject } from './decide-unit.ts'
 import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
@@ -225,12 +227,15 @@ async function knownOutcomes(
   if (device.finals.length === 0) return []
   const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
   const byId = await tx.outcomes(device.n, { ids: [...ids] })
-  const known = new Set(byId.map(({ id }) => id))
-  // Only a number that was used under another key has to be searched for.
-  const seqs = offers.flatMap(({ id, seq, covers }) =>
-    !known.has(id) && overlapCount(device.finals, covers) > 0 ? [seq] : [],
-  )
+  const repeats = new Set(byId.map(({ id, seq, hash }) => `${id} ${seq} ${hash}`))
+  // Only numbers that are no plain repeat have to be searched for.
+  const others = offers.filter(({ id, seq, hash }) => !repeats.has(`${id} ${seq} ${hash}`))
+  const seqs = others.flatMap(({ covers }) => numbersOf(intersectRanges(covers, device.finals)))
   return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
+}
+
+function numbersOf(ranges: Ranges): readonly number[] {
+  return ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, at) => first + at))
 }
 
 /** What one offer is answered: a verdict of now, an outcome of before, or a refusal that consumes nothing. */
@@ -323,6 +328,7 @@ function outcomeOf<U extends User>(
     id: offer.id,
     seq: offer.seq,
     covers: coversText(offer),
+    folded: offer.folded,
     hash: offer.hash,
     status,
     version,
@@ -366,13 +372,24 @@ function resultOf<U extends User>(
   }
   assert(refused, 'every offer is answered')
   const { meaning: message, retry } = errorTable[refused]
+  const { known, free } = session.claims.explain(offer)
   return {
     id,
     status: 'rejected',
     version: null,
     serverUpdatedAt: null,
     error: offer.error ?? { code: refused, message, retry },
+    ...(known.length > 0 && { known: known.map(toldOutcome) }),
+    ...(free.length > 0 && { free: formatRanges(free) }),
   }
+}
+
+/** An outcome as pulls tell it, for those numbers that are the same mutations. */
+function toldOutcome({ outcome, covers }: Known): Outcome {
+  const { id, seq, status } = outcome
+  const { version, serverUpdatedAt, conflict, error } = duplicateResult(outcome)
+  const members = { ...(conflict && { conflict }), ...(error && { error }) }
+  return { id, seq, covers: formatRanges(covers), status, version, serverUpdatedAt, ...members }
 }
 
 /** The first answer again; after the acknowledgement only the verdict is left of it. */

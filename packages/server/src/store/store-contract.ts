@@ -262,19 +262,20 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
         fields: ['name'],
       } as const
       const [first, second] = [newUuid(env), newUuid(env)]
+      const folded = [newUuid(env), newUuid(env)]
       await store.write((tx) =>
         tx.writeOutcomes(
           1,
           [
-            { ...outcome, id: first, seq: 1, covers: '1-3' },
-            { ...outcome, id: second, seq: 4, covers: '4', body: null },
+            { ...outcome, id: first, seq: 1, covers: '1-3', folded },
+            { ...outcome, id: second, seq: 4, covers: '4', folded: [], body: null },
           ],
           now,
         ),
       )
       const found = await store.read((tx) => tx.outcomes(1, { seqs: [2], ids: [second] }))
       expect(found.map(({ id }) => id)).toEqual([first, second])
-      expect(found[0]).toEqual({ ...outcome, id: first, seq: 1, covers: '1-3' })
+      expect(found[0]).toEqual({ ...outcome, id: first, seq: 1, covers: '1-3', folded })
       expect(await store.read((tx) => tx.outcomes(2, { seqs: [2], ids: [second] }))).toEqual([])
       const told: unknown = JSON.parse(await store.read((tx) => tx.outcomesText(1, [[1, 4]])))
       expect(told).toEqual([
@@ -282,6 +283,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
           id: first,
           seq: 1,
           covers: '1-3',
+          folded,
           status: 'applied',
           version: 1,
           serverUpdatedAt: now,

@@ -51,6 +51,8 @@ export interface StoredOutcome {
   readonly id: string
   readonly seq: number
   readonly covers: string
+  /** Keys of what was folded into it, as the device told. */
+  readonly folded: readonly string[]
   readonly hash: string
   readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'>
   readonly version: number | null

@@ -10,9 +10,12 @@ import {
   type Mutation,
   overlapCount,
   countRanges,
+  coveredIds,
   parseMutation,
   parsePushRequest,
+  formatRanges,
   parseRanges,
+  rangesOf,
   personalScope,
   type PushResponse,
   type PushResult,
@@ -82,19 +85,53 @@ function answerUnit(call: PushCall, unit: readonly unknown[]): PushResult[] {
 }
 
 /** The stored answer of a mutation, or why its number or key cannot be used; undefined when it is new. */
-function knownAnswer({ store, user, device }: PushCall, raw: unknown): PushResult | undefined {
+function knownAnswer(call: PushCall, raw: unknown): PushResult | undefined {
   if (!isObject(raw)) return undefined
+  const { store, user, device } = call
   const { id, seq } = raw
   const covers = parseRanges(String(raw['covers'] ?? seq))
   const text = JSON.stringify(raw)
   for (const outcome of store.device(user, device).outcomes) {
     if (outcome.text === text) return { ...outcome.result, duplicate: true }
-    if (outcome.id === id) return refusal(String(id), 'KEY_REUSED')
+    if (outcome.id === id) return reuse(call, raw, 'KEY_REUSED')
     const shared = overlapCount(parseRanges(outcome.covers), covers)
     if (shared === 0) continue
-    return refusal(String(id), shared < countRanges(covers) ? 'COVERS_OVERLAP' : 'SEQ_REUSED')
+    return reuse(call, raw, shared < countRanges(covers) ? 'COVERS_OVERLAP' : 'SEQ_REUSED')
   }
   return undefined
+}
+
+/** A refusal that uses nothing up, with what is known of each number. */
+function reuse(
+  { store, user, device }: PushCall,
+  raw: Readonly<Record<string, unknown>>,
+  code: ErrorCode,
+): PushResult {
+  const idsOf = (members: Readonly<Record<string, unknown>>): ReadonlyMap<number, string> =>
+    coveredIds({
+      id: String(members['id']),
+      covers: parseRanges(String(members['covers'] ?? members['seq'])),
+      folded: Array.isArray(members['folded']) ? members['folded'].map(String) : [],
+    })
+  const offered = idsOf(raw)
+  const { outcomes } = store.device(user, device)
+  const known = outcomes.flatMap(({ outcome }) => {
+    const same = [...idsOf({ ...outcome })].filter(([number, id]) => offered.get(number) === id)
+    return same.length === 0 || outcome === undefined
+      ? []
+      : [{ ...outcome, covers: formatRanges(rangesOf(same.map(([number]) => number))) }]
+  })
+  const used = new Set(outcomes.flatMap(({ covers }) => spelled(covers)))
+  const free = formatRanges(
+    rangesOf(spelled(String(raw['covers'] ?? raw['seq'])).filter((number) => !used.has(number))),
+  )
+  return { ...refusal(String(raw['id']), code), known, free }
+}
+
+function spelled(covers: string): readonly number[] {
+  return parseRanges(covers).flatMap(([first, last]) =>
+    Array.from({ length: last - first + 1 }, (_, at) => first + at),
+  )
 }
 
 function decide(call: PushCall, raw: unknown): Decided {
@@ -329,6 +366,7 @@ function remember({ store, user, device }: PushCall, raw: unknown, result: PushR
     id: String(id),
     seq: Number(seq),
     covers,
+    ...(Array.isArray(raw['folded']) && { folded: raw['folded'].map(String) }),
     status,
     version,
     serverUpdatedAt,

@@ -2,18 +2,26 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const layoutVersion = 1
+export const layoutVersion = 2
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const applicationId = 0x486f4661
 
 const now = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 
+/**
+ * Each time the store was opened: the position at which that began, and a random tag for the positions that follow, up to
+ * where the next opening began.
+ */
+const openingsTable =
+  'CREATE TABLE IF NOT EXISTS holdfast_openings (position INTEGER PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL)'
+
 /** Our own tables. See docs/ARCHITECTURE.md for what each says. */
 export const systemTables: string = `
 CREATE TABLE holdfast_state (
   one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, counter INTEGER NOT NULL, horizon INTEGER NOT NULL,
   schema_version INTEGER NOT NULL, schema TEXT NOT NULL, engine INTEGER, maker INTEGER, now TEXT);
+${openingsTable};
 CREATE TABLE holdfast_feed (
   scope TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL, position INTEGER NOT NULL,
   version INTEGER NOT NULL, op TEXT NOT NULL, maker INTEGER, at TEXT,
@@ -31,7 +39,7 @@ CREATE TABLE holdfast_devices (
   n INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT NOT NULL, device TEXT NOT NULL, finals TEXT NOT NULL, acked TEXT NOT NULL,
   pending TEXT, first_seen_at TEXT NOT NULL, last_seen_at TEXT NOT NULL, UNIQUE (user, device));
 CREATE TABLE holdfast_outcomes (
-  device INTEGER NOT NULL, seq INTEGER NOT NULL, covers TEXT NOT NULL, id TEXT NOT NULL, hash TEXT NOT NULL,
+  device INTEGER NOT NULL, seq INTEGER NOT NULL, covers TEXT NOT NULL, folded TEXT, id TEXT NOT NULL, hash TEXT NOT NULL,
   status TEXT NOT NULL, version INTEGER, server_updated_at TEXT, code TEXT, body TEXT, exact INTEGER NOT NULL,
   op TEXT NOT NULL, fields TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (device, seq)) WITHOUT ROWID;
 CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (device, id);
@@ -59,12 +67,10 @@ ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
 
-/**
- * Each time the store was opened: the position at which that began, and a random tag for the positions that follow, up to
- * where the next opening began. Made also in a file that is older than this table.
- */
-export const openingsTable: string = `
-CREATE TABLE IF NOT EXISTS holdfast_openings (position INTEGER PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL)`
+/** What a file of an older layout lacks, by the layout that brought it. */
+export const layoutSteps: Readonly<Record<number, string>> = {
+  2: `${openingsTable};\nALTER TABLE holdfast_outcomes ADD COLUMN folded TEXT`,
+}
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */
 export function createTable(collection: CollectionSchema): string {

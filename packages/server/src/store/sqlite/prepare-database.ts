@@ -15,8 +15,8 @@ import {
   applicationId,
   createIndexes,
   createTable,
+  layoutSteps,
   layoutVersion,
-  openingsTable,
   systemTables,
 } from './create-tables.ts'
 
@@ -36,8 +36,11 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
       newUuid(env),
       schema.version,
     )
-    db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
+    db.exec(`PRAGMA application_id = ${applicationId}`)
   }
+  for (let layout = before?.layout ?? layoutVersion; layout < layoutVersion; layout++)
+    db.exec(layoutSteps[layout + 1] ?? '')
+  db.exec(`PRAGMA user_version = ${layoutVersion}`)
   // A process that died inside a transaction left nothing, but a copy of a file may have been taken by other means.
   db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
   noteOpening(db, env)
@@ -53,7 +56,6 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
  * under it, so that no cursor names it. Rules: PL-21.
  */
 function noteOpening(db: Connection, env: StoreSetup['env']): void {
-  db.exec(openingsTable)
   db.run(
     'INSERT OR REPLACE INTO holdfast_openings (position, tag, at) SELECT counter, ?, ? FROM holdfast_state',
     Buffer.from(env.randomBytes(new Uint8Array(8))).toString('hex'),
@@ -65,6 +67,8 @@ function noteOpening(db: Connection, env: StoreSetup['env']): void {
 export interface Before {
   /** As `describeSchema` said it. */
   readonly schema: string
+  /** Of our own tables. */
+  readonly layout: number
 }
 
 /**
@@ -84,7 +88,7 @@ export function checkOwnership(db: Connection, schema: Schema): Before | null {
   if (layout > layoutVersion || Number(state['schema_version']) > schema.version) {
     throw new SyncError('STORE_NEWER', 'the database was written by a newer version; nothing was changed')
   }
-  return { schema: String(state['schema']) }
+  return { schema: String(state['schema']), layout }
 }
 
 type Described = Readonly<Record<string, unknown>>

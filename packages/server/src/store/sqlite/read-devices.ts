@@ -9,11 +9,13 @@ type DeviceQueries = Pick<
   'state' | 'historyTag' | 'device' | 'devices' | 'outcomes' | 'outcomesText'
 >
 
+const outcomeObject = `json_object('id', id, 'seq', seq, 'covers', covers, 'status', status, 'version', version,
+  'serverUpdatedAt', server_updated_at)`
+
 /** Members of an `Outcome`; what the body holds follows, without the record, which pulls bring themselves. */
-const outcomeText = `substr(json_object('id', id, 'seq', seq, 'covers', covers, 'status', status, 'version', version,
-  'serverUpdatedAt', server_updated_at), 1, length(json_object('id', id, 'seq', seq, 'covers', covers, 'status', status,
-  'version', version, 'serverUpdatedAt', server_updated_at)) - 1) || CASE WHEN json_remove(body, '$.record') <> '{}'
-  THEN ',' || substr(json_remove(body, '$.record'), 2) ELSE '}' END`
+const outcomeText = `substr(${outcomeObject}, 1, length(${outcomeObject}) - 1)
+  || CASE WHEN folded IS NULL THEN '' ELSE ',"folded":' || folded END
+  || CASE WHEN json_remove(body, '$.record') <> '{}' THEN ',' || substr(json_remove(body, '$.record'), 2) ELSE '}' END`
 
 /** Reads of devices and their outcomes. */
 export function deviceQueries(db: Connection): DeviceQueries {
@@ -88,6 +90,7 @@ function outcomeOf(row: SqlRow): StoredOutcome {
     id: String(row['id']),
     seq: Number(row['seq']),
     covers: String(row['covers']),
+    folded: row['folded'] === null ? [] : parseTexts(String(row['folded'])),
     hash: String(row['hash']),
     // Written by writeOutcomes from the same type.
     status: String(row['status']) as StoredOutcome['status'],

@@ -13,8 +13,10 @@ export function ledgerStatements(db: Connection): LedgerStatements {
   return {
     saveDevice: async (device) => saveDevice(db, device),
     acknowledge: async (device, seqs) => {
-      const sql =
-        'UPDATE holdfast_outcomes SET body = NULL WHERE device = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL'
+      // Of a conflict its id is part of the verdict.
+      const sql = `UPDATE holdfast_outcomes SET body = CASE status WHEN 'conflict' THEN json_object('conflict', json_object(
+          'id', body ->> '$.conflict.id', 'fields', json_array(), 'base', NULL, 'mine', NULL, 'theirs', NULL)) END
+        WHERE device = ? AND seq BETWEEN ? AND ? AND body IS NOT NULL`
       for (const [first, last] of seqs) db.run(sql, device, first, last)
     },
     writeOutcomes: async (device, outcomes, at) => writeOutcomes(db, device, { outcomes, at }),
@@ -69,8 +71,8 @@ function writeOutcomes(
   { outcomes, at }: { readonly outcomes: readonly StoredOutcome[]; readonly at: string },
 ): void {
   const insert = db.prepare(
-    `INSERT INTO holdfast_outcomes (device, seq, covers, id, hash, status, version, server_updated_at, code, body, exact, op, fields, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO holdfast_outcomes (device, seq, covers, folded, id, hash, status, version, server_updated_at, code, body, exact, op, fields, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   for (const each of outcomes) {
     const { seq, covers, id, hash, status, version, serverUpdatedAt, code, body, exact, op } = each
@@ -80,6 +82,7 @@ function writeOutcomes(
       device,
       seq,
       covers,
+      each.folded.length === 0 ? null : JSON.stringify(each.folded),
       id,
       hash,
       status,

@@ -1,0 +1,198 @@
+import { openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { FaultScript } from '../fake-server/faults.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { itemsOf, type ShopClient, shopSchema } from './shop-world.ts'
+
+let folder: string
+let env: VirtualEnvironment
+let server: HoldfastServer
+let faults: FaultScript
+let clients: ShopClient[]
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-clones-'))
+  env = createVirtualEnvironment({ seed: 11 })
+  faults = new FaultScript(env)
+  clients = []
+  server = await createServer({
+    schema: shopSchema,
+    store: sqliteStore(join(folder, 'server.sqlite')),
+    env,
+    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
+    scopes: () => ['w:w1'],
+  })
+  env.connect((request) =>
+    faults.handle(request, new URL(request.url).pathname.split('/').at(-1) ?? '', (passed) =>
+      server.fetch(passed),
+    ),
+  )
+})
+
+afterEach(async () => {
+  for (const db of clients) await db.close()
+  await server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function open(name: string): Promise<ShopClient> {
+  const db = await openClient({
+    schema: shopSchema,
+    storage: sqliteStorage(join(folder, name)),
+    server: 'https://shop.example',
+    auth: 'ann',
+    env,
+    durability: 'fast',
+    sync: { auto: false },
+  })
+  clients.push(db)
+  return db
+}
+
+async function sync(...devices: readonly ShopClient[]): Promise<void> {
+  for (const db of devices) await env.complete(db.sync.now())
+}
+
+const loseAnswers = (): unknown => faults.add({ on: 'push', fault: { kind: 'cut', when: 'after' } })
+
+interface Clones {
+  readonly rope: string
+  readonly one: ShopClient
+  readonly other: ShopClient
+}
+
+/** A device with ten mutations on their way, and its copy: ten increments and edits that fold, inserts, a transaction. */
+async function givenClones(): Promise<Clones> {
+  const phone = await open('one.sqlite')
+  const rope = await phone.items.insert({ name: 'Rope', stock: 100 })
+  await sync(phone)
+  await phone.items.increment(rope, { stock: 1 })
+  await phone.items.insert({ name: 'Hook', stock: 1 })
+  await phone.items.increment(rope, { stock: 2 })
+  await phone.items.add(rope, { tags: ['shared'] })
+  const lamp = await phone.items.insert({ name: 'Lamp', stock: 1 })
+  await phone.items.increment(lamp, { stock: 4 })
+  await phone.transaction(async (tx) => {
+    await tx.items.increment(rope, { stock: 8 })
+    await tx.items.insert({ name: 'Sail', stock: 1 })
+  })
+  await phone.items.update(rope, { note: 'shared' })
+  await phone.items.increment(rope, { stock: 16 })
+  expect(await phone.outbox.list()).toHaveLength(10)
+  await phone.close()
+  copyFileSync(join(folder, 'one.sqlite'), join(folder, 'other.sqlite'))
+  return { rope, one: await open('one.sqlite'), other: await open('other.sqlite') }
+}
+
+/** Work that only one of the two has: it folds with what both have, where that was not sent yet. */
+async function workOn(
+  db: ShopClient,
+  rope: string,
+  { name, amount }: { name: string; amount: number },
+): Promise<void> {
+  await db.items.increment(rope, { stock: amount })
+  await db.items.insert({ name, stock: 1 })
+  await db.items.add(rope, { tags: [name] })
+}
+
+async function expectEachOnce(
+  { rope, one, other }: Clones,
+  stock: number,
+  own: readonly string[],
+): Promise<void> {
+  for (let round = 0; round < 4; round++) {
+    await env.advance(900_000)
+    await sync(one, other)
+  }
+  for (const db of [one, other]) {
+    const left = (await db.outbox.list()).map(({ seq, status, error }) => ({ seq, status, error }))
+    expect(left).toEqual([])
+    expect(await db.deadLetters.list()).toEqual([])
+    expect(await db.conflicts.list()).toEqual([])
+    const rows = await itemsOf(db)
+    expect(rows.map(({ name, stock: each }) => [name, each])).toEqual(
+      [['Hook', 1], ['Lamp', 5], ['Rope', stock], ['Sail', 1], ...own.map((name) => [name, 1])].toSorted(
+        ([left], [right]) => (String(left) < String(right) ? -1 : 1),
+      ),
+    )
+    const [row] = await db.query((q) => q.selectFrom('items').select('tags').where('id', '=', rope))
+    expect(row?.tags).toEqual([...own, 'shared'].toSorted())
+  }
+}
+
+test('[SY-12] B21: of ten mutations both copies hold, each takes effect once, and what either adds survives', async () => {
+  const clones = await givenClones()
+  await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })
+  await workOn(clones.other, clones.rope, { name: 'b', amount: 1_000 })
+  await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
+  expect(clones.one.identity().device).not.toBe(clones.other.identity().device)
+})
+
+test('[SY-12] B21: also when one copy sent them before it added to them, and the other after', async () => {
+  const clones = await givenClones()
+  await sync(clones.one)
+  await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })
+  await sync(clones.one)
+  await workOn(clones.other, clones.rope, { name: 'b', amount: 1_000 })
+  await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
+})
+
+test('[SY-12] B21: also when the first answer is lost and the outcome was acknowledged by the other copy', async () => {
+  const clones = await givenClones()
+  loseAnswers()
+  await sync(clones.one)
+  faults.heal()
+  await sync(clones.other, clones.other)
+  await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })
+  await workOn(clones.other, clones.rope, { name: 'b', amount: 1_000 })
+  await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
+})
+
+test('[SY-12] B21: a copy that only pulls loses nothing to the outcomes of the other', async () => {
+  const clones = await givenClones()
+  await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })
+  await workOn(clones.other, clones.rope, { name: 'b', amount: 1_000 })
+  await sync(clones.one)
+  faults.add({ on: 'push', fault: { kind: 'cut', when: 'before' } })
+  await sync(clones.other)
+  await env.advance(900_000)
+  await sync(clones.other)
+  faults.heal()
+  await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
+})
+
+test.each(Array.from({ length: 24 }, (_, seed) => seed + 1))(
+  '[SY-12] B21: in any order of work, pushes and lost answers (seed %i)',
+  async (seed) => {
+    const random = new SeededRandom(seed * 104_729)
+    const clones = await givenClones()
+    const names: string[] = []
+    let total = 127
+    for (let step = 0; step < 8; step++) {
+      const db = random.below(2) === 0 ? clones.one : clones.other
+      const roll = random.below(10)
+      if (roll < 4) {
+        const name = `own ${names.length}`
+        const amount = 1_000 * (names.length + 1)
+        await workOn(db, clones.rope, { name, amount })
+        names.push(name)
+        total += amount
+      } else if (roll < 7) await sync(db)
+      else {
+        if (roll === 7) faults.add({ on: 'pull', fault: { kind: 'cut', when: 'before' } })
+        else loseAnswers()
+        await sync(db)
+        faults.heal()
+      }
+      await env.advance(20_000)
+    }
+    await expectEachOnce(clones, total, names)
+  },
+)
