@@ -1,0 +1,186 @@
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+
+import { type CaseResult, type Extent, type Lane, type LaneCase, runCase, shortfalls } from './lane.ts'
+import { lanes } from './lanes.ts'
+
+const help = `npm run lanes -- [options]
+
+  --lane NAME       only this lane: ${lanes.map(({ name }) => name).join(', ')}
+  --case TEXT       only cases whose name holds this
+  --part            a fixed sample of each case
+  --seconds N       stop after N seconds; what was not run by then counts as failed, unless --until-failure is given
+  --until-failure   stop at the first broken promise
+  --jobs N          processes; one for each core unless said
+  --json -          print what came of it as one line of JSON
+  --quiet           print nothing else
+`
+
+const { values: args } = parseArgs({
+  options: {
+    lane: { type: 'string' },
+    case: { type: 'string' },
+    part: { type: 'boolean', default: false },
+    seconds: { type: 'string' },
+    'until-failure': { type: 'boolean', default: false },
+    jobs: { type: 'string' },
+    json: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
+    worker: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const extent: Extent = args.part ? 'part' : 'all'
+
+/** The cases a run is about, in an order that meets every lane and every story early. */
+const chosen: readonly LaneCase[] = mixed(
+  lanes.filter(({ name }) => args.lane === undefined || name === args.lane),
+).filter(({ name }) => args.case === undefined || name.includes(args.case))
+
+if (args.help) process.stdout.write(help)
+else if (args.worker) work()
+else await conduct()
+
+/** A process of its own that runs the cases it is told, by index. */
+function work(): void {
+  let isStopped = false
+  process.on('disconnect', () => process.exit(0))
+  process.on('message', (order: number | 'stop') => {
+    if (order === 'stop') isStopped = true
+    else void runChosen(order, () => !isStopped).then((result) => process.send?.({ result }))
+  })
+}
+
+async function runChosen(index: number, goOn: () => boolean): Promise<CaseResult | null> {
+  const each = chosen[index]
+  if (!each) throw new Error(`there is no case ${index}`)
+  let isFound = false
+  return runCase(each, { extent, goOn: () => goOn() && !(args['until-failure'] && isFound) }).then(
+    (result) => {
+      isFound = (result?.failures.length ?? 0) > 0
+      return result
+    },
+  )
+}
+
+async function conduct(): Promise<void> {
+  const startedMs = performance.now()
+  const seconds = Number(args.seconds ?? Number.POSITIVE_INFINITY)
+  const results: CaseResult[] = []
+  let next = 0
+  const isOver = (): boolean =>
+    performance.now() - startedMs >= seconds * 1_000 ||
+    (args['until-failure'] && results.some(({ failures }) => failures.length > 0))
+  const workers = Array.from({ length: Number(args.jobs ?? availableParallelism()) }, () => startWorker())
+  const timer = setTimeout(
+    () => workers.forEach((worker) => worker.stop()),
+    Math.min(seconds * 1_000, 2 ** 31 - 1),
+  )
+  await Promise.all(
+    workers.map(async (worker) => {
+      while (next < chosen.length && !isOver()) {
+        const result = await worker.run(next++)
+        if (result) results.push(result)
+        if (result) report(result)
+        if (isOver()) for (const other of workers) other.stop()
+      }
+      worker.end()
+    }),
+  )
+  clearTimeout(timer)
+  conclude(results, performance.now() - startedMs)
+}
+
+function conclude(results: readonly CaseResult[], ms: number): void {
+  const failed = results.filter(({ failures }) => failures.length > 0)
+  // Who stops at the first failure, or looks for one as long as there is time, did not mean to run it all.
+  const missing = args['until-failure'] ? [] : shortfalls(chosen, results, extent)
+  if (!args.quiet) print(results, missing, ms)
+  if (args.json !== undefined) printJson(failed[0], ms, results)
+  process.exitCode = failed.length > 0 || missing.length > 0 || chosen.length === 0 ? 1 : 0
+}
+
+function print(results: readonly CaseResult[], missing: readonly string[], ms: number): void {
+  const line = (text: string): void => void process.stdout.write(`${text}\n`)
+  const groups = Map.groupBy(results, ({ name }) => chosen.find((each) => each.name === name)?.group ?? name)
+  for (const [group, members] of groups) {
+    const runs = members.reduce((sum, result) => sum + result.runs, 0)
+    line(`${String(runs).padStart(7)} runs  ${group}`)
+  }
+  const runs = results.reduce((sum, result) => sum + result.runs, 0)
+  line(`${runs} runs of ${results.length} cases, ${(ms / 1_000).toFixed(0)} s`)
+  for (const text of missing.slice(0, 20)) line(`NOT RUN: ${text}`)
+  if (missing.length > 20) line(`NOT RUN: ${missing.length - 20} more`)
+  for (const { name, failures } of results) {
+    for (const { run, violation } of failures.slice(0, 3))
+      line(`FAILED: ${name}, run ${run}\n  ${violation.invariant}: ${violation.message}`)
+    if (failures.length > 3) line(`  and ${failures.length - 3} more runs of ${name}`)
+  }
+}
+
+function printJson(failed: CaseResult | undefined, ms: number, results: readonly CaseResult[]): void {
+  const [first] = failed?.failures ?? []
+  const found = first && {
+    invariant: first.violation.invariant,
+    message: first.violation.message,
+    case: failed?.name,
+    run: first.run,
+  }
+  const runs = results.reduce((sum, result) => sum + result.runs, 0)
+  process.stdout.write(
+    `${JSON.stringify({ found: first !== undefined, invariant: null, ...found, ms: Math.round(ms), runs })}\n`,
+  )
+}
+
+function report({ name, runs, failures, ms }: CaseResult): void {
+  if (args.quiet) return
+  const verdict = failures.length === 0 ? '' : `  ${failures.length} FAILED, first at ${failures[0]?.run}`
+  process.stderr.write(
+    `${String(runs).padStart(6)} runs ${(ms / 1_000).toFixed(1).padStart(6)} s  ${name}${verdict}\n`,
+  )
+}
+
+interface Worker {
+  run(index: number): Promise<CaseResult | null>
+  stop(): void
+  end(): void
+}
+
+function startWorker(): Worker {
+  const passed = process.argv.slice(2)
+  const child = fork(import.meta.filename, [...passed, '--worker'], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  return {
+    run: (index) =>
+      new Promise((resolve, reject) => {
+        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        child.once('exit', ended)
+        child.once('message', ({ result }: { readonly result: CaseResult | null }) => {
+          child.off('exit', ended)
+          resolve(result)
+        })
+        child.send(index)
+      }),
+    stop: () => void (child.connected && child.send('stop')),
+    end: () => child.disconnect(),
+  }
+}
+
+/** Cases of several lanes, taken from each in turn, with a stride so that neighbours are not alike. */
+function mixed(some: readonly Lane[]): readonly LaneCase[] {
+  const queues = some.map(({ cases }) => strided(cases))
+  const longest = Math.max(0, ...queues.map((queue) => queue.length))
+  return Array.from({ length: longest }, (_, index) => index).flatMap((index) =>
+    queues.flatMap((queue) => queue[index] ?? []),
+  )
+}
+
+function strided(cases: readonly LaneCase[]): readonly LaneCase[] {
+  const stride = 17
+  return Array.from({ length: stride }, (_, first) =>
+    cases.filter((__, index) => index % stride === first),
+  ).flat()
+}
