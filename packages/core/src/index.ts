@@ -36,8 +36,7 @@ export type {
   RejectOutcome,
 } from './merge/merge-outcome.ts'
 export { mergeRecord } from './merge/merge-record.ts'
-export { type SettledBy, type SettledPart, settledValues } from './merge/settled-values.ts'
-export { coveredIds, type Numbered } from './outbox/covered-ids.ts'
+export { isPartInDispute, type SettledBy, type SettledPart, settledValues } from './merge/settled-values.ts'
 export {
   absentRecord,
   type Decision,
@@ -49,6 +48,7 @@ export {
   touchedFields,
   type Verdict,
 } from './mutation.ts'
+export { coveredIds, type Numbered } from './outbox/covered-ids.ts'
 export { foldMutations, type FoldResult } from './outbox/fold-mutations.ts'
 export { type Fold, foldOutbox } from './outbox/fold-outbox.ts'
 export { type Foretold, type Replayed, replayMutations } from './outbox/replay-mutations.ts'

@@ -5,6 +5,7 @@ import {
   type Json,
   isJsonArray,
   isObject,
+  isPartInDispute,
   type MutationOp,
   type Schema,
   type Values,
@@ -18,6 +19,8 @@ export interface ConflictPart {
   readonly op: MutationOp
   /** Fields in dispute; empty when the question is whether the record stays. */
   readonly fields: readonly string[]
+  /** False for a record of the same transaction that only waits with the others. */
+  readonly isInDispute: boolean
   readonly base: Values | null
   /** null: the author deletes the record. */
   readonly mine: Values | null
@@ -80,6 +83,7 @@ function readPart(schema: Schema, part: Json): ConflictPart[] {
       record: textOrNull(part['record']) ?? '',
       op: op === 'create' || op === 'delete' ? op : 'update',
       fields,
+      isInDispute: isPartInDispute(part['rules']),
       base: valuesOf(part['base']),
       mine,
       theirs,

@@ -99,11 +99,10 @@ interface Seen {
 }
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
-  const { collection, conflict, part } = seen
-  const isInDispute = part.collection === conflict.collection && part.record === conflict.record
+  const { collection, part } = seen
   const isGone = part.theirs === null || isRefusedCreate(seen)
   const wanted = settledValues(
-    { ...part, isInDispute, isGone },
+    { ...part, isGone },
     decision.kind === 'merge'
       ? { kind: 'merge', values: parseUpdate(collection, decision.values[part.record] ?? {}) }
       : decision,

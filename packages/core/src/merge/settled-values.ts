@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Values } from '../json.ts'
+import { isObject, type Values } from '../json.ts'
 
 /** What a settlement needs to know of one record of a conflict. */
 export interface SettledPart {
@@ -10,7 +10,7 @@ export interface SettledPart {
   readonly mine: Values | null
   /** null: it was deleted. */
   readonly theirs: Values | null
-  /** Of a user transaction one record is in dispute; the others only wait with it. */
+  /** Of a user transaction some records may only wait with the others. */
   readonly isInDispute: boolean
   /** Whether the record is not there, as the settler knows it. */
   readonly isGone: boolean
@@ -47,4 +47,9 @@ export function settledValues(part: SettledPart, decision: SettledBy): Values | 
 
 function undisputed({ mine, fields }: SettledPart): Values {
   return Object.fromEntries(Object.entries(mine ?? {}).filter(([name]) => !fields.includes(name)))
+}
+
+/** Whether a part of a conflict, by its `rules`, is itself in dispute: one that only waits with others names no rule. */
+export function isPartInDispute(rules: unknown): boolean {
+  return isObject(rules) && Object.keys(rules).length > 0
 }

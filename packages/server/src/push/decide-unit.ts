@@ -51,7 +51,7 @@ export function decideUnit<U extends User>(
     }
     if (judgement.kind === 'reject') return reject(session, members, { ...judgement, index })
     if (judgement.kind === 'held') return hold(session, members, judgement.heldBy)
-    return dispute(session, members, { index, judgement })
+    return dispute(session, view, members, { index, judgement })
   }
   const missing = findMissingReference(session, view, applied)
   const finding = missing ?? checkUnique(session, view)
@@ -125,16 +125,22 @@ interface Dispute {
   readonly judgement: Extract<Judgement, { kind: 'conflict' }>
 }
 
-/** A conflict waits with its whole unit: the others are parts without a dispute of their own. */
+/**
+ * A conflict waits with its whole unit. Members behind the first one in dispute are judged all the same: what they
+ * dispute is for the same person to decide. The others are parts without a dispute of their own.
+ */
 function dispute<U extends User>(
   session: Session<U>,
+  view: UnitView,
   members: readonly ReadOffer[],
   { index, judgement }: Dispute,
 ): readonly MemberVerdict[] {
-  const { outcome, before } = judgement
   const disputed: DisputedMember[] = []
   for (const [at, offer] of members.entries()) {
-    disputed.push(at === index ? { offer, before, ...outcome } : bystander(session, offer))
+    const own = at === index ? judgement : at < index ? null : judgeMutation(session, view, offer)
+    disputed.push(
+      own?.kind === 'conflict' ? { offer, before: own.before, ...own.outcome } : bystander(session, offer),
+    )
   }
   return openFor(session, disputed)
 }

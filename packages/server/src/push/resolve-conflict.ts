@@ -3,6 +3,7 @@ import {
   isJsonArray,
   isObject,
   type Json,
+  isPartInDispute,
   newUuid,
   settledValues,
   type Values,
@@ -126,7 +127,7 @@ interface Part {
   readonly mine: Values | null
   readonly theirs: Values | null
   readonly last: Values | null
-  /** Of a user transaction one record is in dispute; the others only waited with it. */
+  /** Of a user transaction some records may only have waited with the others. */
   readonly isInDispute: boolean
 }
 
@@ -144,7 +145,7 @@ function readParts(values: Values): readonly Part[] {
       mine: part['mine'] as Values | null,
       theirs: part['theirs'] as Values | null,
       last: (part['last'] ?? null) as Values | null,
-      isInDispute: part['collection'] === values['collection'] && part['record'] === values['record'],
+      isInDispute: isPartInDispute(part['rules']),
     }))
 }
 

@@ -269,7 +269,9 @@ function openConflict(
   const { collection, record, op } = mutation
   const fields = [...outcome.fields]
   const { base, mine, theirs, reason } = outcome
-  const parts: Json = [{ collection, record, op, fields, base, mine, theirs, rules: {} }]
+  // One record is in dispute, and says so by naming what rules it; the server puts sentences there.
+  const rules = { [fields[0] ?? '']: 'A person decides.' }
+  const parts: Json = [{ collection, record, op, fields, base, mine, theirs, rules }]
   const values = {
     collection,
     record,

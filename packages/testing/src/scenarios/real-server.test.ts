@@ -146,6 +146,31 @@ describe('against the real server', () => {
     expect(await itemsOf(ann)).toMatchObject([{ name: 'in two' }])
   })
 
+  test('[CF-8] two transactions over the same two records: whoever keeps theirs keeps both of theirs', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const ids = [await ann.items.insert({ name: 'left' }), await ann.items.insert({ name: 'right' })]
+    await sync(ann)
+    await sync(bob)
+    for (const db of [ann, bob]) {
+      const name = db === ann ? 'of ann' : 'of bob'
+      await db.transaction(async (tx) => {
+        for (const id of ids) await tx.items.update(id, { name })
+      })
+    }
+    await sync(ann)
+    await sync(bob)
+    const [conflict] = await bob.conflicts.list()
+    expect(conflict?.parts.map(({ fields, isInDispute }) => [fields, isInDispute])).toEqual([
+      [['name'], true],
+      [['name'], true],
+    ])
+    await bob.conflicts.keepTheirs(conflict?.id ?? '')
+    await sync(bob)
+    await sync(ann)
+    for (const db of [ann, bob])
+      expect((await itemsOf(db)).map(({ name }) => name)).toEqual(['of ann', 'of ann'])
+  })
+
   test('[CF-3] a conflict of a whole transaction is settled as a whole', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const one = await ann.items.insert({ name: 'one', price: '1.00' })

@@ -66,12 +66,6 @@ interface Saved {
   summary: Summary
 }
 
-if (args.help) process.stdout.write(help)
-else if (args.worker) work()
-else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay)))
-else if (args.plan !== undefined) await replay(JSON.parse(readFileSync(args.plan, 'utf8')) as Plan)
-else await conduct()
-
 /** A process of its own that runs the seeds it is told. */
 function work(): void {
   let isStopped = false
@@ -219,3 +213,9 @@ async function replay(plan: Plan): Promise<void> {
   if (args.out !== undefined) writeFileSync(args.out, planText(small))
   else process.stdout.write(planText(small))
 }
+
+if (args.help) process.stdout.write(help)
+else if (args.worker) work()
+else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay)))
+else if (args.plan !== undefined) await replay(JSON.parse(readFileSync(args.plan, 'utf8')) as Plan)
+else await conduct()
