@@ -112,6 +112,12 @@ export class DeviceDisk {
     if (spared < unsyncedCount) this.#exchange(bytesOf(this.#file.survivors(spared)), 'power-cut')
   }
 
+  /** The system has written everything out by itself: no power cut takes what is committed by now. */
+  sync(): void {
+    this.#assertQuiet()
+    this.#file.sync()
+  }
+
   /** What the disk holds now; cheap to keep. Never while a transaction is open. */
   image(): DiskImage {
     this.#assertQuiet()

@@ -124,6 +124,11 @@ export class DeviceFile {
     return this.#log.survivors(spared)
   }
 
+  /** The system has written everything out by itself: no power cut takes what is committed by now. */
+  sync(): void {
+    this.#log.clear()
+  }
+
   /** Never while a transaction is open. */
   bytes(): DatabaseBytes {
     const bytes = this.#database.serialize()

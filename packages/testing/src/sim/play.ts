@@ -130,10 +130,10 @@ function queueOf({ disk }: SimDevice): Queue {
 
 /** Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide. */
 export function isCalm(world: World, device: SimDevice): boolean {
+  // A disk that lost everything has no tables until the app is open.
+  if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  return (
-    open === 0 && (waiting === 0 || asked > 0) && device.client !== undefined && isUpToDate(world, device)
-  )
+  return open === 0 && (waiting === 0 || asked > 0) && isUpToDate(world, device)
 }
 
 /** The device has read everything there is for its user, and covers exactly the scopes its user has now. */
