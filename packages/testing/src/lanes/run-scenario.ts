@@ -87,6 +87,7 @@ export async function runScenario(
     for (const device of world.devices) void device.open()
     await stage.rest()
     await scenario.given?.(stage)
+    if (!scenario.isFromNothing) for (const { disk } of world.devices) disk.sync()
     if (blow && !scenario.isFromNothing) hasStruck = blow.kind.arm(world, blow.n)
     await scenario.act(stage)
     world.strike = {}

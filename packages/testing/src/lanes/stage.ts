@@ -212,6 +212,8 @@ export class Stage {
         await this.#perform(earlier)
       }
       await this.#open(device)
+      // What the power cut took of others' work must be fetched again before anybody can go on from it.
+      if (attempt > 0) await this.until(() => isAtRest(this.world, device))
       const { life, client } = device
       if (!client) continue
       let result: 'done' | 'refused' | undefined
