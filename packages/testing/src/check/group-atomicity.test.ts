@@ -66,6 +66,14 @@ describe('a whole one', () => {
     expect(history.end().found(groupAtomicity)).toEqual([])
   })
 
+  test('[SIM-80] whose records part because a person keeps theirs of one of them', () => {
+    const history = givenHistory().write(1, { group: 'g', resolves: 'c1' })
+    history.write(2, { group: 'g', resolves: 'c1', record: 'r2', changes: { mark: 'mine' } })
+    const marks = { r1: 'theirs', r2: 'mine' }
+    history.add({ kind: 'group-read', atMs: 0, disk: 'd1', where: 'device', marks })
+    expect(history.found(groupAtomicity)).toEqual([])
+  })
+
   test('[SIM-80] on both copies of a disk, and without the member that a discarded create took with it', () => {
     const copied = givenHistory().write(1, { group: 'g' }).write(2, { group: 'g', record: 'r2' })
     copied.copy(copied.entry(1, { group: 'g' }), copied.entry(2, { group: 'g', record: 'r2' }))

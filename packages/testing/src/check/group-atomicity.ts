@@ -21,6 +21,12 @@ class GroupWatch {
   /** By disk and group: how many of its mutations the disk has that are not ruled on. */
   readonly #sizes = new Map<string, number>()
 
+  /**
+   * Records about which a person kept theirs when a whole transaction was in dispute: the other records of it take mine,
+   * so that they part by that person's will. Rules: CF-8.
+   */
+  readonly #parted = new Set<string>()
+
   constructor(fail: (message: string) => void) {
     this.#fail = fail
     this.#book = new RunBook((commit) => this.#commit(commit))
@@ -34,6 +40,9 @@ class GroupWatch {
         return
       case 'entry-written':
         if (item) this.#count(item, 1)
+        if (o.resolves !== null && o.group !== null && Object.keys(o.payload.changes).length === 0) {
+          this.#parted.add(o.record)
+        }
         return
       case 'entry-gone':
         if (item) this.#count(item, -1)
@@ -63,7 +72,7 @@ class GroupWatch {
     const records = Object.keys(marks)
     const first = records[0] === undefined ? null : marks[records[0]]
     const other = records.find((record) => marks[record] !== first)
-    if (other === undefined) return
+    if (other === undefined || records.some((record) => this.#parted.has(record))) return
     const reader = where === 'server' ? 'a reader of the server' : `a reader on ${disk}`
     this.#fail(`${reader} saw ${records[0]} with the mark ${first} and ${other} with ${marks[other]}`)
   }

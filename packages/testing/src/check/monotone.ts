@@ -22,8 +22,9 @@ interface Cursor {
 class ForwardWatch {
   readonly #fail: (message: string) => void
   readonly #cursors = new Map<string, Cursor>()
-  /** Disks that have not been back since the server was: the history they read on from is not there any more. */
-  readonly #returning = new Set<string>()
+  /** How often the server was put back, and each disk after it: the history it read on from is not there any more. */
+  #restores = 0
+  readonly #returns = new Map<string, number>()
   readonly #versions = new Map<string, number>()
   readonly #undos: { readonly n: number; readonly key: string; readonly version: number | undefined }[] = []
   readonly #verdicts = new Map<string, ServerOutcome['status']>()
@@ -54,9 +55,7 @@ class ForwardWatch {
         this.#rule(o)
         return
       case 'server-restored':
-        // Its positions begin anew further back, perhaps under the same epoch.
-        this.#cursors.clear()
-        for (const disk of this.#cursors.keys()) this.#returning.add(disk)
+        this.#restores += 1
         for (let last = this.#undos.at(-1); last && last.n > o.auditN; last = this.#undos.at(-1)) {
           this.#undos.pop()
           if (last.version === undefined) this.#versions.delete(last.key)
@@ -79,11 +78,14 @@ class ForwardWatch {
       this.#cursors.delete(disk)
       return
     }
-    const isBack = known?.epoch === epoch && position < known.position
-    if (isBack && !this.#returning.delete(disk)) {
-      this.#fail(
-        `the cursor of ${disk} went back from ${known.position} to ${position} in the epoch ${epoch}`,
-      )
+    if (known?.epoch === epoch && position < known.position) {
+      const returns = (this.#returns.get(disk) ?? 0) + 1
+      this.#returns.set(disk, returns)
+      if (returns > this.#restores) {
+        this.#fail(
+          `the cursor of ${disk} went back from ${known.position} to ${position} in the epoch ${epoch}`,
+        )
+      }
     }
     this.#cursors.set(disk, { epoch, position })
   }
