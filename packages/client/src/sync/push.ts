@@ -7,7 +7,7 @@ import {
   type Schema,
   SyncError,
 } from '@holdfast/core'
-import type { LocalReader } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
 import { cutBatch } from '../outbox/cut-batch.ts'
@@ -18,6 +18,7 @@ import { type Attempt, countAttempt } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
 import { readyForIdentity, reofferRaw } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
+import type { Identity } from '../sync-context.ts'
 import type { Run, Session } from './session.ts'
 
 /** What pushing needs. */
@@ -67,25 +68,22 @@ export class Push {
   /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
   async all(run: Run): Promise<void> {
     const { env, limits, schema, session } = this.#context
-    await this.#renewIdentity(run)
     let answered: string | undefined
     for (;;) {
-      const batch = await session.write(
+      const { batch, renewed } = await session.write(
         run,
-        async (tx): Promise<Batch> => {
+        async (tx): Promise<{ batch: Batch; renewed: Identity | undefined }> => {
+          const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
           answered ??= await readAnswered(tx)
           const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
           const offers = await cutBatch(tx, schema, bounds)
-          if (offers.length === 0) return { offers, ack: '', answered, pending: '' }
-          return {
-            offers,
-            ack: formatRanges(await readAck(tx)),
-            answered,
-            pending: await pendingReport(tx),
-          }
+          if (offers.length === 0) return { batch: { offers, ack: '', answered, pending: '' }, renewed }
+          const ack = formatRanges(await readAck(tx))
+          return { batch: { offers, ack, answered, pending: await pendingReport(tx) }, renewed }
         },
         { durable: true },
       )
+      if (renewed) this.#adopt(run, renewed)
       if (batch.offers.length === 0) return
       await this.#sendBatch(run, batch)
     }
@@ -190,17 +188,18 @@ export class Push {
   }
 
   /** When everything else is settled, what was refused as another copy's goes out under a new device. */
-  async #renewIdentity(run: Run): Promise<void> {
+  async #renewIdentity(tx: LocalTransaction): Promise<Identity | undefined> {
     const { env, session } = this.#context
+    const seqs = await readyForIdentity(tx)
+    if (seqs.length === 0) return undefined
+    await reofferRaw(tx, env, seqs)
+    await countOne(tx, 'identityRenewals')
+    return session.renew(tx)
+  }
+
+  #adopt(run: Run, renewed: Identity): void {
+    const { session } = this.#context
     const before = session.identity.device
-    const renewed = await session.write(run, async (tx) => {
-      const seqs = await readyForIdentity(tx)
-      if (seqs.length === 0) return undefined
-      await reofferRaw(tx, env, seqs)
-      await countOne(tx, 'identityRenewals')
-      return session.renew(tx)
-    })
-    if (!renewed) return
     session.adopt(renewed)
     session.log('warn', 'identity-renewed', { syncRunId: run.id, before, after: renewed.device })
   }
