@@ -21,7 +21,9 @@ export interface CaseResult {
 /** How a case is run. */
 export interface CaseOptions {
   readonly extent: Extent
-  /** Asked before each run; false ends the case, which then counts as not run. */
+  /** The first failures say enough: the case ends with this many. */
+  readonly failureMax: number
+  /** Asked after each run; false ends the case, which then counts as not run. */
   readonly goOn: () => boolean
 }
 
@@ -45,22 +47,20 @@ export interface Lane {
   readonly cases: readonly LaneCase[]
 }
 
-/** Failures of one case that are kept: the first ones say enough. */
-const failureMax = 20
-
 /** Runs a case. null: it was called off in the middle. */
 export async function runCase(
   { name, runs }: LaneCase,
-  { extent, goOn }: CaseOptions,
+  { extent, failureMax, goOn }: CaseOptions,
 ): Promise<CaseResult | null> {
   const startedMs = performance.now()
   const failures: CaseFailure[] = []
   let count = 0
   for await (const found of runs(extent)) {
     count += 1
-    if (found && failures.length < failureMax) failures.push(found)
-    if (!goOn() && failures.length === 0) return null
-    if (failures.length >= failureMax || (failures.length > 0 && !goOn())) break
+    if (found) failures.push(found)
+    const isOver = !goOn()
+    if (isOver && failures.length === 0) return null
+    if (isOver || failures.length >= failureMax) break
   }
   return { name, runs: count, failures, ms: performance.now() - startedMs }
 }

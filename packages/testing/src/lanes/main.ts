@@ -53,16 +53,10 @@ function work(): void {
   })
 }
 
-async function runChosen(index: number, goOn: () => boolean): Promise<CaseResult | null> {
+function runChosen(index: number, goOn: () => boolean): Promise<CaseResult | null> {
   const each = chosen[index]
   if (!each) throw new Error(`there is no case ${index}`)
-  let isFound = false
-  return runCase(each, { extent, goOn: () => goOn() && !(args['until-failure'] && isFound) }).then(
-    (result) => {
-      isFound = (result?.failures.length ?? 0) > 0
-      return result
-    },
-  )
+  return runCase(each, { extent, goOn, failureMax: args['until-failure'] ? 1 : 20 })
 }
 
 async function conduct(): Promise<void> {

@@ -12,6 +12,8 @@ type Act = (db: LaneClient) => Promise<unknown>
 
 /** What a person set out to do, and the mutations in which it now lies in their outbox or on the server. */
 interface Deed {
+  /** Deeds are done, and done again, in this order. */
+  readonly place: number
   readonly device: number
   readonly what: string
   readonly act: Act
@@ -55,7 +57,7 @@ export class Stage {
 
   /** Does something on a device, for as long as it takes. Write one transaction, or what may be done twice. */
   async on(device: number, what: string, act: Act): Promise<void> {
-    const deed: Deed = { device, what, act, mutations: new Set(), isDone: false }
+    const deed: Deed = { place: this.#deeds.length, device, what, act, mutations: new Set(), isDone: false }
     this.#deeds.push(deed)
     await this.#perform(deed)
   }
@@ -206,7 +208,9 @@ export class Stage {
     const { scheduler } = this.world
     const device = this.#device(deed.device)
     for (let attempt = 0; attempt < tryMax; attempt++) {
-      const earlier = this.#lost.find((lost) => lost.device === deed.device)
+      const earlier = this.#lost.find(
+        ({ device: other, place }) => other === deed.device && place < deed.place,
+      )
       if (earlier) {
         this.#lost = this.#lost.filter((lost) => lost !== earlier)
         await this.#perform(earlier)
