@@ -95,7 +95,8 @@ export class DeviceConnection implements SqliteConnection {
       this.#options.die()
       return never()
     }
-    if (fate !== 'full') return this.#queue(this.#options.ports.sleep(fate.slowMs))
+    if (fate !== 'full')
+      return this.#queue('until' in fate ? fate.until : this.#options.ports.sleep(fate.slowMs))
     if (!needsRoom(kind)) return undefined
     if (file.isInTransaction && this.#options.fill()) file.rollback()
     throw storeError(new Error('database or disk is full'), full)
