@@ -1,5 +1,6 @@
-import { type Checker, type Violation, Watch } from '../check/checker.ts'
-import { checkers as allCheckers } from '../check/checkers.ts'
+import { type Violation, Watch } from '../check/checker.ts'
+import { checkersFor } from '../check/checkers.ts'
+import { factsOf } from '../check/facts-of.ts'
 import type { Observation, RunEnded, Values } from '../check/observation.ts'
 import { sameValue } from '../check/same-value.ts'
 import { healthy } from '../sim/network.ts'
@@ -47,28 +48,65 @@ export interface ScenarioResult {
   readonly traceHash: string
 }
 
+/** A run of a lane: a world that is led by hand, then healed and audited. */
+export interface LaneRun {
+  readonly devices: Scenario['devices']
+  readonly durability: DevicePlan['durability']
+  readonly isFromNothing?: boolean
+  readonly world?: Scenario['world']
+  readonly given?: Scenario['given']
+  /** Right before `act`, or at the very beginning of a run from nothing. */
+  readonly arm?: (world: World) => void
+  readonly act: Scenario['act']
+  /** What is not as it should be in the end. */
+  readonly problems: (end: RunEnded) => readonly string[]
+  readonly observe?: (observation: Observation) => void
+}
+
+/** Thrown out of `act`: the run is worth nothing more, and nothing of it is audited. */
+export const calledOff: unique symbol = Symbol('called off')
+
+/** What a run came to. */
+export interface LaneResult {
+  readonly violations: readonly Violation[]
+  readonly isCalledOff: boolean
+  readonly traceHash: string
+}
+
 /** Plays a scenario, heals, audits and compares. Rules: SIM-40, SIM-41. */
 export async function runScenario(
   scenario: Scenario,
-  blow: Blow | undefined,
-  options: {
-    readonly checkers?: readonly Checker[]
-    readonly observe?: (observation: Observation) => void
-  } = {},
+  blow?: Blow,
+  observe?: (observation: Observation) => void,
 ): Promise<ScenarioResult> {
-  const watch = new Watch(options.checkers ?? allCheckers)
-  const image = scenario.isFromNothing ? undefined : await preparedServer()
+  let hasStruck = (): boolean => false
+  const { violations, traceHash } = await runLane({
+    ...scenario,
+    durability: blow?.kind.durability ?? 'full',
+    arm: (world) => {
+      if (blow) hasStruck = blow.kind.arm(world, blow.n)
+    },
+    problems: (end) => problemsOf(scenario.expected, end),
+    observe,
+  })
+  return { violations, traceHash, hasStruck: hasStruck() }
+}
+
+/** Leads a world through a run. */
+export async function runLane(run: LaneRun): Promise<LaneResult> {
+  const watch = new Watch(checkers)
+  const image = run.isFromNothing ? undefined : await preparedServer()
   // That the server's tables are there is no restore.
   let isStarted = image === undefined
   let stage: Stage | undefined
   let end: RunEnded | undefined
-  const world = new World(planOf(scenario.devices, blow?.kind.durability ?? 'full'), {
-    ...scenario.world,
+  const world = new World(planOf(run.devices, run.durability), {
+    ...run.world,
     schema: laneSchema,
     scopesOf: () => sites,
     observe: (observation) => {
       if (!isStarted) return
-      options.observe?.(observation)
+      run.observe?.(observation)
       watch.observe(observation)
       stage?.observe(observation)
       if (observation.kind === 'end') end = observation
@@ -79,41 +117,45 @@ export async function runScenario(
   stage = new Stage(world)
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
-  let hasStruck = (): boolean => false
+  let isCalledOff = false
   try {
-    for (const [index, scopes] of scenario.devices.entries()) world.grant(`u${index}`, scopes)
-    if (blow && scenario.isFromNothing) hasStruck = blow.kind.arm(world, blow.n)
-    await world.server.start()
-    for (const device of world.devices) void device.open()
-    await stage.rest()
-    await scenario.given?.(stage)
-    if (!scenario.isFromNothing) for (const { disk } of world.devices) disk.sync()
-    if (blow && !scenario.isFromNothing) hasStruck = blow.kind.arm(world, blow.n)
-    await scenario.act(stage)
-    world.strike = {}
-    await heal(world)
+    await lead(world, stage, run)
   } catch (error) {
-    world.onDefect(error)
+    isCalledOff = error === calledOff
+    if (!isCalledOff) world.onDefect(error)
   } finally {
     process.off('unhandledRejection', onRejection)
     world.close()
   }
-  const unexpected =
-    end === undefined ? ['the run did not come to its end'] : problems(scenario.expected, end)
-  for (const message of unexpected) {
+  const problems = end ? run.problems(end) : ['the run did not come to its end']
+  for (const message of problems)
     world.defects.push({
       invariant: 'expected-end',
       index: watch.count,
       atMs: world.scheduler.nowMs,
       message,
     })
-  }
-  return {
-    violations: [...watch.violations, ...world.defects],
-    hasStruck: hasStruck(),
-    traceHash: world.traceHash,
-  }
+  const violations = isCalledOff ? [] : [...watch.violations, ...world.defects]
+  return { violations, isCalledOff, traceHash: world.traceHash }
 }
+
+async function lead(world: World, stage: Stage, run: LaneRun): Promise<void> {
+  for (const [index, scopes] of run.devices.entries()) world.grant(`u${index}`, scopes)
+  if (run.isFromNothing) run.arm?.(world)
+  await world.server.start()
+  for (const device of world.devices) void device.open()
+  await stage.rest()
+  await run.given?.(stage)
+  if (!run.isFromNothing) {
+    for (const { disk } of world.devices) disk.sync()
+    run.arm?.(world)
+  }
+  await run.act(stage)
+  world.strike = {}
+  await heal(world)
+}
+
+const checkers = checkersFor(factsOf(laneSchema))
 
 let prepared: Promise<ServerImage> | undefined
 
@@ -151,7 +193,7 @@ function planOf(devices: Scenario['devices'], durability: DevicePlan['durability
 }
 
 /** What is not as it should be, on the server and on every device as far as its user sees it. */
-function problems(expected: Expected, { server, devices }: RunEnded): readonly string[] {
+export function problemsOf(expected: Expected, { server, devices }: RunEnded): readonly string[] {
   const places: readonly Place[] = [
     { name: 'the server', collections: server.collections, grants: null },
     ...devices.map(({ disk, collections, grants }) => ({ name: disk, collections, grants })),
