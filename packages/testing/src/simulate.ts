@@ -5,7 +5,7 @@ import { checkersFor } from './check/checkers.ts'
 import { factsOf } from './check/facts-of.ts'
 import { assumeScopes } from './gen/assumed-scopes.ts'
 import { namedRows } from './gen/named-rows.ts'
-import { type FaultLevel, userPlan } from './gen/user-plan.ts'
+import { type FaultLevel, openingMs, userPlan } from './gen/user-plan.ts'
 import { ReportCollector } from './report/collect-report.ts'
 import type { SimulationReport } from './report/report.ts'
 import { runPlan } from './sim/run-plan.ts'
@@ -15,7 +15,7 @@ export interface SimulateOptions {
   readonly schema: Schema
   /** 20 unless said. */
   readonly devices?: number
-  /** Virtual days of a run; 3 unless said. */
+  /** Virtual days of a run; 2 unless said. */
   readonly days?: number
   /** Edits of one device on one day; 40 unless said. */
   readonly edits?: number
@@ -44,6 +44,9 @@ export interface SimulationProgress {
   readonly failures: number
 }
 
+/** Values of a unique key a team wants: so many that two people want the same one now and then. */
+const codeCount = 5_000
+
 /** Observations between two words on the progress. */
 const progressEvery = 2_000
 
@@ -54,7 +57,7 @@ const progressEvery = 2_000
  */
 export async function simulate(options: SimulateOptions): Promise<SimulationReport> {
   const { schema, progress } = options
-  const { seed: firstSeed = 1, seeds = 1, devices = 20, days = 3 } = options
+  const { seed: firstSeed = 1, seeds = 1, devices = 20, days = 2 } = options
   const assumed = assumeScopes(schema)
   const collector = new ReportCollector(schema)
   const checkers = options.checkers ?? checkersFor(factsOf(schema))
@@ -71,12 +74,13 @@ export async function simulate(options: SimulateOptions): Promise<SimulationRepo
       offlineMs: options.offlineMs ?? 8 * 3_600_000,
       faults: options.faults ?? 'usual',
     })
-    const fold = collector.start(plan)
+    const fold = collector.start(plan, openingMs)
     let count = 0
     const result = await runPlan(plan, {
       schema,
       checkers,
       scopesOf: assumed.scopesOf,
+      codeCount,
       rows: namedRows(schema, plan, assumed),
       observe: (observation) => {
         fold(observation)

@@ -47,12 +47,15 @@ export class SharedMemory {
   readonly pairs: string | undefined
   /** What people work on, in the order of the schema: all but the pairs. */
   readonly collections: readonly CollectionSchema[]
+  /** How many values of a unique key each tenant wants; as few as usual unless said. */
+  readonly codeCount: number | undefined
   readonly #tenants = new Map<number, Tenant>()
   #callCount = 0
   #nonceCount = 0
 
-  constructor(schema: Schema) {
+  constructor(schema: Schema, codeCount?: number) {
     this.schema = schema
+    this.codeCount = codeCount
     this.pairs = pairsOf(schema)
     this.collections = [...schema.collections.values()].filter(({ name }) => name !== this.pairs)
   }

@@ -57,6 +57,7 @@ export function takeTurn(person: Person, draw: number): Turn {
     random,
     mark: markOf(tenant),
     nonce: world.nonce,
+    codeCount: world.codeCount,
     nowMs: () => startMs + nowMs(),
     scopes,
     pick: (collection) => world.pick(tenant, collection, { roll: random.next(), isHot: false })?.id,

@@ -28,12 +28,13 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 /** A day of work. */
 const workMs = 8 * hourMs
-/** Everybody opens the app and has the first sync, then the first of each team puts in what there is to work on. */
-const openingMs = 60_000
+/** Until then the first of each team puts in what there is to work on, and everybody has it; virtual ms. */
+export const openingMs = 180_000
 /** Devices of one team. */
 const teamSize = 10
-/** Rows of each collection that a team has on the first day. */
-const firstRows = 60
+/** Rows of each collection that a team has on the first day: so many transactions of so many rows. */
+const firstImports = 3
+const firstRows = 20
 /** Share of the people who are without a network on a day. */
 const offlineShare = 0.5
 /** Share of what people do that is about one of the records that are on everybody's desk that day. */
@@ -144,7 +145,7 @@ function actionsOn(collection: CollectionSchema, traits: Traits): readonly Weigh
   const isHot = (random: SeededRandom): boolean => random.below(6) === 0
   return [
     fixed(10, { kind: 'insert', collection: name }),
-    fixed(2, { kind: 'delete', collection: name }),
+    fixed(1, { kind: 'delete', collection: name }),
     fixed(0.5, { kind: 'recreate', collection: name }),
     {
       weight: traits.assigned.length > 0 ? 60 : 0,
@@ -174,7 +175,8 @@ function begin({ steps, random, options }: Desk, tenants: number): void {
     for (const [place, collection] of [...options.schema.collections.keys()].entries()) {
       const action: Action = { kind: 'import', collection, count: firstRows }
       // Devices are dealt to the teams in turn: the first ones are the first of each.
-      addStep({ steps, random }, { atMs: 10_000 + place * 1_000, device: tenant, action })
+      for (let step = 0; step < firstImports; step++)
+        addStep({ steps, random }, { atMs: 10_000 + place * 3_000 + step * 1_000, device: tenant, action })
     }
   }
 }
@@ -268,13 +270,13 @@ function addCare(desk: Desk, { device, atMs }: { readonly device: number; readon
   }
 }
 
-/** What happens to a device on a day of work, and how often. */
+/** What happens to a device on a day of work, and how often. The app is open again before the device is put away. */
 const deviceFaults: readonly {
   readonly usual: number
   readonly harsh: number
   readonly draw: (random: SeededRandom) => Action
 }[] = [
-  { usual: 0.5, harsh: 1, draw: (random) => ({ kind: 'close', downMs: random.below(hourMs) }) },
+  { usual: 0.5, harsh: 1, draw: (random) => ({ kind: 'close', downMs: random.below(60_000) }) },
   {
     usual: 0.1,
     harsh: 1,
@@ -283,7 +285,7 @@ const deviceFaults: readonly {
   {
     usual: 0.02,
     harsh: 0.5,
-    draw: (random) => ({ kind: 'power-cut', afterCalls: random.below(200), downMs: hourMs }),
+    draw: (random) => ({ kind: 'power-cut', afterCalls: random.below(200), downMs: 45_000 }),
   },
   { usual: 0.3, harsh: 1, draw: (random) => ({ kind: 'clog', forMs: random.below(8_000) }) },
   {

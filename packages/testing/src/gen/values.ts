@@ -23,6 +23,8 @@ export interface ValueSource {
   readonly scopes: readonly string[]
   /** The id of a record that may be referred to; undefined when there is none. */
   readonly pick: (collection: string) => string | undefined
+  /** How many values of a unique key a tenant wants: 12 unless said, so that two people want the same one. */
+  readonly codeCount?: number | undefined
 }
 
 /**
@@ -125,13 +127,13 @@ function valueOfKind({ collection, field, seen }: Spot, source: ValueSource): Js
       if (isCode) return fitted(field, randomCode(source))
       return field.merge.rule === 'paragraphs' ? paragraphs(field, source, seen) : text(field, source)
     case 'integer':
-      return isCode ? random.below(codeCount) : integer(random)
+      return isCode ? random.below(source.codeCount ?? usualCodeCount) : integer(random)
     case 'counter':
       return random.below(40)
     case 'real':
       return real(random)
     case 'decimal':
-      return isCode ? `${random.below(codeCount)}.50` : decimal(random)
+      return isCode ? `${random.below(source.codeCount ?? usualCodeCount)}.50` : decimal(random)
     case 'boolean':
       return random.next() < 0.5
     case 'timestamp':
@@ -149,11 +151,10 @@ function valueOfKind({ collection, field, seen }: Spot, source: ValueSource): Js
   }
 }
 
-/** How many codes a tenant wants: few, so that two people want the same one. */
-const codeCount = 12
+const usualCodeCount = 12
 
 /** One of the few codes a tenant has, now and then in another spelling of the same. */
-function randomCode({ random, mark }: ValueSource): string {
+function randomCode({ random, mark, codeCount = usualCodeCount }: ValueSource): string {
   const code = `${mark}Clé ${random.below(codeCount)}`
   const dice = random.below(20)
   if (dice === 0) return code.normalize('NFD')

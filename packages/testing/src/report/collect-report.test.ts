@@ -108,6 +108,27 @@ describe('fields', () => {
   })
 })
 
+test('[SIM-72] what is put in before the first day of work does not count', () => {
+  const history = givenTwoDevices().write(1, { changes: { status: 'a' } })
+  history
+    .send(1)
+    .wait(50)
+    .write(2, { changes: { status: 'b' } })
+    .wait(50)
+    .rule(1)
+  history.status(1, 'answered', { verdict: 'applied' })
+  const collector = new ReportCollector(givenSchema)
+  const observe = collector.start({ devices: [], steps: [], chaosMs: 0 }, 50)
+  for (const observation of history.end().list) observe(observation)
+  const { fields, traffic, latency } = collector.report({
+    firstSeed: 1,
+    devices: 2,
+    days: 1,
+    assumptions: [],
+  })
+  expect([fields[0]?.edits, traffic.edits, latency.verdict.overall.count]).toEqual([1, 1, 0])
+})
+
 describe('deletes, keys and refusals', () => {
   test('[SIM-74] a delete that met an edit is counted by what came of it', () => {
     const byRule = {

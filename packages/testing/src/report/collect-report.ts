@@ -40,10 +40,14 @@ export class ReportCollector {
     return this.#failures.length
   }
 
-  /** Begins a run: what is returned takes its observations in order. */
-  start(plan: Pick<Plan, 'devices' | 'steps' | 'chaosMs'>): (observation: Observation) => void {
+  /** Begins a run: what is returned takes its observations in order. What people do before `startMs` does not count. */
+  start(plan: Pick<Plan, 'devices' | 'steps' | 'chaosMs'>, startMs = 0): (observation: Observation) => void {
     const away = new AwayTimes(plan)
-    const fold = new RunFold(this.#figures, (disk, fromMs, toMs) => away.isReachable(disk, fromMs, toMs))
+    const fold = new RunFold(
+      this.#figures,
+      (disk, fromMs, toMs) => away.isReachable(disk, fromMs, toMs),
+      startMs,
+    )
     return fold.observe
   }
 

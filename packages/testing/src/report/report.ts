@@ -93,7 +93,7 @@ export interface DeadLetterFigures {
   readonly collections: readonly string[]
 }
 
-/** Bytes are those of bodies; without compression and headers. */
+/** From the first day of work on, without the first sync. Bytes are those of bodies, without compression and headers. */
 export interface TrafficFigures {
   /** Edits the figures are for: everything that was written on a device. */
   readonly edits: number

@@ -28,11 +28,14 @@ export class RunFold {
   readonly #answered = new WeakSet<Write>()
   /** By key, verdicts that put something in front of a person. */
   readonly #disputes = new Map<string, ServerOutcome>()
+  /** Before then people put in what there is to work on, and have their first sync. */
+  readonly #startMs: number
   /** What is written from then on is the end of the run, in which everything is settled: no work of anybody's. */
   #healedMs = Number.POSITIVE_INFINITY
 
-  constructor(figures: Figures, isReachable: Reachable) {
+  constructor(figures: Figures, isReachable: Reachable, startMs: number) {
     this.#figures = figures
+    this.#startMs = startMs
     this.#isReachable = isReachable
     this.#book = new RunBook((commit) => this.#commit(commit))
     this.#sights = new SightQueue(figures.visible, isReachable)
@@ -54,10 +57,10 @@ export class RunFold {
         if (item && this.#book.outcomeFor(item)) this.#answer(item, o.atMs)
         return
       case 'request':
-        if (o.atMs < this.#healedMs) this.#figures.bytesUp += o.bytes ?? 0
+        if (this.#isWorkTime(o.atMs)) this.#figures.bytesUp += o.bytes ?? 0
         return
       case 'response':
-        if (o.atMs >= this.#healedMs) return
+        if (!this.#isWorkTime(o.atMs)) return
         this.#figures.requests += 1
         this.#figures.bytesDown += o.bytes ?? 0
         return
@@ -73,12 +76,16 @@ export class RunFold {
   }
 
   #isWork({ write }: Item): boolean {
-    return write.first.atMs < this.#healedMs
+    return this.#isWorkTime(write.first.atMs)
+  }
+
+  #isWorkTime(atMs: number): boolean {
+    return atMs >= this.#startMs && atMs < this.#healedMs
   }
 
   #write({ collection, op, payload, resolves, atMs }: EntryWritten): void {
     const figures = this.#figures
-    if (atMs >= this.#healedMs) return
+    if (!this.#isWorkTime(atMs)) return
     figures.edits += 1
     if (resolves !== null) return
     if (op === 'delete') {
@@ -93,7 +100,7 @@ export class RunFold {
   }
 
   #answer({ write, disk }: Item, atMs: number): void {
-    if (this.#answered.has(write) || write.first.atMs >= this.#healedMs) return
+    if (this.#answered.has(write) || !this.#isWorkTime(write.first.atMs)) return
     this.#answered.add(write)
     const wroteMs = write.first.atMs
     const { online, overall } = this.#figures.verdict

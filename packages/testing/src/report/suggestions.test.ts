@@ -4,7 +4,7 @@ import { givenSchema } from './given-report.ts'
 import type { FieldFigures } from './report.ts'
 import { suggest } from './suggestions.ts'
 
-const nothing = { fields: [], deletes: [], unique: [], lost: [], deadLetters: [] }
+const nothing = { fields: [], deletes: [], unique: [] }
 
 function field(name: string, met: number, more: Partial<FieldFigures> = {}): FieldFigures {
   return { collection: 'items', field: name, rule: 'ask', edits: 200, met, merged: 0, asked: met, ...more }
@@ -88,16 +88,5 @@ describe('what the figures suggest', () => {
     ])
     expect(suggest(givenSchema, { ...nothing, deletes: [{ ...deletes, rule: 'edit' }] })).toEqual([])
     expect(suggest(givenSchema, { ...nothing, deletes: [{ ...deletes, asked: 19 }] })).toEqual([])
-  })
-
-  test('[SIM-78] references to what was deleted might be optional', () => {
-    const letters = { code: 'REFERENCE_MISSING', meaning: '', count: 20, collections: ['lines'] }
-    expect(suggest(givenSchema, { ...nothing, deadLetters: [letters] })).toEqual([
-      '20 writes to `lines` referred to a record that was deleted meanwhile: an optional reference, or a field that marks the record as closed in place of a delete, would let them in.',
-    ])
-    expect(suggest(givenSchema, { ...nothing, deadLetters: [{ ...letters, count: 19 }] })).toEqual([])
-    expect(suggest(givenSchema, { ...nothing, deadLetters: [{ ...letters, code: 'SCOPE_DENIED' }] })).toEqual(
-      [],
-    )
   })
 })

@@ -2,7 +2,7 @@ import type { CollectionSchema, FieldSchema, Schema } from '@holdfast/core'
 
 import type { FieldFigures, SimulationReport } from './report.ts'
 
-type Counted = Pick<SimulationReport, 'fields' | 'deletes' | 'unique' | 'lost' | 'deadLetters'>
+type Counted = Pick<SimulationReport, 'fields' | 'deletes' | 'unique'>
 
 /** A field that is in question. */
 interface FieldCase {
@@ -71,7 +71,6 @@ export function suggest(schema: Schema, counted: Counted): readonly string[] {
     ...onePerStrictCollection(schema, counted.fields).flatMap((figures) => onField(schema, figures) ?? []),
     ...counted.unique.flatMap((each) => onKey(schema, each) ?? []),
     ...counted.deletes.flatMap((each) => onDeletes(each) ?? []),
-    ...counted.deadLetters.flatMap((each) => onDeadLetters(each) ?? []),
   ]
 }
 
@@ -120,16 +119,6 @@ function onKey(
 function onDeletes({ collection, rule, asked }: SimulationReport['deletes'][number]): string | undefined {
   if (rule !== 'ask' || asked < leastCases) return undefined
   return `a delete and an edit of \`${collection}\` met ${asked} times, and a person was asked: \`onDelete: 'edit'\` would keep the record, \`onDelete: 'delete'\` would not.`
-}
-
-function onDeadLetters({
-  code,
-  count,
-  collections,
-}: SimulationReport['deadLetters'][number]): string | undefined {
-  if (code !== 'REFERENCE_MISSING' || count < leastCases) return undefined
-  const names = collections.map((name) => `\`${name}\``).join(', ')
-  return `${count} writes to ${names} referred to a record that was deleted meanwhile: an optional reference, or a field that marks the record as closed in place of a delete, would let them in.`
 }
 
 function percent(part: number, whole: number): string {

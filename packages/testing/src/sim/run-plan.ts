@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly checkers?: readonly Checker[]
   /** Scopes that a person of a tenant has; those of the mix schema unless said. */
   readonly scopesOf?: (tenant: number, user: number) => readonly string[]
+  /** How many values of a unique key each tenant wants; 12 unless said, so that they collide often. */
+  readonly codeCount?: number
   /** What is in the server's tables before anybody opens the app. */
   readonly rows?: readonly FirstRow[]
   /** Told everything, for traces. */
@@ -45,6 +47,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   const world = new World(plan, {
     schema: options.schema,
     scopesOf: options.scopesOf,
+    codeCount: options.codeCount,
     observe: observe
       ? (observation) => {
           observe(observation)

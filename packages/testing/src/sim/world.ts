@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly schema?: Schema
   /** Scopes that a person of a tenant has. */
   readonly scopesOf?: (tenant: number, user: number) => readonly string[]
+  /** How many values of a unique key each tenant wants; as few as usual unless said. */
+  readonly codeCount?: number
   /** Limits the host of the server lowered. */
   readonly serverLimits?: Partial<Limits>
   readonly observe: (observation: Observation) => void
@@ -74,7 +76,7 @@ export class World {
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
     this.#serverLimits = options.serverLimits
     this.#report = options.observe
-    this.memory = new SharedMemory(this.schema)
+    this.memory = new SharedMemory(this.schema, options.codeCount)
     this.network = new Network(this.#networkParts(), plan.network)
     this.serverDisk = new ServerDisk({
       schema: this.schema,
