@@ -5,7 +5,16 @@ export interface GivenOptions {
   readonly data?: string
   readonly scopes?: string
   readonly verbose?: boolean
-  readonly json?: boolean
+  /** A file where the command writes one. */
+  readonly json?: boolean | string
+  readonly minutes?: string
+  readonly seeds?: string
+  readonly seed?: string
+  readonly devices?: string
+  readonly days?: string
+  readonly edits?: string
+  readonly offline?: string
+  readonly faults?: string
   readonly help?: boolean
   readonly version?: boolean
 }

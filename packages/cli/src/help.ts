@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 
 const overview = `holdfast: offline-first sync for TypeScript
 
-  holdfast dev --schema FILE     a server for development, with an embedded SQLite store
-  holdfast doctor                look for what is wrong, and say what to do about it
-  holdfast inspect DIR           look into a device's or a server's database, without changing it
-  holdfast help COMMAND          the options of a command
+  holdfast dev --schema FILE       a server for development, with an embedded SQLite store
+  holdfast doctor                  look for what is wrong, and say what to do about it
+  holdfast inspect DIR             look into a device's or a server's database, without changing it
+  holdfast simulate --schema FILE  see what a schema does to a team that works offline
+  holdfast help COMMAND            the options of a command
   holdfast version`
 
 const topics: Readonly<Record<string, string>> = {
@@ -32,6 +33,23 @@ Shows the databases in DIR: of a device its outbox, shadows, conflicts, dead let
 devices, outcomes and conflicts. Reads only.
 
   --json          everything as one JSON value`,
+  simulate: `holdfast simulate --schema FILE [options]
+
+Runs a schema with simulated people: the shipped client and server, in one process and in virtual time, with lost and
+doubled messages, crashes and people who are offline for hours. Says whether every promise was kept, which fields are
+edited by several people at once and how that ends, what is refused, what an edit costs on the wire and how long it takes
+to arrive. Needs no server and writes no file but the one of --json. Exit code 0 when every promise was kept, else 1.
+
+  --schema FILE    a .ts, .js or .mjs module that exports a schema as "schema" or as its default
+  --minutes N      begins no further run after so many minutes; 5 unless said, 0.5 is half a minute
+  --seeds N        so many runs, however long they take; the same options then always give the same report
+  --seed N         seed of the first run; 1 unless said
+  --devices N      20 unless said; ten make a team, and who sees what is taken from the scopes of the schema
+  --days N         days of work in each run; 2 unless said
+  --edits N        edits on each device and day; 40 unless said
+  --offline TIME   how long people are offline, each day half of them: 30m, 8h, 2d, or 0 for never; 8h unless said
+  --faults LEVEL   none, usual (unless said) or harsh
+  --json FILE      writes the report with all its rows to FILE`,
 }
 
 /** What a command does and takes; of all of them without a topic. */

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 
 import { CommandError, firstLine } from './command-error.ts'
 import type { GivenOptions } from './given-options.ts'
@@ -12,6 +12,14 @@ const options = {
   scopes: { type: 'string' },
   verbose: { type: 'boolean' },
   json: { type: 'boolean' },
+  minutes: { type: 'string' },
+  devices: { type: 'string' },
+  offline: { type: 'string' },
+  edits: { type: 'string' },
+  days: { type: 'string' },
+  seed: { type: 'string' },
+  seeds: { type: 'string' },
+  faults: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -19,6 +27,8 @@ const options = {
 interface Command {
   readonly takes: readonly (keyof GivenOptions)[]
   readonly positionals: number
+  /** Where an option of this command takes something else than that of another. */
+  readonly options?: ParseArgsOptionsConfig
   readonly run: (given: GivenOptions, positionals: readonly string[]) => Promise<number>
 }
 
@@ -46,12 +56,21 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
       takes: ['json'],
       positionals: 1,
       run: async ({ json }, [folder]) =>
-        (await import('./inspect.ts')).runInspect({ json, folder }, standardOutput()),
+        (await import('./inspect.ts')).runInspect({ json: json === true, folder }, standardOutput()),
+    },
+  ],
+  [
+    'simulate',
+    {
+      takes: ['schema', 'minutes', 'seeds', 'seed', 'devices', 'days', 'edits', 'offline', 'faults', 'json'],
+      positionals: 0,
+      options: { json: { type: 'string' } },
+      run: async (given) => (await import('./simulate.ts')).runSimulate(given, standardOutput()),
     },
   ],
 ])
 
-/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-28. */
+/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-32. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   try {
     return await dispatch(args)
@@ -88,7 +107,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
 
 function readArguments(args: readonly string[]): { values: GivenOptions; positionals: readonly string[] } {
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+    const command = commands.get(args.find((each) => !each.startsWith('-')) ?? '')
+    const all = { ...options, ...command?.options }
+    const parsed = parseArgs({ args: [...args], options: all, allowPositionals: true, strict: true })
+    // Every option above is one of them, and has the type it has there.
+    return { values: parsed.values as GivenOptions, positionals: parsed.positionals }
   } catch (cause) {
     throw new CommandError(`${firstLine(cause).replace(/\. To specify.*$/, '.')} Try: holdfast help`, {
       cause,

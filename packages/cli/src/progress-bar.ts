@@ -1,0 +1,46 @@
+import cliProgress from 'cli-progress'
+
+/** How far a long command is, on stderr so that its report can go elsewhere. */
+export interface ProgressBar {
+  /** `share` from 0 to 1, and what has come of it so far. */
+  update(share: number, text: string): void
+  /** Takes the bar away. */
+  stop(): void
+}
+
+/** Share of the whole between two plain lines. */
+const lineEvery = 0.25
+
+/** A bar where somebody watches; into a pipe a plain line now and then. */
+export function progressBar(stream: NodeJS.WriteStream): ProgressBar {
+  return stream.isTTY === true ? drawnBar(stream) : plainLines(stream)
+}
+
+function drawnBar(stream: NodeJS.WriteStream): ProgressBar {
+  const bar = new cliProgress.SingleBar({
+    format: '{bar}  {percentage} %  {text}',
+    barCompleteChar: '━',
+    barIncompleteChar: '─',
+    barsize: 20,
+    hideCursor: true,
+    clearOnComplete: true,
+    stream,
+  })
+  bar.start(100, 0, { text: '' })
+  return {
+    update: (share, text) => bar.update(Math.min(100, Math.floor(share * 100)), { text }),
+    stop: () => bar.stop(),
+  }
+}
+
+function plainLines(stream: NodeJS.WriteStream): ProgressBar {
+  let next = lineEvery
+  return {
+    update: (share, text) => {
+      if (share < next || share >= 1) return
+      stream.write(`${Math.floor(share * 100)} %  ${text}\n`)
+      while (next <= share) next += lineEvery
+    },
+    stop: () => undefined,
+  }
+}
