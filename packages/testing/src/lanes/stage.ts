@@ -62,6 +62,25 @@ export class Stage {
     await this.#perform(deed)
   }
 
+  /** Begins something on a device that is open, and does not wait for it. Refusals that are not expected are defects. */
+  begin(device: number, what: string, act: Act, expected: readonly string[]): void {
+    const { client, life } = this.#device(device)
+    if (!client) throw new Error(`d${device} is not open`)
+    const deed: Deed = {
+      place: this.#deeds.length,
+      device,
+      what,
+      act,
+      mutations: new Set(),
+      isDone: true,
+    }
+    // The stage is for one schema alone.
+    this.#call(deed, client as unknown as LaneClient).catch((error: unknown) => {
+      const isExpected = error instanceof SyncError && expected.includes(error.code)
+      if (!isExpected && life.isAlive) this.world.onDefect(error)
+    })
+  }
+
   /** From now on the device has no network. */
   offline(...devices: readonly number[]): void {
     for (const index of devices) {
@@ -103,10 +122,11 @@ export class Stage {
   }
 
   /** The app is thrown away with all it held, and installed again. */
-  async reinstall(index: number): Promise<void> {
+  async reinstall(index: number, { isOnline = true }: { readonly isOnline?: boolean } = {}): Promise<void> {
     const device = this.#device(index)
     device.stop()
     device.disk.wipe()
+    if (!isOnline) this.offline(index)
     await this.#open(device)
   }
 

@@ -1,0 +1,39 @@
+import { explore } from './explore.ts'
+import { playStory, type Story } from './interleave.ts'
+import type { Extent, Found, Lane } from './lane.ts'
+import { stories } from './stories.ts'
+
+/** Orders of a story that are played for every change of the code: those that come first, one after the other. */
+const partOrders = 4
+
+/** Each delicate protocol in every order of its steps and messages. Rules: SIM-42. */
+export const interleavings: Lane = {
+  name: 'interleavings',
+  cases: stories.map((story) => ({
+    name: story.name,
+    group: story.name,
+    leastRuns: story.leastOrders,
+    runs: (extent: Extent) => everyOrder(story, extent === 'all' ? Number.POSITIVE_INFINITY : partOrders),
+  })),
+}
+
+/** Orders that were called off because another of the same worth was played are not counted. */
+async function* everyOrder(story: Story, orderMax: number): AsyncGenerator<Found, void, void> {
+  let count = 0
+  let order: string[] = []
+  const runs = explore((choose) => {
+    order = []
+    return playStory(story, (choices) => {
+      const name = choose(choices)
+      if (name !== null) order.push(name)
+      return name
+    })
+  })
+  for await (const { violations, isCalledOff } of runs) {
+    if (isCalledOff) continue
+    const [violation] = violations
+    yield violation ? { run: order.join(', '), violation } : null
+    count += 1
+    if (count >= orderMax) return
+  }
+}
