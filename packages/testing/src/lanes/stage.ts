@@ -243,7 +243,10 @@ export class Stage {
       let result: 'done' | 'refused' | undefined
       // The stage is for one schema alone.
       this.#call(deed, client as unknown as LaneClient).then(
-        () => (result = 'done'),
+        () => {
+          result = 'done'
+          deed.isDone = true
+        },
         (error: unknown) => {
           result = 'refused'
           if (!isFull(error)) this.world.onDefect(error)
@@ -252,8 +255,10 @@ export class Stage {
       const isOver = (): boolean => result !== undefined || !life.isAlive
       await scheduler.run(scheduler.nowMs)
       if (!isOver()) await scheduler.run(scheduler.nowMs + 60_000, isOver)
-      deed.isDone = result === 'done' || deed.mutations.size > 0
+      // The app may have died after the commit and before it could say so; or have said so, and the power went.
+      deed.isDone ||= deed.mutations.size > 0
       if (deed.isDone) return
+      this.#lost = this.#lost.filter((lost) => lost !== deed)
     }
     throw new Error(`nobody could ${deed.what} on d${deed.device}`)
   }
