@@ -109,9 +109,7 @@ function readArguments(args: readonly string[]): { values: GivenOptions; positio
   try {
     const command = commands.get(args.find((each) => !each.startsWith('-')) ?? '')
     const all = { ...options, ...command?.options }
-    const parsed = parseArgs({ args: [...args], options: all, allowPositionals: true, strict: true })
-    // Every option above is one of them, and has the type it has there.
-    return { values: parsed.values as GivenOptions, positionals: parsed.positionals }
+    return parseArgs({ args: [...args], options: all, allowPositionals: true, strict: true })
   } catch (cause) {
     throw new CommandError(`${firstLine(cause).replace(/\. To specify.*$/, '.')} Try: holdfast help`, {
       cause,

@@ -16,9 +16,9 @@ export interface AssumedScopes {
   /** Whether there can be more than one team: not where everybody sees the rows of a collection. */
   readonly hasTeams: boolean
   /** What a person of a team is granted; for people of one team without scopes of their own always the same list. */
-  scopesOf(tenant: number, user: number): readonly string[]
+  readonly scopesOf: (tenant: number, user: number) => readonly string[]
   /** Records that must be there before anybody writes, where scopes are named after records. */
-  namedRecords(people: readonly Place[]): readonly NamedRecord[]
+  readonly namedRecords: (people: readonly Place[]) => readonly NamedRecord[]
   /** One sentence for each template: what was assumed. */
   readonly sentences: readonly string[]
 }

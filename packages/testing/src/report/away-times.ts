@@ -1,6 +1,9 @@
 import type { Plan, Step } from '../sim/plan.ts'
 import { pocketTimes, type Span } from '../sim/pocket-times.ts'
 
+/** Whether a device could be reached all the time between two moments of a run. */
+export type Reachable = (disk: string, fromMs: number, toMs: number) => boolean
+
 /** When devices cannot be reached, as their plan has it: without a network, switched off, in a pocket, or the server is down. */
 export class AwayTimes {
   /** By disk, in order and without overlaps. */

@@ -1,4 +1,4 @@
-import { scopesOfRow } from '@holdfast/core'
+import { isJsonArray, scopesOfRow } from '@holdfast/core'
 
 import { AuditModel } from '../check/model.ts'
 import type {
@@ -11,11 +11,9 @@ import type {
   ServerOutcome,
 } from '../check/observation.ts'
 import { type Commit, type Item, RunBook, type Write } from '../check/run-book.ts'
+import type { Reachable } from './away-times.ts'
 import type { Figures } from './figures.ts'
 import { SightQueue } from './sight-queue.ts'
-
-/** Whether a device could be reached all the time between two moments of a run. */
-export type Reachable = (disk: string, fromMs: number, toMs: number) => boolean
 
 /** One run as its observations tell it, counted into the figures of a report. Rules: SIM-72 to SIM-76. */
 export class RunFold {
@@ -214,5 +212,5 @@ interface Decision {
 
 function decisionsOf(decisions: Json): readonly Decision[] {
   // The server writes a list of decisions and nothing else there.
-  return Array.isArray(decisions) ? (decisions as unknown as readonly Decision[]) : []
+  return isJsonArray(decisions) ? (decisions as unknown as readonly Decision[]) : []
 }

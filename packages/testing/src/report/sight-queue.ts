@@ -1,8 +1,8 @@
 import { globalScope } from '@holdfast/core'
 
 import type { EntryWritten, Observation } from '../check/observation.ts'
+import type { Reachable } from './away-times.ts'
 import type { Latency } from './latency.ts'
-import type { Reachable } from './run-fold.ts'
 
 /** Something that was applied, for others to see. */
 export interface Expected {
