@@ -1,3 +1,5 @@
+import type { Schema } from '@holdfast/core'
+
 import { type Violation, Watch } from '../check/checker.ts'
 import { checkersFor } from '../check/checkers.ts'
 import { factsOf } from '../check/facts-of.ts'
@@ -52,6 +54,8 @@ export interface ScenarioResult {
 export interface LaneRun {
   readonly devices: Scenario['devices']
   readonly durability: DevicePlan['durability']
+  /** That of the scenarios unless said. */
+  readonly schema?: Schema
   readonly isFromNothing?: boolean
   readonly world?: Scenario['world']
   readonly given?: Scenario['given']
@@ -94,15 +98,16 @@ export async function runScenario(
 
 /** Leads a world through a run. */
 export async function runLane(run: LaneRun): Promise<LaneResult> {
-  const watch = new Watch(checkers)
-  const image = run.isFromNothing ? undefined : await preparedServer()
+  const { schema = laneSchema } = run
+  const watch = new Watch(checkersFor(factsOf(schema)))
+  const image = run.isFromNothing ? undefined : await preparedServer(schema)
   // That the server's tables are there is no restore.
   let isStarted = image === undefined
   let stage: Stage | undefined
   let end: RunEnded | undefined
   const world = new World(planOf(run.devices, run.durability), {
     ...run.world,
-    schema: laneSchema,
+    schema,
     scopesOf: () => sites,
     observe: (observation) => {
       if (!isStarted) return
@@ -155,22 +160,21 @@ async function lead(world: World, stage: Stage, run: LaneRun): Promise<void> {
   await heal(world)
 }
 
-const checkers = checkersFor(factsOf(laneSchema))
-
-let prepared: Promise<ServerImage> | undefined
+const prepared = new WeakMap<Schema, Promise<ServerImage>>()
 
 /** The disk of a server that was started once and holds nothing; made once, since most runs begin with it. */
-function preparedServer(): Promise<ServerImage> {
+function preparedServer(schema: Schema): Promise<ServerImage> {
   const prepare = async (): Promise<ServerImage> => {
-    const world = new World(planOf([], 'full'), { schema: laneSchema, observe: () => undefined })
+    const world = new World(planOf([], 'full'), { schema, observe: () => undefined })
     await world.server.start()
     world.server.kill()
     const image = world.serverDisk.image()
     world.close()
     return image
   }
-  prepared ??= prepare()
-  return prepared
+  let image = prepared.get(schema)
+  if (!image) prepared.set(schema, (image = prepare()))
+  return image
 }
 
 function planOf(devices: Scenario['devices'], durability: DevicePlan['durability']): Plan {
