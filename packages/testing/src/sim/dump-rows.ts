@@ -50,7 +50,9 @@ export function dumpedRow(collection: CollectionSchema, row: NamedRow, prefix: '
 /** The conflicts in a table. */
 export function dumpConflicts(database: DatabaseSync, table: string): readonly DumpedConflict[] {
   return database
-    .prepare(`SELECT id, status, collection, record, mutation, author, kind, fields FROM ${quoted(table)} ORDER BY id`)
+    .prepare(
+      `SELECT id, status, collection, record, mutation, author, kind, fields FROM ${quoted(table)} ORDER BY id`,
+    )
     .all()
     .map((row) => ({
       id: String(row['id']),
