@@ -111,6 +111,9 @@ test('[OP-30] what did not happen is left out, and long tables are cut', () => {
   const lines = printed({ ...report, fields, deletes: [], unique: [], deadLetters: [], suggestions: [] })
   expect(lines).toContain('  … and 5 more')
   expect(lines.some((line) => /Deletes|Records|Dead letters|suggest|Never/.test(line))).toBe(false)
+  expect(printed({ ...report, fields: report.fields.slice(2) }).join('\n')).toContain(
+    '\n\nNo edit met an edit of somebody else.\n\n',
+  )
 })
 
 test('[OP-30] colours are for a terminal that wants them', () => {

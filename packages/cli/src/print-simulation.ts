@@ -22,7 +22,8 @@ export function printSimulation(
   printPromises(report, output, replay)
   printTable(output, 'Edits that met an edit of somebody else', fieldRows(report))
   const quiet = report.fields.filter(({ met }) => met === 0)
-  if (quiet.length > 0) {
+  if (quiet.length === report.fields.length) paragraph(output, '\nNo edit met an edit of somebody else.')
+  else if (quiet.length > 0) {
     const names = quiet.map(({ collection, field }) => `${collection}.${field}`)
     paragraph(output, `Never: ${names.join(', ')}.`, '  ')
   }

@@ -46,7 +46,10 @@ async function run(
         const spentMs = performance.now() - startedMs
         const ofSeeds = Number.isFinite(seeds) ? (done + share) / seeds : 0
         const broken = failures === 0 ? '' : `, ${failures} broke a promise`
-        bar.update(Math.max(spentMs / budgetMs, ofSeeds), `${done} runs, ${operations} operations${broken}`)
+        bar.update(
+          Math.max(spentMs / budgetMs, ofSeeds),
+          `${done} ${done === 1 ? 'run' : 'runs'}, ${operations} operations${broken}`,
+        )
         return spentMs < budgetMs
       },
     })
