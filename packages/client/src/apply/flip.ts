@@ -60,8 +60,8 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
   await breakHeadlessOffers(tx, toRebase)
-  if (isAll) await settleKnown(tx, toRebase)
-  if (isAll) await offerLostAgain(tx, toRebase)
+  if (isAll && !progress.replaces) await settleKnown(tx, toRebase)
+  if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)
   const releasedCount = await settleClosedConflicts(tx, toRebase)
   const hasErased = await rebaseAll(tx, input, toRebase)
   await writeMeta(tx, 'cursor', progress.step.cursor)

@@ -186,12 +186,17 @@ function leftBehind({ name }: CollectionSchema): string {
  * that. It is offered again, as the same bytes under the same number, and so is what waits for a conflict of which only
  * that answer spoke. Rules: SY-21.
  */
-export async function offerLostAgain(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
+export async function offerLostAgain(
+  tx: LocalTransaction,
+  toRebase: RecordsToRebase,
+  isReset: boolean,
+): Promise<void> {
   const rows = await tx.all(
     `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, version = NULL, server_updated_at = NULL, held_by = NULL
-     WHERE status <> 'pending' AND ((status = 'answered' AND held_by IS NULL)
+     WHERE status <> 'pending' AND ((status = 'answered' AND (held_by IS NULL OR ?))
        OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts WHERE _version > 0)))
      RETURNING collection, record`,
+    [isReset],
   )
   if (rows.length === 0) return
   await tx.run('DELETE FROM _conflicts WHERE _version = 0')
@@ -216,7 +221,10 @@ export async function breakHeadlessOffers(tx: LocalTransaction, toRebase: Record
   for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
 }
 
-/** What the server had decided before: the pull that has just ended came after that decision. */
+/**
+ * What the server had decided before: the pull that has just ended came after that decision, of the same history. After
+ * a reset nobody knows that, and what is answered twice is only known twice.
+ */
 export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
   const rows = await tx.all(
     "SELECT collection, record FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = ?",

@@ -189,7 +189,8 @@ async function writeView(
   if (view.kind !== 'live') return
   const create = entries.findLast((entry) => entry.op === 'create')
   const createdAt = create?.at.slice(0, 24) ?? shadow.createdAt
-  const updatedAt = lastEdit > (shadow.updatedAt ?? '') ? lastEdit : shadow.updatedAt
+  // As on the server: the newest edit counts, also one by a clock that is behind that of the edit before it.
+  const updatedAt = lastEdit === '' ? shadow.updatedAt : lastEdit
   const state = entries.length === 0 ? 'clean' : 'pending'
   const meta: SqlParam[] = [createdAt, updatedAt, shadow.serverUpdatedAt, view.version, state, shadow.scopes]
   await tx.run(statementsOf(collection).replace, [

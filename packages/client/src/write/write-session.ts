@@ -227,11 +227,10 @@ export class WriteSession {
       columns.push(`${quoteName(field.name)} = ?`)
       params.push(valueToColumn(field.kind, value))
     }
-    const updatedAt = iso > String(row._updated_at) ? iso : (row._updated_at ?? null)
     const state = row._state === 'clean' ? 'pending' : (row._state ?? 'pending')
     await this.#tx.run(
       `UPDATE ${quoteName(collection.name)} SET ${columns.join(', ')}, _updated_at = ?, _state = ? WHERE id = ?`,
-      [...params, updatedAt, state, row.id ?? null],
+      [...params, iso, state, row.id ?? null],
     )
   }
 
