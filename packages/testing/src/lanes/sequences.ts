@@ -83,9 +83,10 @@ async function* everyWorld(
 
 type Rows = ReadonlyMap<string, Values>
 
-function playSequences(
+/** Writes each sequence to rows of its own, then compares author, server and twins. `isServed`: what was offered arrived. */
+export function playSequences(
   some: readonly (readonly SequenceStep[])[],
-  { areThere, offered, isServed }: Setting & { readonly isServed: boolean },
+  { areThere, offered, isServed }: Omit<Setting, 'length'> & { readonly isServed: boolean },
 ): ReturnType<typeof runLane> {
   const pairs = some.flatMap((steps, index) =>
     families.map((family) => ({ steps, pair: pairOf(index, family) })),
