@@ -35,11 +35,14 @@ function havesOf(collection: CollectionSchema): string {
   )
 }
 
-/** The same as `chainOfHave`, when it is all the entries the record has: then the row as shown is what the server has. */
+/**
+ * The same as `chainOfHave`, when it is all the entries the record has: then the row as shown is what the server has. One
+ * without effect made no version there, and the row as shown has its time.
+ */
 function isWholeView(collection: CollectionSchema): string {
   const own = `FROM _outbox o WHERE o.record = haves.record AND o.collection = '${collection.name}'`
   return (
-    `EXISTS (SELECT 1 ${own}) AND NOT EXISTS (SELECT 1 ${own} AND (o.status <> 'answered' OR o.exact = 0)) ` +
+    `EXISTS (SELECT 1 ${own}) AND NOT EXISTS (SELECT 1 ${own} AND (o.status <> 'answered' OR o.exact = 0 OR o.version IS NULL)) ` +
     `AND (SELECT max(o.version) ${own}) = haves.version AND (SELECT o.base_version ${own} ORDER BY o.seq LIMIT 1) = ` +
     `coalesce((SELECT h.version FROM _shadow h WHERE h.collection = '${collection.name}' AND h.record = haves.record), 0)`
   )
