@@ -56,6 +56,11 @@ type Give = (response: Response) => void
 export class Network {
   readonly #parts: NetworkParts
   #mix: NetworkFaults
+  /**
+   * Held on to: the platform ends the body of a Response, and forgets the signal of a Request, that was collected as
+   * garbage, at a moment nobody can repeat.
+   */
+  readonly #streams: (Request | Response)[] = []
 
   constructor(parts: NetworkParts, mix: NetworkFaults) {
     this.#parts = parts
@@ -213,7 +218,9 @@ export class Network {
       },
       cancel: close,
     })
-    give(new Response(body, { status: 200, headers: response.headers }))
+    const given = new Response(body, { status: 200, headers: response.headers })
+    this.#streams.push(request, given)
+    give(given)
   }
 
   #strikes(name: string, chance: number): boolean {
