@@ -1,4 +1,4 @@
-import type { RunEnded } from '../check/observation.ts'
+import type { Observation, RunEnded } from '../check/observation.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
 import type { Leg, Strike } from '../sim/strike.ts'
 import type { Choice, Choose } from './explore.ts'
@@ -59,7 +59,11 @@ const tailMoves = 3
 const moveMax = 400
 
 /** Plays a story in the order that `choose` gives, then heals and audits. Rules: SIM-42. */
-export function playStory(story: Story, choose: Choose): Promise<LaneResult> {
+export function playStory(
+  story: Story,
+  choose: Choose,
+  observe?: (observation: Observation) => void,
+): Promise<LaneResult> {
   const wrong: string[] = []
   return runLane({
     devices: story.devices,
@@ -73,6 +77,7 @@ export function playStory(story: Story, choose: Choose): Promise<LaneResult> {
       stage.world.strike = {}
       await stage.online(...story.devices.keys())
     },
+    observe,
     problems: (end) => [...wrong, ...endProblems(story.expected, end)],
   })
 }

@@ -1,6 +1,7 @@
 import { explore } from './explore.ts'
 import { playStory, type Story } from './interleave.ts'
-import type { Extent, Found, Lane } from './lane.ts'
+import type { Violation } from '../check/checker.ts'
+import type { Extent, Found, Lane, Observe } from './lane.ts'
 import { stories } from './stories.ts'
 
 /** Orders of a story that are played for every change of the code: those that come first, one after the other. */
@@ -14,6 +15,7 @@ export const interleavings: Lane = {
     group: story.name,
     leastRuns: story.leastOrders,
     runs: (extent: Extent) => everyOrder(story, extent === 'all' ? Number.POSITIVE_INFINITY : partOrders),
+    replay: (run: string, observe: Observe) => replayOrder(story, run, observe),
   })),
 }
 
@@ -36,4 +38,10 @@ async function* everyOrder(story: Story, orderMax: number): AsyncGenerator<Found
     count += 1
     if (count >= orderMax) return
   }
+}
+
+async function replayOrder(story: Story, run: string, observe: Observe): Promise<readonly Violation[]> {
+  const names = run.split(', ')
+  const { violations } = await playStory(story, () => names.shift() ?? null, observe)
+  return violations
 }

@@ -8,7 +8,7 @@ function givenCase(name: string, runs: readonly Found[]): LaneCase {
   async function* each(): AsyncGenerator<Found, void, void> {
     yield* runs
   }
-  return { name, group: name, leastRuns: 2, runs: each }
+  return { name, group: name, leastRuns: 2, runs: each, replay: () => Promise.resolve([]) }
 }
 
 const all = { extent: 'all', failureMax: 20, goOn: () => true } as const

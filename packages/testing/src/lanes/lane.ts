@@ -1,4 +1,8 @@
 import type { Violation } from '../check/checker.ts'
+import type { Observation } from '../check/observation.ts'
+
+/** Told everything that is observed of a run. */
+export type Observe = (observation: Observation) => void
 
 /** How much of a case is run. `part`: a fixed sample of its runs, for every change of the code. */
 export type Extent = 'all' | 'part'
@@ -39,6 +43,8 @@ export interface LaneCase {
   readonly leastRuns: number
   /** Gives what each run found, one after the other. */
   readonly runs: (extent: Extent) => AsyncGenerator<Found, void, void>
+  /** One run once more, as a failure names it. */
+  readonly replay: (run: string, observe: Observe) => Promise<readonly Violation[]>
 }
 
 /** A list of cases that is run in full or fails. Rules: SIM-44. */

@@ -9,6 +9,8 @@ const help = `npm run lanes -- [options]
 
   --lane NAME       only this lane: ${lanes.map(({ name }) => name).join(', ')}
   --case TEXT       only cases whose name holds this
+  --run TEXT        with --case: one run of that case once more, as its failure names it
+  --trace           with --run: print every observation
   --part            a fixed sample of each case
   --seconds N       stop after N seconds; what was not run by then counts as failed, unless --until-failure is given
   --until-failure   stop at the first broken promise
@@ -21,6 +23,8 @@ const { values: args } = parseArgs({
   options: {
     lane: { type: 'string' },
     case: { type: 'string' },
+    run: { type: 'string' },
+    trace: { type: 'boolean', default: false },
     part: { type: 'boolean', default: false },
     seconds: { type: 'string' },
     'until-failure': { type: 'boolean', default: false },
@@ -41,6 +45,7 @@ const chosen: readonly LaneCase[] = mixed(
 
 if (args.help) process.stdout.write(help)
 else if (args.worker) work()
+else if (args.run !== undefined) await replay(args.run)
 else await conduct()
 
 /** A process of its own that runs the cases it is told, by index. */
@@ -57,6 +62,20 @@ function runChosen(index: number, goOn: () => boolean): Promise<CaseResult | nul
   const each = chosen[index]
   if (!each) throw new Error(`there is no case ${index}`)
   return runCase(each, { extent, goOn, failureMax: args['until-failure'] ? 1 : 20 })
+}
+
+async function replay(run: string): Promise<void> {
+  const each = chosen.find(({ name }) => name === args.case) ?? chosen[0]
+  if (!each) throw new Error('there is no such case')
+  const line = (text: string): void => void process.stdout.write(`${text}\n`)
+  const violations = await each.replay(run, (o) => {
+    if (args.trace) line(JSON.stringify(o))
+  })
+  line(`${each.name}, run ${run}`)
+  for (const { invariant, atMs, message } of violations)
+    line(`${invariant}, ${(atMs / 1_000).toFixed(3)} virtual s\n  ${message}`)
+  if (violations.length === 0) line('every promise was kept')
+  process.exitCode = violations.length === 0 ? 0 : 1
 }
 
 async function conduct(): Promise<void> {

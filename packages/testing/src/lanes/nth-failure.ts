@@ -1,5 +1,5 @@
 import { type FaultKind, faultKinds } from './faults.ts'
-import type { Extent, Found, Lane } from './lane.ts'
+import type { Extent, Found, Lane, Observe } from './lane.ts'
 import { runScenario, type Scenario } from './run-scenario.ts'
 import { scenarios } from './scenarios.ts'
 
@@ -22,6 +22,8 @@ export const nthFailure: Lane = {
       // One that struck, and the one that passed.
       leastRuns: 2,
       runs: (extent: Extent) => (extent === 'all' ? everyChance(scenario, kind) : oneChance(scenario, kind)),
+      replay: async (run: string, observe: Observe) =>
+        (await runScenario(scenario, { kind, n: Number(run) }, observe)).violations,
     })),
   ),
 }

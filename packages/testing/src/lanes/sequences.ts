@@ -1,6 +1,6 @@
 import type { Observation, RunEnded, Values } from '../check/observation.ts'
 import { sameValue, show } from '../check/same-value.ts'
-import type { Extent, Found, Lane, LaneCase } from './lane.ts'
+import type { Extent, Found, Lane, LaneCase, Observe } from './lane.ts'
 import { one } from './scenarios/given.ts'
 import { runLane } from './run-scenario.ts'
 import {
@@ -62,6 +62,11 @@ function caseOf(setting: Setting): LaneCase {
     group: name,
     leastRuns: worlds.length,
     runs: (extent: Extent) => everyWorld(extent === 'all' ? worlds : worlds.filter(isOfPart), setting),
+    replay: async (run: string, observe: Observe) => {
+      const index = Number(run)
+      const { violations } = await playSequences(worlds[index] ?? [], settingOf(setting, index), observe)
+      return violations
+    },
   }
 }
 
@@ -75,10 +80,15 @@ async function* everyWorld(
   setting: Setting,
 ): AsyncGenerator<Found, void, void> {
   for (const [index, some] of worlds.entries()) {
-    const { violations } = await playSequences(some, { ...setting, isServed: index % 2 === 0 })
+    const { violations } = await playSequences(some, settingOf(setting, index))
     const [violation] = violations
     yield violation ? { run: String(index), violation } : null
   }
+}
+
+/** What is offered early arrives in every other world, and is lost on its way in the others. */
+function settingOf(setting: Setting, index: number): Setting & { readonly isServed: boolean } {
+  return { ...setting, isServed: index % 2 === 0 }
 }
 
 type Rows = ReadonlyMap<string, Values>
@@ -87,6 +97,7 @@ type Rows = ReadonlyMap<string, Values>
 export function playSequences(
   some: readonly (readonly SequenceStep[])[],
   { areThere, offered, isServed }: Omit<Setting, 'length'> & { readonly isServed: boolean },
+  observe: Observe = () => undefined,
 ): ReturnType<typeof runLane> {
   const pairs = some.flatMap((steps, index) =>
     families.map((family) => ({ steps, pair: pairOf(index, family) })),
@@ -104,7 +115,10 @@ export function playSequences(
     devices: one,
     durability: 'full',
     schema: sequenceSchema,
-    observe: (o) => refused.push(...refusals(o)),
+    observe: (o) => {
+      observe(o)
+      refused.push(...refusals(o))
+    },
     given: async (stage) => {
       if (areThere) await stage.on(0, 'insert', (db) => insertAll(db as unknown as SequenceClient, pairs))
       await stage.rest()

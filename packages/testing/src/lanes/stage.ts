@@ -36,6 +36,12 @@ export class Stage {
   readonly world: World
   readonly #deeds: Deed[] = []
   #lost: Deed[] = []
+  /** What is being done on each disk. */
+  readonly #doing = new Map<string, Deed>()
+  /** Devices that lost power, and with it perhaps more than their own work. */
+  readonly #wereCut = new Set<string>()
+  /** Devices that are kept from the network until what was lost is done again: nobody lets go of a device before. */
+  readonly #apart = new Set<SimDevice>()
   #callCount = 0
 
   constructor(world: World) {
@@ -44,7 +50,7 @@ export class Stage {
 
   /** Must be told everything that is observed. */
   readonly observe = (o: Observation): void => {
-    if (o.kind === 'entry-written') this.#current(o.disk)?.mutations.add(o.id)
+    if (o.kind === 'entry-written') this.#doing.get(o.disk)?.mutations.add(o.id)
     else if (o.kind === 'entry-moved' && o.from.id !== o.to.id) {
       for (const { mutations } of this.#deedsOf(o.disk))
         if (mutations.delete(o.from.id)) mutations.add(o.to.id)
@@ -207,6 +213,9 @@ export class Stage {
     const { world } = this
     for (;;) {
       await this.#findLost()
+      // While this was being waited for the power may have gone.
+      if (this.#lost.length > 0) continue
+      for (const device of this.#apart) await this.#rejoin(device)
       const isOver = await this.until(
         () => this.#lost.length > 0 || world.devices.every((device) => isAtRest(world, device)),
       )
@@ -228,19 +237,14 @@ export class Stage {
     const { scheduler } = this.world
     const device = this.#device(deed.device)
     for (let attempt = 0; attempt < tryMax; attempt++) {
-      const earlier = this.#lost.find(
-        ({ device: other, place }) => other === deed.device && place < deed.place,
-      )
-      if (earlier) {
-        this.#lost = this.#lost.filter((lost) => lost !== earlier)
-        await this.#perform(earlier)
-      }
+      await this.#findLost((lost) => lost.device === deed.device && lost.place < deed.place)
       await this.#open(device)
       // What the power cut took of others' work must be fetched again before anybody can go on from it.
-      if (attempt > 0) await this.until(() => isAtRest(this.world, device))
+      if (attempt > 0) await this.#rejoin(device)
       const { life, client } = device
       if (!client) continue
       let result: 'done' | 'refused' | undefined
+      this.#doing.set(device.name, deed)
       // The stage is for one schema alone.
       this.#call(deed, client as unknown as LaneClient).then(
         () => {
@@ -249,7 +253,8 @@ export class Stage {
         },
         (error: unknown) => {
           result = 'refused'
-          if (!isFull(error)) this.world.onDefect(error)
+          const isLater = this.#wereCut.has(device.name) && attempt + 1 < tryMax
+          if (!isFull(error) && !isLater) this.world.onDefect(error)
         },
       )
       const isOver = (): boolean => result !== undefined || !life.isAlive
@@ -285,8 +290,21 @@ export class Stage {
     return this.#device(index).disk.read('SELECT 1 FROM items WHERE id = ?', id).length > 0
   }
 
-  async #findLost(): Promise<void> {
-    for (let deed = this.#lost.shift(); deed; deed = this.#lost.shift()) await this.#perform(deed)
+  /** Does again what was lost, in its order, before the device is on the network again. */
+  async #findLost(isMeant: (deed: Deed) => boolean = () => true): Promise<void> {
+    for (let deed = this.#lost.find(isMeant); deed; deed = this.#lost.find(isMeant)) {
+      const again = deed
+      this.#lost = this.#lost.filter((lost) => lost !== again)
+      await this.#perform(again)
+    }
+  }
+
+  async #rejoin(device: SimDevice): Promise<void> {
+    if (this.#apart.delete(device)) {
+      device.link.heal()
+      device.client?.sync.setOnline(true)
+    }
+    await this.until(() => isAtRest(this.world, device))
   }
 
   async #open(device: SimDevice): Promise<void> {
@@ -305,22 +323,20 @@ export class Stage {
     return this.#deeds.filter(({ device }) => this.world.devices[device]?.name === disk)
   }
 
-  /** The deed that is being done on a disk. */
-  #current(disk: string): Deed | undefined {
-    return this.#deedsOf(disk).findLast(({ isDone }) => !isDone)
-  }
-
   /** What was not safe yet is gone; what left no mutation of its own is looked at again. */
   #lose(disk: string, ids: readonly string[]): void {
     const lost = new Set(ids)
+    this.#wereCut.add(disk)
     for (const deed of this.#deedsOf(disk)) {
       const before = deed.mutations.size
       for (const id of deed.mutations) if (lost.has(id)) deed.mutations.delete(id)
-      if (!deed.isDone || deed.mutations.size > 0) continue
-      if (before > 0 || lost.size > 0) {
-        deed.isDone = false
-        this.#lost.push(deed)
-      }
+      if (!deed.isDone || deed.mutations.size > 0 || (before === 0 && lost.size === 0)) continue
+      deed.isDone = false
+      this.#lost.push(deed)
+      const device = this.#device(deed.device)
+      if (device.link.isOffline(this.world.scheduler.nowMs)) continue
+      device.link.offlineUntilMs = Number.POSITIVE_INFINITY
+      this.#apart.add(device)
     }
   }
 }
