@@ -24,6 +24,16 @@ describe('mutations that are lost', () => {
     ])
   })
 
+  test('[SIM-30] what a restored server forgot is settled only by what it had said before', () => {
+    const heard = givenHistory().write(1).send(1).line().rule(1).status(1, 'answered')
+    expect(heard.restore(0).gone(1).end().found(noLostMutation)).toEqual([])
+    const later = givenHistory().write(1).send(1).line().rule(1).status(1, 'answered').restore(0).wait(1_000)
+    later.add({ kind: 'request', atMs: later.atMs, disk: 'd1', route: 'pull' }).gone(1)
+    expect(later.end().found(noLostMutation)).toEqual([
+      'd1 forgot m1 (number 1, update of items/r1), answered by then; the server never ruled on it',
+    ])
+  })
+
   test('[SIM-30] a conflict that was in no list', () => {
     const history = givenHistory().write(1).send(1).rule(1, { status: 'conflict' }).gone(1).end()
     expect(history.found(noLostMutation)).toEqual([

@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { DeviceDump, Observation, RunEnded, ServerOutcome } from './observation.ts'
+import type { DeviceDump, Observation, RunEnded, ServerOutcome, ServerRestored } from './observation.ts'
 import { type Item, RunBook } from './run-book.ts'
 
 /** What left without a reason is asked about after this, virtual ms: a discard may be told once the call returns. */
@@ -35,6 +35,10 @@ class DepartureWatch {
   /** Verdicts that can close a conflict, so far. */
   #settlements = 0
   readonly #settlementsBefore = new Map<string, number>()
+  /** By disk, when it last asked the server for something. */
+  readonly #askedAtMs = new Map<string, number>()
+  /** When the server last forgot that it had ruled on a mutation, by disk and key. */
+  readonly #forgottenAtMs = new Map<string, number>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -43,11 +47,15 @@ class DepartureWatch {
   observe(o: Observation): void {
     const first = this.#open[0]
     if (first && o.atMs > first.atMs + tellMs) this.#judge()
+    if (o.kind === 'server-restored') this.#noteForgotten(o)
     const item = this.#book.observe(o)
     switch (o.kind) {
       case 'entry-gone':
         if (item) this.#leave(item, o.atMs)
         else this.#fail(`${o.disk} forgot ${o.id}, which it was never seen writing`)
+        return
+      case 'request':
+        if (o.route !== 'stream') this.#askedAtMs.set(o.disk, o.atMs)
         return
       case 'outcome':
         if (o.status === 'conflict') this.#settlementsBefore.set(o.id, this.#settlements)
@@ -82,7 +90,22 @@ class DepartureWatch {
       const before = this.#settlementsBefore.get(outcome.id) ?? 0
       if (item.status === 'conflicted' || this.#settlements > before) return
     }
+    if (!outcome && this.#wasRuledOn(item)) return
     this.#open.push({ item, verdict: outcome?.status, atMs })
+  }
+
+  #noteForgotten({ atMs, forgotten }: ServerRestored): void {
+    for (const outcome of forgotten) {
+      if (outcome.status === 'rejected') continue
+      for (const { disk, id } of this.#book.membersOf(outcome) ?? [])
+        this.#forgottenAtMs.set(`${disk} ${id}`, atMs)
+    }
+  }
+
+  /** What it goes by was said before the server was put back: it has asked for nothing since. */
+  #wasRuledOn({ disk, id }: Item): boolean {
+    const forgottenAtMs = this.#forgottenAtMs.get(`${disk} ${id}`)
+    return forgottenAtMs !== undefined && (this.#askedAtMs.get(disk) ?? 0) <= forgottenAtMs
   }
 
   #judge(): void {
