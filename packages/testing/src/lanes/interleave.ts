@@ -32,6 +32,8 @@ export interface Story {
   readonly actors: Readonly<Record<string, readonly StoryStep[]>>
   /** Transactions of these devices wait for their turn as messages do. */
   readonly slowDisks?: readonly string[]
+  /** Moves after the last step that are still tried in every order; then messages arrive as they were sent. */
+  readonly tail: number
   /** Messages that do not wait for their turn. */
   readonly isQuick?: (leg: Leg) => boolean
   /** One of these is the end. */
@@ -51,9 +53,6 @@ const tickMs = 20
 
 /** What is on its way this long after the last step is not waited for, virtual ms. */
 const lingerMs = 400
-
-/** Moves after the last step that are still tried in every order; then messages arrive as they were sent. */
-const tailMoves = 3
 
 /** No story has so many; one that never ends is a mistake. */
 const moveMax = 400
@@ -117,7 +116,7 @@ class Schedule {
       const moves = await this.#moves()
       if (moves.length === 0) return this.#assertOver()
       if (!this.#hasSteps()) tail += 1
-      const name = tail > tailMoves ? moves[0]?.name : choose(moves)
+      const name = tail > this.#story.tail ? moves[0]?.name : choose(moves)
       if (name === null) throw calledOff
       this.#make(moves, name)
       const problem = this.#story.probe?.(this.#stage)

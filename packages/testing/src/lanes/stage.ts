@@ -1,6 +1,6 @@
 import { type Schema, SyncError } from '@holdfast/core'
 
-import type { Observation } from '../check/observation.ts'
+import type { DeviceLost, Observation } from '../check/observation.ts'
 import type { DiskImage } from '../sim/device-disk.ts'
 import { isCalm } from '../sim/play.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
@@ -18,6 +18,8 @@ interface Deed {
   readonly what: string
   readonly act: Act
   readonly mutations: Set<string>
+  /** Every key these ever had. */
+  readonly keys: Set<string>
   isDone: boolean
 }
 
@@ -50,20 +52,23 @@ export class Stage {
 
   /** Must be told everything that is observed. */
   readonly observe = (o: Observation): void => {
-    if (o.kind === 'entry-written') this.#doing.get(o.disk)?.mutations.add(o.id)
+    if (o.kind === 'entry-written') remember(this.#doing.get(o.disk), o.id)
     else if (o.kind === 'entry-moved' && o.from.id !== o.to.id) {
-      for (const { mutations } of this.#deedsOf(o.disk))
-        if (mutations.delete(o.from.id)) mutations.add(o.to.id)
-    } else if (o.kind === 'device-lost' && o.cause === 'power-cut')
-      this.#lose(
-        o.disk,
-        o.entries.map(({ id }) => id),
-      )
+      for (const deed of this.#deedsOf(o.disk)) if (deed.mutations.delete(o.from.id)) remember(deed, o.to.id)
+    } else if (o.kind === 'device-lost' && o.cause === 'power-cut') this.#lose(o)
   }
 
   /** Does something on a device, for as long as it takes. Write one transaction, or what may be done twice. */
   async on(device: number, what: string, act: Act): Promise<void> {
-    const deed: Deed = { place: this.#deeds.length, device, what, act, mutations: new Set(), isDone: false }
+    const deed: Deed = {
+      place: this.#deeds.length,
+      device,
+      what,
+      act,
+      mutations: new Set(),
+      keys: new Set(),
+      isDone: false,
+    }
     this.#deeds.push(deed)
     await this.#perform(deed)
   }
@@ -78,6 +83,7 @@ export class Stage {
       what,
       act,
       mutations: new Set(),
+      keys: new Set(),
       isDone: true,
     }
     // The stage is for one schema alone.
@@ -324,12 +330,13 @@ export class Stage {
   }
 
   /** What was not safe yet is gone; what left no mutation of its own is looked at again. */
-  #lose(disk: string, ids: readonly string[]): void {
-    const lost = new Set(ids)
+  #lose({ disk, entries, back }: DeviceLost): void {
+    const lost = new Set(entries.map(({ id }) => id))
     this.#wereCut.add(disk)
     for (const deed of this.#deedsOf(disk)) {
       const before = deed.mutations.size
       for (const id of deed.mutations) if (lost.has(id)) deed.mutations.delete(id)
+      for (const { id } of back) if (deed.keys.has(id)) deed.mutations.add(id)
       if (!deed.isDone || deed.mutations.size > 0 || (before === 0 && lost.size === 0)) continue
       deed.isDone = false
       this.#lost.push(deed)
@@ -339,6 +346,11 @@ export class Stage {
       this.#apart.add(device)
     }
   }
+}
+
+function remember(deed: Deed | undefined, id: string): void {
+  deed?.mutations.add(id)
+  deed?.keys.add(id)
 }
 
 function isAtRest(world: World, device: SimDevice): boolean {

@@ -116,7 +116,8 @@ function halfSeen({ world }: Stage): string | undefined {
 function deleteAgainstEdit(collection: 'items' | 'kept' | 'gone'): CountedStory {
   return {
     name: `delete against edit in ${collection}`,
-    leastOrders: 40,
+    leastOrders: 100,
+    tail: 3,
     devices: two,
     given: async (stage) => {
       await stage.on(0, 'insert', (db) =>
@@ -146,6 +147,7 @@ export const stories: readonly CountedStory[] = [
   {
     name: 'edits during push and pull',
     leastOrders: 100,
+    tail: 3,
     devices: one,
     given: givenLamp,
     actors: { ann: [names(0, 'a'), names(0, 'b'), counts(0, 1)], job: [job] },
@@ -154,6 +156,7 @@ export const stories: readonly CountedStory[] = [
   {
     name: 'acknowledgement against an edit and a crash',
     leastOrders: 100,
+    tail: 3,
     devices: one,
     given: async (stage) => {
       await givenLamp(stage)
@@ -162,6 +165,7 @@ export const stories: readonly CountedStory[] = [
       await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
       await stage.on(0, 'update', (db) => db.items.update(lamp, { notes: 'one' }))
     },
+    isQuick: ({ kind }) => kind === 'poke',
     actors: { ann: [goesOnline(0), counts(0, 10)], job: [job], fate: [crash(0)] },
     expected: [
       { items: { [lamp]: { ...lampValues, name: 'a', stock: 21, notes: 'one', place: 'by a job' } } },
@@ -169,7 +173,8 @@ export const stories: readonly CountedStory[] = [
   },
   {
     name: 'flip against edits',
-    leastOrders: 50,
+    leastOrders: 100,
+    tail: 3,
     devices: two,
     given: async (stage) => {
       await givenLamp(stage)
@@ -184,7 +189,8 @@ export const stories: readonly CountedStory[] = [
   },
   {
     name: 'two requests whose token is refused',
-    leastOrders: 50,
+    leastOrders: 100,
+    tail: 3,
     devices: one,
     given: async (stage) => {
       await givenLamp(stage)
@@ -199,7 +205,8 @@ export const stories: readonly CountedStory[] = [
   },
   {
     name: 'two devices settle one conflict',
-    leastOrders: 50,
+    leastOrders: 20,
+    tail: 9,
     devices: two,
     given: givenConflict,
     isQuick: ({ kind }) => kind === 'poke',
@@ -211,7 +218,8 @@ export const stories: readonly CountedStory[] = [
   },
   {
     name: 'a group against the pages of a snapshot',
-    leastOrders: 30,
+    leastOrders: 100,
+    tail: 3,
     devices: two,
     world: { serverLimits: { pageBytes: 300 } },
     given: givenTwins,
@@ -222,7 +230,8 @@ export const stories: readonly CountedStory[] = [
   },
   {
     name: 'a revoke against push and pull',
-    leastOrders: 30,
+    leastOrders: 100,
+    tail: 3,
     devices: two,
     given: givenLamp,
     actors: {
