@@ -1,3 +1,4 @@
+import type { Checker } from '../check/checker.ts'
 import type { Observation, RunEnded } from '../check/observation.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
 import type { Leg, Strike } from '../sim/strike.ts'
@@ -20,6 +21,8 @@ export interface StoryStep {
   /** Whether it can be done now; always unless said. */
   readonly isPossible?: (stage: Stage) => boolean
   readonly act: (stage: Stage) => void
+  /** How long everything goes on by itself after it, virtual ms. */
+  readonly passMs?: number
 }
 
 /** Actors, messages and what must be so whatever the order. */
@@ -38,11 +41,18 @@ export interface Story {
   readonly isQuick?: (leg: Leg) => boolean
   /** One of these is the end. */
   readonly expected: readonly Expected[]
+  /** Watched by these alone, where no simulated disk tells of what devices do; all unless said. */
+  readonly checkers?: readonly Checker[]
+  /** Brings to rest what the world knows nothing of; gives what is wrong with it then. */
+  readonly finish?: (stage: Stage) => Promise<readonly string[]>
+  /** Frees what `given` made, whatever came of the run. */
+  readonly dispose?: (stage: Stage) => Promise<void>
   /** What is wrong right now; asked after each move. */
   readonly probe?: (stage: Stage) => string | undefined
 }
 
 interface Move extends Choice {
+  readonly passMs?: number
   readonly go: () => void
   /** Whoever waits for it has died since. */
   readonly isVoid: () => boolean
@@ -69,12 +79,19 @@ export function playStory(
     durability: 'full',
     world: story.world,
     given: story.given,
+    checkers: story.checkers,
     act: async (stage) => {
       const schedule = new Schedule(stage, story)
       stage.world.strike = schedule.strike
-      await schedule.play(choose, wrong)
-      stage.world.strike = {}
-      await stage.online(...story.devices.keys())
+      try {
+        await schedule.play(choose, wrong)
+        stage.world.strike = {}
+        await stage.online(...story.devices.keys())
+        wrong.push(...((await story.finish?.(stage)) ?? []))
+      } finally {
+        stage.world.strike = {}
+        await story.dispose?.(stage)
+      }
     },
     observe,
     problems: (end) => [...wrong, ...endProblems(story.expected, end)],
@@ -118,7 +135,7 @@ class Schedule {
       if (!this.#hasSteps()) tail += 1
       const name = tail > this.#story.tail ? moves[0]?.name : choose(moves)
       if (name === null) throw calledOff
-      this.#make(moves, name)
+      await scheduler.run(scheduler.nowMs + this.#make(moves, name))
       const problem = this.#story.probe?.(this.#stage)
       if (problem !== undefined) wrong.push(problem)
     }
@@ -149,6 +166,7 @@ class Schedule {
         // Whose clock is read first decides which of two edits is the later one.
         touches: [...step.touches, 'time'],
         isVoid: () => false,
+        passMs: step.passMs,
         go: () => {
           this.#steps.set(actor, this.#steps.get(actor)?.slice(1) ?? [])
           step.act(this.#stage)
@@ -157,11 +175,13 @@ class Schedule {
     })
   }
 
-  #make(moves: readonly Move[], name: string | undefined): void {
+  /** How long everything goes on after it. */
+  #make(moves: readonly Move[], name: string | undefined): number {
     const move = moves.find((each) => each.name === name)
     if (!move) throw new Error(`there is no move ${name}`)
     this.#held = this.#held.filter((each) => each !== move)
     move.go()
+    return move.passMs ?? 0
   }
 
   #carry(leg: Leg, go: () => void): boolean {

@@ -15,11 +15,13 @@ const help = `npm run lanes -- [options]
   --seconds N       stop after N seconds; what was not run by then counts as failed, unless --until-failure is given
   --until-failure   stop at the first broken promise
   --jobs N          processes; one for each core unless said
+  --seed N          begin elsewhere in the list
   --json -          print what came of it as one line of JSON
   --quiet           print nothing else
 `
 
 const { values: args } = parseArgs({
+  allowPositionals: true,
   options: {
     lane: { type: 'string' },
     case: { type: 'string' },
@@ -29,7 +31,10 @@ const { values: args } = parseArgs({
     seconds: { type: 'string' },
     'until-failure': { type: 'boolean', default: false },
     jobs: { type: 'string' },
-    json: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '0' },
+    // Asked of every hunter of bugs; a lane has no seeds to count.
+    seeds: { type: 'string' },
     quiet: { type: 'boolean', default: false },
     worker: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -38,10 +43,21 @@ const { values: args } = parseArgs({
 
 const extent: Extent = args.part ? 'part' : 'all'
 
+/** One case, in full or in part. */
+interface Job {
+  readonly place: number
+  readonly extent: Extent
+}
+
 /** The cases a run is about, in an order that meets every lane and every story early. */
 const chosen: readonly LaneCase[] = mixed(
   lanes.filter(({ name }) => args.lane === undefined || name === args.lane),
 ).filter(({ name }) => args.case === undefined || name.includes(args.case))
+
+/** Who wants the first failure only meets a sample of every case before any of them in full. */
+const jobs: readonly Job[] = (
+  args['until-failure'] && !args.part ? (['part', 'all'] as const) : [extent]
+).flatMap((each) => rotated(chosen.map((_, place) => ({ place, extent: each }))))
 
 if (args.help) process.stdout.write(help)
 else if (args.worker) work()
@@ -52,16 +68,16 @@ else await conduct()
 function work(): void {
   let isStopped = false
   process.on('disconnect', () => process.exit(0))
-  process.on('message', (order: number | 'stop') => {
+  process.on('message', (order: Job | 'stop') => {
     if (order === 'stop') isStopped = true
     else void runChosen(order, () => !isStopped).then((result) => process.send?.({ result }))
   })
 }
 
-function runChosen(index: number, goOn: () => boolean): Promise<CaseResult | null> {
-  const each = chosen[index]
-  if (!each) throw new Error(`there is no case ${index}`)
-  return runCase(each, { extent, goOn, failureMax: args['until-failure'] ? 1 : 20 })
+function runChosen({ place, extent: wanted }: Job, goOn: () => boolean): Promise<CaseResult | null> {
+  const each = chosen[place]
+  if (!each) throw new Error(`there is no case ${place}`)
+  return runCase(each, { extent: wanted, goOn, failureMax: args['until-failure'] ? 1 : 20 })
 }
 
 async function replay(run: string): Promise<void> {
@@ -93,8 +109,9 @@ async function conduct(): Promise<void> {
   )
   await Promise.all(
     workers.map(async (worker) => {
-      while (next < chosen.length && !isOver()) {
-        const result = await worker.run(next++)
+      for (let job = jobs[next]; job && !isOver(); job = jobs[next]) {
+        next += 1
+        const result = await worker.run(job)
         if (result) results.push(result)
         if (result) report(result)
         if (isOver()) for (const other of workers) other.stop()
@@ -111,7 +128,7 @@ function conclude(results: readonly CaseResult[], ms: number): void {
   // Who stops at the first failure, or looks for one as long as there is time, did not mean to run it all.
   const missing = args['until-failure'] ? [] : shortfalls(chosen, results, extent)
   if (!args.quiet) print(results, missing, ms)
-  if (args.json !== undefined) printJson(failed[0], ms, results)
+  if (args.json) printJson(failed[0], ms, results)
   process.exitCode = failed.length > 0 || missing.length > 0 || chosen.length === 0 ? 1 : 0
 }
 
@@ -156,7 +173,7 @@ function report({ name, runs, failures, ms }: CaseResult): void {
 }
 
 interface Worker {
-  run(index: number): Promise<CaseResult | null>
+  run(job: Job): Promise<CaseResult | null>
   stop(): void
   end(): void
 }
@@ -167,7 +184,7 @@ function startWorker(): Worker {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   return {
-    run: (index) =>
+    run: (job) =>
       new Promise((resolve, reject) => {
         const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
         child.once('exit', ended)
@@ -175,11 +192,17 @@ function startWorker(): Worker {
           child.off('exit', ended)
           resolve(result)
         })
-        child.send(index)
+        child.send(job)
       }),
     stop: () => void (child.connected && child.send('stop')),
     end: () => child.disconnect(),
   }
+}
+
+/** The same list from another beginning. */
+function rotated(list: readonly Job[]): readonly Job[] {
+  const first = list.length === 0 ? 0 : (Number(args.seed) * 97) % list.length
+  return [...list.slice(first), ...list.slice(0, first)]
 }
 
 /** Cases of several lanes, taken from each in turn, with a stride so that neighbours are not alike. */

@@ -1,6 +1,6 @@
 import type { Schema } from '@holdfast/core'
 
-import { type Violation, Watch } from '../check/checker.ts'
+import { type Checker, type Violation, Watch } from '../check/checker.ts'
 import { checkersFor } from '../check/checkers.ts'
 import { factsOf } from '../check/facts-of.ts'
 import type { Observation, RunEnded, Values } from '../check/observation.ts'
@@ -54,6 +54,8 @@ export interface ScenarioResult {
 export interface LaneRun {
   readonly devices: Scenario['devices']
   readonly durability: DevicePlan['durability']
+  /** All unless said. */
+  readonly checkers?: readonly Checker[]
   /** That of the scenarios unless said. */
   readonly schema?: Schema
   readonly isFromNothing?: boolean
@@ -99,7 +101,7 @@ export async function runScenario(
 /** Leads a world through a run. */
 export async function runLane(run: LaneRun): Promise<LaneResult> {
   const { schema = laneSchema } = run
-  const watch = new Watch(checkersFor(factsOf(schema)))
+  const watch = new Watch(run.checkers ?? checkersFor(factsOf(schema)))
   const image = run.isFromNothing ? undefined : await preparedServer(schema)
   // That the server's tables are there is no restore.
   let isStarted = image === undefined

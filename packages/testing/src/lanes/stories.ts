@@ -1,5 +1,6 @@
 import type { LaneClient } from './lane-schema.ts'
 import type { Story, StoryStep } from './interleave.ts'
+import { leaseStory } from './lease-story.ts'
 import { desk, givenLamp, lamp, lampValues, one, two } from './scenarios/given.ts'
 import type { Stage } from './stage.ts'
 
@@ -251,6 +252,7 @@ export const stories: readonly CountedStory[] = [
       { items: { [lamp]: { ...lampValues, stock: 11 } } },
     ],
   },
+  leaseStory,
   deleteAgainstEdit('items'),
   deleteAgainstEdit('kept'),
   deleteAgainstEdit('gone'),

@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+
+import { sharedStorage } from '../scenarios/shared-storage.ts'
+import { ActorClock } from '../sim/actor-clock.ts'
+import { actorEnvironment } from '../sim/environment.ts'
+import { Life } from '../sim/life.ts'
+import { Link } from '../sim/link.ts'
+import type { World } from '../sim/world.ts'
+import { type LaneClient, laneSchema } from './lane-schema.ts'
+import { lamp } from './scenarios/given.ts'
+
+/** One of several windows of an app that share a database file and are each a process of their own. */
+export interface Tab {
+  readonly life: Life
+  readonly db: LaneClient
+}
+
+/** How long both may take to come to rest, virtual ms. */
+const restMs = 120_000
+
+/** Two windows on one real file, both of the user `u0`, in a world's time and network. */
+export class TwoTabs {
+  readonly tabs: readonly Tab[]
+  readonly #world: World
+  readonly #folder: string
+
+  private constructor(world: World, folder: string, tabs: readonly Tab[]) {
+    this.#world = world
+    this.#folder = folder
+    this.tabs = tabs
+  }
+
+  static async open(world: World): Promise<TwoTabs> {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-tabs-'))
+    const { processes, ...file } = sqliteStorage(join(folder, 'shared.db'))
+    const storage = sharedStorage(file)
+    world.grant('u0', ['site:t0a'])
+    const tabs: Tab[] = []
+    for (const name of ['d0', 'd1']) tabs.push(await openTab(world, name, storage))
+    return new TwoTabs(world, folder, tabs)
+  }
+
+  /** Both go on, and come to rest. Gives what is not as it should be: the lamp's stock, here and on the server. */
+  async finish(stock: number): Promise<readonly string[]> {
+    for (const { life } of this.tabs) if (life.isSuspended) life.resume()
+    const { scheduler, serverDisk } = this.#world
+    const endMs = scheduler.nowMs + restMs
+    let left = await this.#waiting()
+    while (left > 0 && scheduler.nowMs < endMs) {
+      await scheduler.run(scheduler.nowMs + 1_000)
+      left = await this.#waiting()
+    }
+    const problems: string[] = []
+    if (left > 0) problems.push(`${left} mutations are still in the outbox`)
+    const [row] = serverDisk.read('SELECT stock FROM items WHERE id = ?', lamp)
+    if (row?.['stock'] !== stock) problems.push(`the server has a stock of ${row?.['stock']}, not ${stock}`)
+    for (const [index, { db }] of this.tabs.entries()) {
+      const shown = (await db.items.get(lamp))?.stock
+      if (shown !== stock) problems.push(`tab ${index} shows a stock of ${shown}, not ${stock}`)
+    }
+    return problems
+  }
+
+  /** Leaves nothing behind, whatever came of the run. */
+  async dispose(): Promise<void> {
+    for (const { life, db } of this.tabs) {
+      if (life.isSuspended) life.resume()
+      // A tab may wait for a message that is held for ever; its file goes all the same.
+      void db.close().catch(() => undefined)
+    }
+    await this.#world.scheduler.run(this.#world.scheduler.nowMs + 60_000)
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #waiting(): Promise<number> {
+    const [first] = this.tabs
+    return (await first?.db.outbox.list())?.length ?? 0
+  }
+}
+
+async function openTab(
+  world: World,
+  name: string,
+  storage: Parameters<typeof openClient>[0]['storage'],
+): Promise<Tab> {
+  const { scheduler, network } = world
+  const life = new Life(scheduler)
+  const sender = { name, user: 'u0', life, link: new Link() }
+  const env = actorEnvironment({
+    scheduler,
+    life,
+    clock: new ActorClock({
+      startMs: world.server.nowMs() - scheduler.nowMs,
+      virtualMs: () => scheduler.nowMs,
+    }),
+    random: world.split(),
+    fetch: (request) => network.fetch(sender, request),
+  })
+  const opening = openClient({ schema: laneSchema, storage, server: 'http://sim.test', auth: 'u0#0', env })
+  let db: LaneClient | undefined
+  opening.then(
+    (client) => (db = client),
+    (error: unknown) => world.onDefect(error),
+  )
+  await scheduler.run(scheduler.nowMs + 1_000)
+  if (!db) throw new Error(`${name} never opens`)
+  return { life, db }
+}
