@@ -4,7 +4,7 @@ import type { SimDevice } from '../sim/sim-device.ts'
 import type { Leg, Strike } from '../sim/strike.ts'
 import type { Choice, Choose } from './explore.ts'
 import {
-  calledOff,
+  CalledOff,
   type LaneResult,
   type Expected,
   problemsOf,
@@ -134,7 +134,7 @@ class Schedule {
       if (moves.length === 0) return this.#assertOver()
       if (!this.#hasSteps()) tail += 1
       const name = tail > this.#story.tail ? moves[0]?.name : choose(moves)
-      if (name === null) throw calledOff
+      if (name === null) throw new CalledOff()
       await scheduler.run(scheduler.nowMs + this.#make(moves, name))
       const problem = this.#story.probe?.(this.#stage)
       if (problem !== undefined) wrong.push(problem)

@@ -5,7 +5,7 @@ import type { Extent, Found, Lane, Observe } from './lane.ts'
 import { stories } from './stories.ts'
 
 /** Orders of a story that are played for every change of the code: those that come first, one after the other. */
-const partOrders = 4
+const partOrders = 3
 
 /** Each delicate protocol in every order of its steps and messages. Rules: SIM-42. */
 export const interleavings: Lane = {

@@ -81,10 +81,12 @@ function collectionsWith(items: typeof itemFields) {
 /** The schema of the lanes. */
 export const laneSchema: LaneSchema = defineSchema({ version: 1, collections: collectionsWith(itemFields) })
 
+const laterItemFields = { ...itemFields, colour: text({ default: 'grey' }) }
+
 /** The next version of the app: items have a field more. */
 export const laterSchema: Schema = defineSchema({
   version: 2,
-  collections: collectionsWith({ ...itemFields, ...{ colour: text({ default: 'grey' }) } }),
+  collections: collectionsWith(laterItemFields),
 })
 
 /** The app on a device. */

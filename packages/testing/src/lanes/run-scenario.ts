@@ -70,7 +70,7 @@ export interface LaneRun {
 }
 
 /** Thrown out of `act`: the run is worth nothing more, and nothing of it is audited. */
-export const calledOff: unique symbol = Symbol('called off')
+export class CalledOff extends Error {}
 
 /** What a run came to. */
 export interface LaneResult {
@@ -105,7 +105,9 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
   const image = run.isFromNothing ? undefined : await preparedServer(schema)
   // That the server's tables are there is no restore.
   let isStarted = image === undefined
-  let stage: Stage | undefined
+  // The world tells of itself while it is being made, when there is no stage yet.
+  const listeners: ((observation: Observation) => void)[] = [watch.observe]
+  if (run.observe) listeners.push(run.observe)
   let end: RunEnded | undefined
   const world = new World(planOf(run.devices, run.durability), {
     ...run.world,
@@ -113,22 +115,21 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
     scopesOf: () => sites,
     observe: (observation) => {
       if (!isStarted) return
-      run.observe?.(observation)
-      watch.observe(observation)
-      stage?.observe(observation)
+      for (const listen of listeners) listen(observation)
       if (observation.kind === 'end') end = observation
     },
   })
   if (image) world.serverDisk.putBack(image)
   isStarted = true
-  stage = new Stage(world)
+  const stage = new Stage(world)
+  listeners.push(stage.observe)
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
   let isCalledOff = false
   try {
     await lead(world, stage, run)
   } catch (error) {
-    isCalledOff = error === calledOff
+    isCalledOff = error instanceof CalledOff
     if (!isCalledOff) world.onDefect(error)
   } finally {
     process.off('unhandledRejection', onRejection)

@@ -37,8 +37,8 @@ export class TwoTabs {
 
   static async open(world: World): Promise<TwoTabs> {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-tabs-'))
-    const { processes, ...file } = sqliteStorage(join(folder, 'shared.db'))
-    const storage = sharedStorage(file)
+    // Neither can tell whether the other one's process still lives, so a lease that is not given back is waited for.
+    const storage = sharedStorage(sqliteStorage(join(folder, 'shared.db')))
     world.grant('u0', ['site:t0a'])
     const tabs: Tab[] = []
     for (const name of ['d0', 'd1']) tabs.push(await openTab(world, name, storage))
