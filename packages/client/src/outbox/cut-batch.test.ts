@@ -20,6 +20,14 @@ const cut = ({ database, clock }: GivenDevice, given: Partial<BatchLimits> = {})
     cutBatch(tx, givenSchema, { nowMs: clock.nowMs, maxMutations: 50, maxBytes: limits.pushBytes, ...given }),
   )
 
+const urgentSteps = defineSchema({
+  version: 1,
+  collections: {
+    items: collection({ fields: { name: text() } }),
+    steps: collection({ fields: { label: text() }, priority: 10 }),
+  },
+})
+
 const entriesOf = ({ database }: GivenDevice): Promise<Entry[]> => database.read((tx) => listEntries(tx))
 const seqsOf = (offers: readonly Offer[]): unknown[] => offers.map((offer) => offer.seqs)
 const stateOf = async (device: GivenDevice, id: string): Promise<unknown> =>
@@ -329,6 +337,39 @@ describe('bounds', () => {
     await device.items.update(String(other), { price: '1.00' })
     await device.items.insert({ name: 'free' })
     expect(seqsOf(await cut(device))).toEqual([[5]])
+  })
+
+  test('[OB-7] what a group needs from another class of priority brings its own group along', async () => {
+    const device = await givenDevice()
+    const [one, two] = await device.items.insertMany([{ name: 'a' }, { name: 'b' }])
+    await runTransaction(urgentSteps, device.parts, async (tx) => {
+      await tx.items!.update(String(one), { name: 'c' })
+      await tx.items!.update(String(two), { name: 'd' })
+    })
+    await device.items.update(String(one), { name: 'e' })
+    await runTransaction(urgentSteps, device.parts, async (tx) => {
+      await tx.items!.update(String(one), { name: 'f' })
+      await tx.steps!.insert({ label: 'urgent' })
+    })
+    const cutUrgent = (maxMutations: number): Promise<readonly Offer[]> =>
+      device.database.write((tx) => cutBatch(tx, urgentSteps, { nowMs: 0, maxMutations, maxBytes: 1e6 }))
+    expect(seqsOf(await cutUrgent(3))).toEqual([[1], [2]])
+    expect(seqsOf(await cutUrgent(9))).toEqual([[1], [2], [3], [4], [5], [6], [7]])
+  })
+
+  test('[OB-7] groups stay whole however much of them lies in another class of priority', async () => {
+    const device = await givenDevice()
+    await device.database.all('PRAGMA synchronous = OFF')
+    for (let group = 0; group < 23; group++) {
+      await runTransaction(urgentSteps, device.parts, async (tx) => {
+        for (let n = 0; n < 499; n++) await tx.items!.insert({ name: `${n}` })
+        await tx.steps!.insert({ label: 'urgent' })
+      })
+    }
+    const offers = await device.database.write((tx) =>
+      cutBatch(tx, urgentSteps, { nowMs: 0, maxMutations: 23 * 500 - 1, maxBytes: 1e8 }),
+    )
+    expect(seqsOf(offers)).toEqual(Array.from({ length: 22 * 500 }, (_, at) => [at + 1]))
   })
 
   test('[OB-7] entries behind more than a thousand stuck ones are found', async () => {

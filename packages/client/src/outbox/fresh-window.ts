@@ -47,25 +47,38 @@ export function priorityClasses(schema: Schema): readonly PriorityClass[] {
 }
 
 /**
- * The next fresh entries of a class behind `afterSeq`, whole groups, with later entries of the same records that may be
- * folded into them, and with what they depend on.
+ * The next fresh entries of a class behind `afterSeq`, with later entries of the same records that may be folded into
+ * them, and with everything they may not go without or before.
  */
-export async function readWindow(
+export async function readWindow(tx: LocalReader, schema: Schema, place: Place): Promise<FreshWindow> {
+  for (let rows = windowRows; ; rows = Math.ceil(rows / 10)) {
+    const window = await readRows(tx, schema, { ...place, rows })
+    // What is not looked at whole would go in halves; one entry is, whatever it needs.
+    if (window !== undefined) return window
+  }
+}
+
+/** Where a window begins. */
+interface Place {
+  readonly members: PriorityClass
+  /** Whether there is no other class. */
+  readonly isOnly: boolean
+  readonly afterSeq: number
+}
+
+/** undefined when `rows` entries need too many others. */
+async function readRows(
   tx: LocalReader,
   schema: Schema,
-  {
-    members,
-    isOnly,
-    afterSeq,
-  }: { readonly members: PriorityClass; readonly isOnly: boolean; readonly afterSeq: number },
-): Promise<FreshWindow> {
+  { members, isOnly, afterSeq, rows: limit }: Place & { readonly rows: number },
+): Promise<FreshWindow | undefined> {
   const rows = isOnly
-    ? await readFresh(tx, 'seq > ?', [afterSeq], windowRows)
+    ? await readFresh(tx, 'seq > ?', [afterSeq], limit)
     : await readFresh(
         tx,
         `seq > ? AND collection IN (SELECT value FROM json_each(iif(op = 'delete', ?, ?)))`,
         [afterSeq, JSON.stringify(members.deletes), JSON.stringify(members.writes)],
-        windowRows,
+        limit,
       )
   const window: Window = new Map()
   const unreadable: SqlRow[] = []
@@ -75,10 +88,10 @@ export async function readWindow(
     else window.set(entry.seq, entry)
   }
   const lastSeq = Number(rows.at(-1)?.seq ?? afterSeq)
-  const isFull = rows.length === windowRows
-  await addGroups(tx, window)
+  const isFull = rows.length === limit
   if (isFull || !isOnly) await addLaterEntries(tx, schema, { window, lastSeq: isOnly ? lastSeq : afterSeq })
-  await addParents(tx, window)
+  const isWhole = await addNeeded(tx, window, limit === 1 ? Number.POSITIVE_INFINITY : windowRows + addedRows)
+  if (!isWhole) return undefined
   const entries = [...window.values()].sort((left, right) => left.seq - right.seq)
   return { entries, unreadable, nextSeq: isFull ? lastSeq : null }
 }
@@ -102,19 +115,6 @@ function entriesIn(rows: readonly SqlRow[]): readonly (readonly [number, Entry])
     const entry = readEntry(row)
     return entry === undefined ? [] : [[entry.seq, entry] as const]
   })
-}
-
-/** A group goes whole or not at all, so it is looked at whole. */
-async function addGroups(tx: LocalReader, window: Window): Promise<void> {
-  const groups = new Set([...window.values()].flatMap(({ group }) => group ?? []))
-  if (groups.size === 0) return
-  const rows = await readFresh(
-    tx,
-    'group_id IN (SELECT value FROM json_each(?))',
-    [JSON.stringify([...groups])],
-    addedRows,
-  )
-  for (const [seq, entry] of entriesIn(rows)) window.set(seq, entry)
 }
 
 /**
@@ -141,30 +141,34 @@ async function addLaterEntries(
   }
 }
 
-/** Adds the fresh entries that others of the window depend on, with those before them of the same record and group. */
-async function addParents(tx: LocalReader, window: Window): Promise<void> {
-  let missing = missingParents(window)
-  while (missing.length > 0 && window.size < windowRows + addedRows) {
-    const before = window.size
+/**
+ * Adds the fresh entries that those of the window may not go without or before, and what these need in turn: the rest of
+ * their groups, what they depend on, and what their records were given earlier. False when there are too many.
+ */
+async function addNeeded(tx: LocalReader, window: Window, limit: number): Promise<boolean> {
+  let added = [...window.keys()]
+  while (added.length > 0) {
+    if (window.size > limit) return false
     const rows = await tx.all(
-      `SELECT ${entryColumns
-        .split(', ')
-        .map((name) => `own.${name}`)
-        .join(', ')} FROM _outbox AS parent
-       JOIN _outbox AS own ON (own.record = parent.record AND own.seq <= parent.seq) OR own.group_id = parent.group_id
-       WHERE parent.seq IN (SELECT value FROM json_each(?)) AND own.status = 'pending' AND own.offer IS NULL`,
-      [JSON.stringify(missing)],
+      `WITH added AS MATERIALIZED (
+         SELECT seq, record, group_id, depends FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
+       needed (seq) AS (
+         SELECT own.seq FROM (SELECT record, max(seq) AS seq FROM added GROUP BY record) AS newest
+           JOIN _outbox AS own ON own.record = newest.record AND own.seq < newest.seq
+         UNION SELECT own.seq FROM (SELECT DISTINCT group_id FROM added WHERE group_id IS NOT NULL) AS grouped
+           JOIN _outbox AS own ON own.group_id = grouped.group_id
+         UNION SELECT parent.value FROM added, json_each('[' || added.depends || ']') AS parent
+           WHERE added.depends IS NOT NULL
+         EXCEPT SELECT value FROM json_each(?2))
+       SELECT ${entryColumns} FROM _outbox
+       WHERE seq IN (SELECT seq FROM needed) AND status = 'pending' AND offer IS NULL`,
+      [JSON.stringify(added), JSON.stringify([...window.keys()])],
     )
-    for (const [seq, entry] of entriesIn(rows)) window.set(seq, entry)
-    if (window.size === before) return
-    missing = missingParents(window)
+    const needed = entriesIn(rows)
+    for (const [seq, entry] of needed) window.set(seq, entry)
+    added = needed.map(([seq]) => seq)
   }
-}
-
-function missingParents(window: Window): readonly number[] {
-  return [...new Set([...window.values()].flatMap((entry) => entry.depends))].filter(
-    (seq) => !window.has(seq),
-  )
+  return true
 }
 
 /** Whether an entry refers to another record, takes or frees a unique key, or deletes what others may refer to. */
