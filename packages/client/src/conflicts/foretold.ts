@@ -19,8 +19,10 @@ export async function foretellConflicts(
   schema: Schema,
 ): Promise<readonly ForetoldConflict[]> {
   const rows = await tx.all(
-    `SELECT collection, record, min(seq) AS first FROM _outbox WHERE status IN ('pending', 'sending', 'held')
-     GROUP BY collection, record ORDER BY first LIMIT ?`,
+    // Only what was written on an older copy than the device has by now can meet anything.
+    `SELECT o.collection, o.record, min(o.seq) AS first FROM _outbox o
+     JOIN _shadow s ON s.collection = o.collection AND s.record = o.record AND s.version > o.base_version
+     WHERE o.status IN ('pending', 'sending', 'held') GROUP BY o.collection, o.record ORDER BY first LIMIT ?`,
     [limits.foretoldRecords],
   )
   const found: ForetoldConflict[] = []

@@ -90,6 +90,7 @@ interface Fresh {
 
 async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries }: Fresh): Promise<void> {
   const fresh = entries.filter((entry) => !batch.seqs.has(entry.seq))
+  if (fresh.length === 0) return
   const ready = readyEntries(schema, fresh, await readObstacles(tx, fresh, batch.seqs))
   for (const unit of unitsOf(foldReady(schema, ready, isOnly))) {
     const [only] = unit

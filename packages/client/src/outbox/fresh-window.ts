@@ -76,10 +76,12 @@ async function readRows(
     ? await readFresh(tx, 'seq > ?', [afterSeq], limit)
     : await readFresh(
         tx,
-        `seq > ? AND collection IN (SELECT value FROM json_each(iif(op = 'delete', ?, ?)))`,
-        [afterSeq, JSON.stringify(members.deletes), JSON.stringify(members.writes)],
+        `seq > ? AND ((op <> 'delete' AND collection IN (SELECT value FROM json_each(?)))
+           OR (op = 'delete' AND collection IN (SELECT value FROM json_each(?))))`,
+        [afterSeq, JSON.stringify(members.writes), JSON.stringify(members.deletes)],
         limit,
       )
+  if (rows.length === 0) return { entries: [], unreadable: [], nextSeq: null }
   const window: Window = new Map()
   const unreadable: SqlRow[] = []
   for (const row of rows) {
