@@ -11,7 +11,7 @@ import { traitsOf } from './traits.ts'
 
 /** What a plan is made for. */
 export interface PlanOptions extends SwarmOptions {
-  /** About as many operations of people; 500 unless said. */
+  /** About as many operations of people; 1,000 unless said. */
   readonly operations?: number
   /** The mix schema unless said. */
   readonly schema?: Schema
@@ -33,7 +33,7 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     deviceCount: swarm.devices.length,
     nowMs: openingMs,
   }
-  const wanted = options.operations ?? 500
+  const wanted = options.operations ?? 1_000
   begin(draft)
   for (let round = 0; round < wanted && countOperations(draft.steps) < wanted; round++) addRound(draft)
   // A stable sort: steps of one moment stay in the order in which they were thought of.
@@ -171,7 +171,8 @@ function addStretch(draft: Draft, shift: Shift): void {
   }
   const burstMs = swarm.tempo === 'interactive' ? 1_000 : isOffline ? workMs - 1_500 : 300
   let atMs = startMs + 1
-  for (let burst = 1 + random.below(3); burst > 0; burst--) {
+  // Without a network work piles up; with one it comes in portions.
+  for (let burst = isOffline ? 3 + random.below(8) : 1 + random.below(3); burst > 0; burst--) {
     const actions = drawBurst(draft, shift.themes)
     for (const { action, theme } of actions) {
       addStep(draft, { atMs, device, action, theme })

@@ -113,7 +113,7 @@ function expectHonest(seen: readonly Observation[]): void {
   expect(calls.size).toBe(0)
 }
 
-const mixPlans = [101, 102, 104].map((seed) => generatePlan(seed, { operations: 200, devices: 3 }))
+const mixPlans = [101, 103, 106].map((seed) => generatePlan(seed, { operations: 300, devices: 3 }))
 
 describe('people', () => {
   test.each(mixPlans)(

@@ -2,7 +2,7 @@ import { globalScope, personalScope } from '@holdfast/core'
 
 import { marksIn } from '../gen/mix-schema.ts'
 import { perform } from '../gen/person.ts'
-import { pocketTimes } from './pocket-times.ts'
+import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { takeStep } from './take-step.ts'
 import type { World } from './world.ts'
@@ -19,19 +19,9 @@ export async function play(world: World): Promise<void> {
   await world.server.start()
   for (const device of world.devices) void device.open()
   for (const step of plan.steps) scheduler.at(step.atMs, () => takeStep(world, step))
-  putDevicesAway(world)
+  for (const [index, device] of world.devices.entries()) planPockets(world, device, index)
   await scheduler.run(plan.chaosMs)
   await heal(world)
-}
-
-/** Phones in pockets: between bursts of work a device sleeps, or a week would be nothing but idle wake-ups. */
-function putDevicesAway({ plan, devices, scheduler }: World): void {
-  for (const [index, device] of devices.entries()) {
-    for (const { fromMs, toMs } of pocketTimes(plan, index)) {
-      scheduler.at(fromMs, () => device.suspend())
-      scheduler.at(toMs, () => device.resume())
-    }
-  }
 }
 
 /** Faults end, everything comes to rest, people decide, everything is restarted, and what is there is shown to whoever audits. */

@@ -47,6 +47,7 @@ export class SimDevice {
   #client: Client<Schema> | undefined
   /** Nobody starts the app before then, virtual ms. */
   #downUntilMs = 0
+  #isPutAway = false
 
   constructor(parts: SimDeviceParts) {
     const { name, user, plan, scheduler, startMs, disk } = parts
@@ -82,7 +83,7 @@ export class SimDevice {
   /** Starts the app; harmless when it runs. */
   async open(): Promise<void> {
     const { scheduler, random, user, plan, token, fetch, disk } = this.#parts
-    if (this.#life.isAlive || scheduler.nowMs < this.#downUntilMs) return
+    if (this.#life.isAlive || this.#isPutAway || scheduler.nowMs < this.#downUntilMs) return
     const life = new Life(scheduler)
     this.#life = life
     this.#client = undefined
@@ -150,12 +151,26 @@ export class SimDevice {
     this.disk.kill()
   }
 
+  /** Into a pocket: the app sleeps, and is not started there. */
+  putAway(): void {
+    this.#isPutAway = true
+    this.suspend()
+  }
+
+  /** Out of the pocket: it goes on, or is started. */
+  takeOut(): void {
+    this.#isPutAway = false
+    if (this.#life.isAlive) this.resume()
+    else void this.open()
+  }
+
   suspend(): void {
     if (this.#life.isAlive) this.#life.suspend()
   }
 
+  /** Goes on, unless it is in a pocket by now. */
   resume(): void {
-    this.#life.resume()
+    if (!this.#isPutAway) this.#life.resume()
   }
 
   /** Everything that was wrong with it is over. */
@@ -165,6 +180,7 @@ export class SimDevice {
     this.fullUntilMs = 0
     this.#life.dieAfter(Number.POSITIVE_INFINITY, () => undefined)
     this.#downUntilMs = 0
+    this.#isPutAway = false
     if (this.#life.isSuspended) this.#life.resume()
   }
 }

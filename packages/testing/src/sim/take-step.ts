@@ -2,6 +2,7 @@ import { perform } from '../gen/person.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { writeForeign } from './foreign-write.ts'
 import type { Action, Step } from './plan.ts'
+import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import type { World } from './world.ts'
 
@@ -139,6 +140,7 @@ function clone(world: World, device: SimDevice): void {
   // The copy is taken of a phone that is switched off; both are started afterwards.
   device.stop(1_000)
   const copy = world.clone(device)
+  planPockets(world, copy, world.devices.indexOf(copy))
   restartLater(world, device, 1_000)
   restartLater(world, copy, 1_000)
 }
