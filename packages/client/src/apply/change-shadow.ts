@@ -83,12 +83,12 @@ function putShadow(shadow: Shadow, { collection, change }: ShadowChange): Shadow
 
 /** The version our own mutations made of the shadow: the server took them as they were, so replay gives the same. */
 function haveShadow(shadow: Shadow, { collection, change, own }: ShadowChange): Shadow {
-  const { view } = replayMutations(collection, shadow.snapshot, own)
+  const { view, madeAt } = replayMutations(collection, shadow.snapshot, own)
   const updatedAt = own.at(-1)?.at.slice(0, 24) ?? shadow.updatedAt
   return {
     ...shadow,
     snapshot: view.kind === 'absent' ? view : { ...view, version: change.version },
-    createdAt: own.find((mutation) => mutation.op === 'create')?.at.slice(0, 24) ?? shadow.createdAt,
+    createdAt: madeAt?.slice(0, 24) ?? shadow.createdAt,
     updatedAt,
     serverUpdatedAt: change.serverUpdatedAt,
   }

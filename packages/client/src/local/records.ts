@@ -1,6 +1,7 @@
 import {
   absentRecord,
   type CollectionSchema,
+  type Hlc,
   type RecordSnapshot,
   replayMutations,
   type Values,
@@ -153,8 +154,8 @@ export async function rebuildRecord(
 ): Promise<void> {
   const entries = await entriesOfRecord(tx, collection.name, record)
   const shadow = await readShadow(tx, collection, record)
-  const { view } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
-  await writeView(tx, { collection, record, view, shadow, entries })
+  const { view, madeAt } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
+  await writeView(tx, { collection, record, view, madeAt, shadow, entries })
   if (entries.length === 0) {
     await tx.run('DELETE FROM _shadow WHERE collection = ? AND record = ?', [collection.name, record])
   }
@@ -165,13 +166,14 @@ interface View {
   readonly collection: CollectionSchema
   readonly record: string
   readonly view: RecordSnapshot
+  readonly madeAt: Hlc | null
   readonly shadow: Shadow
   readonly entries: readonly Entry[]
 }
 
 async function writeView(
   tx: LocalTransaction,
-  { collection, record, view, shadow, entries }: View,
+  { collection, record, view, madeAt, shadow, entries }: View,
 ): Promise<void> {
   tx.touch(collection.name, record)
   const lastEdit = entries.at(-1)?.at.slice(0, 24) ?? ''
@@ -187,8 +189,7 @@ async function writeView(
     })
   }
   if (view.kind !== 'live') return
-  const create = entries.findLast((entry) => entry.op === 'create')
-  const createdAt = create?.at.slice(0, 24) ?? shadow.createdAt
+  const createdAt = madeAt?.slice(0, 24) ?? shadow.createdAt
   // As on the server: the newest edit counts, also one by a clock that is behind that of the edit before it.
   const updatedAt = lastEdit === '' ? shadow.updatedAt : lastEdit
   const state = entries.length === 0 ? 'clean' : 'pending'

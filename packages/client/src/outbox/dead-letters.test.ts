@@ -218,6 +218,20 @@ describe('discard', () => {
     ).toEqual([])
     expect(await device.database.all('SELECT * FROM _outbox')).toEqual([])
   })
+
+  test('[OB-16, RB-6] an insert over a discarded delete leaves the record as old as it is', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    const old = await device.items.get(id)
+    device.clock.nowMs += 1_000
+    await device.items.delete(id)
+    const [dead] = await entriesOf(device)
+    await refuse(device, [dead?.seq ?? 0])
+    await device.items.insert({ id, name: 'again' })
+    expect((await device.items.get(id))?._created_at).toBe('2026-11-20T10:00:01.000Z')
+    await lettersOf(device).discard(dead?.id ?? '')
+    expect(await device.items.get(id)).toMatchObject({ name: 'again', _created_at: old?._created_at })
+  })
 })
 
 describe('waits', () => {

@@ -107,6 +107,18 @@ describe('on a shadow', () => {
     expect(viewOf(items, shadow, [given(1, { op: 'delete' })])).toBe('deleted')
   })
 
+  test('[RB-6] a record is as old as what made it: a create over one that is there makes nothing', () => {
+    const create = given(2, { op: 'create', baseVersion: 4, changes: stored })
+    const madeAt = (snapshot: RecordSnapshot, ...mutations: readonly Mutation[]): unknown =>
+      replayMutations(items, snapshot, mutations).madeAt
+    expect(madeAt(absentRecord, create)).toBe(create.at)
+    expect(madeAt(shadow, create)).toBe(null)
+    expect(madeAt(shadow, given(1, { op: 'delete' }), create)).toBe(create.at)
+    const tombstone: RecordSnapshot = { kind: 'deleted', version: 4, values: stored }
+    expect(madeAt(tombstone, create)).toBe(create.at)
+    expect(madeAt(tombstone, given(1, { changes: { name: 'b' } }))).toBe(null)
+  })
+
   test('[RB-4] a chain of own mutations foretells nothing, in a strict collection and before a delete too', () => {
     expect(viewOf(strict, shadow, [...chain, given(3, { op: 'delete' })])).toBe('deleted')
     const settledFirst: RecordSnapshot = {

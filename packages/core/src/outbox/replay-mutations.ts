@@ -17,6 +17,8 @@ export interface Foretold {
 export interface Replayed {
   readonly view: RecordSnapshot
   readonly foretold: readonly Foretold[]
+  /** Stamp of the mutation that made the record, or made it anew; null when none of them did. */
+  readonly madeAt: Hlc | null
 }
 
 /** A device does not know the stamps of its shadow: in what the app sees, its own `latest` edits stay until answered. */
@@ -35,6 +37,7 @@ export function replayMutations(
   const foretold: Foretold[] = []
   let view = shadow
   let ownTombstone = false
+  let madeAt: Hlc | null = null
   for (const mutation of mutations) {
     const outcome = mergeRecord({
       collection,
@@ -48,9 +51,11 @@ export function replayMutations(
     if (outcome.kind !== 'apply') foretold.push({ mutation: mutation.id, outcome })
     const next = outcome.kind === 'apply' ? outcome.next : forceMine(collection, mutation, view)
     ownTombstone = next.kind === 'deleted' && (ownTombstone || view.kind === 'live')
+    // As on the server: what meets a record that is there, or brings one back as it was, does not make it.
+    if (mutation.op === 'create' && view.kind !== 'live' && next.kind === 'live') madeAt = mutation.at
     view = next
   }
-  return { view, foretold }
+  return { view, foretold, madeAt }
 }
 
 /**
