@@ -159,6 +159,17 @@ describe('mutations that are accounted for', () => {
     expect(settled.end().found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] a conflict that a copy of the disk had, under another name by now, and one that it had by its other copy', () => {
+    const history = givenHistory().write(1).send(1).rule(1, { status: 'conflict' }).status(1, 'conflicted')
+    history.copy(history.entry(1)).status(1, 'conflicted', { disk: 'd2' })
+    history.leave(1, { disk: 'd2', device: 'D2' })
+    expect(history.end().found(noLostMutation)).toEqual([])
+    const shared = givenHistory().write(1)
+    shared.copy(shared.entry(1)).send(1).rule(1, { status: 'conflict' })
+    shared.status(1, 'conflicted', { disk: 'd2', offer: null }).leave(1, { disk: 'd2', device: 'D2' })
+    expect(shared.end().found(noLostMutation)).toEqual([])
+  })
+
   test('[SIM-30] what a power cut took, and what waits for a person or behind one', () => {
     const cut = givenHistory().write(1).write(2).powerCut('fast', 1, 2).end()
     expect(cut.found(noLostMutation)).toEqual([])

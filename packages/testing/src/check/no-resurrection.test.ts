@@ -41,6 +41,9 @@ describe('records that somebody brings back', () => {
   test('[SIM-84] who saw the deletion, made it himself, or settles a conflict about it', () => {
     const seen = givenDeleted().write(1, { op: 'create', baseVersion: 2 }).send(1).rule(1, { op: 'restore' })
     expect(seen.end().found(noResurrection)).toEqual([])
+    const edited = givenDeleted().line({ before: { name: 'Rope' }, after: { name: 'Cord' } })
+    const late = edited.write(1, { baseVersion: 3 }).send(1).rule(1, { op: 'restore' })
+    expect(late.end().found(noResurrection)).toEqual([])
     const own = givenHistory()
       .write(1, { op: 'create' })
       .write(2, { op: 'delete' })

@@ -35,9 +35,10 @@ class DeletionWatch {
     for (const line of lines) {
       const row = this.#model.row(line.collection, line.record)
       const deletion = row && !row.isLive ? row.deletion : null
+      const version = row?.version ?? 0
       this.#model.apply(line)
       if (!deletion || line.op === 'none' || line.op === 'delete') continue
-      const why = this.#whyNot(line, deletion)
+      const why = this.#whyNot(line, deletion, version)
       if (why !== undefined) {
         this.#fail(
           `${line.collection}/${line.record}, deleted in line ${deletion.n}, is back in line ${line.n}: ${why}`,
@@ -46,8 +47,8 @@ class DeletionWatch {
     }
   }
 
-  /** Why a line may not bring back what was deleted; undefined when it may. */
-  #whyNot(line: ServerAudit, deletion: ServerAudit): string | undefined {
+  /** Why a line may not bring back what was deleted and is at `version`; undefined when it may. */
+  #whyNot(line: ServerAudit, deletion: ServerAudit, version: number): string | undefined {
     const { op, device, mutation, user } = line
     // Beside the server anybody may do anything, and who writes without a device asks for what he gets.
     if (user === null || device === null || mutation === null) return undefined
@@ -59,7 +60,9 @@ class DeletionWatch {
     // What copies of a disk offered under one key cannot be told apart.
     if (!first) return undefined
     const isOwn = deletion.user === user && deletion.device === device
-    const isKnown = first.baseVersion === deletion.version || first.resolves !== null || isOwn
+    // Somebody beside the server may have edited it since, and it stayed deleted.
+    const isSeen = first.baseVersion === deletion.version || first.baseVersion === version
+    const isKnown = isSeen || first.resolves !== null || isOwn
     if (isKnown) return undefined
     // Once its tombstone is collected, nobody knows of a deletion; who then makes the record anew must do so after it.
     const isLater = op === 'create' && first.op === 'create' && first.atMs >= deletion.atMs

@@ -26,6 +26,8 @@ export interface Item {
   code: string | null
   /** UUID under which the disk offered it last; null when it never did. */
   offeredBy: string | null
+  /** The same, of the one this is a copy of; it counts once it is seen that the copy was offered as well. */
+  readonly offeredBefore: string | null
 }
 
 interface Disk {
@@ -104,7 +106,7 @@ export class RunBook {
         return undefined
       }
       case 'device-copied':
-        for (const entry of o.entries) this.#put(this.#disk(o.to, entry.device), entry)
+        for (const entry of o.entries) this.#put(this.#disk(o.to, entry.device), entry, this.#disk(o.disk))
         return undefined
       case 'server-restored':
         for (const outcome of o.forgotten) this.#forget(outcome)
@@ -179,8 +181,9 @@ export class RunBook {
     return device
   }
 
-  #put(disk: Disk, entry: EntryWritten): Item {
+  #put(disk: Disk, entry: EntryWritten, from: Disk = disk): Item {
     const { id, seq, payload } = entry
+    const before = from.byId.get(id)
     let write = this.#writes.get(id)
     if (!write) {
       write = { first: entry }
@@ -195,6 +198,7 @@ export class RunBook {
       status: 'pending',
       code: null,
       offeredBy: null,
+      offeredBefore: before?.offeredBy ?? before?.offeredBefore ?? null,
     }
     disk.items.set(seq, item)
     disk.byId.set(id, item)
@@ -223,6 +227,7 @@ export class RunBook {
       status: 'pending',
       code: null,
       offeredBy: null,
+      offeredBefore: null,
     }
     disk.items.set(to.seq, item)
     disk.byId.set(to.id, item)
@@ -235,6 +240,10 @@ export class RunBook {
     if (item?.id !== id) return undefined
     item.status = status
     item.code = code
+    if (status === 'answered' || status === 'conflicted') {
+      // Where another copy of the disk offered it, this one learns the verdict under the name they share.
+      item.offeredBy ??= offer === null ? device : item.offeredBefore
+    }
     if (offer === null) return item
     const lead = offer === seq ? item : disk.items.get(offer)
     if (lead && status === 'sending') this.#travel(device, lead, item)
