@@ -1,8 +1,10 @@
 import type { Schema } from '@holdfast/core'
 
 import { type Checker, type Violation, Watch } from '../check/checker.ts'
-import { checkers as allCheckers } from '../check/checkers.ts'
+import { checkersFor } from '../check/checkers.ts'
+import { factsOf } from '../check/facts-of.ts'
 import type { Observation } from '../check/observation.ts'
+import { mixSchema } from '../gen/mix-schema.ts'
 import type { Plan } from './plan.ts'
 import { play } from './play.ts'
 import { type FirstRow, putRows } from './put-rows.ts'
@@ -42,10 +44,10 @@ export interface RunResult {
 
 /** Plays a plan to its end: faults, then healing, then everybody at rest, then the audit. Rules: SIM-1 to SIM-9. */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
-  const watch = new Watch(options.checkers ?? allCheckers)
-  const { observe } = options
+  const { observe, schema = mixSchema } = options
+  const watch = new Watch(options.checkers ?? checkersFor(factsOf(schema)))
   const world = new World(plan, {
-    schema: options.schema,
+    schema,
     scopesOf: options.scopesOf,
     codeCount: options.codeCount,
     observe: observe
