@@ -1,10 +1,8 @@
 import {
   assert,
-  type Environment,
   errorTable,
   formatRanges,
   isObject,
-  type Limits,
   type Outcome,
   parseRanges,
   type Ranges,
@@ -12,42 +10,21 @@ import {
   type PushResponse,
   type PushResult,
   overlapCount,
-  type Schema,
   SyncError,
   unionRanges,
 } from '@holdfast/core'
 import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
-import type { AuthorizeRequest, Caller, User } from '../engine.ts'
+import type { Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
-import {
-  ConstraintError,
-  type Store,
-  type StoredDevice,
-  type StoredOutcome,
-  type StoreWriter,
-} from '../store/store.ts'
+import { ConstraintError, type StoredDevice, type StoredOutcome, type StoreWriter } from '../store/store.ts'
 import { type Claim, Claims, type Known } from './claims.ts'
 import { decideUnit, reject } from './decide-unit.ts'
 import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
+import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { whenLoaded, WorkingSet } from './working-set.ts'
 import { followTriggers, writeEffects } from './write-effects.ts'
-
-/** What the engine decides batches with. */
-export interface PushContext<U extends User = User> {
-  readonly store: Store
-  readonly schema: Schema
-  readonly env: Environment
-  readonly limits: Limits
-  readonly authorize: ((request: AuthorizeRequest<U>) => boolean | string) | undefined
-  /** Called inside the transaction, last: returns what to tell once it has committed. */
-  readonly beforeCommit: (
-    tx: StoreWriter,
-    author: { readonly user: string; readonly device: string | null },
-  ) => Promise<() => void>
-  readonly count: (results: readonly PushResult[], offers: readonly Offer[]) => void
-}
 
 type Unit = readonly Offer[]
 

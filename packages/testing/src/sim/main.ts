@@ -209,7 +209,7 @@ async function replay(plan: Plan): Promise<void> {
   process.exitCode = 1
   for (const violation of result.violations.slice(0, 10)) printFailure(violation)
   if (!args.shrink) return
-  const small = await shrink(plan, first.invariant, (text) => process.stderr.write(`${text}\n`))
+  const small = await shrink(plan, first.invariant, { say: (text) => void process.stderr.write(`${text}\n`) })
   if (args.out !== undefined) writeFileSync(args.out, planText(small))
   else process.stdout.write(planText(small))
 }

@@ -3,16 +3,9 @@ import type { Life } from './life.ts'
 import type { Link } from './link.ts'
 import type { NetworkFaults } from './plan.ts'
 import type { Scheduler } from './scheduler.ts'
+import type { Sender } from './sender.ts'
 import type { AnswerFate, Leg, RequestFate, Strike } from './strike.ts'
 import type { Tally } from './tally.ts'
-
-/** Who sends. */
-export interface Sender {
-  readonly name: string
-  readonly user: string
-  readonly life: Life
-  readonly link: Link
-}
 
 /** What the network connects to. */
 export interface Destination {
@@ -183,7 +176,8 @@ export class Network {
       return refuse(random.next() * 1_000)
     const response = await answer(request)
     if (response.body === null || response.status !== 200) return give(response)
-    const source = response.body.getReader()
+    // A body of the Fetch standard is a stream of bytes; the platform's type leaves that open.
+    const source = (response.body as ReadableStream<Uint8Array>).getReader()
     const end = (): void => void source.cancel().catch(() => undefined)
     request.signal.addEventListener('abort', () => close(), { once: true })
     let isOpen = true

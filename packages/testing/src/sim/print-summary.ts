@@ -19,7 +19,7 @@ export function printSummary(summary: Summary, { seconds, jobs, machine, problem
   line(`${format(virtualMs / 86_400_000)} virtual days, ${format(states.length)} distinct states`)
   line(`${format(repeated)} seeds run twice with the same trace`)
   line('faults:')
-  for (const [name, count] of Object.entries(faults).sort())
+  for (const [name, count] of Object.entries(faults).sort(([left], [right]) => left.localeCompare(right)))
     line(`  ${name.padEnd(20)} ${format(count).padStart(12)}`)
   for (const problem of problems) line(`NOT ENOUGH: ${problem}`)
   line(failures.length === 0 ? 'no violations' : `${failures.length} SEEDS BROKE A PROMISE`)

@@ -6,6 +6,8 @@ import { runPlan } from './run-plan.ts'
 export interface SeedsOptions {
   readonly first: number
   readonly count: number
+  /** Operations each plan asks for, about; 1,000 unless said. */
+  readonly operations?: number
   /** Every nth seed is run twice, and both runs must be the same; 0 is none. */
   readonly twice: number
   /** Stops after the first seed that breaks a promise. */
@@ -68,7 +70,10 @@ export async function runSeeds(options: SeedsOptions): Promise<Summary> {
   const sum = emptySummary()
   const states = new Set<number>()
   for (let seed = options.first; seed < options.first + options.count; seed++) {
-    const plan = generatePlan(seed)
+    const plan = generatePlan(
+      seed,
+      options.operations === undefined ? {} : { operations: options.operations },
+    )
     const result = await runPlan(plan)
     const [first] = result.violations
     if (first) sum.failures.push({ seed, violation: first, count: result.violations.length })

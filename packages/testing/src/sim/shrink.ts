@@ -1,6 +1,11 @@
-import { runPlan } from './run-plan.ts'
+import { type RunOptions, runPlan } from './run-plan.ts'
 import { type Plan, type StorageFaults, type Step } from './plan.ts'
 import { healthy } from './network.ts'
+
+/** How to run a candidate, and where to tell how far it is. */
+export interface ShrinkOptions extends RunOptions {
+  readonly say?: (text: string) => void
+}
 
 /** Runs a shrink may take. */
 const runMax = 600
@@ -10,17 +15,14 @@ const runMax = 600
  * of faults, then single steps; what is left is kept only if the promise still breaks. Rules: SIM-8. Source of the
  * search: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002.
  */
-export async function shrink(
-  plan: Plan,
-  invariant: string,
-  say: (text: string) => void = () => undefined,
-): Promise<Plan> {
+export async function shrink(plan: Plan, invariant: string, options: ShrinkOptions = {}): Promise<Plan> {
+  const { say = () => undefined, ...runOptions } = options
   let best = plan
   let runs = 0
   const breaks = async (candidate: Plan): Promise<boolean> => {
     runs += 1
     if (runs > runMax) return false
-    const { violations } = await runPlan(candidate)
+    const { violations } = await runPlan(candidate, runOptions)
     return violations.some((violation) => violation.invariant === invariant)
   }
   const attempt = async (candidate: Plan): Promise<boolean> => {

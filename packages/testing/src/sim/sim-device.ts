@@ -7,7 +7,7 @@ import type { DeviceDisk } from './device-disk.ts'
 import { actorEnvironment } from './environment.ts'
 import { Life } from './life.ts'
 import { Link } from './link.ts'
-import type { Sender } from './network.ts'
+import type { Sender } from './sender.ts'
 import type { DevicePlan } from './plan.ts'
 import type { Scheduler } from './scheduler.ts'
 

@@ -1,5 +1,5 @@
 import type { Fate } from './disk-ports.ts'
-import type { Sender } from './network.ts'
+import type { Sender } from './sender.ts'
 import type { SimDevice } from './sim-device.ts'
 
 /** A message on its way: a request to the server, its answer, or a poke on an open stream. */

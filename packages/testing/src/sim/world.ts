@@ -124,45 +124,47 @@ export class World {
     this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1)
   }
 
-  /** A device more, with an empty disk or a copied one. */
-  addDevice(plan: DevicePlan, copied?: DeviceDisk): SimDevice {
-    const name = copied?.name ?? `d${this.devices.length}`
+  /** A device more, with an empty disk. */
+  addDevice(plan: DevicePlan): SimDevice {
     const user = `u${plan.user}`
     if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant, plan.user))
+    const { schema } = this
+    return this.#addDevice(plan, (name, ports) => {
+      return new DeviceDisk({ name, user, durability: plan.durability, schema, ports })
+    })
+  }
+
+  /** A copy of the device's disk in a second device, with the same identity and the same user. */
+  clone(original: SimDevice): SimDevice {
+    return this.#addDevice(original.plan, (name, ports) => original.disk.copyTo(name, ports))
+  }
+
+  #addDevice(plan: DevicePlan, makeDisk: (name: string, ports: DiskPorts) => DeviceDisk): SimDevice {
+    const index = this.devices.length
     const random = this.split()
-    let device: SimDevice | undefined
-    const fate = (sql: string): Fate => (device ? this.#deviceFate(device, random, sql) : 'run')
-    const ports = this.#ports(fate, () => device?.life.sleep.bind(device.life))
-    const disk =
-      copied ?? new DeviceDisk({ name, user, durability: plan.durability, schema: this.schema, ports })
-    device = new SimDevice({
+    // A disk is judged by the device that is made from it.
+    const ports = this.#ports(
+      (sql) => {
+        const device = this.devices[index]
+        return device ? this.#deviceFate(device, random, sql) : 'run'
+      },
+      (ms) => this.devices[index]?.life.sleep(ms) ?? Promise.resolve(),
+    )
+    const name = `d${index}`
+    const device = new SimDevice({
       name,
-      user,
+      user: `u${plan.user}`,
       plan,
       schema: this.schema,
       scheduler: this.scheduler,
       random,
       startMs,
-      disk,
+      disk: makeDisk(name, ports),
       fetch: (sender, request) => this.network.fetch(sender, request),
       token: (holder) => `${holder}#${this.#tokens.get(holder) ?? 0}`,
       onDefect: this.onDefect,
     })
     this.devices.push(device)
-    return device
-  }
-
-  /** A copy of the device's disk in a second device, with the same identity and the same user. */
-  clone(original: SimDevice): SimDevice {
-    const name = `d${this.devices.length}`
-    const random = this.split()
-    let device: SimDevice | undefined
-    const fate = (sql: string): Fate => (device ? this.#deviceFate(device, random, sql) : 'run')
-    const disk = original.disk.copyTo(
-      name,
-      this.#ports(fate, () => device?.life.sleep.bind(device.life)),
-    )
-    device = this.addDevice(original.plan, disk)
     return device
   }
 
@@ -222,13 +224,8 @@ export class World {
     return 'full'
   }
 
-  #ports(judge: DiskPorts['judge'], sleep?: () => ((ms: number) => Promise<void>) | undefined): DiskPorts {
-    return {
-      observe: this.observe,
-      nowMs: () => this.scheduler.nowMs,
-      judge,
-      sleep: (ms) => sleep?.()?.(ms) ?? Promise.resolve(),
-    }
+  #ports(judge: DiskPorts['judge'], sleep: DiskPorts['sleep'] = () => Promise.resolve()): DiskPorts {
+    return { observe: this.observe, nowMs: () => this.scheduler.nowMs, judge, sleep }
   }
 
   #makeServer(): SimServer {

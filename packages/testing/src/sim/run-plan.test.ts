@@ -1,0 +1,161 @@
+import { afterEach, describe, expect, test } from 'vitest'
+
+import type { Observation } from '../check/observation.ts'
+import { generatePlan } from '../gen/generate-plan.ts'
+import { budgetProblems, faultsToMeet } from './budget.ts'
+import { healthy } from './network.ts'
+import { play } from './play.ts'
+import type { Plan, Step } from './plan.ts'
+import { runPlan } from './run-plan.ts'
+import { addSummary, emptySummary, runSeeds } from './run-seeds.ts'
+import { shrink } from './shrink.ts'
+import { World } from './world.ts'
+
+/** Two devices on a good network; steps come ten virtual seconds apart. */
+function planOf(steps: readonly Omit<Step, 'atMs'>[]): Plan {
+  const device = { tenant: 0, durability: 'full', clockOffsetMs: 0, clockDriftPpm: 0 } as const
+  return {
+    version: 1,
+    seed: 5,
+    tenants: 1,
+    devices: [
+      { ...device, user: 0 },
+      { ...device, user: 1 },
+    ],
+    network: healthy(40),
+    storage: { deviceFull: 0, serverFull: 0, slow: 0 },
+    steps: steps.map((step, index) => ({ ...step, atMs: (index + 1) * 10_000 })),
+    chaosMs: (steps.length + 1) * 10_000,
+  }
+}
+
+const work = [
+  { device: 0, action: { kind: 'import', collection: 'jobs', count: 5 }, draw: 1 },
+  { device: 1, action: { kind: 'update', collection: 'jobs', fields: 2, hot: true }, draw: 2 },
+  { device: 0, action: { kind: 'count', collection: 'jobs', hot: true }, draw: 3 },
+] as const
+
+const worlds: World[] = []
+afterEach(() => {
+  for (const world of worlds.splice(0)) world.close()
+})
+
+async function played(plan: Plan): Promise<{ world: World; seen: Observation[] }> {
+  const seen: Observation[] = []
+  const world = new World(plan, { observe: (observation) => seen.push(observation) })
+  worlds.push(world)
+  await play(world)
+  return { world, seen }
+}
+
+describe('a run', () => {
+  test('[SIM-1] two runs of one plan see the same things at the same moments', async () => {
+    const plan = generatePlan(11, { operations: 60, devices: 2 })
+    const [one, other] = [await played(plan), await played(plan)]
+    expect(one.seen).toEqual(other.seen)
+    expect(one.world.traceHash).toBe(other.world.traceHash)
+    expect((await played({ ...plan, seed: 12 })).world.traceHash).not.toBe(one.world.traceHash)
+  })
+
+  test('[SIM-4] a device and a server that are killed go on with what they had stored', async () => {
+    const { violations, operations, faults } = await runPlan(
+      planOf([
+        work[0],
+        { device: 0, action: { kind: 'crash', afterCalls: 0, downMs: 1_000 }, draw: 4 },
+        { device: -1, action: { kind: 'server-kill', afterCalls: 0, downMs: 1_000 }, draw: 5 },
+        work[1],
+        work[2],
+      ]),
+    )
+    expect([violations, operations, faults]).toEqual([[], 7, { crash: 1, 'server-kill': 1 }])
+  })
+
+  test('[SIM-5] a step for a device that is not there does nothing', async () => {
+    const plan = planOf([{ device: 9, action: { kind: 'clone' }, draw: 1 }, ...work])
+    const { violations, operations } = await runPlan(plan)
+    expect([violations, operations]).toEqual([[], 7])
+  })
+
+  test('[SIM-6] it heals, rests, restarts everything and shows what is there', async () => {
+    const { seen } = await played(
+      planOf([
+        ...work,
+        { device: 1, action: { kind: 'offline', forMs: 86_400_000, told: true }, draw: 4 },
+        work[1],
+      ]),
+    )
+    const end = seen.at(-1)
+    expect(seen.filter(({ kind }) => kind === 'healed')).toHaveLength(1)
+    expect(end).toMatchObject({ kind: 'end', unrest: [], server: { damage: [] } })
+    if (end?.kind !== 'end') return
+    expect(end.devices.map(({ outbox }) => outbox)).toEqual([[], []])
+    expect(end.devices.map(({ collections }) => collections['jobs']?.length)).toEqual([5, 5])
+    expect(end.quietAtMs).toBeLessThanOrEqual(
+      (seen.find(({ kind }) => kind === 'healed')?.atMs ?? 0) + 60_000,
+    )
+  })
+})
+
+describe('many runs', () => {
+  test('[SIM-7] every seed is run once and counted, and some a second time to be compared', async () => {
+    const options = { first: 21, count: 2, operations: 60, twice: 2, untilFailure: false, goOn: () => true }
+    const sum = await runSeeds(options)
+    expect(sum).toMatchObject({ seeds: 2, repeated: 1, failures: [] })
+    expect(sum.operations).toBeGreaterThan(30)
+    expect(sum.states.length).toBeGreaterThan(20)
+  })
+
+  test('[SIM-7] fewer operations or seeds than asked, empty seeds, and faults that never strike are failures', () => {
+    const all = Object.fromEntries(faultsToMeet.map((fault) => [fault, 1]))
+    const sum = { ...emptySummary(), seeds: 400, operations: 40_000, faults: all }
+    const asked = { operations: 40_000, seeds: 400, isStoppedEarly: false }
+    expect(budgetProblems(sum, asked)).toEqual([])
+    expect(budgetProblems({ ...sum, operations: 39_999 }, asked)).toEqual([
+      'only 39999 of 40000 operations ran',
+    ])
+    expect(budgetProblems({ ...sum, seeds: 399 }, asked)).toEqual(['only 399 of 400 seeds ran'])
+    const nothing = { ...sum, operations: 4_000 }
+    expect(budgetProblems(nothing, { ...asked, operations: 0 })).toEqual([
+      'seeds hold only 10 operations each',
+    ])
+    expect(budgetProblems({ ...sum, faults: { ...all, cut: 0 } }, asked)).toEqual([
+      'these faults never struck: cut',
+    ])
+  })
+
+  test('[SIM-7] sums add up', () => {
+    const sum = emptySummary()
+    for (const states of [
+      [1, 2],
+      [2, 3],
+    ]) {
+      addSummary(sum, { ...emptySummary(), seeds: 1, operations: 5, faults: { cut: 2 }, states })
+    }
+    expect(sum).toMatchObject({ seeds: 2, operations: 10, faults: { cut: 4 }, states: [1, 2, 3] })
+  })
+})
+
+test('[SIM-8] shrinking keeps what the broken promise needs, and nothing else', async () => {
+  const plan = generatePlan(31, { operations: 10, devices: 1 })
+  // A promise that any deletion breaks: what is left must be one that comes to be.
+  const noDeletes = {
+    name: 'no-deletes',
+    promise: 'Nothing is ever deleted.',
+    start: (fail: (message: string) => void) => (observation: Observation) => {
+      if (observation.kind === 'entry-written' && observation.op === 'delete') fail('deleted')
+    },
+  }
+  const withDelete: Plan = {
+    ...plan,
+    steps: [
+      ...plan.steps,
+      { atMs: plan.chaosMs - 100, device: 0, action: { kind: 'delete', collection: 'jobs' }, draw: 77 },
+    ],
+  }
+  const small = await shrink(withDelete, 'no-deletes', { checkers: [noDeletes] })
+  expect(small.steps.length).toBeLessThanOrEqual(3)
+  expect((await runPlan(small, { checkers: [noDeletes] })).violations[0]).toMatchObject({
+    invariant: 'no-deletes',
+    message: 'deleted',
+  })
+}, 60_000)
