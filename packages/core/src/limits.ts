@@ -47,6 +47,8 @@ export const limits = {
   retryCapMs: 900_000,
   /** A request without an answer for this long is given up, in ms. */
   requestTimeoutMs: 45_000,
+  /** The same from the moment on when the network is back or somebody asks for a sync, in ms: what was sent before may be lost. */
+  hurriedTimeoutMs: 10_000,
   /** The whole of an answer must be here by then, in ms: a server that drips bytes may not hold the engine for ever. */
   responseTimeoutMs: 600_000,
   /** Bytes of one answer the device reads: a page with its fat last row and outcomes fits several times over. */

@@ -155,12 +155,16 @@ class SyncSide implements SyncParts {
 
   #makeApi(): SyncApi {
     const engine = this.#engine
-    const urgent = { kind: 'trigger', urgent: true } as const
     const nowMs = (): number => this.#context.env.now()
+    const urge = (): void => {
+      this.#transport.hurry()
+      engine.dispatch({ kind: 'trigger', urgent: true })
+    }
     return {
       now: () => {
         // Whoever asks for a sync after signing in means it: the token is asked for anew.
         if (engine.state.kind === 'paused' && engine.state.cause === 'auth') this.#resume()
+        this.#transport.hurry()
         return engine.now()
       },
       pause: (cause = 'user') => {
@@ -169,8 +173,9 @@ class SyncSide implements SyncParts {
         engine.dispatch({ kind: 'pause', cause })
       },
       resume: () => this.#resume(),
-      setOnline: (isOnline) => engine.dispatch(isOnline ? urgent : { kind: 'disconnected', nowMs: nowMs() }),
-      trigger: () => engine.dispatch(urgent),
+      setOnline: (isOnline) =>
+        isOnline ? urge() : engine.dispatch({ kind: 'disconnected', nowMs: nowMs() }),
+      trigger: urge,
     }
   }
 

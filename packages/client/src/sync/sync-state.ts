@@ -30,7 +30,7 @@ interface Wait {
 export type SyncEvent =
   | { readonly kind: 'start' }
   | { readonly kind: 'stop' }
-  /** There may be something to do. `urgent` (a person asked, the network is back) cuts a wait short. */
+  /** There may be something to do. `urgent` (a person asked, the network is back) cuts a wait short, and those to come: earlier failures say nothing of now. */
   | { readonly kind: 'trigger'; readonly urgent: boolean }
   /** The timer of the last `wake` effect has run out. */
   | { readonly kind: 'due' }
@@ -137,12 +137,11 @@ function onTrigger(state: SyncState, urgent: boolean): SyncStep {
       return begin(0)
     case 'pushing':
     case 'pulling':
-      return stay({ ...state, again: true })
+      return stay({ ...state, again: true, failures: urgent ? 0 : state.failures })
     case 'standby':
-      return urgent ? begin(state.failures) : stay(state)
     case 'waiting':
     case 'offline':
-      return urgent ? onDue(state) : stay(state)
+      return urgent ? onDue({ ...state, failures: 0 }) : stay(state)
     case 'stopped':
     case 'paused':
       return stay(state)

@@ -19,7 +19,10 @@ export interface TransportOptions {
   readonly tokens: TokenSource
   readonly speaker: () => Speaker
   readonly schemaVersion: number
-  readonly limits: Pick<Limits, 'requestTimeoutMs' | 'responseTimeoutMs' | 'responseBytes'>
+  readonly limits: Pick<
+    Limits,
+    'requestTimeoutMs' | 'hurriedTimeoutMs' | 'responseTimeoutMs' | 'responseBytes'
+  >
 }
 
 /** One request. */
@@ -55,6 +58,7 @@ const gzipFromBytes = 1_024
  */
 export class Transport {
   readonly #options: TransportOptions
+  readonly #asking = new Set<Watchdog>()
   /** Bytes of bodies since the start, as they travelled. */
   readonly traffic: { sentBytes: number; receivedBytes: number; requests: number } = {
     sentBytes: 0,
@@ -72,6 +76,14 @@ export class Transport {
    */
   async ask(ask: Ask): Promise<Answer> {
     return this.#withToken((token) => this.#askOnce(ask, token))
+  }
+
+  /**
+   * What was asked over a network that is gone may never be answered: whatever stays silent is given up early, and can
+   * be asked again. Streams are silent by nature and stay. Rules: SY-5.
+   */
+  hurry(): void {
+    for (const watchdog of this.#asking) watchdog.hurry(this.#options.limits.hurriedTimeoutMs)
   }
 
   /**
@@ -108,6 +120,7 @@ export class Transport {
 
   async #askOnce(ask: Ask, token: string): Promise<Answer> {
     const watchdog = this.#watch(ask.signal, this.#options.limits.responseTimeoutMs)
+    this.#asking.add(watchdog)
     try {
       const response = await this.#send(ask, token, watchdog)
       const text = await watchdog.race(this.#readText(response, watchdog))
@@ -125,6 +138,7 @@ export class Transport {
     } catch (error) {
       throw networkError(error)
     } finally {
+      this.#asking.delete(watchdog)
       watchdog.stop()
     }
   }

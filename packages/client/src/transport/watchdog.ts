@@ -11,6 +11,7 @@ export class Watchdog {
   readonly #outer: AbortSignal
   readonly #onOuter = (): void => this.#controller.abort(this.#outer.reason)
   #cancelSilence: () => void
+  #cancelHurried: (() => void) | undefined
   readonly #cancelTotal: () => void
 
   constructor(
@@ -33,12 +34,19 @@ export class Watchdog {
   /** There was a sign of life. */
   feed(): void {
     this.#cancelSilence()
+    this.#calmDown()
     if (!this.signal.aborted) this.#cancelSilence = this.#arm(this.#silenceMs)
+  }
+
+  /** Without a sign of life it is given up after `silenceMs` from now, if not before. Saying so again puts nothing off. */
+  hurry(silenceMs: number): void {
+    if (!this.signal.aborted) this.#cancelHurried ??= this.#arm(silenceMs)
   }
 
   /** Ends the watch. */
   stop(): void {
     this.#cancelSilence()
+    this.#calmDown()
     this.#cancelTotal()
     this.#outer.removeEventListener('abort', this.#onOuter)
   }
@@ -52,6 +60,11 @@ export class Watchdog {
       signal.addEventListener('abort', onAbort, { once: true })
       work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
     })
+  }
+
+  #calmDown(): void {
+    this.#cancelHurried?.()
+    this.#cancelHurried = undefined
   }
 
   #arm(delayMs: number): () => void {

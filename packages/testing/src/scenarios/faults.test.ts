@@ -176,6 +176,23 @@ describe('a network that swallows', () => {
     },
   )
 
+  test('[SY-5] B31: once the network is back, what it swallowed is sent again within seconds', async () => {
+    const db = await world.open({ auto: true })
+    await world.env.advance(1_000)
+    world.server.script({ fault: { kind: 'cut', when: 'before' } })
+    const id = await db.items.insert({ name: 'Rope' })
+    // Hours of failures, and then a request of which nothing is ever heard.
+    await world.env.advance(7_200_000)
+    world.server.heal()
+    world.server.script({ on: 'pull', times: 1, fault: { kind: 'silence', when: 'before' } })
+    const before = world.server.requests['pull']
+    while (world.server.requests['pull'] === before) await world.env.advance(500)
+    db.sync.setOnline(true)
+    await world.env.advance(12_000)
+    expect(world.server.record('items', id)).toMatchObject({ name: 'Rope' })
+    expect(await db.status.get()).toMatchObject({ phase: 'idle', pendingCount: 0 })
+  })
+
   test('[SY-5] an answer that drips is read for as long as bytes come, but not for ever', async () => {
     const db = await world.open()
     const { env } = world
