@@ -91,13 +91,17 @@ export class Claims {
    * mutations, sent by another copy of its database, and which of the numbers are free. Rules: PU-35.
    */
   explain({ id, covers, folded }: Offer): { readonly known: readonly Known[]; readonly free: Ranges } {
-    const offered = coveredIds({ id, covers, folded })
-    const known = this.#overlapping(covers).flatMap((outcome): Known[] => {
-      const decided = coveredIds({ ...outcome, covers: parseRanges(outcome.covers) })
-      const same = [...decided].filter(([number, key]) => offered.get(number) === key)
-      return same.length === 0 ? [] : [{ outcome, covers: rangesOf(same.map(([number]) => number)) }]
+    const offered = [...coveredIds({ id, covers, folded })]
+    const own = this.#byId.get(id)
+    const outcomes = new Set([...this.#overlapping(covers), ...(own ? [own] : [])])
+    const known = [...outcomes].flatMap((outcome): Known[] => {
+      const keys = new Set(coveredIds({ ...outcome, covers: parseRanges(outcome.covers) }).values())
+      // The key says that it is the same mutation; a copy may have moved it to another number since.
+      const same = offered.filter(([, key]) => keys.has(key)).map(([number]) => number)
+      return same.length === 0 ? [] : [{ outcome, covers: rangesOf(same) }]
     })
-    return { known, free: subtractRanges(covers, this.#finals) }
+    const taken = unionRanges([...this.#finals, ...known.flatMap((each) => each.covers)])
+    return { known, free: subtractRanges(covers, taken) }
   }
 
   #overlapping(covers: Ranges): readonly StoredOutcome[] {

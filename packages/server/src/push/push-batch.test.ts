@@ -229,6 +229,15 @@ describe('once', () => {
     expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-2,4' }])
   })
 
+  test('[PU-35] a mutation that a copy of the device sent under another number is known, not free', async () => {
+    const ann = given.device()
+    const first = ann.create('items', item())
+    await ann.pushOne({ ...first, seq: 3 })
+    const { error, known, free } = await ann.pushOne({ ...first, seq: 7 })
+    expect([error?.code, free]).toEqual(['KEY_REUSED', undefined])
+    expect(known).toMatchObject([{ id: first.id, covers: '7', status: 'applied' }])
+  })
+
   test('[PU-23] after the acknowledgement the verdict of a conflict still names it', async () => {
     const [ann, ben] = [given.device(), given.device('ben')]
     const laptop = ann.create('items', item({ name: 'base' }))

@@ -139,6 +139,20 @@ describe('mutations that are accounted for', () => {
     expect(later.wait(10).discard('m1').wait(70_000).end().found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] what another copy of the disk sent under the number it had there', () => {
+    const history = givenHistory().write(1)
+    history.copy(history.entry(1)).add({
+      kind: 'entry-moved',
+      atMs: 0,
+      disk: 'd2',
+      device: 'D1',
+      from: { seq: 1, id: 'm1' },
+      to: { seq: 2, id: 'm1' },
+    })
+    history.send(1).rule(1).leave(2, { disk: 'd2', id: 'm1' })
+    expect(history.gone(1).end().found(noLostMutation)).toEqual([])
+  })
+
   test('[SIM-30] a conflict that was listed, and one that was settled before its author heard of it', () => {
     const listed = givenHistory()
       .write(1)

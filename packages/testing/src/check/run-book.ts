@@ -141,9 +141,10 @@ export class RunBook {
     const name = item.offeredBy ?? this.#disks.get(item.disk)?.device
     const device = name === undefined ? undefined : this.#devices.get(name)
     const outcome = device?.finals.get(item.seq)
-    if (!device || !outcome) return undefined
-    const travelled = device.offers.get(outcome.id)?.get(item.seq)
-    return travelled?.some(({ id }) => id === item.id) ? outcome : undefined
+    const travelled = outcome && device?.offers.get(outcome.id)?.get(item.seq)
+    if (travelled?.some(({ id }) => id === item.id)) return outcome
+    // Another copy of the disk sent it under the number it had there.
+    return device?.outcomes.get(item.id)
   }
 
   /**
