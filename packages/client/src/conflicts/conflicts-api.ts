@@ -25,7 +25,10 @@ export interface ConflictsApi {
   keepTheirs(id: string): Promise<Settled>
   /** These values, laid over theirs; by record id where several records are in dispute. Errors also: FIELD_UNKNOWN, VALUE_INVALID. */
   merge(id: string, values: Readonly<Record<string, unknown>>): Promise<Settled>
-  /** Theirs stands, and the author's becomes a record of its own; its id is in `copies`. */
+  /**
+   * Theirs stands, and the author's becomes a record of its own; its id is in `copies`. A text that has to be unique gets
+   * a number, such as "Rope (2)". Errors also: VALUE_INVALID when two records must not be alike in something else.
+   */
   keepBoth(id: string): Promise<Settled>
   /** Pending mutations that will meet a conflict or be refused, as far as this device can tell. */
   foretold(): Promise<readonly ForetoldConflict[]>

@@ -27,6 +27,7 @@ import { payloadText } from '../outbox/entry.ts'
 import { insertEntry } from '../outbox/outbox.ts'
 import { versionOf } from '../apply/change-shadow.ts'
 import type { Conflict, ConflictPart } from './conflict.ts'
+import { withFreeKeys } from './free-keys.ts'
 
 /** What a person decided. */
 export type Decision =
@@ -99,8 +100,10 @@ interface Seen {
 }
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
-  const { collection, part } = seen
-  const isGone = part.theirs === null || isRefusedCreate(seen)
+  const { collection, part, shadow } = seen
+  const isWritten = decision.kind === 'mine' || decision.kind === 'merge'
+  if (!isWritten && isOutOfSight(seen)) return draft(seen, 'update', emptyPayload)
+  const isGone = part.theirs === null || isRefusedCreate(seen) || shadow.snapshot.kind === 'deleted'
   const wanted = settledValues(
     { ...part, isGone },
     decision.kind === 'merge'
@@ -113,6 +116,17 @@ async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decisio
 /** A create that met the unique key of another record: on the server there is no record of this id. */
 function isRefusedCreate({ conflict, part }: Seen): boolean {
   return conflict.kind === 'unique' && part.op === 'create'
+}
+
+/** There was a record, which this device does not see any more: leaving it as it is takes no write. */
+function isOutOfSight(seen: Seen): boolean {
+  return seen.shadow.snapshot.kind === 'absent' && seen.part.theirs !== null && !isRefusedCreate(seen)
+}
+
+/** What stands in the record itself. In a dispute over a unique key, theirs is the other record. */
+function standing({ conflict, part, shadow }: Seen): Values {
+  const isOther = conflict.kind === 'unique' && part.isInDispute
+  return { ...liveValues(shadow), ...(isOther ? {} : part.theirs) }
 }
 
 /**
@@ -133,19 +147,23 @@ async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<
       payloadOfUpdate(collection, { ...liveValues(seen.shadow), ...part.last }, wanted),
     )
   }
-  const theirs = { ...liveValues(seen.shadow), ...part.theirs }
-  return draft(seen, 'update', payloadOfUpdate(collection, theirs, fieldsOnly(collection, chosen)))
+  return draft(seen, 'update', payloadOfUpdate(collection, standing(seen), fieldsOnly(collection, chosen)))
 }
 
+/** The author's side as a record of its own; a record that only waited stays one. */
 async function draftCopy(
   tx: LocalTransaction,
   context: SettleContext,
   seen: Seen,
 ): Promise<Draft | undefined> {
   const { collection, part } = seen
-  if (part.mine === null) return undefined
+  if (part.mine === null || !part.isInDispute) return undefined
   const values = { ...liveValues(seen.shadow), ...(await viewOf(tx, seen)), ...part.mine }
-  const payload = { ...emptyPayload, changes: fieldsOnly(collection, values) }
+  const stays = part.theirs === null || isRefusedCreate(seen) ? [] : [standing(seen)]
+  const other = part.theirs === null ? [] : [part.theirs]
+  const beside = { collection, record: part.record, standing: [...stays, ...other] }
+  const changes = fieldsOnly(collection, await withFreeKeys(tx, beside, values))
+  const payload = { ...emptyPayload, changes }
   return { collection, record: newUuid(context.env), op: 'create', payload, baseVersion: 0, resolves: null }
 }
 

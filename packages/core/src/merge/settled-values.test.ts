@@ -33,6 +33,7 @@ describe('what a decision writes', () => {
     ],
     ['both: theirs stays', part, 'both', {}],
     ['both: a deletion stays', gone, 'both', null],
+    ['both: all of a record that only waited', bystander, 'both', { price: '3.00', stock: 8 }],
   ] as const)('[CF-8] %s', (_, of, kind, expected) => {
     expect(settledValues(of, { kind })).toEqual(expected)
   })

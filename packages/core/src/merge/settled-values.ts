@@ -34,12 +34,12 @@ export function settledValues(part: SettledPart, decision: SettledBy): Values | 
     case 'merge':
       return { ...(isGone ? mine : undisputed(part)), ...decision.values }
     case 'both':
-      return isGone ? null : {}
     case 'theirs':
       // A record that only waited and is gone meanwhile is not brought back for it.
       if (!isInDispute) return isGone && op !== 'create' ? null : mine
       if (isGone) return null
-      return mine === null || theirs === null ? {} : undisputed(part)
+      // With both, whatever its author wanted is in the record made for it.
+      return decision.kind === 'both' || mine === null || theirs === null ? {} : undisputed(part)
     default:
       return assertNever(decision)
   }

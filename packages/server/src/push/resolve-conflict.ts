@@ -129,6 +129,8 @@ interface Part {
   readonly last: Values | null
   /** Of a user transaction some records may only have waited with the others. */
   readonly isInDispute: boolean
+  /** In a dispute over a unique key, theirs is the other record. */
+  readonly isOther: boolean
 }
 
 function readParts(values: Values): readonly Part[] {
@@ -146,6 +148,7 @@ function readParts(values: Values): readonly Part[] {
       theirs: part['theirs'] as Values | null,
       last: (part['last'] ?? null) as Values | null,
       isInDispute: isPartInDispute(part['rules']),
+      isOther: values['kind'] === 'unique' && isPartInDispute(part['rules']),
     }))
 }
 
@@ -173,7 +176,7 @@ async function settlementOf<U extends User>(
   )
   if (wanted === null) return { ...envelope, op: 'delete' }
   if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
-  const seen = part.theirs ?? part.last ?? {}
+  const seen = (part.isOther ? null : part.theirs) ?? part.last ?? {}
   const base = Object.fromEntries(
     Object.keys(wanted).map((name): [string, Json] => [name, seen[name] ?? snapshot.values?.[name] ?? null]),
   )

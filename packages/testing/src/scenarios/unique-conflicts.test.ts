@@ -1,0 +1,175 @@
+import { type Client, openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+import { collection, counter, defineSchema, type Field, integer, type Schema, text } from '@holdfast/core'
+import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+
+type LockerSchema = Schema<{
+  readonly lockers: {
+    readonly code: Field<string, true>
+    readonly number: Field<number | null, false>
+    readonly uses: Field<number, false>
+  }
+  readonly keys: { readonly number: Field<number, true>; readonly label: Field<string, false> }
+}>
+
+/** Two people may not have the same locker, nor the same key. */
+const schema: LockerSchema = defineSchema({
+  version: 1,
+  collections: {
+    lockers: collection({
+      fields: { code: text(), number: integer({ optional: true }), uses: counter() },
+      unique: [{ fields: ['code'], onConflict: 'ask' }],
+    }),
+    keys: collection({
+      fields: { number: integer(), label: text({ default: '' }) },
+      unique: [{ fields: ['number'], onConflict: 'ask' }],
+    }),
+  },
+})
+
+let env: VirtualEnvironment
+let server: HoldfastServer
+let ann: Client<LockerSchema>
+let bob: Client<LockerSchema>
+
+async function open(user: string): Promise<Client<LockerSchema>> {
+  const storage = sqliteStorage(':memory:')
+  return openClient({
+    schema,
+    storage,
+    server: 'https://any.example',
+    auth: user,
+    env,
+    sync: { auto: false },
+  })
+}
+
+beforeEach(async () => {
+  env = createVirtualEnvironment({ seed: 1 })
+  server = await createServer({
+    schema,
+    store: sqliteStore(':memory:'),
+    env,
+    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
+    scopes: () => ['global'],
+  })
+  env.connect((request) => server.fetch(request))
+  ann = await open('ann')
+  bob = await open('bob')
+})
+
+afterEach(async () => {
+  await ann.close()
+  await bob.close()
+  await server.close()
+})
+
+async function rounds(): Promise<void> {
+  for (let round = 0; round < 3; round++) for (const db of [ann, bob]) await env.complete(db.sync.now())
+}
+
+/** The one conflict bob sees, once both have synced, ann first. */
+async function conflictOfBob(): Promise<string> {
+  await rounds()
+  const [conflict, ...others] = await bob.conflicts.list()
+  expect([conflict?.kind, others]).toEqual(['unique', []])
+  return conflict?.id ?? ''
+}
+
+async function lockers(db: Client<LockerSchema>): Promise<readonly unknown[]> {
+  return db.query((q) => q.selectFrom('lockers').select(['code', 'number', 'uses']).orderBy('code'))
+}
+
+async function expectRest(): Promise<void> {
+  await rounds()
+  for (const db of [ann, bob]) {
+    expect(await db.conflicts.list()).toEqual([])
+    expect(await db.outbox.list()).toEqual([])
+  }
+  expect(await lockers(bob)).toEqual(await lockers(ann))
+}
+
+test('[CF-5] of two new records with one key both are kept, mine with a number behind its text', async () => {
+  await ann.lockers.insert({ code: 'A1', uses: 3 })
+  await ann.lockers.insert({ code: 'A1 (2)' })
+  await bob.lockers.insert({ code: 'A1', uses: 5 })
+  const conflict = await conflictOfBob()
+  expect((await bob.conflicts.keepBoth(conflict)).copies).toHaveLength(1)
+  await expectRest()
+  expect(await lockers(ann)).toMatchObject([
+    { code: 'A1', uses: 3 },
+    { code: 'A1 (2)' },
+    { code: 'A1 (3)', uses: 5 },
+  ])
+})
+
+test('[CF-5] keepBoth is refused where two records must differ in what has no text', async () => {
+  await ann.keys.insert({ number: 7 })
+  await bob.keys.insert({ number: 7 })
+  const conflict = await conflictOfBob()
+  await expect(bob.conflicts.keepBoth(conflict)).rejects.toMatchObject({ code: 'VALUE_INVALID' })
+  await bob.conflicts.merge(conflict, { number: 8 })
+  await expectRest()
+  const numbers = await ann.query((q) => q.selectFrom('keys').select('number').orderBy('number'))
+  expect(numbers).toEqual([{ number: 7 }, { number: 8 }])
+})
+
+test('[CF-5] of a transaction only what is in dispute is doubled; the rest takes effect', async () => {
+  await ann.lockers.insert({ code: 'A1' })
+  const other = await bob.lockers.insert({ code: 'B1' })
+  await rounds()
+  await bob.transaction(async (tx) => {
+    await tx.lockers.update(other, { number: 4 })
+    await tx.lockers.insert({ code: 'A1', number: 9 })
+  })
+  await bob.conflicts.keepBoth(await conflictOfBob())
+  await expectRest()
+  expect(await lockers(ann)).toMatchObject([
+    { code: 'A1', number: null },
+    { code: 'A1 (2)', number: 9 },
+    { code: 'B1', number: 4 },
+  ])
+})
+
+test.each([
+  ['keepTheirs', 'B1', 6],
+  ['merge', 'B2', 6],
+] as const)(
+  '[CF-10] over a key that another record has, %s counts from the record itself',
+  async (how, code, uses) => {
+    await ann.lockers.insert({ code: 'A1', uses: 100 })
+    const own = await bob.lockers.insert({ code: 'B1', uses: 5 })
+    await rounds()
+    await bob.transaction(async (tx) => {
+      await tx.lockers.update(own, { code: 'A1' })
+      await tx.lockers.increment(own, { uses: 1 })
+    })
+    const conflict = await conflictOfBob()
+    if (how === 'merge') await bob.conflicts.merge(conflict, { code })
+    else await bob.conflicts.keepTheirs(conflict)
+    await expectRest()
+    expect(await lockers(ann)).toMatchObject([
+      { code: 'A1', uses: 100 },
+      { code, uses },
+    ])
+  },
+)
+
+test('[CF-11] keeping theirs ends a dispute over a record that is gone or out of sight by now', async () => {
+  await ann.lockers.insert({ code: 'A1' })
+  const gone = await ann.lockers.insert({ code: 'C1' })
+  await rounds()
+  await bob.transaction(async (tx) => {
+    await tx.lockers.update(gone, { number: 4 })
+    await tx.lockers.insert({ code: 'A1' })
+  })
+  const conflict = await conflictOfBob()
+  await ann.lockers.delete(gone)
+  await rounds()
+  await bob.conflicts.keepTheirs(conflict)
+  await expectRest()
+  expect(await lockers(ann)).toMatchObject([{ code: 'A1' }])
+})
