@@ -4,7 +4,7 @@ import { assertNever, type ErrorCode, type Json, SyncError, type Values } from '
 import type { Action } from '../sim/plan.ts'
 import { traitsOf } from './traits.ts'
 import { type AnyCollection, find, isExpected, make, mutationsOf, refused, type Turn } from './turn.ts'
-import { randomUpdate } from './values.ts'
+import { freshCodes, randomPlace, randomUpdate } from './values.ts'
 
 type How<Kind extends Action['kind']> = Extract<Action, { readonly kind: Kind; readonly how: unknown }>['how']
 
@@ -23,7 +23,8 @@ export async function settle(turn: Turn, how: How<'settle'>): Promise<number> {
     what: `settle ${how}`,
     run: () => decide(turn, conflict, how),
     told: ({ mutations }) => mutations,
-    expected: ['CONFLICT_CLOSED', 'CONFLICT_UNKNOWN'],
+    // Two records with one key that has no text to number cannot both be kept.
+    expected: ['CONFLICT_CLOSED', 'CONFLICT_UNKNOWN', 'VALUE_INVALID'],
   })
   return settled === refused ? 0 : settled.mutations.length
 }
@@ -46,18 +47,23 @@ function decide(turn: Turn, conflict: Conflict, how: How<'settle'>): Promise<Set
 }
 
 /** Some of mine, some of theirs, some that is new, by record; rows that are written together get the same mark. */
-function mergedValues(turn: Turn, { parts }: Conflict): Readonly<Record<string, Values>> {
+function mergedValues(turn: Turn, conflict: Conflict): Readonly<Record<string, Values>> {
   const { world, source } = turn
   const mark = `${source.mark}${source.nonce()}`
   return Object.fromEntries(
-    parts.map((part) => [part.record, part.collection === world.pairs ? { mark } : mergedPart(turn, part)]),
+    conflict.parts.map((part) => [
+      part.record,
+      part.collection === world.pairs ? { mark } : mergedPart(turn, conflict, part),
+    ]),
   )
 }
 
-function mergedPart(turn: Turn, part: ConflictPart): Values {
+function mergedPart(turn: Turn, { kind }: Conflict, part: ConflictPart): Values {
   const { world, random, source } = turn
   const collection = world.schema.collections.get(part.collection)
   if (collection === undefined) return {}
+  // Neither side's key is of any use: mine is taken, and theirs is what it is taken by.
+  if (kind === 'unique' && part.isInDispute) return freshCodes(collection, part.fields, source)
   const values: Record<string, Json> = {}
   for (const name of part.fields) {
     const field = collection.fieldsByName.get(name)
@@ -98,6 +104,9 @@ function editOf({ world, source, random }: Turn, culprit: DeadMutation): Values 
   if (collection === undefined || culprit.op === 'delete') return undefined
   const row = culprit.payload?.changes ?? {}
   const names = Object.keys(row)
+  // Who is told why it was refused changes that.
+  if (culprit.error.code === 'UNIQUE_VIOLATION') return freshCodes(collection, names, source)
+  if (culprit.error.code === 'SCOPE_DENIED') return randomPlace(collection, source)
   const wanted = randomUpdate(collection, row, { count: collection.fields.length, source })
   // The fields it wrote are those that may be wrong.
   const edits = Object.entries(wanted).filter(([name]) => names.includes(name))

@@ -65,6 +65,16 @@ export function randomUpdate(
   return values
 }
 
+/** Values that nobody has yet for those of the named fields that unique keys are made of. */
+export function freshCodes(
+  collection: CollectionSchema,
+  names: readonly string[],
+  source: ValueSource,
+): Values {
+  const codes = traitsOf(collection).codes.filter(({ name, kind }) => names.includes(name) && kind === 'text')
+  return Object.fromEntries(codes.map(({ name }) => [name, `${source.mark}${source.nonce()}`]))
+}
+
 /** Values that put a row into one of the writer's scopes. */
 export function randomPlace(collection: CollectionSchema, source: ValueSource): Values {
   const { random, scopes } = source

@@ -36,7 +36,7 @@ export async function heal(world: World): Promise<void> {
   const rest = new Rest(world)
   await rest.wait(isCalm)
   for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
-    for (const device of devices) await decide(world, device)
+    for (const device of devices) await decide(world, device, round)
     await rest.wait(isCalm)
   }
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
@@ -182,19 +182,22 @@ function describe(world: World, device: SimDevice): string {
   return `${device.name}: ${facts.join(', ')}`
 }
 
-/** A person decides on everything in front of them. */
-async function decide(world: World, device: SimDevice): Promise<void> {
+const decisions = ['mine', 'theirs', 'merge', 'both'] as const
+
+/** A person decides on everything in front of them, and tries something else where the first try was refused. */
+async function decide(world: World, device: SimDevice, round: number): Promise<void> {
   const { scheduler } = world
-  const draw = world.plan.seed + scheduler.eventCount
-  const how = (['mine', 'theirs', 'merge', 'both'] as const)[draw % 4] ?? 'mine'
-  for (let place = 0; place < 50; place++) {
+  let idle = 0
+  for (let place = 0; place < 50 && idle < decisions.length; place++) {
     const before = queueOf(device).asked + openConflicts(device)
     const person = world.personOf(device)
     if (before === 0 || !person) return
+    const draw = world.plan.seed + scheduler.eventCount + round + place
+    const how = decisions[draw % decisions.length] ?? 'mine'
     let isOver = false
     const work = async (): Promise<void> => {
-      await perform(person, { kind: 'settle', how }, draw + place)
-      await perform(person, { kind: 'repair', how: 'discard' }, draw + place)
+      await perform(person, { kind: 'settle', how }, draw)
+      await perform(person, { kind: 'repair', how: draw % 3 === 0 ? 'edit' : 'discard' }, draw)
     }
     work().then(
       () => (isOver = true),
@@ -204,6 +207,6 @@ async function decide(world: World, device: SimDevice): Promise<void> {
       },
     )
     await scheduler.run(scheduler.nowMs + 5_000, () => isOver)
-    if (queueOf(device).asked + openConflicts(device) >= before) return
+    idle = queueOf(device).asked + openConflicts(device) < before ? 0 : idle + 1
   }
 }
