@@ -1,4 +1,7 @@
-/** `npm test`: types, format, lint and tests in this order, one line each when all is well; a failed step counts as one. */
+/**
+ * `npm test`: types, format, lint, tests and a minute of simulation in this order, one line each when all is well; a
+ * failed step counts as one.
+ */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -17,6 +20,11 @@ const steps: readonly Step[] = [
   {
     name: 'tests',
     command: `vitest run --reporter=default --reporter=json --outputFile.json=${resultPath}`,
+    isLoud: true,
+  },
+  {
+    name: 'simulated',
+    command: 'node packages/testing/src/sim/main.ts --seconds 60 --twice 10',
     isLoud: true,
   },
 ]
@@ -48,7 +56,7 @@ function runStep({ name, command, isLoud }: Step): boolean {
   const isOk = done.status === 0
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
   if (!isOk && !isLoud) process.stdout.write(`${done.stdout}${done.stderr}`)
-  process.stdout.write(`${name.padEnd(8)}${isOk ? 'ok' : 'FAILED'}  ${seconds} s\n`)
+  process.stdout.write(`${name.padEnd(11)}${isOk ? 'ok' : 'FAILED'}  ${seconds} s\n`)
   return isOk
 }
 

@@ -112,7 +112,7 @@ interface Said {
 
 function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Promise<Said> {
   const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000, seedCount } = options
-  const loader = new URL('plant-loader.ts', import.meta.url).href
+  const loader = new URL('./plant-loader.ts', import.meta.url).href
   const bounds = ['--seconds', String(seconds), '--seed', String(seed)]
   const command = plant === undefined ? [] : ['--import', loader]
   command.push('--disable-warning=ExperimentalWarning', script)
