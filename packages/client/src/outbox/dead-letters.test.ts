@@ -103,6 +103,18 @@ describe('retry', () => {
     expect(await device.items.get(item)).toMatchObject({ name: 'b', _state: 'syncing' })
   })
 
+  test('[OB-1, OB-15] a retry takes no number that was ever used, also when the newest entries have left', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'refused' })
+    await device.items.insert({ name: 'taken' })
+    await cut(device)
+    await refuse(device, [1])
+    await device.database.write((tx) => tx.run('DELETE FROM _outbox WHERE seq = 2'))
+    const [dead] = await entriesOf(device)
+    await lettersOf(device).retry(dead?.id ?? '')
+    expect((await entriesOf(device)).map(({ seq }) => seq)).toEqual([3])
+  })
+
   test('[OB-15] what the server never ruled on keeps its key, number and bytes', async () => {
     const device = await givenDevice()
     await device.items.insert({ name: 'a' })

@@ -27,10 +27,13 @@ export interface NewEntry {
   readonly depends: readonly number[]
 }
 
+/** The number after the newest there ever was, in SQL: entries leave, their numbers stay used. Rules: OB-1. */
+export const nextSeq =
+  "max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1"
+
 const insertSql =
   'INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, ' +
-  'schema, trace, created_at, depends) VALUES (' +
-  "max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1, " +
+  `schema, trace, created_at, depends) VALUES (${nextSeq}, ` +
   '?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Appends an entry and returns its device number. Numbers are dense and never used twice. Rules: OB-1. */

@@ -3,7 +3,7 @@ import { type Environment, newUuid } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
-import { refreshStates, updateEntries } from './outbox.ts'
+import { nextSeq, refreshStates, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
 const movedMax = 10_000
@@ -21,8 +21,8 @@ export async function requeue(
   await keepClock(tx)
   const renewed = new Set(seqs)
   const moved = await withDependents(tx, seqs)
-  const [newest] = await tx.all('SELECT max(seq) AS seq FROM _outbox')
-  let next = Number(newest?.seq ?? 0) + 1
+  const [first] = await tx.all(`SELECT ${nextSeq} AS seq`)
+  let next = Number(first?.seq)
   const seqNow = new Map<number, number>()
   const idNow = new Map<string, string>()
   for (const entry of moved) {

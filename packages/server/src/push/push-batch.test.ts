@@ -193,6 +193,18 @@ describe('once', () => {
     expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
   })
 
+  test('[PU-5] of a transaction with a used number nothing is decided, also not what is wrong with another member', async () => {
+    const ann = given.device()
+    await ann.push(ann.create('items', item()))
+    const group = newUuid(systemEnvironment())
+    const used = { ...ann.create('items', item()), seq: 1, group }
+    const empty = { ...ann.create('items', item()), seq: 3, group, changes: {} }
+    const results = await ann.push(used, empty)
+    expect(results.map(({ error }) => error?.code)).toEqual(['SEQ_REUSED', 'SEQ_REUSED'])
+    expect(results.map(({ free }) => free)).toEqual([undefined, '3'])
+    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
+  })
+
   test('[PU-35] a refused number says whether it was the same mutation, and which numbers are free', async () => {
     const ann = given.device()
     const [first, second, third] = [1, 2, 3].map(() => ann.create('items', item()))

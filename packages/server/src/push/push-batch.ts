@@ -350,12 +350,14 @@ function resultOf<U extends User>(
   assert(refused, 'every offer is answered')
   const { meaning: message, retry } = errorTable[refused]
   const { known, free } = session.claims.explain(offer)
+  // What is wrong with one member is not said where none of the unit was decided: that would settle it alone.
+  const ownError = refused === 'MUTATION_INVALID' ? offer.error : undefined
   return {
     id,
     status: 'rejected',
     version: null,
     serverUpdatedAt: null,
-    error: offer.error ?? { code: refused, message, retry },
+    error: ownError ?? { code: refused, message, retry },
     ...(known.length > 0 && { known: known.map(toldOutcome) }),
     ...(free.length > 0 && { free: formatRanges(free) }),
   }
