@@ -101,7 +101,8 @@ interface Seen {
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
   const { collection, part, shadow } = seen
-  const isWritten = decision.kind === 'mine' || decision.kind === 'merge'
+  const isWritten =
+    decision.kind === 'mine' || (decision.kind === 'merge' && decision.values[part.record] !== undefined)
   if (!isWritten && isOutOfSight(seen)) return draft(seen, 'update', emptyPayload)
   const isGone = part.theirs === null || isRefusedCreate(seen) || shadow.snapshot.kind === 'deleted'
   const wanted = settledValues(

@@ -65,14 +65,19 @@ export function randomUpdate(
   return values
 }
 
-/** Values that nobody has yet for those of the named fields that unique keys are made of. */
+/** Values that hardly anybody has yet for those of the named fields that unique keys are made of. */
 export function freshCodes(
   collection: CollectionSchema,
   names: readonly string[],
   source: ValueSource,
 ): Values {
-  const codes = traitsOf(collection).codes.filter(({ name, kind }) => names.includes(name) && kind === 'text')
-  return Object.fromEntries(codes.map(({ name }) => [name, `${source.mark}${source.nonce()}`]))
+  const codes = traitsOf(collection).codes.filter(({ name }) => names.includes(name))
+  return Object.fromEntries(
+    codes.flatMap(({ name, kind }): [string, Json][] => {
+      if (kind === 'text') return [[name, `${source.mark}${source.nonce()}`]]
+      return kind === 'integer' ? [[name, 1_000 + source.random.below(1_000_000)]] : []
+    }),
+  )
 }
 
 /** Values that put a row into one of the writer's scopes. */
