@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 
 import { generatePlan, operationsOf } from '../gen/generate-plan.ts'
 import { budgetProblems } from './budget.ts'
+import { openFindings, partFindings } from './open-findings.ts'
 import { type Plan, planText } from './plan.ts'
 import { printFailure, printSummary } from './print-summary.ts'
 import { runPlan } from './run-plan.ts'
@@ -125,9 +126,13 @@ async function conduct(): Promise<void> {
     seeds: args.seeds === undefined ? 0 : budget.seeds,
     isStoppedEarly: args['until-failure'] && summary.failures.length > 0,
   })
-  if (!args.quiet) printSummary(summary, { seconds, jobs, machine: cpus()[0]?.model ?? 'unknown', problems })
+  const { open, fresh } = partFindings(summary, openFindings)
+  if (!args.quiet) {
+    const machine = cpus()[0]?.model ?? 'unknown'
+    printSummary({ ...summary, failures: [...fresh] }, { seconds, jobs, machine, problems, open })
+  }
   if (args.json) printJson(summary, seconds)
-  process.exitCode = summary.failures.length > 0 || problems.length > 0 ? 1 : 0
+  process.exitCode = fresh.length > 0 || problems.length > 0 ? 1 : 0
 }
 
 interface Worker {

@@ -1,5 +1,5 @@
 import type { Violation } from '../check/checker.ts'
-import type { Summary } from './run-seeds.ts'
+import type { FailedSeed, Summary } from './run-seeds.ts'
 
 /** What is printed beside the summary itself. */
 export interface Around {
@@ -7,10 +7,12 @@ export interface Around {
   readonly jobs: number
   readonly machine: string
   readonly problems: readonly string[]
+  /** Failures that are known. */
+  readonly open: readonly FailedSeed[]
 }
 
 /** Says what ran, what struck and what broke. */
-export function printSummary(summary: Summary, { seconds, jobs, machine, problems }: Around): void {
+export function printSummary(summary: Summary, { seconds, jobs, machine, problems, open }: Around): void {
   const { seeds, operations, events, faults, states, failures, virtualMs, repeated } = summary
   const line = (text = ''): void => void process.stdout.write(`${text}\n`)
   line(`${machine}, ${jobs} process${jobs === 1 ? '' : 'es'}`)
@@ -22,6 +24,8 @@ export function printSummary(summary: Summary, { seconds, jobs, machine, problem
   for (const [name, count] of Object.entries(faults).sort(([left], [right]) => left.localeCompare(right)))
     line(`  ${name.padEnd(20)} ${format(count).padStart(12)}`)
   for (const problem of problems) line(`NOT ENOUGH: ${problem}`)
+  for (const { seed, violation } of open)
+    line(`OPEN, known and not mended: seed ${seed} breaks ${violation.invariant}`)
   line(failures.length === 0 ? 'no violations' : `${failures.length} SEEDS BROKE A PROMISE`)
   for (const { seed, violation, count } of failures.slice(0, 20)) {
     printFailure(violation)

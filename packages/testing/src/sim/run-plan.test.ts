@@ -4,10 +4,11 @@ import type { Observation } from '../check/observation.ts'
 import { generatePlan } from '../gen/generate-plan.ts'
 import { budgetProblems, faultsToMeet } from './budget.ts'
 import { healthy } from './network.ts'
+import { partFindings } from './open-findings.ts'
 import { play } from './play.ts'
 import type { Plan, Step } from './plan.ts'
 import { runPlan } from './run-plan.ts'
-import { addSummary, emptySummary, runSeeds } from './run-seeds.ts'
+import { addSummary, emptySummary, runSeeds, type Summary } from './run-seeds.ts'
 import { shrink } from './shrink.ts'
 import { World } from './world.ts'
 
@@ -121,6 +122,19 @@ describe('many runs', () => {
     expect(budgetProblems({ ...sum, faults: { ...all, cut: 0 } }, asked)).toEqual([
       'these faults never struck: cut',
     ])
+  })
+
+  test('[SIM-7] a known finding is known by its seed and its promise, and by nothing less', () => {
+    const failed = (seed: number, invariant: string): Summary['failures'][number] => ({
+      seed,
+      violation: { invariant, index: 0, atMs: 0, message: '' },
+      count: 1,
+    })
+    const failures = [failed(1, 'liveness'), failed(1, 'counters'), failed(2, 'liveness')]
+    expect(partFindings({ failures }, [{ seed: 1, invariant: 'liveness', story: '' }])).toEqual({
+      open: [failures[0]],
+      fresh: [failures[1], failures[2]],
+    })
   })
 
   test('[SIM-7] sums add up', () => {
