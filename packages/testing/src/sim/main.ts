@@ -93,17 +93,16 @@ async function conduct(): Promise<void> {
   }
   const secondsNow = (): number => (performance.now() - startedMs) / 1_000
   let promised = summary.seeds
-  const isOver = (): boolean =>
+  const isEnough = (): boolean =>
     secondsNow() >= budget.seconds ||
     summary.operations >= budget.operations ||
-    promised >= budget.seeds ||
     (args['until-failure'] && summary.failures.length > 0)
   const pending = new Set<number>()
   const workers = Array.from({ length: jobs }, () => startWorker())
   await Promise.all(
     workers.map(async (worker) => {
       for (;;) {
-        if (isOver()) break
+        if (isEnough() || promised >= budget.seeds) break
         const count = Math.min(seedsAtATime, budget.seeds - promised)
         const first = saved.nextSeed
         saved.nextSeed += count
@@ -115,7 +114,7 @@ async function conduct(): Promise<void> {
         saved.seconds = secondsNow()
         keep({ ...saved, nextSeed: Math.min(saved.nextSeed, ...pending) })
         report(summary, secondsNow())
-        if (isOver()) for (const other of workers) other.stop()
+        if (isEnough()) for (const other of workers) other.stop()
       }
       worker.end()
     }),
