@@ -61,7 +61,16 @@ async function startEverything(world: World): Promise<void> {
     device.client?.sync.setOnline(true)
   }
   await scheduler.run(scheduler.nowMs + 10)
-  for (const device of devices) device.client?.sync.setOnline(true)
+  for (const { client } of devices) {
+    client?.sync.setOnline(true)
+    if (client) void signInAgain(client)
+  }
+}
+
+/** Whose token was refused twice in a row is asked to sign in, and does. */
+async function signInAgain({ status, sync }: NonNullable<SimDevice['client']>): Promise<void> {
+  const { pausedBy } = await status.get()
+  if (pausedBy === 'auth') sync.resume()
 }
 
 async function restartEverything(world: World): Promise<void> {
