@@ -67,7 +67,8 @@ test('[OP-29] a schema of one’s own is simulated, told as text and written as 
 
 test('[OP-29] when the minutes are over no further run begins', { timeout: 60_000 }, () => {
   const { code, stdout } = run(...small, '--minutes', '0.01')
-  expect(stdout).toMatch(/^seed 1: /)
+  // On a quick machine a run is over before the minutes are.
+  expect(stdout).toMatch(/^seeds? 1(?: to [2-4])?: /)
   expect(code).toBe(0)
 })
 

@@ -388,7 +388,7 @@ describe('conflicts', () => {
       await ben.push(first, second, order, other)
       const target = name === 'items' ? second : order
       await cleo.pull()
-      const base = name === 'items' ? { name: 'Laptop' } : { next: null }
+      const base: Values = name === 'items' ? { name: 'Laptop' } : { next: null }
       const version = (): number =>
         Number(read(`SELECT version FROM ${name} WHERE id = '${target.record}'`)[0]?.['version'])
       const remove = async (): Promise<void> => {
@@ -405,7 +405,7 @@ describe('conflicts', () => {
             baseVersion: 2,
           }),
         )
-      const wanted = name === 'items' ? { name: 'ann' } : { next: other.record }
+      const wanted: Values = name === 'items' ? { name: 'ann' } : { next: other.record }
       const { status, conflict } = await ann.pushOne(ann.update(target, wanted, { base, baseVersion: 2 }))
       expect(status).toBe('conflict')
       if (when === 'after') await remove()

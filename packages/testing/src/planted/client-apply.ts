@@ -230,7 +230,7 @@ export const clientApplyPlants: readonly Plant[] = [
     id: 'answered-entries-not-offered-again',
     case: 'B14',
     file: `${apply}/flip.ts`,
-    edits: [{ find: `if (isAll) await offerLostAgain(tx, toRebase)`, replace: `` }],
+    edits: [{ find: `if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)`, replace: `` }],
     story: 'The server lost an edit it had answered; the device still has it and never says so.',
     expect: ['no-lost-mutation', 'liveness', 'convergence'],
   },
@@ -262,7 +262,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: 'packages/core/src/merge/settled-values.ts',
     edits: [
       {
-        find: `return mine === null || theirs === null ? {} : undisputed(part)`,
+        find: `return decision.kind === 'both' || mine === null || theirs === null ? {} : undisputed(part)`,
         replace: `return {}`,
       },
     ],

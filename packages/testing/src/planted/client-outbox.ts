@@ -11,8 +11,8 @@ export const clientOutboxPlants: readonly Plant[] = [
     file: `${outbox}/outbox.ts`,
     edits: [
       {
-        find: `"max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1, "`,
-        replace: `"coalesce((SELECT max(seq) FROM _outbox), 0) + 1, "`,
+        find: `"max(coalesce((SELECT max(seq) FROM _outbox), 0), coalesce((SELECT value FROM _meta WHERE key = 'seq'), 0)) + 1"`,
+        replace: `"coalesce((SELECT max(seq) FROM _outbox), 0) + 1"`,
       },
     ],
     story:

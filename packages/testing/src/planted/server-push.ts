@@ -113,7 +113,7 @@ export const serverPushPlants: readonly Plant[] = [
     id: 'number-taken-for-the-mutation',
     case: 'B22',
     file: `${push}/claims.ts`,
-    edits: [{ find: `offered.get(number) === key`, replace: `offered.has(number) && key !== ''` }],
+    edits: [{ find: `([, key]) => keys.has(key)`, replace: `() => keys.size > 0` }],
     story:
       'A device is told that its edit was applied, and it was the one of another device with the same name.',
     expect: ['no-lost-mutation', 'effect', 'exactly-once'],
