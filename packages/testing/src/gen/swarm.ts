@@ -1,4 +1,5 @@
 import type { SeededRandom } from '../seeded-random.ts'
+import { healthy } from '../sim/network.ts'
 import type { Action, DevicePlan, NetworkFaults, StorageFaults } from '../sim/plan.ts'
 import type { UserAction } from './person.ts'
 
@@ -84,18 +85,6 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   'server-restore': { share: 0.08, most: 0.1 },
 }
 
-const noFaults: NetworkFaults = {
-  delayMs: 30,
-  tail: 0,
-  loseRequest: 0,
-  loseAnswer: 0,
-  duplicate: 0,
-  replay: 0,
-  cut: 0,
-  impostor: 0,
-  expire: 0,
-}
-
 /** What a seed is about. Rules: SIM-25. */
 export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swarm {
   const isControl = random.below(10) === 0
@@ -107,7 +96,7 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     tempo: dice < 0.1 ? 'interactive' : dice < 0.35 ? 'office' : 'field',
     tenants,
     devices: drawDevices(random, { deviceCount, tenants, isControl }),
-    network: isControl ? { ...noFaults, delayMs: drawDelayMs(random) } : drawNetwork(random),
+    network: isControl ? healthy(drawDelayMs(random)) : drawNetwork(random),
     storage: isControl ? { deviceFull: 0, serverFull: 0, slow: 0 } : drawStorage(random),
     faults: drawFaults(random, isControl),
     weights: drawWeights(random),
