@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { chaosSummary, runChaos } from './run-chaos.ts'
 
 /**
- * Known, seen once in some seven hundred kills, and not mended yet: a member that was taken out of a set is in it again
- * (docs/reliability.md, "Open"). It is told, and everything else fails.
+ * Known and not mended yet: a member that was taken out of a set is in it again, because what waited behind a superseded
+ * conflict was let go (docs/reliability.md, "Open"). It is told, and everything else fails.
  */
 const openFinding = /: the tag \S+ was removed and is there$/
 
