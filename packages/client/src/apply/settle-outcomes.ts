@@ -10,13 +10,14 @@ import {
   type Schema,
   unionRanges,
 } from '@holdfast/core'
+import { openConflicts } from '../conflicts/open-conflicts.ts'
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { knownBefore, newIdentity } from '../outbox/hold-reasons.ts'
 import { offerAfresh } from '../outbox/requeue.ts'
-import { markConflicted, markDead, releaseHeld, settle } from '../outbox/outbox.ts'
+import { markConflicted, markDead, markHeld, releaseHeld, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
 
 /** Outcomes and what they are settled with. */
@@ -125,7 +126,7 @@ async function settleRefused(tx: LocalTransaction, outcome: Outcome): Promise<re
     [JSON.stringify(spansOf(outcome))],
   )
   if (rows.length === 0) return []
-  const seqs = rows.map((row) => Number(row['seq']))
+  const seqs = seqsOf(rows)
   switch (outcome.status) {
     case 'conflict':
       await markConflicted(tx, seqs, outcome.conflict?.id ?? '')
@@ -214,10 +215,7 @@ export async function breakHeadlessOffers(tx: LocalTransaction, toRebase: Record
     `SELECT seq, collection, record FROM _outbox AS o WHERE offer IS NOT NULL AND status IN ('sending', 'pending')
      AND NOT EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = o.offer AND lead.status IN ('sending', 'pending'))`,
   )
-  await offerAfresh(
-    tx,
-    rows.map((row) => Number(row['seq'])),
-  )
+  await offerAfresh(tx, seqsOf(rows))
   for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
 }
 
@@ -235,7 +233,8 @@ export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): P
 
 /**
  * Ends what waited for conflicts that are closed: the mutation in dispute is over, whoever won, and what was held
- * behind it may go. Returns how many entries a settled conflict let go. Rules: CF-4, SY-10.
+ * behind it may go. Where another conflict superseded one, the dispute goes on in that: its author goes on seeing mine,
+ * and what was held is held by that one. Returns how many entries a settled conflict let go. Rules: CF-4, CF-12, SY-10.
  */
 export async function settleClosedConflicts(
   tx: LocalTransaction,
@@ -246,12 +245,21 @@ export async function settleClosedConflicts(
      LEFT JOIN _conflicts c ON c.id = o.held_by WHERE o.status IN ('conflicted', 'held') AND o.held_by <> ?`,
     [newIdentity],
   )
-  const closed = waiting.filter((row) => row['conflict'] === 'resolved')
-  const over = closed.filter((row) => row['status'] === 'conflicted')
-  const held = waiting.filter((row) => row['status'] === 'held' && row['conflict'] !== 'open')
-  const seqs = over.map((row) => Number(row['seq']))
-  if (over.length > 0) await settle(tx, seqs)
-  for (const heldBy of new Set(held.map((row) => String(row['held_by'])))) await releaseHeld(tx, heldBy)
+  const heldBy = (row: SqlRow): string => String(row['held_by'])
+  const open = await openConflicts(tx, waiting.map(heldBy))
+  const ended = waiting.filter((row) => !open.has(heldBy(row)))
+  const over = ended.filter((row) => row['status'] === 'conflicted' && row['conflict'] === 'resolved')
+  const held = ended.filter((row) => row['status'] === 'held')
+  if (over.length > 0) await settle(tx, seqsOf(over))
+  for (const conflict of new Set(held.map(heldBy))) await releaseHeld(tx, conflict)
+  for (const [conflict, successor] of open) {
+    const handedOn = waiting.filter((row) => row['status'] === 'held' && heldBy(row) === conflict)
+    if (successor !== conflict) await markHeld(tx, seqsOf(handedOn), successor)
+  }
   for (const row of [...over, ...held]) toRebase.add(String(row['collection']), String(row['record']))
   return held.filter((row) => row['conflict'] === 'resolved').length
+}
+
+function seqsOf(rows: readonly SqlRow[]): readonly number[] {
+  return rows.map((row) => Number(row['seq']))
 }

@@ -6,6 +6,7 @@ import {
   type Values,
 } from '@holdfast/core'
 
+import { openConflicts } from '../conflicts/open-conflicts.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import { readRow, readShadow, type Shadow } from '../local/records.ts'
 import { rowToValues } from '../local/tables.ts'
@@ -41,6 +42,10 @@ export async function explainRecord(
   if (collection === undefined) throw new SyncError('FIELD_UNKNOWN', 'the schema has no such collection')
   const row = await readRow(tx, collection, record)
   const entries = await entriesOfRecord(tx, collection.name, record)
+  const open = await openConflicts(
+    tx,
+    entries.flatMap(({ heldBy }) => heldBy ?? []),
+  )
   return {
     collection: collection.name,
     record,
@@ -48,19 +53,22 @@ export async function explainRecord(
     state: row === undefined ? null : (row._state as RecordState),
     view: row === undefined ? null : rowToValues(collection, row),
     shadow: await readShadow(tx, collection, record),
-    mutations: entries.map((entry, index) => ({ entry, why: reasonOf(entry, entries.slice(0, index)) })),
+    mutations: entries.map((entry, index) => {
+      const waitsFor = open.get(entry.heldBy ?? '') ?? entry.heldBy
+      return { entry, why: reasonOf(entry, entries.slice(0, index), waitsFor) }
+    }),
   }
 }
 
-function reasonOf(entry: Entry, earlier: readonly Entry[]): string {
+function reasonOf(entry: Entry, earlier: readonly Entry[], waitsFor: string | null): string {
   const what = `${entry.op} of ${touchedFields(entry.payload).join(', ') || 'the record'}`
   switch (entry.status) {
     case 'answered':
       return `The server has ${entry.verdict ?? 'applied'} this ${what} as version ${entry.version ?? 'unknown'}; the next pull brings it.`
     case 'conflicted':
-      return `This ${what} is in conflict ${entry.heldBy ?? ''}; a person must decide.`
+      return `This ${what} is in conflict ${waitsFor ?? ''}; a person must decide.`
     case 'held':
-      return `The server waits with this ${what} until ${entry.heldBy ?? 'something else'} closes.`
+      return `The server waits with this ${what} until ${waitsFor ?? 'something else'} closes.`
     case 'dead':
       return `This ${what} was refused with ${entry.error?.code ?? 'no reason'}: it is a dead letter until it is repaired or discarded.`
     case 'sending':

@@ -10,7 +10,7 @@ import {
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthorizeRequest, User } from '../engine.ts'
-import { type GivenEngine, givenEngine, type GivenOptions, item } from '../given-engine.ts'
+import { type GivenEngine, givenEngine, type GivenOptions, item, type RawMutation } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
 
 let given: GivenEngine
@@ -337,6 +337,64 @@ describe('conflicts', () => {
       { id: again.conflict?.id, status: 'open', by: null },
       { id, status: 'resolved', by: again.conflict?.id },
     ])
+  })
+
+  /** A decision of Ben's that meets another price of Cleo's takes the place of a conflict over the name and the price. */
+  async function supersede(
+    ben: ReturnType<GivenEngine['device']>,
+    of: { readonly laptop: RawMutation; readonly id: string; readonly price: string; readonly now: string },
+  ): Promise<string> {
+    const cleo = given.device('cleo')
+    const { laptop, id, price, now } = of
+    await cleo.pushOne(cleo.update(laptop, { price: now }, { base: { price }, baseVersion: 2 }))
+    const decided = ben.update(
+      laptop,
+      { name: 'ann', price: '5.00' },
+      { base: { name: 'ben', price }, additions: { tags: ['sale'] }, baseVersion: 2, resolves: id },
+    )
+    return (await ben.pushOne(decided)).conflict?.id ?? ''
+  }
+
+  test('[PU-36] what superseded a conflict holds what that one held, however often and by whoever', async () => {
+    const { ann, ben, laptop, id } = await givenConflict()
+    const second = await supersede(ben, { laptop, id, price: '899.00', now: '1.00' })
+    const held = ann.update(laptop, {}, { removals: { tags: ['sale'] }, baseVersion: 1 })
+    const free = ann.update(laptop, {}, { increments: { stock: 1 }, baseVersion: 1 })
+    const verdicts = async (...mutations: readonly RawMutation[]) =>
+      (await ann.push(...mutations)).map(({ status, heldBy }) => [status, heldBy])
+    expect(await verdicts(held, free)).toEqual([
+      ['held', second],
+      ['applied', undefined],
+    ])
+    expect(await ben.pushOne(ben.update(laptop, {}, { removals: { tags: ['x'] } }))).toMatchObject({
+      status: 'held',
+      heldBy: second,
+    })
+    const dan = given.device('dan')
+    const third = await supersede(dan, { laptop, id: second, price: '1.00', now: '2.00' })
+    expect(third).not.toBe(second)
+    expect(await verdicts(held)).toEqual([['held', third]])
+    const elsewhere = given.device('ann')
+    expect(
+      await elsewhere.pushOne(elsewhere.update(laptop, {}, { removals: { tags: ['sale'] } })),
+    ).toMatchObject({ status: 'applied' })
+    await given.engine.resolve(ben.caller, third, { kind: 'mine' })
+    expect(read('SELECT tags FROM items')).toEqual([{ tags: '["sale"]' }])
+    expect(await verdicts(held)).toEqual([['applied', undefined]])
+    expect(read('SELECT tags FROM items')).toEqual([{ tags: '[]' }])
+  })
+
+  test('[PU-36] a decision without a device that meets another edit takes over what was held', async () => {
+    const { ann, ben, laptop, id } = await givenConflict()
+    const later = ann.update(laptop, { name: 'ann 2' }, { base: { name: 'ann' }, baseVersion: 1 })
+    await ben.push(ben.update(laptop, { name: 'ben 2' }, { base: { name: 'ben' }, baseVersion: 2 }))
+    expect((await given.engine.resolve(ben.caller, id, { kind: 'mine' })).results).toMatchObject([
+      { status: 'conflict' },
+    ])
+    const [second] = read("SELECT id FROM holdfast_conflicts WHERE status = 'open'")
+    expect(await ann.pushOne(later)).toMatchObject({ status: 'held', heldBy: second?.['id'] })
+    await given.engine.resolve(ben.caller, String(second?.['id']), { kind: 'theirs' })
+    expect(await ann.pushOne(later)).not.toMatchObject({ status: 'held' })
   })
 
   test('[PU-21] the record in dispute tells whose values stand, not one that only waited with it', async () => {

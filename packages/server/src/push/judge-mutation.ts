@@ -148,8 +148,8 @@ function judgeDependency<U extends User>(
 }
 
 /**
- * While a conflict of this device is open, its edits of what is in dispute wait behind it. A settlement never does: two
- * open conflicts of one record would wait for each other's.
+ * While a conflict of this device is open, or one that superseded it, its edits of what is in dispute wait behind that. A
+ * settlement never does: two open conflicts of one record would wait for each other's.
  */
 function judgeHeld<U extends User>(
   { working, caller }: Session<U>,
@@ -159,7 +159,8 @@ function judgeHeld<U extends User>(
   if (mutation.resolves !== null) return undefined
   for (const conflict of working.openConflicts(collection.name, mutation.record)) {
     const { author, device, kind } = conflict.values
-    if (author !== caller.user.id || device !== caller.device) continue
+    const isOwn = author === caller.user.id && device === caller.device
+    if (!isOwn && !working.carriesOn(conflict.id)) continue
     const isWhole = collection.strict || kind !== 'fields' || mutation.op !== 'update'
     const disputed = partsOf(conflict)
       .filter((part) => part.collection === collection.name && part.record === mutation.record)

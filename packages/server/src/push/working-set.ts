@@ -72,6 +72,7 @@ export class WorkingSet {
   readonly #conflicts = new Map<string, StoredConflict>()
   readonly #conflictScopes = new Map<string, readonly string[]>()
   readonly #openByRecord = new Map<string, Set<string>>()
+  readonly #disputes = new Set<string>()
 
   constructor(tx: StoreReader, schema: Schema) {
     this.#tx = tx
@@ -103,7 +104,10 @@ export class WorkingSet {
       author.device === null
         ? []
         : await this.#tx.openConflicts({ user: author.user, device: author.device }, records)
-    for (const conflict of open) this.putConflict(conflict)
+    for (const conflict of open) {
+      this.putConflict(conflict)
+      this.#disputes.add(conflict.id)
+    }
     await this.loadConflicts(settled)
   }
 
@@ -186,6 +190,11 @@ export class WorkingSet {
   openConflicts(collection: string, id: string): readonly StoredConflict[] {
     const ids = this.#openByRecord.get(keyOf(collection, id))
     return ids ? [...ids].flatMap((each) => this.#conflicts.get(each) ?? []) : []
+  }
+
+  /** Whether a conflict carries on what the device of the batch put in dispute before, whoever opened it. */
+  carriesOn(conflict: string): boolean {
+    return this.#disputes.has(conflict)
   }
 
   putConflict(conflict: StoredConflict): void {

@@ -173,8 +173,8 @@ export interface StoreReader {
     collection: string,
     since: readonly { readonly record: string; readonly version: number }[],
   ): Promise<readonly SeenChange[]>
-  /** Conflicts by id, or open ones an author's device has over records. */
   conflicts(ids: readonly string[]): Promise<readonly StoredConflict[]>
+  /** Open conflicts over what an author's device put in dispute on records: its own, and those that superseded its own. */
   openConflicts(
     author: { readonly user: string; readonly device: string },
     records: readonly { readonly collection: string; readonly record: string }[],

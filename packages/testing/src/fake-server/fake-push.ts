@@ -235,12 +235,15 @@ function forcedConflict(mutation: Mutation, record: FakeRecord): MergeOutcome {
 }
 
 function openConflictOf({ store, user, device }: PushCall, mutation: Mutation): string | undefined {
+  const own = new Set<unknown>()
+  // What superseded a conflict was written after it.
   for (const record of store.records.values()) {
     if (record.collection !== conflictsCollection.name || record.snapshot.kind !== 'live') continue
     const { values } = record.snapshot
     const isOpen = values['status'] === 'open' && record.id !== mutation.resolves
-    const isOwn =
-      values['author'] === user && values['device'] === device && values['record'] === mutation.record
+    const isByAuthor = values['author'] === user && values['device'] === device
+    const isOwn = (isByAuthor || own.has(record.id)) && values['record'] === mutation.record
+    if (isOwn && isObject(values['resolution'])) own.add(values['resolution']['by'])
     const disputed = values['fields']
     const touches =
       mutation.op === 'delete' ||
@@ -263,8 +266,8 @@ function openConflict(
   outcome: Extract<MergeOutcome, { kind: 'conflict' }>,
 ): Decided {
   const { store, user, device } = call
-  if (mutation.resolves !== null) closeConflict(call, mutation.resolves)
   const id = call.newId()
+  if (mutation.resolves !== null) closeConflict(call, mutation.resolves, { kind: 'superseded', by: id })
   const now = new Date(call.nowMs).toISOString()
   const { collection, record, op } = mutation
   const fields = [...outcome.fields]
@@ -299,12 +302,12 @@ function openConflict(
   return { result: { ...bare(mutation), status: 'conflict', serverUpdatedAt: now, conflict }, isOpen: false }
 }
 
-function closeConflict(call: PushCall, id: string): void {
+function closeConflict(call: PushCall, id: string, resolution: Json = { kind: 'merged' }): void {
   const { store, user } = call
   const conflict = store.find(conflictsCollection.name, id)
   if (conflict?.snapshot.kind !== 'live') return
   const now = new Date(call.nowMs).toISOString()
-  const closed = { status: 'resolved', resolution: { kind: 'merged' }, resolvedBy: user, resolvedAt: now }
+  const closed = { status: 'resolved', resolution, resolvedBy: user, resolvedAt: now }
   store.write({
     collection: conflictsCollection,
     record: id,

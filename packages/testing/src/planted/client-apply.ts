@@ -43,8 +43,8 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/settle-outcomes.ts`,
     edits: [
       {
-        find: `row['status'] === 'held' && row['conflict'] !== 'open'`,
-        replace: `row['status'] === 'held' && row['conflict'] === 'closed'`,
+        find: `ended.filter((row) => row['status'] === 'held')`,
+        replace: `ended.filter((row) => row['status'] === 'held' && row['conflict'] === 'closed')`,
       },
     ],
     story: 'A conflict is settled, and the edits that waited behind it wait for ever.',
@@ -56,8 +56,8 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/settle-outcomes.ts`,
     edits: [
       {
-        find: `const closed = waiting.filter((row) => row['conflict'] === 'resolved')`,
-        replace: `const closed = waiting.filter((row) => row['conflict'] === 'resolved' && row['status'] === 'held')`,
+        find: `row['status'] === 'conflicted' && row['conflict'] === 'resolved'`,
+        replace: `row['status'] === 'conflicted' && row['conflict'] === 'closed'`,
       },
     ],
     story: 'Somebody settled the conflict, but its author goes on seeing his own value.',

@@ -92,6 +92,27 @@ describe('a conflict', () => {
     expect(await itemsOf(bob)).toEqual(await itemsOf(ann))
   })
 
+  test('[CF-12] holds back what it held also where a decision met another edit and became a conflict of its own', async () => {
+    const { id, conflict } = await givenConflict()
+    await ann.items.update(id, { price: '4.00' })
+    await world.sync(bob)
+    await ann.conflicts.keepMine(conflict)
+    await bob.items.update(id, { price: '5.00' })
+    await world.sync(bob)
+    await rounds(2)
+    const [second] = await bob.conflicts.list()
+    expect(await bob.conflicts.get(conflict)).toMatchObject({
+      status: 'resolved',
+      resolution: { kind: 'superseded', by: second?.id },
+    })
+    expect(world.server.record('items', id)).toMatchObject({ price: '5.00' })
+    expect(await itemsOf(ann)).toMatchObject([{ price: '3.00', _state: 'conflicted' }])
+    await bob.conflicts.keepMine(second?.id ?? '')
+    await rounds(3)
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([{ price: '4.00', _state: 'clean' }])
+  })
+
   const settlements: Record<string, [(id: string, record: string) => Promise<unknown>, string]> = {
     keepMine: [(id) => ann.conflicts.keepMine(id), '3.00'],
     keepTheirs: [(id) => ann.conflicts.keepTheirs(id), '2.00'],

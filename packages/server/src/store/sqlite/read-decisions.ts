@@ -72,9 +72,11 @@ const changesSql = `SELECT a.record, a.version, a.user, a.device,
 
 const conflictSql = `SELECT r.id, r.version, r.updated_at, ${fieldsObject(conflictsCollection, 'r')} AS data`
 
-const openConflictsSql = `${conflictSql} FROM (SELECT DISTINCT c.conflict FROM json_each(?) k CROSS JOIN holdfast_conflict_records c
-  ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1) o
-  CROSS JOIN holdfast_conflicts r ON r.id = o.conflict AND r.status = 'open' AND r.author = ? AND r.device = ?`
+const openConflictsSql = `WITH RECURSIVE line(id) AS (
+  SELECT r.id FROM json_each(?) k CROSS JOIN holdfast_conflict_records c ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1
+  CROSS JOIN holdfast_conflicts r ON r.id = c.conflict AND r.author = ? AND r.device = ?
+  UNION SELECT r.resolution ->> '$.by' FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id)
+  ${conflictSql} FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id AND r.status = 'open'`
 
 const ownersSql = `SELECT u.collection, u.key, u.text, u.record FROM json_each(?) k CROSS JOIN holdfast_unique u
   ON u.collection = k.value ->> 0 AND u.key = k.value ->> 1 AND u.text = k.value ->> 2`
