@@ -2,12 +2,6 @@ import { expect, test } from 'vitest'
 
 import { chaosSummary, runChaos } from './run-chaos.ts'
 
-/**
- * Known and not mended yet: a member that was taken out of a set is in it again, because what waited behind a superseded
- * conflict was let go (docs/reliability.md, "Open"). It is told, and everything else fails.
- */
-const openFinding = /: the tag \S+ was removed and is there$/
-
 const isNightly = process.env['HOLDFAST_NIGHTLY'] === '1'
 const kills = isNightly ? 300 : 20
 
@@ -16,10 +10,9 @@ test(
   async () => {
     const report = await runChaos({ seed: isNightly ? Date.now() % 2 ** 31 : 1, kills })
     const summary = chaosSummary(report)
-    const fresh = report.violations.filter((violation) => !openFinding.test(violation))
-    if (isNightly || fresh.length < report.violations.length) process.stdout.write(`${summary}\n`)
+    if (isNightly) process.stdout.write(`${summary}\n`)
     // The summary says everything there is to know, the seed and the folder first of all.
-    expect(fresh.length === 0 ? '' : summary).toBe('')
+    expect(report.violations.length === 0 ? '' : summary).toBe('')
     expect(report.kills.devices + report.kills.server).toBeGreaterThanOrEqual(kills)
     expect(report.kills.server).toBeGreaterThan(0)
     expect(report.writes.durable).toBeGreaterThan(10 * kills)

@@ -18,6 +18,12 @@ export interface SmallDisk {
 const diskBytes = 64 * 1_048_576
 
 /**
+ * A page of memory, as on the disks that devices have. SQLite maps the index of its log into memory and has a block of
+ * every page of it allocated; where blocks are smaller, the rest of a page may meet a full disk, which ends the process.
+ */
+const blockBytes = 4_096
+
+/**
  * A file with a file system in it, mounted through a loop device; needs root. Where the machine does not allow it, the
  * reason.
  */
@@ -29,7 +35,7 @@ export function makeSmallDisk(folder: string): SmallDisk | string {
   ftruncateSync(file, diskBytes)
   closeSync(file)
   for (const [command, ...args] of [
-    ['mkfs.ext4', '-q', '-m', '0', image],
+    ['mkfs.ext4', '-q', '-m', '0', '-b', `${blockBytes}`, image],
     ['mount', '-o', 'loop', image, mounted],
   ] as const) {
     const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
