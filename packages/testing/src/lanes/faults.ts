@@ -9,14 +9,16 @@ export interface FaultKind {
   readonly name: string
   /** What apps were promised in such runs. */
   readonly durability: 'full' | 'fast'
-  /** Puts it into a world; the answer says whether it has struck. */
-  arm(world: World, n: number): () => boolean
+  /** Puts it into a world, where it strikes at its nth chance; the answer says how many chances it has had so far. */
+  arm(world: World, n: number): () => number
+  /** What it does when `isIt`, asked at each chance, says so. */
+  strike(world: World, isIt: Turn): Strike
 }
 
 /** How long whoever was killed stays down, virtual ms. */
 const downMs = 2_000
 
-/** Asked at each chance; says yes to the nth. */
+/** Asked at each chance, and says whether this is the one. */
 type Turn = () => boolean
 
 function faultKind(
@@ -27,16 +29,43 @@ function faultKind(
   return {
     name,
     durability,
+    strike,
     arm: (world, n) => {
       let count = 0
-      const isIt = (): boolean => {
-        count += 1
-        return count === n
-      }
-      world.strike = strike(world, isIt)
-      return () => count >= n
+      world.strike = strike(world, () => ++count === n)
+      return () => count
     },
   }
+}
+
+/** Counts in a world that nothing strikes what chances each of these kinds has; gives them in the order of the kinds. */
+export function countChances(world: World, kinds: readonly FaultKind[]): readonly number[] {
+  const counts = kinds.map(() => 0)
+  const strikes = kinds.map((kind, index) =>
+    kind.strike(world, () => {
+      counts[index] = (counts[index] ?? 0) + 1
+      return false
+    }),
+  )
+  world.strike = {
+    device: (device, sql) => {
+      strikes.forEach((each) => each.device?.(device, sql))
+      return undefined
+    },
+    server: (sql) => {
+      strikes.forEach((each) => each.server?.(sql))
+      return undefined
+    },
+    request: (leg) => {
+      strikes.forEach((each) => each.request?.(leg))
+      return undefined
+    },
+    answer: (leg) => {
+      strikes.forEach((each) => each.answer?.(leg))
+      return undefined
+    },
+  }
+  return counts
 }
 
 /**

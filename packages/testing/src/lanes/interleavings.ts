@@ -1,7 +1,7 @@
 import { explore } from './explore.ts'
 import { playStory, type Story } from './interleave.ts'
 import type { Violation } from '../check/checker.ts'
-import type { Extent, Found, Lane, Observe } from './lane.ts'
+import type { Extent, Lane, Observe, Ran } from './lane.ts'
 import { stories } from './stories.ts'
 
 /** Orders of a story that are played for every change of the code: those that come first, one after the other. */
@@ -10,17 +10,18 @@ const partOrders = 3
 /** Each delicate protocol in every order of its steps and messages. Rules: SIM-42. */
 export const interleavings: Lane = {
   name: 'interleavings',
+  unit: 'orders',
   cases: stories.map((story) => ({
     name: story.name,
     group: story.name,
-    leastRuns: story.leastOrders,
+    least: story.leastOrders,
     runs: (extent: Extent) => everyOrder(story, extent === 'all' ? Number.POSITIVE_INFINITY : partOrders),
     replay: (run: string, observe: Observe) => replayOrder(story, run, observe),
   })),
 }
 
 /** Orders that were called off because another of the same worth was played are not counted. */
-async function* everyOrder(story: Story, orderMax: number): AsyncGenerator<Found, void, void> {
+async function* everyOrder(story: Story, orderMax: number): AsyncGenerator<Ran, void, void> {
   let count = 0
   let order: string[] = []
   const runs = explore((choose) => {
@@ -32,10 +33,10 @@ async function* everyOrder(story: Story, orderMax: number): AsyncGenerator<Found
     })
   })
   for await (const { violations, isCalledOff } of runs) {
-    if (isCalledOff) continue
     const [violation] = violations
-    yield violation ? { run: order.join(', '), violation } : null
-    count += 1
+    const worth = isCalledOff ? 0 : 1
+    yield { worth, failure: violation ? { run: order.join(', '), violation } : null }
+    count += worth
     if (count >= orderMax) return
   }
 }

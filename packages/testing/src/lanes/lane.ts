@@ -17,7 +17,8 @@ export interface CaseFailure {
 /** What came of a case. Plain JSON. */
 export interface CaseResult {
   readonly name: string
-  readonly runs: number
+  /** How much was run, in what its lane counts. */
+  readonly count: number
   readonly failures: readonly CaseFailure[]
   readonly ms: number
 }
@@ -31,18 +32,22 @@ export interface CaseOptions {
   readonly goOn: () => boolean
 }
 
-/** What a run of a case found; null: nothing. */
-export type Found = CaseFailure | null
+/** One run of a case. */
+export interface Ran {
+  /** How many of what the lane counts it was; 0 for one that only prepared others. */
+  readonly worth: number
+  readonly failure: CaseFailure | null
+}
 
 /** One thing a lane runs to its end: many runs that differ in one choice. */
 export interface LaneCase {
   readonly name: string
   /** What its numbers are added to in print. */
   readonly group: string
-  /** Fewer runs than this mean that it was not run at all; for `part` one is enough. */
-  readonly leastRuns: number
-  /** Gives what each run found, one after the other. */
-  readonly runs: (extent: Extent) => AsyncGenerator<Found, void, void>
+  /** Whoever counts less than this was not run in full; for `part` one is enough. */
+  readonly least: number
+  /** Gives what each run came to, one after the other. */
+  readonly runs: (extent: Extent) => AsyncGenerator<Ran, void, void>
   /** One run once more, as a failure names it. */
   readonly replay: (run: string, observe: Observe) => Promise<readonly Violation[]>
 }
@@ -50,10 +55,12 @@ export interface LaneCase {
 /** A list of cases that is run in full or fails. Rules: SIM-44. */
 export interface Lane {
   readonly name: string
+  /** What it counts, in the plural. */
+  readonly unit: string
   readonly cases: readonly LaneCase[]
 }
 
-/** Runs a case. null: it was called off in the middle. */
+/** Runs a case; what it throws is a failure of it. null: it was called off in the middle. */
 export async function runCase(
   { name, runs }: LaneCase,
   { extent, failureMax, goOn }: CaseOptions,
@@ -61,14 +68,23 @@ export async function runCase(
   const startedMs = performance.now()
   const failures: CaseFailure[] = []
   let count = 0
-  for await (const found of runs(extent)) {
-    count += 1
-    if (found) failures.push(found)
-    const isOver = !goOn()
-    if (isOver && failures.length === 0) return null
-    if (isOver || failures.length >= failureMax) break
+  try {
+    for await (const { worth, failure } of runs(extent)) {
+      count += worth
+      if (failure) failures.push(failure)
+      const isOver = !goOn()
+      if (isOver && failures.length === 0) return null
+      if (isOver || failures.length >= failureMax) break
+    }
+  } catch (error) {
+    failures.push({ run: `after ${count}`, violation: defectOf(error) })
   }
-  return { name, runs: count, failures, ms: performance.now() - startedMs }
+  return { name, count, failures, ms: performance.now() - startedMs }
+}
+
+function defectOf(error: unknown): Violation {
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { invariant: 'no-defect', index: 0, atMs: 0, message: message.slice(0, 2_000) }
 }
 
 /** What of a lane's own list was not run, or ran less than it must: nothing when all is well. Rules: SIM-44. */
@@ -78,11 +94,11 @@ export function shortfalls(
   extent: Extent,
 ): readonly string[] {
   const byName = new Map(results.map((result) => [result.name, result]))
-  return cases.flatMap(({ name, leastRuns }) => {
+  return cases.flatMap(({ name, least }) => {
     const result = byName.get(name)
     if (!result) return [`${name} was not run`]
-    const least = extent === 'all' ? leastRuns : 1
+    const wanted = extent === 'all' ? least : Math.min(least, 1)
     const isStopped = result.failures.length > 0
-    return result.runs < least && !isStopped ? [`${name} had ${result.runs} runs, not ${least}`] : []
+    return result.count < wanted && !isStopped ? [`${name} ran ${result.count}, not ${wanted}`] : []
   })
 }

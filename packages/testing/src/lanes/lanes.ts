@@ -1,7 +1,9 @@
 import { interleavings } from './interleavings.ts'
 import type { Lane } from './lane.ts'
 import { nthFailure } from './nth-failure.ts'
-import { sequences } from './sequences.ts'
+import { sequencesUpTo } from './sequences.ts'
 
 /** Every systematic lane. */
-export const lanes: readonly Lane[] = [nthFailure, interleavings, sequences]
+export function lanesUpTo(longestSequence: number): readonly Lane[] {
+  return [nthFailure, interleavings, sequencesUpTo(longestSequence)]
+}

@@ -1,18 +1,23 @@
 import { fork } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { type CaseResult, type Extent, type Lane, type LaneCase, runCase, shortfalls } from './lane.ts'
-import { lanes } from './lanes.ts'
+import { type CaseResult, type Extent, type Lane, type LaneCase, runCase } from './lane.ts'
+import { lanesUpTo } from './lanes.ts'
+import { PassRecord, sourcesName } from './pass-record.ts'
+import { summarise } from './pass-summary.ts'
+import { usualLength } from './sequences.ts'
 
 const help = `npm run lanes -- [options]
 
-  --lane NAME       only this lane: ${lanes.map(({ name }) => name).join(', ')}
+  --lane NAME       only this lane: nth-failure, interleavings, sequences
   --case TEXT       only cases whose name holds this
   --run TEXT        with --case: one run of that case once more, as its failure names it
   --trace           with --run: print every observation
   --part            a fixed sample of each case
-  --seconds N       stop after N seconds; what was not run by then counts as failed, unless --until-failure is given
+  --length N        the longest sequences; ${usualLength} unless said, and 6 takes hours
+  --seconds N       stop after N seconds, and say what was not run by then
+  --resume FILE     go on where FILE says, and keep it up to date; what it holds must be of the same sources
   --until-failure   stop at the first broken promise
   --jobs N          processes; one for each core unless said
   --seed N          begin elsewhere in the list
@@ -28,7 +33,9 @@ const { values: args } = parseArgs({
     run: { type: 'string' },
     trace: { type: 'boolean', default: false },
     part: { type: 'boolean', default: false },
+    length: { type: 'string', default: String(usualLength) },
     seconds: { type: 'string' },
+    resume: { type: 'string' },
     'until-failure': { type: 'boolean', default: false },
     jobs: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -42,6 +49,7 @@ const { values: args } = parseArgs({
 })
 
 const extent: Extent = args.part ? 'part' : 'all'
+const lanes = lanesUpTo(Number(args.length))
 
 /** One case, in full or in part. */
 interface Job {
@@ -97,7 +105,10 @@ async function replay(run: string): Promise<void> {
 async function conduct(): Promise<void> {
   const startedMs = performance.now()
   const seconds = Number(args.seconds ?? Number.POSITIVE_INFINITY)
-  const results: CaseResult[] = []
+  const record = args.resume === undefined ? undefined : PassRecord.open(args.resume, aboutPass())
+  const results: CaseResult[] = [...(record?.results ?? [])]
+  const done = new Set(results.map(({ name }) => name))
+  const left = jobs.filter(({ place }) => !done.has(chosen[place]?.name ?? ''))
   let next = 0
   const isOver = (): boolean =>
     performance.now() - startedMs >= seconds * 1_000 ||
@@ -109,48 +120,50 @@ async function conduct(): Promise<void> {
   )
   await Promise.all(
     workers.map(async (worker) => {
-      for (let job = jobs[next]; job && !isOver(); job = jobs[next]) {
+      for (let job = left[next]; job && !isOver(); job = left[next]) {
         next += 1
         const result = await worker.run(job)
-        if (result) results.push(result)
-        if (result) report(result)
+        if (result) {
+          results.push(result)
+          record?.add(result)
+          report(result)
+        }
         if (isOver()) for (const other of workers) other.stop()
       }
       worker.end()
     }),
   )
   clearTimeout(timer)
-  conclude(results, performance.now() - startedMs)
+  conclude(results, { ms: performance.now() - startedMs, jobCount: workers.length })
 }
 
-function conclude(results: readonly CaseResult[], ms: number): void {
-  const failed = results.filter(({ failures }) => failures.length > 0)
-  // Who stops at the first failure, or looks for one as long as there is time, did not mean to run it all.
-  const missing = args['until-failure'] ? [] : shortfalls(chosen, results, extent)
-  if (!args.quiet) print(results, missing, ms)
-  if (args.json) printJson(failed[0], ms, results)
-  process.exitCode = failed.length > 0 || missing.length > 0 || chosen.length === 0 ? 1 : 0
+/** What a record must have been kept of to be gone on with. */
+function aboutPass(): string {
+  return `${extent}, sequences up to ${args.length}, sources ${sourcesName()}`
 }
 
-function print(results: readonly CaseResult[], missing: readonly string[], ms: number): void {
-  const line = (text: string): void => void process.stdout.write(`${text}\n`)
-  const groups = Map.groupBy(results, ({ name }) => chosen.find((each) => each.name === name)?.group ?? name)
-  for (const [group, members] of groups) {
-    const runs = members.reduce((sum, result) => sum + result.runs, 0)
-    line(`${String(runs).padStart(7)} runs  ${group}`)
-  }
-  const runs = results.reduce((sum, result) => sum + result.runs, 0)
-  line(`${runs} runs of ${results.length} cases, ${(ms / 1_000).toFixed(0)} s`)
-  for (const text of missing.slice(0, 20)) line(`NOT RUN: ${text}`)
-  if (missing.length > 20) line(`NOT RUN: ${missing.length - 20} more`)
-  for (const { name, failures } of results) {
-    for (const { run, violation } of failures.slice(0, 3))
-      line(`FAILED: ${name}, run ${run}\n  ${violation.invariant}: ${violation.message}`)
-    if (failures.length > 3) line(`  and ${failures.length - 3} more runs of ${name}`)
-  }
+function conclude(
+  results: readonly CaseResult[],
+  { ms, jobCount }: { readonly ms: number; readonly jobCount: number },
+): void {
+  const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? 'an unknown machine'}`
+  const processes = `${jobCount} process${jobCount === 1 ? '' : 'es'}`
+  const resumed = args.resume === undefined ? '' : ' in the last sitting'
+  const { lines, isGood } = summarise({
+    lanes,
+    chosen,
+    extent,
+    results,
+    mayStopEarly: args['until-failure'] || args.seconds !== undefined,
+    around: `${machine}, ${processes}, ${(ms / 1_000).toFixed(0)} s${resumed}`,
+  })
+  if (!args.quiet) process.stdout.write(`${lines.join('\n')}\n`)
+  if (args.json) printJson(results, ms)
+  process.exitCode = isGood ? 0 : 1
 }
 
-function printJson(failed: CaseResult | undefined, ms: number, results: readonly CaseResult[]): void {
+function printJson(results: readonly CaseResult[], ms: number): void {
+  const failed = results.find(({ failures }) => failures.length > 0)
   const [first] = failed?.failures ?? []
   const found = first && {
     invariant: first.violation.invariant,
@@ -158,17 +171,17 @@ function printJson(failed: CaseResult | undefined, ms: number, results: readonly
     case: failed?.name,
     run: first.run,
   }
-  const runs = results.reduce((sum, result) => sum + result.runs, 0)
+  const runs = results.reduce((sum, { count }) => sum + count, 0)
   process.stdout.write(
     `${JSON.stringify({ found: first !== undefined, invariant: null, ...found, ms: Math.round(ms), runs })}\n`,
   )
 }
 
-function report({ name, runs, failures, ms }: CaseResult): void {
+function report({ name, count, failures, ms }: CaseResult): void {
   if (args.quiet) return
   const verdict = failures.length === 0 ? '' : `  ${failures.length} FAILED, first at ${failures[0]?.run}`
   process.stderr.write(
-    `${String(runs).padStart(6)} runs ${(ms / 1_000).toFixed(1).padStart(6)} s  ${name}${verdict}\n`,
+    `${String(count).padStart(6)} ${(ms / 1_000).toFixed(1).padStart(6)} s  ${name}${verdict}\n`,
   )
 }
 

@@ -1,50 +1,54 @@
 import { type FaultKind, faultKinds } from './faults.ts'
-import type { Extent, Found, Lane, Observe } from './lane.ts'
-import { runScenario, type Scenario } from './run-scenario.ts'
+import type { CaseFailure, Extent, Lane, Observe, Ran } from './lane.ts'
+import { runScenario, runUntouched, type Scenario, type Untouched } from './run-scenario.ts'
 import { scenarios } from './scenarios.ts'
 
 /** No scenario has so many chances for a fault; one that never ends is a mistake. */
 const chanceMax = 5_000
 
-/** Where the sample of a case begins to look for a chance that is there. */
-const sampleFrom = 96
-
 /**
- * Each scenario with each fault at its first chance, its second, and so on until a run passes that it never struck: not
- * a sample but all there are. Source: SQLite's own tests, which fail the nth allocation for every n. Rules: SIM-40.
+ * Each scenario with each fault at its first chance, its second, and so on to the last that a run without it has: not a
+ * sample but all there are. Source: SQLite's own tests, which fail the nth allocation for every n. Rules: SIM-40.
  */
 export const nthFailure: Lane = {
   name: 'nth-failure',
+  unit: 'faults',
   cases: scenarios.flatMap((scenario) =>
     faultKinds.map((kind) => ({
       name: `${scenario.name}: ${kind.name}`,
       group: scenario.name,
-      // One that struck, and the one that passed.
-      leastRuns: 2,
-      runs: (extent: Extent) => (extent === 'all' ? everyChance(scenario, kind) : oneChance(scenario, kind)),
+      least: 1,
+      runs: (extent: Extent) => everyChance(scenario, kind, extent),
       replay: async (run: string, observe: Observe) =>
         (await runScenario(scenario, { kind, n: Number(run) }, observe)).violations,
     })),
   ),
 }
 
-async function* everyChance(scenario: Scenario, kind: FaultKind): AsyncGenerator<Found, void, void> {
-  for (let n = 1; n <= chanceMax; n++) {
-    const { found, hasStruck } = await blow(scenario, kind, n)
-    yield found
-    if (!hasStruck) return
+/** Until a fault strikes all runs are the same: it has as many chances as in the run that it never strikes. */
+async function* everyChance(
+  scenario: Scenario,
+  kind: FaultKind,
+  extent: Extent,
+): AsyncGenerator<Ran, void, void> {
+  const { violations, chances } = await untouched(scenario, kind)
+  const count = chances[likes(kind).indexOf(kind)] ?? 0
+  if (count > chanceMax) throw new Error(`${scenario.name}: ${kind.name} has more than ${chanceMax} chances`)
+  const [violation] = violations
+  yield { worth: 0, failure: violation ? { run: '0', violation } : null }
+  // A chance drawn from the names, so that it is another one in each case and the same in each pass.
+  const some =
+    extent === 'all' ? { first: 1, last: count } : one(1 + (hashOf(scenario.name + kind.name) % count))
+  for (let n = some.first; n <= some.last; n++) {
+    const { failure, hasStruck } = await blow(scenario, kind, n)
+    if (!hasStruck)
+      throw new Error(`${scenario.name}: ${kind.name} had ${count} chances, and then no ${n}th any more`)
+    yield { worth: 1, failure }
   }
-  throw new Error(`${scenario.name}: ${kind.name} had more than ${chanceMax} chances`)
 }
 
-/** A chance drawn from the names, so that it is another one in each case and the same in each run. */
-async function* oneChance(scenario: Scenario, kind: FaultKind): AsyncGenerator<Found, void, void> {
-  let n = 1 + (hashOf(`${scenario.name} ${kind.name}`) % sampleFrom)
-  for (; n >= 1; n = Math.floor(n / 2)) {
-    const { found, hasStruck } = await blow(scenario, kind, n)
-    yield found
-    if (hasStruck) return
-  }
+function one(n: number): { readonly first: number; readonly last: number } {
+  return { first: n, last: n }
 }
 
 /** One run of a case. */
@@ -52,10 +56,24 @@ export async function blow(
   scenario: Scenario,
   kind: FaultKind,
   n: number,
-): Promise<{ readonly found: Found; readonly hasStruck: boolean }> {
+): Promise<{ readonly failure: CaseFailure | null; readonly hasStruck: boolean }> {
   const { violations, hasStruck } = await runScenario(scenario, { kind, n })
   const [violation] = violations
-  return { found: violation ? { run: String(n), violation } : null, hasStruck }
+  return { failure: violation ? { run: String(n), violation } : null, hasStruck }
+}
+
+const known = new Map<string, Promise<Untouched>>()
+
+/** Made once for all kinds with the same durability, since nothing else tells such runs apart. */
+function untouched(scenario: Scenario, kind: FaultKind): Promise<Untouched> {
+  const key = `${scenario.name} ${kind.durability}`
+  let run = known.get(key)
+  if (!run) known.set(key, (run = runUntouched(scenario, likes(kind))))
+  return run
+}
+
+function likes({ durability }: FaultKind): readonly FaultKind[] {
+  return faultKinds.filter((each) => each.durability === durability)
 }
 
 /** Source: FNV-1a, 32 bits. */

@@ -10,7 +10,7 @@ import type { DevicePlan, Plan } from '../sim/plan.ts'
 import { heal } from '../sim/play.ts'
 import type { ServerImage } from '../sim/server-disk.ts'
 import { World, type WorldOptions } from '../sim/world.ts'
-import type { FaultKind } from './faults.ts'
+import { countChances, type FaultKind } from './faults.ts'
 import { laneSchema, sites } from './lane-schema.ts'
 import { Stage } from './stage.ts'
 
@@ -50,6 +50,13 @@ export interface ScenarioResult {
   readonly traceHash: string
 }
 
+/** What came of a run that nothing struck. */
+export interface Untouched {
+  readonly violations: readonly Violation[]
+  /** How many chances each kind had, in the order in which they were asked for. */
+  readonly chances: readonly number[]
+}
+
 /** A run of a lane: a world that is led by hand, then healed and audited. */
 export interface LaneRun {
   readonly devices: Scenario['devices']
@@ -85,17 +92,31 @@ export async function runScenario(
   blow?: Blow,
   observe?: (observation: Observation) => void,
 ): Promise<ScenarioResult> {
-  let hasStruck = (): boolean => false
+  let chances = (): number => 0
   const { violations, traceHash } = await runLane({
     ...scenario,
     durability: blow?.kind.durability ?? 'full',
     arm: (world) => {
-      if (blow) hasStruck = blow.kind.arm(world, blow.n)
+      if (blow) chances = blow.kind.arm(world, blow.n)
     },
     problems: (end) => problemsOf(scenario.expected, end),
     observe,
   })
-  return { violations, traceHash, hasStruck: hasStruck() }
+  return { violations, traceHash, hasStruck: blow !== undefined && chances() >= blow.n }
+}
+
+/** Plays a scenario that nothing strikes, and counts what could have. Kinds of one durability only. */
+export async function runUntouched(scenario: Scenario, kinds: readonly FaultKind[]): Promise<Untouched> {
+  let chances: readonly number[] = []
+  const { violations } = await runLane({
+    ...scenario,
+    durability: kinds[0]?.durability ?? 'full',
+    arm: (world) => {
+      chances = countChances(world, kinds)
+    },
+    problems: (end) => problemsOf(scenario.expected, end),
+  })
+  return { violations, chances }
 }
 
 /** Leads a world through a run. */

@@ -77,17 +77,85 @@ function after(rows: Rows, { row, op }: SequenceStep): Rows | undefined {
   return { ...rows, child: false, points: false }
 }
 
-/** Every sequence of so many steps that makes sense from its beginning: with both rows there, or with none. */
-export function sequencesOf(length: number, areThere: boolean): readonly (readonly SequenceStep[])[] {
-  const start = { parent: areThere, child: areThere, points: areThere }
-  const grow = (rows: Rows, left: number): readonly (readonly SequenceStep[])[] => {
-    if (left === 0) return [[]]
-    return sequenceSteps.flatMap((step) => {
-      const next = after(rows, step)
-      return next ? grow(next, left - 1).map((rest) => [step, ...rest]) : []
-    })
+/** Sequences that begin alike. */
+export interface SequenceStart {
+  /** Both rows are there, or none is. */
+  readonly areThere: boolean
+  /** The steps they begin with; none unless said. */
+  readonly first?: readonly SequenceStep[]
+}
+
+/** Every sequence of so many steps in all that makes sense from its beginning, one after the other. */
+export function* sequencesOf(
+  length: number,
+  { areThere, first = [] }: SequenceStart,
+): Generator<readonly SequenceStep[], void, void> {
+  const rows = rowsAfter(areThere, first)
+  if (rows) yield* grown(rows, first, length)
+}
+
+function* grown(
+  rows: Rows,
+  steps: readonly SequenceStep[],
+  length: number,
+): Generator<readonly SequenceStep[], void, void> {
+  if (steps.length >= length) return yield steps
+  for (const step of sequenceSteps) {
+    const next = after(rows, step)
+    if (next) yield* grown(next, [...steps, step], length)
   }
-  return grow(start, length)
+}
+
+/** How many there are, without making them. */
+export function countSequences(length: number, { areThere, first = [] }: SequenceStart): number {
+  const rows = rowsAfter(areThere, first)
+  return rows ? countFrom(rows, length - first.length) : 0
+}
+
+function countFrom(rows: Rows, left: number): number {
+  if (left <= 0) return 1
+  return sequenceSteps.reduce((sum, step) => {
+    const next = after(rows, step)
+    return next ? sum + countFrom(next, left - 1) : sum
+  }, 0)
+}
+
+function rowsAfter(areThere: boolean, steps: readonly SequenceStep[]): Rows | undefined {
+  let rows: Rows | undefined = { parent: areThere, child: areThere, points: areThere }
+  for (const step of steps) rows = rows && after(rows, step)
+  return rows
+}
+
+/** Edits, in the order in which representatives have those that stand side by side. */
+const plainSteps: ReadonlyMap<string, number> = new Map(
+  ['parent', 'child'].flatMap((row, high) =>
+    ['name', 'note', 'count', 'tag'].map((op, low) => [`${row} ${op}`, high * 4 + low] as const),
+  ),
+)
+
+/**
+ * Whether a sequence stands for those that are worth the same: where `name` and `note`, two texts that nobody else
+ * writes, change places on a row, or where edits of different rows or fields that stand side by side do. One of each such
+ * family is its representative.
+ */
+export function isRepresentative(steps: readonly SequenceStep[]): boolean {
+  const isInOrder = steps.every((step, index) => {
+    const next = steps[index + 1]
+    const [place, nextPlace] = [placeOf(step), next && placeOf(next)]
+    return place === undefined || nextPlace === undefined || place <= nextPlace
+  })
+  return isInOrder && firstText(steps, 'parent') !== 'note' && firstText(steps, 'child') !== 'note'
+}
+
+function placeOf({ row, op }: SequenceStep): number | undefined {
+  return plainSteps.get(`${row} ${op}`)
+}
+
+function firstText(
+  steps: readonly SequenceStep[],
+  which: SequenceStep['row'],
+): SequenceStep['op'] | undefined {
+  return steps.find(({ row, op }) => row === which && (op === 'name' || op === 'note'))?.op
 }
 
 /** A client of `sequenceSchema`, whose collections are told apart by their names at run time. */

@@ -1,12 +1,14 @@
 import type { Json, Observation, RunEnded, Values } from '../check/observation.ts'
 import { sameValue, show } from '../check/same-value.ts'
-import type { Extent, Found, Lane, LaneCase, Observe } from './lane.ts'
+import type { Extent, Lane, LaneCase, Observe, Ran } from './lane.ts'
 import { one } from './scenarios/given.ts'
 import { runLane } from './run-scenario.ts'
 import {
   collectionOf,
+  countSequences,
   families,
   type Family,
+  isRepresentative,
   type Pair,
   sequenceSchema,
   type SequenceClient,
@@ -18,11 +20,26 @@ import type { Stage } from './stage.ts'
 
 /** How the rows stand and what of them has been offered when the rest is written. */
 interface Setting {
-  readonly length: number
   /** Both rows are on the server at the beginning, or none is. */
   readonly areThere: boolean
   /** So many steps were offered, and nothing was heard of it, before the others were written. */
   readonly offered: number
+}
+
+/** Sequences that are run as one case: of long ones those that begin alike, so that a case takes minutes and not hours. */
+interface Slice extends Setting {
+  readonly length: number
+  readonly first: readonly SequenceStep[]
+}
+
+/** Sequences that are run together. */
+interface Together {
+  /** The name of the run. */
+  readonly run: string
+  readonly some: readonly (readonly SequenceStep[])[]
+  /** Every other one is not. */
+  readonly isServed: boolean
+  readonly families: readonly Family[]
 }
 
 /** Sequences in one world when none is offered early: enough that the world costs little. */
@@ -31,76 +48,116 @@ const togetherMax = 120
 /** Mutations in a first push: only so many can be offered while the answer is awaited. */
 const pushMax = 50
 
-/** Lengths of every sequence that is tried; `part` leaves out the longest. */
-const lengths = [1, 2, 3, 4] as const
+/** The longest sequences of which some steps are offered early: such worlds hold few of them, and take their time. */
+const offeredMax = 3
 
-const settings: readonly Setting[] = lengths.flatMap((length) =>
-  [false, true]
-    .flatMap((areThere) =>
-      // What is offered early matters from one step on, and is short enough to be tried up to three.
-      Array.from({ length: Math.min(length, 3) }, (_, offered) => ({ length, areThere, offered })),
-    )
-    .filter(({ offered }) => offered === 0 || length <= 3),
-)
+/** Sequences of a case are not many more than this. */
+const sliceMax = 10_000
+
+/** Of the worlds of most cases one in so many is run for every change of the code, the first among them. */
+const partStride = 48
+
+/** Of these, nothing of them offered, all representatives are run for every change of the code. */
+const representedLength = 4
+
+/** The longest sequences that `npm run lanes` runs unless it is told otherwise. */
+export const usualLength = 5
 
 /**
  * Every sequence of writes to two rows, one of which may point to the other, through the real client and server: once in
  * collections whose outbox is folded and once in their twins that send each mutation. Rules: SIM-43.
  */
-export const sequences: Lane = { name: 'sequences', cases: settings.map(caseOf) }
+export function sequencesUpTo(longest: number): Lane {
+  const lengths = Array.from({ length: longest }, (_, index) => index + 1)
+  return { name: 'sequences', unit: 'sequences', cases: lengths.flatMap(slicesOf).map(caseOf) }
+}
 
-function caseOf(setting: Setting): LaneCase {
-  const { length, areThere, offered } = setting
-  const all = sequencesOf(length, areThere)
-  const size = offered === 0 ? togetherMax : Math.max(1, Math.floor(pushMax / (2 * offered)))
-  const worlds = Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
-    all.slice(index * size, (index + 1) * size),
+function slicesOf(length: number): readonly Slice[] {
+  return [false, true]
+    .flatMap((areThere) =>
+      Array.from({ length: length <= offeredMax ? length : 1 }, (_, offered) => ({ areThere, offered })),
+    )
+    .flatMap((setting) => sliced({ ...setting, length, first: [] }))
+}
+
+/** Step by step until no slice is too large. */
+function sliced(slice: Slice): readonly Slice[] {
+  const { length, areThere, first } = slice
+  if (countSequences(length, slice) <= sliceMax) return [slice]
+  return [...sequencesOf(first.length + 1, { areThere, first })].flatMap((steps) =>
+    sliced({ ...slice, first: steps }),
   )
-  const name = `${length} steps, ${areThere ? 'both rows there' : 'from nothing'}, ${offered} offered`
+}
+
+function caseOf(slice: Slice): LaneCase {
+  const { length, areThere, offered, first } = slice
+  const group = `${length} steps, ${areThere ? 'both rows there' : 'from nothing'}, ${offered} offered`
   return {
-    name,
-    group: name,
-    leastRuns: worlds.length,
-    runs: (extent: Extent) => everyWorld(extent === 'all' ? worlds : worlds.filter(isOfPart), setting),
+    name: first.length === 0 ? group : `${group}, ${first.map(textOf).join(', ')} first`,
+    group,
+    least: countSequences(length, slice),
+    runs: (extent: Extent) => everyWorld(slice, extent),
     replay: async (run: string, observe: Observe) => {
-      const index = Number(run)
-      const { violations } = await playSequences(worlds[index] ?? [], settingOf(setting, index), observe)
-      return violations
+      for (const extent of ['all', 'part'] as const)
+        for (const together of worldsOf(slice, extent))
+          if (together.run === run) return (await playSequences(together, slice, observe)).violations
+      throw new Error(`there is no run ${run}`)
     },
   }
 }
 
-/** Of each case the first world, and of the others one here and there. */
-function isOfPart(_: unknown, index: number): boolean {
-  return index % 48 === 0
-}
-
-async function* everyWorld(
-  worlds: readonly (readonly (readonly SequenceStep[])[])[],
-  setting: Setting,
-): AsyncGenerator<Found, void, void> {
-  for (const [index, some] of worlds.entries()) {
-    const { violations } = await playSequences(some, settingOf(setting, index))
+async function* everyWorld(slice: Slice, extent: Extent): AsyncGenerator<Ran, void, void> {
+  for (const together of worldsOf(slice, extent)) {
+    const { run, some } = together
+    const { violations } = await playSequences(together, slice)
     const [violation] = violations
-    yield violation ? { run: String(index), violation } : null
+    yield { worth: some.length, failure: violation ? { run, violation } : null }
   }
 }
 
-/** What is offered early arrives in every other world, and is lost on its way in the others. */
-function settingOf(setting: Setting, index: number): Setting & { readonly isServed: boolean } {
-  return { ...setting, isServed: index % 2 === 0 }
+/** What is run of a slice: everything, or a part of it. */
+function* worldsOf(slice: Slice, extent: Extent): Generator<Together, void, void> {
+  const isRepresented = extent === 'part' && slice.length === representedLength && slice.offered === 0
+  const size = sizeOfWorld(slice)
+  let some: (readonly SequenceStep[])[] = []
+  let count = 0
+  const next = (): Together => ({
+    run: `${isRepresented ? 'representatives ' : ''}${count}`,
+    some,
+    isServed: count % 2 === 0,
+    // That each is as its author saw it is enough for these; twins are for those who run everything.
+    families: isRepresented ? ['folded'] : families,
+  })
+  for (const steps of sequencesOf(slice.length, slice)) {
+    if (isRepresented && !isRepresentative(steps)) continue
+    some.push(steps)
+    if (some.length < size) continue
+    if (extent === 'all' || isRepresented || count % partStride === 0) yield next()
+    count += 1
+    some = []
+  }
+  if (some.length > 0) yield next()
+}
+
+function sizeOfWorld({ offered }: Slice): number {
+  return offered === 0 ? togetherMax : Math.max(1, Math.floor(pushMax / (families.length * offered)))
+}
+
+function textOf({ row, op }: SequenceStep): string {
+  return `${row} ${op}`
 }
 
 type Rows = ReadonlyMap<string, Values>
 
 /** Writes each sequence to rows of its own, then compares author, server and twins. `isServed`: what was offered arrived. */
 export function playSequences(
-  some: readonly (readonly SequenceStep[])[],
-  { areThere, offered, isServed }: Omit<Setting, 'length'> & { readonly isServed: boolean },
+  together: Pick<Together, 'some' | 'isServed' | 'families'>,
+  { areThere, offered }: Setting,
   observe: Observe = () => undefined,
 ): ReturnType<typeof runLane> {
+  const { some, isServed } = together
   const pairs = some.flatMap((steps, index) =>
-    families.map((family) => ({ steps, pair: pairOf(index, family) })),
+    together.families.map((family) => ({ steps, pair: pairOf(index, family) })),
   )
   const refused: string[] = []
   let seen: Rows = new Map()
@@ -191,7 +248,7 @@ function differences(
     Object.values(server.collections).flatMap((rows) => rows.map(({ id, values }) => [id, values] as const)),
   )
   return pairs.flatMap(({ pair, steps }) => {
-    const what = steps.map(({ row, op }) => `${row} ${op}`).join(', ')
+    const what = steps.map(textOf).join(', ')
     return (['parent', 'child'] as const).flatMap((row) => {
       const id = pair[row]
       const twin = pairOf(Number(id.slice(-10)), 'folded')

@@ -213,7 +213,8 @@ export const troubleScenarios: readonly Scenario[] = [
       await stage.pass(25)
       device.suspend()
       await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
-      await stage.pass(3_600_000)
+      // Longer than any wait of the engines.
+      await stage.pass(1_200_000)
       device.resume()
       await stage.rest()
     },
