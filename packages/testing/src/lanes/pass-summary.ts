@@ -36,7 +36,7 @@ export function summarise(pass: Pass): Verdict {
   const failed = results.filter(({ failures }) => failures.length > 0)
   const lines = [
     around,
-    rowOf(['lane', 'cases', 'run', 'core s', 'broken']),
+    rowOf(['lane', 'cases', 'run', 'cpu s', 'broken']),
     ...pass.lanes.map((lane) => laneRow(lane, pass)),
     ...failed.flatMap(failureLines),
     ...missing.slice(0, namedMax).map((text) => `NOT RUN: ${text}`),

@@ -36,7 +36,7 @@ describe('the summary of a pass', () => {
     const { lines, isGood } = summarise(givenPass({}))
     expect(lines).toEqual([
       '2 cores, 130 s',
-      'lane           cases                         run   core s  broken',
+      'lane           cases                         run    cpu s  broken',
       'nth-failure    2 of 2               1,234 faults      122       0',
       'interleavings  1 of 1                   9 orders       61       0',
       'a full pass: 3 cases, every promise kept',
