@@ -234,7 +234,8 @@ export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): P
 /**
  * Ends what waited for conflicts that are closed: the mutation in dispute is over, whoever won, and what was held
  * behind it may go. Where another conflict superseded one, the dispute goes on in that: its author goes on seeing mine,
- * and what was held is held by that one. Returns how many entries a settled conflict let go. Rules: CF-4, CF-12, SY-10.
+ * and what was held is held by that one. Returns how many entries wait to be sent once a conflict was settled: some
+ * of them it may have let go, held or not yet offered. Rules: CF-4, CF-12, SY-10.
  */
 export async function settleClosedConflicts(
   tx: LocalTransaction,
@@ -257,7 +258,9 @@ export async function settleClosedConflicts(
     if (successor !== conflict) await markHeld(tx, seqsOf(handedOn), successor)
   }
   for (const row of [...over, ...held]) toRebase.add(String(row['collection']), String(row['record']))
-  return held.filter((row) => row['conflict'] === 'resolved').length
+  if (!ended.some((row) => row['conflict'] === 'resolved')) return 0
+  const [pending] = await tx.all("SELECT count(*) AS count FROM _outbox WHERE status = 'pending'")
+  return Number(pending?.['count'])
 }
 
 function seqsOf(rows: readonly SqlRow[]): readonly number[] {

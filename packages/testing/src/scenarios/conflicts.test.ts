@@ -92,6 +92,27 @@ describe('a conflict', () => {
     expect(await itemsOf(bob)).toEqual(await itemsOf(ann))
   })
 
+  test('[CF-4] what waited on the device goes as soon as it hears that somebody settled it', async () => {
+    const own = await world.open({ auto: true })
+    const id = await own.items.insert({ name: 'Rope', price: '1.00' })
+    await world.env.advance(5_000)
+    await world.sync(bob)
+    await bob.items.update(id, { price: '2.00' })
+    await world.sync(bob)
+    await own.items.update(id, { price: '3.00' })
+    await world.env.advance(5_000)
+    await own.items.update(id, { price: '4.00' })
+    await world.env.advance(5_000)
+    expect((await own.outbox.list()).map(({ status }) => status)).toEqual(['conflicted', 'pending'])
+    await world.sync(bob)
+    await bob.conflicts.keepMine((await bob.conflicts.list())[0]?.id ?? '')
+    await world.sync(bob)
+    world.server.poke()
+    await world.env.advance(5_000)
+    expect(await own.outbox.list()).toEqual([])
+    expect(world.server.record('items', id)).toMatchObject({ price: '4.00' })
+  })
+
   test('[CF-12] holds back what it held also where a decision met another edit and became a conflict of its own', async () => {
     const { id, conflict } = await givenConflict()
     await ann.items.update(id, { price: '4.00' })
