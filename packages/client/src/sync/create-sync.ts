@@ -66,6 +66,7 @@ class SyncSide implements SyncParts {
   readonly #engine: SyncEngine
   readonly #stream: PokeStream
   readonly #stopListening: () => void
+  #device: string
   #progress: PullProgress | undefined
   #foretoldCount = 0
   #isForetelling = false
@@ -75,6 +76,7 @@ class SyncSide implements SyncParts {
   constructor(context: SyncContext) {
     const { database, env, identity, options, schema } = context
     this.#context = context
+    this.#device = identity.device
     this.#isAutomatic = options.auto !== false && identity.server !== null
     this.#tokens = new TokenSource(context.auth ?? '')
     this.#transport = new Transport({
@@ -85,7 +87,7 @@ class SyncSide implements SyncParts {
       schemaVersion: schema.version,
       limits,
     })
-    const onIdentity = (renewed: Identity): void => context.onIdentity?.(renewed)
+    const onIdentity = (renewed: Identity): void => this.#onIdentity(renewed)
     this.#session = new Session({ ...context, transport: this.#transport, onIdentity })
     this.#engine = this.#makeEngine()
     this.#stream = new PokeStream({
@@ -202,6 +204,13 @@ class SyncSide implements SyncParts {
     const isRunning = state.kind === 'pushing' || state.kind === 'pulling'
     if (state.kind === 'idle' || (isRunning && state.failures === 0)) this.#stream.start()
     else if (!isRunning) this.#stream.stop()
+  }
+
+  #onIdentity(renewed: Identity): void {
+    // Nobody is poked for their own push: under the old name, not for those of the device that goes on with it.
+    if (renewed.device !== this.#device) this.#stream.stop()
+    this.#device = renewed.device
+    this.#context.onIdentity?.(renewed)
   }
 
   #onPoke(event: string): void {

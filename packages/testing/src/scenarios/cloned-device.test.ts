@@ -42,7 +42,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function open(name: string): Promise<ShopClient> {
+async function open(name: string, auto = false): Promise<ShopClient> {
   const db = await openClient({
     schema: shopSchema,
     storage: sqliteStorage(join(folder, name)),
@@ -50,7 +50,7 @@ async function open(name: string): Promise<ShopClient> {
     auth: 'ann',
     env,
     durability: 'fast',
-    sync: { auto: false },
+    sync: { auto },
   })
   clients.push(db)
   return db
@@ -196,3 +196,18 @@ test.each(Array.from({ length: 24 }, (_, seed) => seed + 1))(
     await expectEachOnce(clones, total, names)
   },
 )
+
+test('[SY-19] a copy that took a new identity hears of what the other one pushes', async () => {
+  const { rope, one, other } = await givenClones()
+  await workOn(one, rope, { name: 'of one', amount: 32 })
+  await sync(one, one)
+  await other.close()
+  const copy = await open('other.sqlite', true)
+  await workOn(copy, rope, { name: 'of the copy', amount: 64 })
+  await env.advance(10_000)
+  expect(await copy.outbox.list()).toEqual([])
+  await one.items.insert({ name: 'Later', stock: 1 })
+  await sync(one)
+  await env.advance(2_000)
+  expect((await itemsOf(copy)).map(({ name }) => name)).toContain('Later')
+})
