@@ -15,6 +15,7 @@ import { readYourWrites } from './read-your-writes.ts'
 import { referencesAndUnique } from './references-and-unique.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 import { scopeIsolation } from './scope-isolation.ts'
+import { setMembers } from './set-members.ts'
 import { statusHonesty } from './status-honesty.ts'
 
 /** Every promise that can be checked without knowing the schema. */
@@ -33,6 +34,7 @@ export const checkers: readonly Checker[] = [
   durability,
   statusHonesty,
   noResurrection,
+  setMembers,
   bounds,
 ]
 

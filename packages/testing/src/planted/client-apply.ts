@@ -64,6 +64,22 @@ export const clientApplyPlants: readonly Plant[] = [
     expect: ['convergence', 'liveness'],
   },
   {
+    id: 'superseded-conflict-lets-go',
+    case: 'CF-12',
+    file: 'packages/client/src/conflicts/open-conflicts.ts',
+    edits: [
+      { find: `SELECT line.first, c.resolution ->> '$.by'`, replace: `SELECT line.first, line.id` },
+      {
+        file: 'packages/server/src/push/judge-mutation.ts',
+        find: `if (!isOwn && !working.carriesOn(conflict.id)) continue`,
+        replace: `if (!isOwn) continue`,
+      },
+    ],
+    story:
+      'Somebody takes a tag out again that is still in dispute; a decision of another person meets a new dispute, and settling that brings the tag back.',
+    expect: ['set-members'],
+  },
+  {
     id: 'cursor-past-unapplied-pages',
     case: 'B09',
     file: `${apply}/flip.ts`,
