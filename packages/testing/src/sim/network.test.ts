@@ -131,3 +131,15 @@ test('[SIM-3] healing ends every fault but the delay', async () => {
   network.heal()
   expect([await send('a'), await send('b'), arrived]).toEqual(['{"n":1', '{"n":2', ['a', 'b']])
 })
+
+test('[SIM-3] what nobody has answered when the world ends fails', async () => {
+  const { network, sender, serverLife, scheduler } = given()
+  serverLife.end()
+  sender.life.suspend()
+  const outcome = network
+    .fetch(sender, new Request('http://sim.test/sync/pull'))
+    .catch((error: unknown) => String(error))
+  await scheduler.run(600_000)
+  network.close()
+  expect(await outcome).toBe('TypeError: fetch failed')
+})

@@ -54,6 +54,8 @@ export class Network {
    * garbage, at a moment nobody can repeat.
    */
   readonly #streams: (Request | Response)[] = []
+  /** What ends the requests that nobody has answered, and the streams that are open. */
+  readonly #endings = new Set<(reason: Error) => void>()
 
   constructor(parts: NetworkParts, mix: NetworkFaults) {
     this.#parts = parts
@@ -65,15 +67,35 @@ export class Network {
     this.#mix = healthy(Math.min(this.#mix.delayMs, 100))
   }
 
+  /**
+   * Everything that is on its way fails, for good. What waits for an answer that never comes is otherwise kept for ever,
+   * and the world with it: the platform holds the signal of a request as long as the request lives, and whoever listens
+   * to that signal holds the request.
+   */
+  close(): void {
+    for (const end of this.#endings) end(new TypeError('fetch failed'))
+    this.#endings.clear()
+    this.#streams.length = 0
+  }
+
   readonly fetch = (sender: Sender, request: Request): Promise<Response> => {
     const route = routeOf(request)
     const { promise, resolve, reject } = Promise.withResolvers<Response>()
-    const give: Give = (response) => sender.life.deliver(() => resolve(response))
+    const end = (reason: Error): void => {
+      this.#endings.delete(end)
+      reject(reason)
+    }
+    this.#endings.add(end)
+    const give: Give = (response) =>
+      sender.life.deliver(() => {
+        this.#endings.delete(end)
+        resolve(response)
+      })
     const refuse = (afterMs: number): void => {
       const failed = new TypeError('fetch failed')
-      this.#parts.scheduler.after(afterMs, () => sender.life.deliver(() => reject(failed)))
+      this.#parts.scheduler.after(afterMs, () => sender.life.deliver(() => end(failed)))
     }
-    request.signal.addEventListener('abort', () => reject(request.signal.reason as Error), { once: true })
+    request.signal.addEventListener('abort', () => end(request.signal.reason as Error), { once: true })
     void this.#send({ sender, request, route, give, refuse })
     return promise
   }
@@ -187,6 +209,10 @@ export class Network {
     }
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
+        this.#endings.add((reason) => {
+          if (isOpen) controller.error(reason)
+          close()
+        })
         const pass = async (): Promise<void> => {
           for (;;) {
             const { done, value } = await source.read()

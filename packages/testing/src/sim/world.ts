@@ -188,6 +188,7 @@ export class World {
   /** Frees what the run held. */
   close(): void {
     for (const device of this.devices) device.disk.close()
+    this.network.close()
     this.serverDisk.close()
   }
 
