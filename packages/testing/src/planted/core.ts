@@ -167,13 +167,8 @@ export const corePlants: readonly Plant[] = [
   {
     id: 'counter-totals-replace',
     case: 'B18',
-    file: `${merge}/apply-payload.ts`,
-    edits: [
-      {
-        find: `total = seen === undefined ? wanted : total + wanted - seen`,
-        replace: `total = wanted`,
-      },
-    ],
+    file: 'packages/core/src/values/payload-of-update.ts',
+    edits: [{ find: `increments[name] = value - seen`, replace: `changes[name] = value` }],
     story: 'Somebody types a new stock over the old one, and what others sold meanwhile is forgotten.',
     expect: ['counters', 'audit-completeness'],
   },

@@ -4,42 +4,65 @@ import { parseArgs } from 'node:util'
 
 import { catalogue } from './catalogue.ts'
 import { findWithout, type Hunt, hunt, type HuntOptions } from './hunt.ts'
+import { keepBook, leftOf, pageOf, readBook, summaryOf, withHunt } from './hunt-book.ts'
 import type { Plant } from './plant.ts'
 
-const usage = `npm run planted -- [--only id,id] [--seconds 300] [--seed 1] [--jobs 2] [--json file]`
+const help = `npm run planted -- [options]
+
+  --only ID,ID      these bugs; all of them unless said
+  --seconds N       look for each bug at most this long; 300 unless said
+  --seed N          the first seed; 1 unless said
+  --jobs N          searches side by side; 1 unless said
+  --results FILE    keep what came of each search there, and leave out what was found before
+  --page FILE       write what came of it all as a page of the documentation
+  --machine TEXT    what the page says it ran on
+  --no-control      do not look first for what is found without any bug
+`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
+    allowNegative: true,
     options: {
       only: { type: 'string' },
       seconds: { type: 'string', default: '300' },
       seed: { type: 'string', default: '1' },
-      jobs: { type: 'string', default: '2' },
-      json: { type: 'string' },
+      jobs: { type: 'string', default: '1' },
+      results: { type: 'string' },
+      page: { type: 'string' },
+      machine: { type: 'string', default: 'a machine' },
+      control: { type: 'boolean', default: true },
+      help: { type: 'boolean', default: false },
     },
   })
+  if (values.help) {
+    process.stdout.write(help)
+    return 0
+  }
   const options = { seconds: wholeNumber(values.seconds), seed: wholeNumber(values.seed) }
   const plants = chosen(values.only)
-  const hunts: Hunt[] = []
-  const next = plants.values()
+  let book = readBook(values.results)
+  if (values.control && book.withoutAnyBug === null) {
+    const seconds = Math.min(options.seconds, controlSeconds)
+    book = { ...book, withoutAnyBug: await troublesWithout(plants, { ...options, seconds }) }
+  }
+  for (const trouble of book.withoutAnyBug ?? []) process.stdout.write(`without any bug, ${trouble}\n`)
+  const next = leftOf(plants, book).values()
+  process.stdout.write(`${header}\n`)
   const work = async (): Promise<void> => {
     for (const plant of next) {
       const done = await hunt(plant, options)
-      hunts.push(done)
+      book = withHunt(book, done)
+      keepBook(values.results, book)
       process.stdout.write(`${rowOf(done)}\n`)
     }
   }
-  const troubles = await troublesWithout(plants, {
-    ...options,
-    seconds: Math.min(options.seconds, controlSeconds),
-  })
-  for (const trouble of troubles) process.stdout.write(`without any bug, ${trouble}\n`)
-  process.stdout.write(`${header}\n`)
   await Promise.all(Array.from({ length: Math.max(1, wholeNumber(values.jobs)) }, work))
+  const ids = new Set(plants.map(({ id }) => id))
+  const hunts = book.hunts.filter(({ id }) => ids.has(id))
   process.stdout.write(`\n${summaryOf(hunts)}\n`)
-  if (values.json !== undefined)
-    writeFileSync(values.json, resultsText(hunts, { seconds: options.seconds, troubles }))
-  return troubles.length === 0 && hunts.every(({ result }) => result === 'found') ? 0 : 1
+  if (values.page !== undefined) writeFileSync(values.page, pageOf(book, values.machine))
+  const isSound = book.withoutAnyBug === null || book.withoutAnyBug.length === 0
+  return isSound && hunts.every(({ result }) => result === 'found') ? 0 : 1
 }
 
 /** Seconds each hunter runs without any bug first. */
@@ -56,7 +79,7 @@ async function troublesWithout(plants: readonly Plant[], options: HuntOptions): 
 }
 
 function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new Error(`"${text}" is not a number\n${usage}`)
+  if (!/^\d{1,9}$/.test(text)) throw new Error(`"${text}" is not a number\n${help}`)
   return Number(text)
 }
 
@@ -70,41 +93,17 @@ function chosen(only: string | undefined): readonly Plant[] {
 }
 
 const idWidth = Math.max(...catalogue.map(({ id }) => id.length))
-const header = `${'bug'.padEnd(idWidth)}  case   found by${' '.repeat(18)}seconds`
+const header = `${'bug'.padEnd(idWidth)}  case   found by${' '.repeat(18)}seconds   seed`
 
-function rowOf({ id, case: brings, result, invariant, isExpected, seconds, words }: Hunt): string {
+function rowOf({ id, case: brings, result, invariant, isExpected, seconds, seed, words }: Hunt): string {
   const by =
     result === 'found'
       ? `${invariant ?? '?'}${isExpected ? '' : ' (?)'}`
       : result === 'broken'
         ? 'BROKEN'
         : 'SURVIVED'
-  const row = `${id.padEnd(idWidth)}  ${brings.padEnd(5)}  ${by.padEnd(24)}  ${seconds.toFixed(1).padStart(7)}`
+  const row = `${id.padEnd(idWidth)}  ${brings.padEnd(5)}  ${by.padEnd(24)}  ${seconds.toFixed(1).padStart(7)}  ${String(seed ?? '').padStart(5)}`
   return words ? `${row}\n    ${words.split('\n').slice(-3).join('\n    ')}` : row
-}
-
-function summaryOf(hunts: readonly Hunt[]): string {
-  const found = hunts.filter(({ result }) => result === 'found')
-  const times = found.map(({ seconds }) => seconds).sort((left, right) => left - right)
-  const median = times[Math.floor(times.length / 2)] ?? 0
-  const missing = hunts.filter(({ result }) => result !== 'found').map(({ id }) => id)
-  const lines = [
-    `found ${found.length} of ${hunts.length}; median ${median.toFixed(1)} s, worst ${(times.at(-1) ?? 0).toFixed(1)} s`,
-  ]
-  const others = found.filter(({ isExpected }) => !isExpected).map(({ id }) => id)
-  if (others.length > 0) lines.push(`found by others than expected (?): ${others.join(', ')}`)
-  if (missing.length > 0) lines.push(`not found: ${missing.join(', ')}`)
-  return lines.join('\n')
-}
-
-/** In the order of the catalogue, so that two results can be compared. */
-function resultsText(
-  hunts: readonly Hunt[],
-  run: { readonly seconds: number; readonly troubles: readonly string[] },
-): string {
-  const order = new Map(catalogue.map(({ id }, place) => [id, place]))
-  const sorted = hunts.toSorted((left, right) => (order.get(left.id) ?? 0) - (order.get(right.id) ?? 0))
-  return `${JSON.stringify({ node: process.version, secondsMost: run.seconds, withoutAnyBug: run.troubles, hunts: sorted }, null, 2)}\n`
 }
 
 // What was started ends with this process.

@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 import { systemEnvironment } from '@holdfast/client'
 import { isObject } from '@holdfast/core'
@@ -18,7 +21,7 @@ export interface Hunt {
   /** Whether that is one of whom it was expected; another may have seen something else. */
   readonly isExpected: boolean
   readonly seed: number | null
-  /** From the start of the process. */
+  /** Of one core, from the start of the process; of the clock on the wall where that is not told. */
   readonly seconds: number
   /** User operations simulated until then, where the hunter counts them. */
   readonly operations: number | null
@@ -56,8 +59,9 @@ const wordsMost = 2_000
 export async function hunt(plant: Plant, options: HuntOptions): Promise<Hunt> {
   const { seenBy = 'sim' } = plant
   const startedMs = systemEnvironment.monotonicMs()
-  const { out, err, code } = await run(plant, seenBy, options)
-  const seconds = Math.round((systemEnvironment.monotonicMs() - startedMs) / 100) / 10
+  const { out, err, code, cpuMs } = await run(plant, seenBy, options)
+  const ms = cpuMs > 0 ? cpuMs : systemEnvironment.monotonicMs() - startedMs
+  const seconds = Math.round(ms / 100) / 10
   const answer = answerIn(out)
   const { id, case: brings, story } = plant
   const base = { id, case: brings, story, seenBy, seconds }
@@ -108,6 +112,8 @@ interface Said {
   readonly err: string
   /** null: it was killed. */
   readonly code: number | null
+  /** What it and its children used of a core; 0 when they did not tell. */
+  readonly cpuMs: number
 }
 
 function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Promise<Said> {
@@ -119,8 +125,9 @@ function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Pr
   if (seedCount !== undefined) command.push('--seeds', String(seedCount))
   command.push('--until-failure', ...bounds, '--jobs', '1', '--quiet', '--json')
   return new Promise((resolve) => {
+    const usage = join(tmpdir(), `holdfast-hunt-${process.pid}-${(runCount += 1)}`)
     const child = spawn(process.execPath, command, {
-      env: { ...process.env, HOLDFAST_PLANT: plant?.id },
+      env: { ...process.env, HOLDFAST_PLANT: plant?.id, HOLDFAST_PLANT_USAGE: usage },
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own, so that what it starts ends with it.
       detached: true,
@@ -134,7 +141,7 @@ function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Pr
     const end = (code: number | null): void => {
       cancel()
       process.off('exit', onExit)
-      resolve({ out, err, code })
+      resolve({ out, err, code, cpuMs: takeUsage(usage) })
     }
     child.on('close', end)
     child.on('error', (error) => {
@@ -142,6 +149,16 @@ function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Pr
       end(3)
     })
   })
+}
+
+let runCount = 0
+
+/** What the processes of a hunt wrote down at their ends, ms of a core; the file goes. */
+function takeUsage(file: string): number {
+  if (!existsSync(file)) return 0
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  rmSync(file)
+  return lines.reduce((sum, line) => sum + Number(line), 0)
 }
 
 /** Ends a process that was started here, and all that it started. */

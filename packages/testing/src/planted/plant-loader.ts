@@ -3,7 +3,7 @@
  * text is changed before its types are stripped; the files on disk stay as they are. Exit code 3 when the bug does not
  * fit the source, or when one of its files was never loaded. Rules: SIM-52.
  */
-import { readFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 
 import { catalogue } from './catalogue.ts'
@@ -16,6 +16,9 @@ const waiting = new Map<string, string>()
 let isLoud = false
 
 process.on('exit', () => {
+  const { user, system } = process.cpuUsage()
+  const usage = process.env['HOLDFAST_PLANT_USAGE']
+  if (usage !== undefined) appendFileSync(usage, `${(user + system) / 1_000}\n`)
   if (waiting.size === 0 && !isLoud) return
   if (!isLoud) process.stderr.write(`planted bug ${id}: never loaded: ${[...waiting.keys()].join(', ')}\n`)
   process.exitCode = 3
