@@ -35,6 +35,21 @@ describe('what goes over its limit', () => {
   })
 })
 
+describe('dates', () => {
+  const line = (at: string): GivenHistory => givenHistory().wait(60_000).line({ at })
+
+  test('[SIM-85] B15: an edit dated later than the server’s clock and what is believed', () => {
+    expect(line('2026-11-20T10:06:00.001Z').found(bounds)).toEqual([
+      'line 1 is dated 2026-11-20T10:06:00.001Z, more than 300000 ms ahead of the server',
+    ])
+  })
+
+  test('[SIM-85] one at the edge, and one of long ago', () => {
+    expect(line('2026-11-20T10:06:00.000Z').found(bounds)).toEqual([])
+    expect(line('1970-01-01T00:00:00.000Z').found(bounds)).toEqual([])
+  })
+})
+
 describe('what stays within', () => {
   test('[SIM-85] a limit that is just reached, and twenty attempts', () => {
     const history = givenHistory().add({

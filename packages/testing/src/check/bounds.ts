@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { Observation } from './observation.ts'
+import { type Observation, runStartMs } from './observation.ts'
 
 /** Attempts that may count against one mutation. */
 const attemptsMax = 20
@@ -11,6 +11,9 @@ const attemptsMax = 20
  */
 const requestsMax = 300
 const hammerMs = 300_000
+
+/** An edit may be dated this much later than the server's clock says, ms. */
+const futureMs = 300_000
 
 /** Nothing grows without bound, and nobody hammers a server that does not help. Rules: SIM-85. */
 export const bounds: Checker = {
@@ -44,6 +47,11 @@ class LimitWatch {
       case 'entry-status':
         if (o.attempts > attemptsMax) this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
         if (o.status !== 'sending' && o.status !== 'pending') this.#knocking.delete(o.disk)
+        return
+      case 'audit':
+        if (o.at > new Date(runStartMs + o.atMs + futureMs).toISOString()) {
+          this.#fail(`line ${o.n} is dated ${o.at}, more than ${futureMs} ms ahead of the server`)
+        }
         return
       case 'request':
         this.#knock(o.disk, o.atMs)

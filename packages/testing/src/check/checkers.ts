@@ -7,6 +7,7 @@ import { durability } from './durability.ts'
 import { effect } from './effect.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { groupAtomicity } from './group-atomicity.ts'
+import { latestStands } from './latest-stands.ts'
 import { liveness } from './liveness.ts'
 import { monotone } from './monotone.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
@@ -25,6 +26,7 @@ export const checkers: readonly Checker[] = [
   counters,
   auditCompleteness,
   effect,
+  latestStands,
   convergence,
   liveness,
   scopeIsolation,

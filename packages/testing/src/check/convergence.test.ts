@@ -43,6 +43,21 @@ describe('devices that differ', () => {
     ])
   })
 
+  test('[SIM-36] a conflict that a colleague does not hear of', () => {
+    const conflicts = [
+      givenConflict('c1', { author: 'bo', status: 'resolved', records: ['items/r1'] }),
+      givenConflict('c2', { author: 'bo', records: ['items/r1', 'items/r1'] }),
+    ]
+    expect(
+      givenHistory()
+        .end({ server: { conflicts, scopes }, devices: [{}] })
+        .found(convergence),
+    ).toEqual([
+      'd1 does not list the conflict c1, which lies in the scopes of its user',
+      'd1 does not list the conflict c2, which lies in the scopes of its user',
+    ])
+  })
+
   test('[SIM-36] what was left aside, and files that are damaged', () => {
     const device = {
       stagedCount: 1,
@@ -99,10 +114,16 @@ describe('devices that agree', () => {
   })
 
   test("[SIM-36] where somebody else's conflict is not listed, or nothing came to rest", () => {
-    const conflicts = [givenConflict('c1', { author: 'bo' })]
+    const conflicts = [
+      // Of a record elsewhere, of two that lie apart, of a deleted one, and of a unique key.
+      givenConflict('c1', { author: 'bo', records: ['items/r2'] }),
+      givenConflict('c2', { author: 'bo', records: ['items/r1', 'items/r2'] }),
+      givenConflict('c3', { author: 'bo', records: ['items/r4'] }),
+      givenConflict('c4', { author: 'bo', records: ['items/r1'], reason: 'unique' }),
+    ]
     expect(
       givenHistory()
-        .end({ server: { conflicts }, devices: [{}] })
+        .end({ server: { conflicts, scopes }, devices: [{}] })
         .found(convergence),
     ).toEqual([])
     expect(

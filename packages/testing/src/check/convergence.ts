@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { DeviceDump, DumpedRow, RunEnded, ServerDump } from './observation.ts'
+import type { DeviceDump, DumpedConflict, DumpedRow, RunEnded, ServerDump } from './observation.ts'
 import { sameValue, show } from './same-value.ts'
 
 /** Differences of one device that are spelled out; a device that is wholly behind has thousands. */
@@ -72,7 +72,10 @@ function differences(name: string, own: DumpedRow, row: DumpedRow): readonly str
   return problems
 }
 
-/** Who else sees a conflict depends on scopes that are not dumped; its author always does, and nobody sees another one. */
+/**
+ * A conflict lies where all its records lie, and its author sees it always. One about a unique key lies where the two
+ * records meet of which it names one, and that of a deleted record stays where it was: who else sees these is not told.
+ */
 function conflictProblems(server: ServerDump, dump: DeviceDump): readonly string[] {
   const problems: string[] = []
   const known = new Map(server.conflicts.map((conflict) => [conflict.id, conflict]))
@@ -85,12 +88,22 @@ function conflictProblems(server: ServerDump, dump: DeviceDump): readonly string
       problems.push(`${dump.disk} lists the conflict ${id} as ${status} instead of ${there.status}`)
     }
   }
-  for (const { id, author, status } of server.conflicts) {
-    if (author === dump.user && status === 'open' && !listed.has(id)) {
+  for (const conflict of server.conflicts) {
+    const { id, author, status } = conflict
+    if (listed.has(id)) continue
+    if (author === dump.user && status === 'open') {
       problems.push(`${dump.disk} does not list the open conflict ${id} of its own user`)
+    } else if (scopesOf(server, conflict).some((scope) => dump.grants.includes(scope))) {
+      problems.push(`${dump.disk} does not list the conflict ${id}, which lies in the scopes of its user`)
     }
   }
   return problems
+}
+
+function scopesOf({ scopes }: ServerDump, { reason, records = [] }: DumpedConflict): readonly string[] {
+  const [first = [], ...others] = records.map((record) => scopes[record] ?? [])
+  if (reason === 'unique') return []
+  return first.filter((scope) => others.every((list) => list.includes(scope)))
 }
 
 function leftAside({

@@ -24,6 +24,16 @@ describe('counters that are wrong', () => {
     ])
   })
 
+  test('[SIM-32] B18: a total that is set over whatever others counted', () => {
+    const history = givenStock()
+      .write(2, { increments: { stock: -2 } })
+      .write(3, { changes: { stock: 12 } })
+      .write(4, { changes: { stock: 12 }, base: { stock: 8 } })
+    expect(history.found(counters)).toEqual([
+      'm3 on d1 sets stock of items to 12, whatever others counted meanwhile',
+    ])
+  })
+
   test('[SIM-32] an increment that is applied and counts for nothing', () => {
     const history = givenStock()
       .write(2, { increments: { stock: -2 } })

@@ -1,6 +1,14 @@
 import type { Checker } from './checker.ts'
 import { type FoldedWrite, foldedWrite } from './folded-write.ts'
-import type { Json, Observation, RunEnded, ServerAudit, ServerOutcome, Values } from './observation.ts'
+import type {
+  EntryWritten,
+  Json,
+  Observation,
+  RunEnded,
+  ServerAudit,
+  ServerOutcome,
+  Values,
+} from './observation.ts'
 import { type Commit, RunBook } from './run-book.ts'
 import { show } from './same-value.ts'
 
@@ -40,6 +48,7 @@ class CounterWatch {
     switch (o.kind) {
       case 'entry-written':
         for (const field in o.payload.increments) this.#counters.add(`${o.collection}/${field}`)
+        if (o.op === 'update') this.#checkTotals(o)
         return
       case 'server-restored':
         for (let last = this.#undos.at(-1); last && last.n > o.auditN; last = this.#undos.at(-1)) {
@@ -53,6 +62,17 @@ class CounterWatch {
         return
       default:
         return
+    }
+  }
+
+  /** Whoever says what there is now says it of what they saw: only the difference may travel. */
+  #checkTotals({ disk, id, collection, payload }: EntryWritten): void {
+    for (const [field, total] of Object.entries(payload.changes)) {
+      if (!this.#counters.has(`${collection}/${field}`) || typeof total !== 'number') continue
+      if (typeof payload.base?.[field] === 'number') continue
+      this.#fail(
+        `${id} on ${disk} sets ${field} of ${collection} to ${total}, whatever others counted meanwhile`,
+      )
     }
   }
 

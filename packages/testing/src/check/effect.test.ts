@@ -49,6 +49,20 @@ describe('verdicts that are not what happened', () => {
     ).toEqual(['m1 was applied, but name is "Cord" instead of "Wire", and no decision says why'])
   })
 
+  test('[SIM-34] a value that is replaced although its author had not seen it', () => {
+    const history = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, {
+        changes: { name: 'Cord', state: 'old' },
+        base: { name: 'Rope', state: 'new' },
+        resolves: 'c1',
+      })
+      .send(1)
+    expect(history.rule(1).end().found(effect)).toEqual([
+      'm1 was applied and replaced name "Wire", but its author had seen "Rope"',
+    ])
+  })
+
   test('[SIM-34] a merge that loses a value without a decision, or keeps another one', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })
@@ -225,6 +239,24 @@ describe('verdicts that are', () => {
       .status(4, 'sending', { id: 'again' })
       .rule(4, { id: 'again', op: 'update', after: { name: 'Wire' } })
     expect(history.end().found(effect)).toEqual([])
+  })
+
+  test('[SIM-34] a field that was left as it was seen, or wanted as it is by now, is not replaced', () => {
+    const left = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Rope', state: 'old' }, base: { name: 'Rope', state: 'new' } })
+      .send(1)
+    expect(
+      left
+        .rule(1, { after: { state: 'old' } })
+        .end()
+        .found(effect),
+    ).toEqual([])
+    const wanted = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { changes: { name: 'Wire' }, base: { name: 'Rope' } })
+      .send(1)
+    expect(wanted.rule(1).end().found(effect)).toEqual([])
   })
 
   test('[SIM-34] a record that was renamed because its key was taken', () => {

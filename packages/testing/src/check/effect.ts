@@ -3,6 +3,7 @@ import { type FoldedWrite, foldedWrite } from './folded-write.ts'
 import { AuditModel, type ModelRow } from './model.ts'
 import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
 import { type Commit, RunBook } from './run-book.ts'
+import { breachOf, type Decision } from './rule-breach.ts'
 import { sameValue, show } from './same-value.ts'
 
 /**
@@ -17,15 +18,6 @@ export const effect: Checker = {
     const watch = new VerdictWatch(fail)
     return (o) => watch.observe(o)
   },
-}
-
-/** Of a decision of the audit log, what is needed here. */
-interface Decision {
-  readonly rule: string
-  readonly winner: string
-  readonly mine: Json
-  readonly theirs: Json
-  readonly result: Json
 }
 
 class VerdictWatch {
@@ -73,7 +65,8 @@ class VerdictWatch {
     const decisions = decisionsOf(line.decisions)
     const write = foldedWrite(items)
     const verdict: Verdict = { line, outcome, decisions, write, row, before }
-    for (const message of [...problemsOfFields(verdict), ...problemsOfDecisions(verdict)]) this.#fail(message)
+    const problems = [problemsOfFields, problemsOfUnseen, problemsOfDecisions].flatMap((of) => of(verdict))
+    for (const message of problems) this.#fail(message)
   }
 }
 
@@ -125,6 +118,19 @@ function problemsOfFields(verdict: Verdict): readonly string[] {
   return problems
 }
 
+/** What was replaced without a decision had been seen by who replaced it. */
+function problemsOfUnseen({ line, outcome, decisions, write, before }: Verdict): readonly string[] {
+  if (write.op !== 'update' || line.op !== 'update' || !before) return []
+  return Object.keys(line.after ?? {}).flatMap((field) => {
+    const [seen, wanted, stood] = [write.base[field], write.changes[field] ?? null, before[field] ?? null]
+    // A counter is added to, whatever stood there.
+    if (seen === undefined || decisions.has(field) || Object.hasOwn(write.increments, field)) return []
+    if (Object.hasOwn(write.members, field) || sameValue(seen, stood) || sameValue(wanted, stood)) return []
+    const name = `${outcome.id} was ${outcome.status}`
+    return [`${name} and replaced ${field} ${show(stood)}, but its author had seen ${show(seen)}`]
+  })
+}
+
 /** A field that its author left as he saw it, or a field of the server's own in a create that met a record. */
 function saysNothing({ write, line }: Verdict, field: string, sent: Json): boolean {
   if (write.op === 'create') {
@@ -152,6 +158,8 @@ function problemsOfDecisions({ outcome, decisions, row, before, line }: Verdict)
       problems.push(`${name} names ${winner} as the winner, but the result is ${show(result)}`)
     }
     if (mine === undefined || theirs === undefined) problems.push(`${name} does not keep both values`)
+    const breach = breachOf(last)
+    if (breach !== undefined) problems.push(`${name} ${breach}`)
     const stood = before ? (before[field] ?? null) : standing
     if (
       isOfRecord ||

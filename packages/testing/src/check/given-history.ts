@@ -80,7 +80,7 @@ export class GivenHistory {
       op: 'update',
       payload: { changes, base, increments, additions, removals },
       baseVersion: 0,
-      at: `${noTime}-0000-D1`,
+      at: `${noTime}-${seq.toString(16).padStart(4, '0')}-D1`,
       group: null,
       resolves: null,
       ...rest,

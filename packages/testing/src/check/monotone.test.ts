@@ -21,6 +21,16 @@ describe('what goes back', () => {
     ])
   })
 
+  test('[SIM-39] B15: the stamps of a disk', () => {
+    const at = '2026-11-20T10:00:00.000Z-0001-D1'
+    expect(givenHistory().write(1).write(2, { at }).found(monotone)).toEqual([
+      'm2 on d1 is stamped 2026-11-20T10:00:00.000Z-0001, although 2026-11-20T10:00:00.000Z-0001 was before it',
+    ])
+    // Another disk has a clock of its own, and so has one that was put back.
+    expect(givenHistory().write(2).write(1, { disk: 'd2' }).found(monotone)).toEqual([])
+    expect(givenHistory().write(2).putBack([2], []).write(1).found(monotone)).toEqual([])
+  })
+
   test('[SIM-39] a version', () => {
     const history = givenHistory()
       .line({ op: 'create', version: 5 })

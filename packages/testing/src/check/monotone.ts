@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { DeviceCursor, Observation, ServerAudit, ServerOutcome } from './observation.ts'
+import type { DeviceCursor, EntryWritten, Observation, ServerAudit, ServerOutcome } from './observation.ts'
 
 /**
  * Cursors and versions only move forward, and verdicts stay, unless a fault that was injected put a disk or the server
@@ -22,6 +22,8 @@ interface Cursor {
 class ForwardWatch {
   readonly #fail: (message: string) => void
   readonly #cursors = new Map<string, Cursor>()
+  /** By disk, the stamp of what was written last. */
+  readonly #stamps = new Map<string, string>()
   /** How often the server was put back, and each disk after it: the history it read on from is not there any more. */
   #restores = 0
   readonly #returns = new Map<string, number>()
@@ -38,9 +40,15 @@ class ForwardWatch {
       case 'cursor':
         this.#advance(o)
         return
+      case 'entry-written':
+        this.#tick(o)
+        return
       case 'device-lost':
         // Where every commit was promised to survive, a power cut takes nothing, the cursor included.
-        if (o.cause !== 'power-cut' || o.durability === 'fast') this.#cursors.delete(o.disk)
+        if (o.cause !== 'power-cut' || o.durability === 'fast') {
+          this.#cursors.delete(o.disk)
+          this.#stamps.delete(o.disk)
+        }
         return
       case 'device-copied': {
         const cursor = this.#cursors.get(o.disk)
@@ -70,6 +78,14 @@ class ForwardWatch {
       default:
         return
     }
+  }
+
+  /** Time and counter of a stamp; what follows names the device. */
+  #tick({ disk, id, at }: EntryWritten): void {
+    const stamp = at.slice(0, 29)
+    const known = this.#stamps.get(disk) ?? ''
+    if (stamp <= known) this.#fail(`${id} on ${disk} is stamped ${stamp}, although ${known} was before it`)
+    this.#stamps.set(disk, stamp)
   }
 
   #advance({ disk, epoch, position }: DeviceCursor): void {

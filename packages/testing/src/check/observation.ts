@@ -1,3 +1,6 @@
+/** What the server's clock says when a run begins, ms since 1970. It is always right. */
+export const runStartMs: number = Date.UTC(2026, 10, 20, 10)
+
 /**
  * What can be seen of a run from outside the code under test, in the order in which it happened. The simulator makes
  * observations by looking into the databases and at the wire, never by asking the code under test; hand-made histories
@@ -355,6 +358,8 @@ export interface DumpedConflict {
   readonly reason?: 'fields' | 'delete' | 'unique'
   /** Those in dispute. */
   readonly fields?: readonly string[]
+  /** All records it is about, as `collection/id`. */
+  readonly records?: readonly string[]
 }
 
 /** What a device holds. */

@@ -47,11 +47,16 @@ export function dumpedRow(collection: CollectionSchema, row: NamedRow, prefix: '
   }
 }
 
+interface Part {
+  readonly collection: string
+  readonly record: string
+}
+
 /** The conflicts in a table. */
 export function dumpConflicts(database: DatabaseSync, table: string): readonly DumpedConflict[] {
   return database
     .prepare(
-      `SELECT id, status, collection, record, mutation, author, kind, fields FROM ${quoted(table)} ORDER BY id`,
+      `SELECT id, status, collection, record, mutation, author, kind, fields, parts FROM ${quoted(table)} ORDER BY id`,
     )
     .all()
     .map((row) => ({
@@ -61,9 +66,12 @@ export function dumpConflicts(database: DatabaseSync, table: string): readonly D
       record: String(row['record']),
       mutation: String(row['mutation']),
       author: String(row['author']),
-      // The server writes no other kinds, and a list of names.
+      // The server writes no other kinds, a list of names, and parts that name their records.
       reason: String(row['kind']) as DumpedConflict['reason'],
       fields: JSON.parse(String(row['fields'])) as readonly string[],
+      records: (JSON.parse(String(row['parts'])) as readonly Part[]).map(
+        ({ collection, record }) => `${collection}/${record}`,
+      ),
     }))
 }
 
