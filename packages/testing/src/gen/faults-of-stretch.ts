@@ -81,7 +81,7 @@ function faultOf(draft: Draft, kind: FaultKind): Action {
       return { kind, byMs: around(random, random.below(12) === 0 ? 10 * yearMs : 900_000) }
     case 'disk-full':
     case 'server-full':
-      return { kind, forMs: span(random, 30_000) }
+      return { kind, forMs: span(random, 30_000), late: random.below(2) === 0 }
     case 'server-kill':
       return { kind, afterCalls: random.below(120), downMs: span(random, 30_000) }
     case 'collect':

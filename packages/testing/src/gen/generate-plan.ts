@@ -11,7 +11,7 @@ import { traitsOf } from './traits.ts'
 
 /** What a plan is made for. */
 export interface PlanOptions extends SwarmOptions {
-  /** About as many operations of people; 1,000 unless said. */
+  /** About as many operations of people; from 125 to 2,000 unless said, each length as likely as twice that. */
   readonly operations?: number
   /** The mix schema unless said. */
   readonly schema?: Schema
@@ -33,7 +33,7 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     deviceCount: swarm.devices.length,
     nowMs: openingMs,
   }
-  const wanted = options.operations ?? 1_000
+  const wanted = options.operations ?? drawLength(random)
   begin(draft)
   for (let round = 0; round < wanted && countOperations(draft.steps) < wanted; round++) addRound(draft)
   // A stable sort: steps of one moment stay in the order in which they were thought of.
@@ -45,9 +45,15 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     devices: swarm.devices,
     network: swarm.network,
     storage: swarm.storage,
+    isEven: swarm.isEven,
     steps,
     chaosMs: (steps.at(-1)?.atMs ?? 0) + 5_000,
   }
+}
+
+/** Short stories come to their end often, and long ones go far: both find what the other does not. */
+function drawLength(random: SeededRandom): number {
+  return Math.round(125 * 2 ** (random.next() * 4))
 }
 
 /** How many mutations a plan asks people for. */

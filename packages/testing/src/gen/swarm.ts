@@ -35,6 +35,8 @@ export interface Swarm {
   readonly pauseMs: number
   /** Whether some users see a part of their tenant only. */
   readonly isPartial: boolean
+  /** Whether the app has one class of priority. */
+  readonly isEven: boolean
 }
 
 /** What a swarm is drawn for. */
@@ -79,10 +81,10 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   'server-full': { share: 0.15, most: 0.2 },
   collect: { share: 0.25, most: 0.2 },
   foreign: { share: 0.3, most: 1 },
-  grant: { share: 0.1, most: 0.2 },
+  grant: { share: 0.3, most: 0.3 },
   clone: { share: 0.07, most: 0.1 },
-  'put-back': { share: 0.08, most: 0.15 },
-  'server-restore': { share: 0.08, most: 0.1 },
+  'put-back': { share: 0.12, most: 0.15 },
+  'server-restore': { share: 0.12, most: 0.1 },
 }
 
 /** What a seed is about. Rules: SIM-25. */
@@ -103,6 +105,7 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     contention: random.below(4) === 0 ? 0 : 0.2 + random.next() * 0.6,
     pauseMs: drawPauseMs(random),
     isPartial: !isControl && random.below(4) === 0,
+    isEven: random.below(3) > 0,
   }
 }
 

@@ -8,7 +8,7 @@ import {
   type Values,
 } from '@holdfast/core'
 
-import type { Observation } from '../check/observation.ts'
+import { type Observation, runStartMs } from '../check/observation.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { markOf } from './mix-schema.ts'
 import type { KnownRecord, SharedMemory } from './shared-memory.ts'
@@ -46,9 +46,6 @@ export type AnyTransaction = ClientTransaction<Schema>
 /** What a refused call leaves: nothing. */
 export const refused: unique symbol = Symbol('refused')
 
-/** 2026-11-20, when runs begin: what timestamps are near to. */
-const startMs = Date.UTC(2026, 10, 20, 10)
-
 /** The turn of a person. */
 export function takeTurn(person: Person, draw: number): Turn {
   const random = new SeededRandom(draw)
@@ -58,7 +55,7 @@ export function takeTurn(person: Person, draw: number): Turn {
     mark: markOf(tenant),
     nonce: world.nonce,
     codeCount: world.codeCount,
-    nowMs: () => startMs + nowMs(),
+    nowMs: () => runStartMs + nowMs(),
     scopes,
     pick: (collection) => world.pick(tenant, collection, { roll: random.next(), isHot: false })?.id,
   }

@@ -12,6 +12,8 @@ export interface Plan {
   readonly storage: StorageFaults
   /** Sorted by time. */
   readonly steps: readonly Step[]
+  /** Whether the app has one class of priority, as most have; several unless said. For the mix schema. */
+  readonly isEven?: boolean
   /** When faults and writes stop, virtual ms. */
   readonly chaosMs: number
 }
@@ -99,13 +101,13 @@ export type Action =
   | { readonly kind: 'suspend'; readonly forMs: number }
   | { readonly kind: 'close'; readonly downMs: number }
   | { readonly kind: 'clock-jump'; readonly byMs: number }
-  | { readonly kind: 'disk-full'; readonly forMs: number }
+  | { readonly kind: 'disk-full'; readonly forMs: number; readonly late?: boolean }
   | { readonly kind: 'backup' }
   | { readonly kind: 'put-back' }
   | { readonly kind: 'clone' }
   // The server.
   | { readonly kind: 'server-kill'; readonly afterCalls: number; readonly downMs: number }
-  | { readonly kind: 'server-full'; readonly forMs: number }
+  | { readonly kind: 'server-full'; readonly forMs: number; readonly late?: boolean }
   | { readonly kind: 'server-backup' }
   | { readonly kind: 'server-restore' }
   | { readonly kind: 'collect'; readonly olderThanMs: number }

@@ -97,7 +97,43 @@ describe('a run', () => {
   })
 })
 
+describe('a disk that is full', () => {
+  test('[SIM-17] at commits alone: what was written before them is taken back, and nothing is lost', async () => {
+    const { violations, operations, faults } = await runPlan(
+      planOf([
+        work[0],
+        { device: -1, action: { kind: 'server-full', forMs: 15_000, late: true }, draw: 4 },
+        work[1],
+        { device: 0, action: { kind: 'disk-full', forMs: 15_000, late: true }, draw: 5 },
+        work[2],
+      ]),
+    )
+    expect(violations).toEqual([])
+    expect(operations).toBe(6)
+    expect(Object.keys(faults)).toEqual(expect.arrayContaining(['device-full', 'server-full']))
+  })
+})
+
 describe('many runs', () => {
+  test('[SIM-55] for the first failure only, a run ends with what broke the promise', async () => {
+    const seen: Observation[] = []
+    const checker = {
+      name: 'nobody writes',
+      promise: 'Nothing is written.',
+      start: (fail: (message: string) => void) => (o: Observation) => {
+        if (o.kind === 'entry-written') fail('something was')
+      },
+    }
+    const observe = (o: Observation): void => void seen.push(o)
+    const plan = planOf(work)
+    const first = await runPlan(plan, { checkers: [checker], untilFailure: true, observe })
+    expect(first.violations.length).toBeGreaterThan(0)
+    expect(first.virtualMs).toBeLessThan(plan.chaosMs)
+    expect(seen.some(({ kind }) => kind === 'end')).toBe(false)
+    await runPlan(plan, { checkers: [checker], observe })
+    expect(seen.at(-1)?.kind).toBe('end')
+  })
+
   test('[SIM-7] every seed is run once and counted, and some a second time to be compared', async () => {
     const options = { first: 21, count: 2, operations: 60, twice: 2, untilFailure: false, goOn: () => true }
     const sum = await runSeeds(options)

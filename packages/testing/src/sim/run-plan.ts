@@ -4,15 +4,16 @@ import { type Checker, type Violation, Watch } from '../check/checker.ts'
 import { checkersFor } from '../check/checkers.ts'
 import { factsOf } from '../check/facts-of.ts'
 import type { Observation } from '../check/observation.ts'
-import { mixSchema } from '../gen/mix-schema.ts'
+import { evenSchema, mixSchema } from '../gen/mix-schema.ts'
 import type { Plan } from './plan.ts'
 import { play } from './play.ts'
 import { type FirstRow, putRows } from './put-rows.ts'
+import { runStopped } from './scheduler.ts'
 import { World } from './world.ts'
 
 /** How a plan is run. */
 export interface RunOptions {
-  /** The mix schema unless said. */
+  /** The mix schema that the plan names unless said. */
   readonly schema?: Schema
   /** All unless said. */
   readonly checkers?: readonly Checker[]
@@ -22,6 +23,8 @@ export interface RunOptions {
   readonly codeCount?: number
   /** What is in the server's tables before anybody opens the app. */
   readonly rows?: readonly FirstRow[]
+  /** Stops at the first broken promise, without the rest of the plan. */
+  readonly untilFailure?: boolean
   /** Told everything, for traces. */
   readonly observe?: (observation: Observation) => void
 }
@@ -44,18 +47,21 @@ export interface RunResult {
 
 /** Plays a plan to its end: faults, then healing, then everybody at rest, then the audit. Rules: SIM-1 to SIM-9. */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
-  const { observe, schema = mixSchema } = options
+  const { observe, untilFailure = false } = options
+  const schema = options.schema ?? (plan.isEven ? evenSchema : mixSchema)
   const watch = new Watch(options.checkers ?? checkersFor(factsOf(schema)))
   const world = new World(plan, {
     schema,
     scopesOf: options.scopesOf,
     codeCount: options.codeCount,
-    observe: observe
-      ? (observation) => {
-          observe(observation)
-          watch.observe(observation)
-        }
-      : watch.observe,
+    observe:
+      observe || untilFailure
+        ? (observation) => {
+            observe?.(observation)
+            watch.observe(observation)
+            if (untilFailure && watch.violations.length > 0) world.scheduler.stop()
+          }
+        : watch.observe,
   })
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
@@ -63,6 +69,8 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
     await world.server.start()
     putRows(world.serverDisk, world.schema, options.rows ?? [])
     await play(world)
+  } catch (error) {
+    if (error !== runStopped) throw error
   } finally {
     process.off('unhandledRejection', onRejection)
     world.close()

@@ -6,7 +6,7 @@ import { runPlan } from './run-plan.ts'
 export interface SeedsOptions {
   readonly first: number
   readonly count: number
-  /** Operations each plan asks for, about; 1,000 unless said. */
+  /** Operations each plan asks for, about; as many as its seed draws unless said. */
   readonly operations?: number
   /** Every nth seed is run twice, and both runs must be the same; 0 is none. */
   readonly twice: number
@@ -74,10 +74,10 @@ export async function runSeeds(options: SeedsOptions): Promise<Summary> {
       seed,
       options.operations === undefined ? {} : { operations: options.operations },
     )
-    const result = await runPlan(plan)
+    const result = await runPlan(plan, { untilFailure: options.untilFailure })
     const [first] = result.violations
     if (first) sum.failures.push({ seed, violation: first, count: result.violations.length })
-    if (options.twice > 0 && seed % options.twice === 0) {
+    if (options.twice > 0 && seed % options.twice === 0 && !(first && options.untilFailure)) {
       const again = await runPlan(plan)
       if (again.traceHash === result.traceHash) sum.repeated += 1
       else sum.failures.push({ seed, violation: notTheSame(result.traceHash, again.traceHash), count: 1 })

@@ -7,6 +7,9 @@ interface Planned {
   callback: (() => void) | undefined
 }
 
+/** What whoever lets time pass is told once a run was stopped. */
+export const runStopped: Error = new Error('the run was stopped')
+
 /**
  * Virtual time: one queue of everything that is going to happen, for all actors. Of two things at the same moment the
  * one that was planned first comes first. Whatever an event starts is finished, as far as it needs no time, before the
@@ -17,6 +20,7 @@ export class Scheduler {
   #nowMs = 0
   #order = 0
   #eventCount = 0
+  #isStopped = false
 
   /** Virtual ms since the run began. */
   get nowMs(): number {
@@ -43,7 +47,12 @@ export class Scheduler {
     return this.at(this.#nowMs + delayMs, callback)
   }
 
-  /** Lets time pass to `endMs`, or until `isOver` says so after an event. */
+  /** Ends the run after the present event. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Lets time pass to `endMs`, or until `isOver` says so after an event. Rejects with `runStopped` once it was stopped. */
   async run(endMs: number, isOver: () => boolean = () => false): Promise<void> {
     await turn()
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
@@ -54,6 +63,7 @@ export class Scheduler {
       this.#eventCount += 1
       callback()
       await turn()
+      if (this.#isStopped) throw runStopped
       if (isOver()) return
     }
     this.#nowMs = Math.max(this.#nowMs, endMs)

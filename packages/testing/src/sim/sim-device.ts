@@ -42,6 +42,8 @@ export class SimDevice {
   schema: Schema
   /** Its disk is full until then, virtual ms. */
   fullUntilMs = 0
+  /** Then only commits find it full: what was written before them fits into the cache. */
+  isFullLate = false
   readonly #parts: SimDeviceParts
   #life: Life
   #client: Client<Schema> | undefined

@@ -32,6 +32,8 @@ export class SimServer {
   schema: Schema
   /** Its disk is full until then, virtual ms. */
   fullUntilMs = 0
+  /** Then only commits find it full: what was written before them fits into the cache. */
+  isFullLate = false
   #life: Life
   #server: HoldfastServer | undefined
 

@@ -52,6 +52,7 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
     case 'disk-full':
       faults.add('disk-full')
       device.fullUntilMs = until(action.forMs)
+      device.isFullLate = action.late ?? false
       return
     case 'backup':
       return void (device.life.isAlive || world.backups.set(device.name, device.disk.image()))
@@ -73,6 +74,7 @@ function onServer(world: World, { action, draw }: Step): void {
     case 'server-full':
       faults.add('server-full-window')
       server.fullUntilMs = scheduler.nowMs + action.forMs
+      server.isFullLate = action.late ?? false
       return
     case 'server-backup':
       world.serverBackup = serverDisk.image()

@@ -1,8 +1,8 @@
 import type { Limits, Schema } from '@holdfast/core'
 
 import type { Violation } from '../check/checker.ts'
-import type { Observation } from '../check/observation.ts'
-import { marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
+import { type Observation, runStartMs } from '../check/observation.ts'
+import { evenSchema, marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
 import { SeededRandom } from '../seeded-random.ts'
@@ -15,13 +15,14 @@ import { ServerDisk, type ServerImage } from './server-disk.ts'
 import { SimDevice } from './sim-device.ts'
 import { SimServer } from './sim-server.ts'
 import { StateCoverage } from './state-coverage.ts'
+import { statementKind } from './statement-kind.ts'
 import type { Strike } from './strike.ts'
 import { Tally } from './tally.ts'
 import { TraceHash } from './trace-hash.ts'
 
 /** What a world is made from beside its plan. */
 export interface WorldOptions {
-  /** The mix schema unless said. */
+  /** The mix schema that the plan names unless said. */
   readonly schema?: Schema
   /** Scopes that a person of a tenant has. */
   readonly scopesOf?: (tenant: number, user: number) => readonly string[]
@@ -31,9 +32,6 @@ export interface WorldOptions {
   readonly serverLimits?: Partial<Limits>
   readonly observe: (observation: Observation) => void
 }
-
-/** When every run begins, by the server's clock. */
-const startMs = Date.UTC(2026, 10, 20, 10)
 
 /**
  * Devices, a server and what is between them, in virtual time. It holds what steps act on; what happens when is decided
@@ -71,7 +69,7 @@ export class World {
 
   constructor(plan: Plan, options: WorldOptions) {
     this.plan = plan
-    this.schema = options.schema ?? mixSchema
+    this.schema = options.schema ?? (plan.isEven ? evenSchema : mixSchema)
     this.storage = plan.storage
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
     this.#serverLimits = options.serverLimits
@@ -158,7 +156,7 @@ export class World {
       schema: this.schema,
       scheduler: this.scheduler,
       random,
-      startMs,
+      startMs: runStartMs,
       disk: makeDisk(name, ports),
       fetch: (sender, request) => this.network.fetch(sender, request),
       token: (holder) => `${holder}#${this.#tokens.get(holder) ?? 0}`,
@@ -203,7 +201,7 @@ export class World {
     const planned = this.strike.device?.(device, sql)
     if (planned !== undefined) return planned
     const { deviceFull, slow } = this.storage
-    if (this.scheduler.nowMs < device.fullUntilMs || (deviceFull > 0 && random.next() < deviceFull)) {
+    if (isFullNow(device, this.scheduler.nowMs, sql) || (deviceFull > 0 && random.next() < deviceFull)) {
       this.faults.add('device-full')
       return 'full'
     }
@@ -219,7 +217,7 @@ export class World {
     const planned = this.strike.server?.(sql)
     if (planned !== undefined) return planned
     const { serverFull } = this.storage
-    const isFull = this.scheduler.nowMs < this.server.fullUntilMs
+    const isFull = isFullNow(this.server, this.scheduler.nowMs, sql)
     if (!isFull && (serverFull <= 0 || this.server.random.next() >= serverFull)) return 'run'
     this.faults.add('server-full')
     return 'full'
@@ -234,7 +232,7 @@ export class World {
       schema: this.schema,
       scheduler: this.scheduler,
       random: this.split(),
-      startMs,
+      startMs: runStartMs,
       disk: this.serverDisk,
       limits: this.#serverLimits,
       authenticate: (token) => {
@@ -265,4 +263,13 @@ export class World {
       },
     }
   }
+}
+
+/** Whether a disk is in a window in which this statement finds it full. */
+function isFullNow(
+  { fullUntilMs, isFullLate }: { readonly fullUntilMs: number; readonly isFullLate: boolean },
+  nowMs: number,
+  sql: string,
+): boolean {
+  return nowMs < fullUntilMs && (!isFullLate || statementKind(sql) === 'commit')
 }
