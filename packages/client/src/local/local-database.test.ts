@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
 import { describe, expect, test } from 'vitest'
 
 import { sqliteStorage } from '../drivers/node.ts'
@@ -108,6 +112,39 @@ describe('transactions', () => {
     const late = database.write((tx) => tx.run('INSERT INTO t VALUES (2)'), { fence: 6 })
     await expect(late).rejects.toMatchObject({ code: 'LEASE_LOST' })
     expect(await numbers(database)).toEqual([1])
+  })
+
+  test('[LO-14] the mark of a table changes with commits that touch it, also with those of another process', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-mark-'))
+    const storage = sqliteStorage(join(folder, 'a.sqlite'))
+    const [mine, other] = [
+      new LocalDatabase(await storage.open(), 'full'),
+      new LocalDatabase(await storage.open(), 'full'),
+    ]
+    await mine.all('PRAGMA journal_mode = wal')
+    await mine.write((tx) => tx.exec('CREATE TABLE t (n INTEGER)'))
+    const touch = (database: LocalDatabase, table: string): Promise<void> =>
+      database.write(async (tx) => {
+        await tx.run('INSERT INTO t VALUES (1)')
+        tx.touch(table, 'all')
+      })
+    const first = await mine.markOf('t')
+    await mine.read((tx) => tx.all('SELECT 1'))
+    await touch(mine, 'u')
+    expect(await mine.markOf('t')).toBe(first)
+    await touch(mine, 't')
+    const second = await mine.markOf('t')
+    const failed = mine.write(async (tx) => {
+      tx.touch('t', 'all')
+      throw new Error('mine')
+    })
+    await expect(failed).rejects.toThrow('mine')
+    expect(second).not.toBe(first)
+    expect(await mine.markOf('t')).toBe(second)
+    await touch(other, 't')
+    expect(await mine.markOf('t')).not.toBe(second)
+    await Promise.all([mine.close(), other.close()])
+    rmSync(folder, { recursive: true })
   })
 
   test('a transaction used after its end is refused', async () => {

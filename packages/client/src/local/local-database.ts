@@ -86,6 +86,8 @@ export class LocalDatabase {
   #isClosed = false
   #needsRollback = false
   #draining: Promise<void> = Promise.resolve()
+  /** Commits of this connection by the tables they touched. */
+  readonly #commitCounts = new Map<string, number>()
 
   constructor(connection: SqliteConnection, durability: Durability) {
     this.#connection = connection
@@ -114,6 +116,18 @@ export class LocalDatabase {
       this.#isBusy = false
       if (this.#queue.length > 0) this.#draining = this.#drain()
     }
+  }
+
+  /**
+   * A mark that is another one once a commit has touched `table`, whichever process made it. It may change for nothing.
+   * Rules: LO-14.
+   */
+  async markOf(table: string): Promise<string> {
+    const count = this.#commitCounts.get(table) ?? 0
+    if (!this.#connection.capabilities.shared) return String(count)
+    // SQLite tells apart what other connections have committed, and does not count our own.
+    const [row] = await this.all('PRAGMA data_version')
+    return `${count}.${row?.['data_version'] ?? ''}`
   }
 
   /** What a statement that reads reads and returns, without running it. */
@@ -182,6 +196,8 @@ export class LocalDatabase {
       return
     }
     tx.end()
+    for (const table of tx.tables.keys())
+      this.#commitCounts.set(table, (this.#commitCounts.get(table) ?? 0) + 1)
     for (const finish of finished) finish()
     if (tx.tables.size > 0 || tx.verdicts.size > 0) for (const listener of this.#listeners) listener(tx)
   }

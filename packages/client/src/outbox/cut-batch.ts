@@ -4,7 +4,7 @@ import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { rebuildRecord } from '../local/records.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
-import { isLinked, priorityClasses, readWindow } from './fresh-window.ts'
+import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readOpenOffers } from './offer.ts'
 import { refreshStates } from './outbox.ts'
 import { readObstacles, readyEntries } from './ready-entries.ts'
@@ -35,11 +35,10 @@ export async function cutBatch(
   const batch = new Batch(limits)
   for (const unit of await readOpenOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
-  const classes = priorityClasses(schema)
+  const { classes, isOnly } = await freshClasses(tx, schema)
   for (const members of classes) {
     let afterSeq: number | null = 0
     while (afterSeq !== null && !batch.isFull) {
-      const isOnly = classes.length === 1
       const window = await readWindow(tx, schema, { members, isOnly, afterSeq })
       await buryUnreadable(tx, schema, window.unreadable)
       await takeFresh(tx, { schema, batch, isOnly, entries: window.entries })

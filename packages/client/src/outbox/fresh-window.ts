@@ -26,11 +26,32 @@ const windowRows = 1_000
 /** Entries added to a window because they fold into it or are needed by it. */
 const addedRows = 10_000
 
+/** Where fresh entries are. */
+export interface FreshClasses {
+  /** Those that hold any, the highest priority first. */
+  readonly classes: readonly PriorityClass[]
+  /** All of them are of one class: a window holds what lies between two of them. */
+  readonly isOnly: boolean
+}
+
+/** The classes of which the outbox holds fresh entries. */
+export async function freshClasses(tx: LocalReader, schema: Schema): Promise<FreshClasses> {
+  const rows = await tx.all(
+    "SELECT DISTINCT collection, op = 'delete' AS isDelete FROM _outbox WHERE status = 'pending' AND offer IS NULL",
+  )
+  const known = priorityClasses(schema)
+  if (known.length === 1) return { classes: rows.length === 0 ? [] : known, isOnly: true }
+  const countOf = ({ writes, deletes }: PriorityClass): number =>
+    rows.filter((row) => (row.isDelete === 1 ? deletes : writes).includes(String(row.collection))).length
+  const classes = known.filter((members) => countOf(members) > 0)
+  return { classes, isOnly: classes.some((members) => countOf(members) === rows.length) }
+}
+
 /**
  * The classes of a schema, the highest priority first. A delete goes with the lowest collection that refers to its own,
  * so that children go before their parents.
  */
-export function priorityClasses(schema: Schema): readonly PriorityClass[] {
+function priorityClasses(schema: Schema): readonly PriorityClass[] {
   const classes = new Map<number, { writes: string[]; deletes: string[] }>()
   const classOf = (priority: number): { writes: string[]; deletes: string[] } => {
     const known = classes.get(priority) ?? { writes: [], deletes: [] }

@@ -136,7 +136,7 @@ class SyncSide implements SyncParts {
 
   #makeEngine(): SyncEngine {
     const { database, env, options, processes, schema } = this.#context
-    const common = { env, schema, session: this.#session, limits }
+    const common = { env, schema, database, session: this.#session, limits }
     return new SyncEngine({
       env,
       session: this.#session,
@@ -144,7 +144,6 @@ class SyncSide implements SyncParts {
       push: new Push(common),
       pull: new Pull({
         ...common,
-        database,
         scopes: options.scopes,
         onProgress: (progress) => this.#onProgress(progress),
         onFlip: ({ rows }) => void (rows > 0 && this.#foretell()),

@@ -7,10 +7,11 @@ import {
   type Schema,
   SyncError,
 } from '@holdfast/core'
-import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
 import { cutBatch } from '../outbox/cut-batch.ts'
+import { newIdentity } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { coversOf } from '../outbox/outbox.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
@@ -25,6 +26,7 @@ import type { Run, Session } from './session.ts'
 export interface PushContext {
   readonly env: Environment
   readonly schema: Schema
+  readonly database: LocalDatabase
   readonly session: Session
   readonly limits: Limits
 }
@@ -47,6 +49,21 @@ interface Batch {
   readonly pending: string
 }
 
+/** What came of a look through the outbox. */
+interface Cut {
+  readonly batch: Batch
+  readonly renewed: Identity | undefined
+  /** When what waits for its next attempt may go, ms by the wall clock. */
+  readonly untilMs: number
+}
+
+/** When it is worth looking again: once the mark of the outbox has changed, or at a time. */
+interface Blocked {
+  readonly mark: string
+  /** Wall clock, ms. */
+  readonly untilMs: number
+}
+
 /** A push quicker than this lets the next batch be four times as large, ms. */
 const quickPushMs = 2_000
 
@@ -57,6 +74,8 @@ const quickPushMs = 2_000
 export class Push {
   readonly #context: PushContext
   #batchLimit: number
+  /** Nothing in the outbox could go when it was looked through last. */
+  #blocked: Blocked | undefined
   /** Failed alone: its next failure counts, if anything got through in between. */
   #suspect: { readonly seq: number; readonly successes: number } | undefined
 
@@ -67,26 +86,61 @@ export class Push {
 
   /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
   async all(run: Run): Promise<void> {
-    const { env, limits, schema, session } = this.#context
+    const { session } = this.#context
     let answered: string | undefined
     for (;;) {
-      const { batch, renewed } = await session.write(
+      const mark = await this.#lookForWork()
+      if (mark === undefined) return
+      const isFirst = answered === undefined
+      const { batch, renewed, untilMs } = await session.write(
         run,
-        async (tx): Promise<{ batch: Batch; renewed: Identity | undefined }> => {
-          const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
-          answered ??= await readAnswered(tx)
-          const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
-          const offers = await cutBatch(tx, schema, bounds)
-          if (offers.length === 0) return { batch: { offers, ack: '', answered, pending: '' }, renewed }
-          const ack = formatRanges(await readAck(tx))
-          return { batch: { offers, ack, answered, pending: await pendingReport(tx) }, renewed }
-        },
+        (tx): Promise<Cut> => this.#cut(tx, answered),
+        // What is offered is on the disk before it leaves.
         { durable: true },
       )
+      answered = batch.answered
       if (renewed) this.#adopt(run, renewed)
-      if (batch.offers.length === 0) return
-      await this.#sendBatch(run, batch)
+      if (batch.offers.length > 0) {
+        await this.#sendBatch(run, batch)
+        continue
+      }
+      // Later in a cycle nobody looks whether a new identity may be taken.
+      if (isFirst) this.#blocked = { mark, untilMs }
+      return
     }
+  }
+
+  /** `answered`: undefined when this is the first of the cycle. */
+  async #cut(tx: LocalTransaction, answered: string | undefined): Promise<Cut> {
+    const { env, limits, schema } = this.#context
+    const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
+    const known = answered ?? (await readAnswered(tx))
+    const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
+    const offers = await cutBatch(tx, schema, bounds)
+    if (offers.length === 0) {
+      const untilMs = await nextAttemptMs(tx, bounds.nowMs)
+      return { batch: { offers, ack: '', answered: known, pending: '' }, renewed, untilMs }
+    }
+    const ack = formatRanges(await readAck(tx))
+    const batch = { offers, ack, answered: known, pending: await pendingReport(tx) }
+    return { batch, renewed, untilMs: bounds.nowMs }
+  }
+
+  /**
+   * The mark of the outbox before the look at it; undefined when nothing can go: there is nothing to send, or what there
+   * is was looked through and neither the outbox nor the hour has changed anything since. Rules: SY-22.
+   */
+  async #lookForWork(): Promise<string | undefined> {
+    const { database, env } = this.#context
+    const mark = await database.markOf('_outbox')
+    if (this.#blocked?.mark === mark && env.now() < this.#blocked.untilMs) return undefined
+    const [open] = await database.all(
+      `SELECT 1 FROM _outbox WHERE status IN ('pending', 'sending') OR (status = 'held' AND held_by = ?) LIMIT 1`,
+      [newIdentity],
+    )
+    if (open !== undefined) return mark
+    this.#blocked = { mark, untilMs: Number.POSITIVE_INFINITY }
+    return undefined
   }
 
   async #sendBatch(run: Run, batch: Batch): Promise<void> {
@@ -203,6 +257,15 @@ export class Push {
     session.adopt(renewed)
     session.log('warn', 'identity-renewed', { syncRunId: run.id, before, after: renewed.device })
   }
+}
+
+/** When the first offer that waits for its next attempt may go, ms; infinite when none waits. */
+async function nextAttemptMs(tx: LocalReader, nowMs: number): Promise<number> {
+  const [row] = await tx.all(
+    'SELECT min(next_attempt_at) AS at FROM _outbox WHERE offer IS NOT NULL AND next_attempt_at > ?',
+    [nowMs],
+  )
+  return typeof row?.['at'] === 'number' ? row['at'] : Number.POSITIVE_INFINITY
 }
 
 /** What is left of a body for mutations, bytes: acknowledgement and report are small. */

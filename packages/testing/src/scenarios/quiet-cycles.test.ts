@@ -1,0 +1,107 @@
+import { sqliteStorage } from '@holdfast/client/node'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { type FaultyStorage, faultyStorage } from '../faulty-storage.ts'
+import { sharedStorage } from './shared-storage.ts'
+import { createShopWorld, type ShopClient, type ShopWorld } from './shop-world.ts'
+
+let world: ShopWorld
+beforeEach(() => {
+  world = createShopWorld()
+})
+afterEach(() => world.close())
+
+/** Storage that writes down what it is asked. */
+function writtenDown(): { storage: FaultyStorage; take: () => readonly string[] } {
+  const asked: string[] = []
+  const storage = faultyStorage(sqliteStorage(':memory:'), (sql) => {
+    asked.push(sql)
+    return 'run'
+  })
+  return { storage, take: () => asked.splice(0) }
+}
+
+/** Looks through fresh entries of the outbox, and transactions that wait for the disk. */
+const looks = (asked: readonly string[]): number =>
+  asked.filter((sql) => sql.includes("FROM _outbox WHERE status = 'pending' AND offer IS NULL")).length
+const syncs = (asked: readonly string[]): number =>
+  asked.filter((sql) => sql === 'PRAGMA synchronous = FULL').length
+
+/** The server refuses whatever holds the text, or asks to offer it again later. */
+function refuse(text: string, status: 'rejected' | 'retry'): void {
+  const { env, server } = world
+  env.connect(async (request) => {
+    const isMeant = request.url.endsWith('/push') && (await request.clone().text()).includes(text)
+    if (!isMeant) return server.fetch(request)
+    const { mutations } = JSON.parse(await request.text()) as { mutations: { id: string }[] }
+    const error = { code: status === 'retry' ? 'STORE_BUSY' : 'FORBIDDEN', message: 'no', retry: 'never' }
+    const results = mutations.map(({ id }) => ({ id, status, version: null, serverUpdatedAt: null, error }))
+    return Response.json({ results, serverTime: new Date(env.now()).toISOString() })
+  })
+}
+
+describe('a cycle with nothing to send', () => {
+  test('[SY-22] waits for no disk and looks through nothing', async () => {
+    const { storage, take } = writtenDown()
+    const db = await world.open({ storage })
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    expect(syncs(take())).toBe(1)
+    await world.sync(db)
+    const asked = take()
+    expect([syncs(asked), looks(asked)]).toEqual([0, 0])
+  })
+
+  test('[SY-22] looks once through what waits behind a dead letter, until it is retried', async () => {
+    const { storage, take } = writtenDown()
+    const db = await world.open({ storage })
+    refuse('Rope', 'rejected')
+    const id = await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    await db.items.update(id, { note: 'waits' })
+    await world.sync(db)
+    take()
+    for (let again = 0; again < 3; again++) await world.sync(db)
+    const asked = take()
+    expect([syncs(asked), looks(asked)]).toEqual([0, 0])
+    await db.items.insert({ name: 'Chain' })
+    await world.sync(db)
+    expect(world.server.rows('items').size).toBe(1)
+    const [letter] = await db.deadLetters.list()
+    await db.deadLetters.editAndRetry(letter?.id ?? '', { name: 'Line' })
+    await world.sync(db)
+    expect(world.server.record('items', id)).toMatchObject({ name: 'Line', note: 'waits' })
+  })
+
+  test('[SY-22] offers again what waits for its next attempt, once it is due', async () => {
+    const { storage, take } = writtenDown()
+    const db = await world.open({ storage })
+    refuse('Rope', 'retry')
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    await world.sync(db)
+    take()
+    await world.sync(db)
+    expect(syncs(take())).toBe(0)
+    world.env.connect(world.server.fetch)
+    await world.env.advance(3_600_000)
+    await world.sync(db)
+    expect(world.server.rows('items').size).toBe(1)
+  })
+
+  test('[SY-22] sends what another process has made free', async () => {
+    const storage = sharedStorage(sqliteStorage(world.path('shared.sqlite')))
+    const db = await world.open({ storage })
+    const tab: ShopClient = await world.open({ storage })
+    refuse('Rope', 'rejected')
+    const id = await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    await db.items.update(id, { note: 'waits' })
+    await world.sync(db)
+    await world.sync(db)
+    const [letter] = await tab.deadLetters.list()
+    await tab.deadLetters.editAndRetry(letter?.id ?? '', { name: 'Line' })
+    await world.sync(db)
+    expect(world.server.record('items', id)).toMatchObject({ name: 'Line', note: 'waits' })
+  })
+})
