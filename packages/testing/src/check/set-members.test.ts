@@ -185,6 +185,15 @@ describe('sets that are right', () => {
     expect(found(anew, ['b'])).toEqual([])
   })
 
+  test('[SIM-86] a create that met a record: who saw that replaces its sets, who did not joins them', () => {
+    const create: GivenWrite = { op: 'create', changes: { tags: ['b'] }, resolves: 'c1' }
+    const history = (baseVersion: number): GivenHistory =>
+      bob(ann(givenTags(), 2, add('a')), 1, { ...create, baseVersion })
+    expect(found(history(2), ['b'])).toEqual([])
+    expect(found(history(1), ['a', 'b'])).toEqual([])
+    expect(found(history(2), [])).toHaveLength(1)
+  })
+
   test('[SIM-86] somebody beside the server wrote another set', () => {
     const history = ann(givenTags('a'), 2, add('b')).line({
       before: { tags: ['a', 'b'] },

@@ -139,7 +139,11 @@ class MemberWatch {
     items: readonly Item[] | undefined,
   ): void {
     if (op === 'none' || status === 'lost') return
-    const isUnknown = items === undefined ? op !== 'update' || hasLists(after) : items.some(setsLists)
+    const isFirst = (item: Item): boolean => op === 'create' && item.write.first.op === 'create'
+    const isUnknown =
+      items === undefined
+        ? op !== 'update' || hasLists(after)
+        : items.some((item) => setsLists(item) && !isFirst(item))
     if (op === 'update' && !isUnknown) return
     // A new record has what its author put in it. One that comes back has what was in it when it was deleted.
     const page = { isWhole: op === 'create' && !isUnknown, sinceN: n, spoken: [] }

@@ -14,9 +14,8 @@ export function speaksOfMembers({ payload, write }: Item): boolean {
   return write.first.op === 'create' && Object.values(payload.changes).some(isList)
 }
 
-/** Whether an edit sets lists as a whole: then only the server knows what came of members it does not name. */
-export function setsLists({ payload, write }: Item): boolean {
-  if (write.first.op === 'create') return false
+/** Whether a mutation sets lists as a whole: on a record that was there, what they do not name goes or stays. */
+export function setsLists({ payload }: Item): boolean {
   for (const field in payload.changes) if (isList(payload.changes[field])) return true
   return false
 }
