@@ -1,7 +1,7 @@
 import { type Json, SyncError, type Values } from '@holdfast/core'
 import type { LocalDatabase, LocalReader } from '../local/local-database.ts'
 import { type Conflict, readConflict } from './conflict.ts'
-import { type ForetoldConflict, foretellConflicts } from './foretold.ts'
+import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
 
 /** Which conflicts to list; open ones unless said. */
@@ -35,8 +35,11 @@ export interface ConflictsApi {
 }
 
 /** Makes `db.conflicts`. */
-export function createConflictsApi(database: LocalDatabase, context: SettleContext): ConflictsApi {
-  const { schema } = context
+export function createConflictsApi(
+  database: LocalDatabase,
+  context: SettleContext & { readonly foretelling: Foretelling },
+): ConflictsApi {
+  const { schema, foretelling } = context
   const find = async (tx: LocalReader, id: string): Promise<Conflict> => {
     const [row] = await tx.all('SELECT * FROM _conflicts WHERE id = ?', [id])
     if (!row) throw new SyncError('CONFLICT_UNKNOWN', 'this device sees no such conflict')
@@ -67,7 +70,7 @@ export function createConflictsApi(database: LocalDatabase, context: SettleConte
     keepTheirs: (id) => settle(id, () => ({ kind: 'theirs' })),
     keepBoth: (id) => settle(id, () => ({ kind: 'both' })),
     merge: (id, values) => settle(id, (conflict) => ({ kind: 'merge', values: byRecord(conflict, values) })),
-    foretold: () => database.read((tx) => foretellConflicts(tx, schema)),
+    foretold: () => database.read((tx) => foretelling.list(tx)),
   }
 }
 

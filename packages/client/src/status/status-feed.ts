@@ -1,3 +1,4 @@
+import type { Foretelling } from '../conflicts/foretold.ts'
 import type { LocalDatabase } from '../local/local-database.ts'
 import {
   type EngineFacts,
@@ -23,19 +24,21 @@ export interface StatusApi {
 /** Tells listeners when the status has changed. Rules: ST-2, ST-3. */
 export class StatusFeed implements StatusApi {
   readonly #database: LocalDatabase
+  readonly #foretelling: Foretelling
   readonly #facts: () => EngineFacts
   readonly #listeners = new Set<(status: SyncStatus) => void>()
   #told = ''
   #isReading = false
   #isStale = false
 
-  constructor(database: LocalDatabase, facts: () => EngineFacts) {
+  constructor(database: LocalDatabase, foretelling: Foretelling, facts: () => EngineFacts) {
     this.#database = database
+    this.#foretelling = foretelling
     this.#facts = facts
   }
 
   get(): Promise<SyncStatus> {
-    return this.#database.read((tx) => readStatus(tx, this.#facts()))
+    return this.#database.read((tx) => readStatus(tx, this.#facts(), this.#foretelling))
   }
 
   metrics(): Promise<SyncMetrics> {

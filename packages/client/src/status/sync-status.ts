@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@holdfast/core'
 import { listQuarantine, type QuarantinedRow } from '../apply/quarantine.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
+import type { Foretelling } from '../conflicts/foretold.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import type { PauseCause, SyncState } from '../sync/sync-state.ts'
 import { percentile, readTally, type Tally } from './tally.ts'
@@ -64,12 +65,15 @@ export interface EngineFacts {
   readonly state: SyncState
   readonly lastCode: ErrorCode | null
   readonly progress: PullProgress | undefined
-  readonly foretoldCount: number
   readonly nowMs: number
 }
 
 /** The status from the facts of this moment: nothing of it is remembered from earlier. Rules: ST-1. */
-export async function readStatus(tx: LocalReader, facts: EngineFacts): Promise<SyncStatus> {
+export async function readStatus(
+  tx: LocalReader,
+  facts: EngineFacts,
+  foretelling: Foretelling,
+): Promise<SyncStatus> {
   const { state, lastCode, nowMs } = facts
   const queue = await readQueue(tx, nowMs)
   const [row] = await tx.all(
@@ -89,7 +93,7 @@ export async function readStatus(tx: LocalReader, facts: EngineFacts): Promise<S
     progress: progressOf(facts.progress),
     conflictCount: Number(row?.['conflicts'] ?? 0),
     deadLetterCount: Number(row?.['dead'] ?? 0),
-    foretoldCount: facts.foretoldCount,
+    foretoldCount: (await foretelling.list(tx)).length,
     quarantined: await listQuarantine(tx),
   }
 }

@@ -3,7 +3,7 @@ import { type CancelTimer, limits } from '@holdfast/core'
 import type { PullProgress } from '../apply/pull-progress.ts'
 import { retryQuarantine } from '../apply/retry-quarantine.ts'
 import { type ConflictsApi, createConflictsApi } from '../conflicts/conflicts-api.ts'
-import { foretellConflicts } from '../conflicts/foretold.ts'
+import { Foretelling } from '../conflicts/foretold.ts'
 import type { Touched } from '../local/local-database.ts'
 import { type StatusApi, StatusFeed } from '../status/status-feed.ts'
 import type { EngineFacts } from '../status/sync-status.ts'
@@ -68,8 +68,6 @@ class SyncSide implements SyncParts {
   readonly #stopListening: () => void
   #device: string
   #progress: PullProgress | undefined
-  #foretoldCount = 0
-  #isForetelling = false
   #isClosed = false
   #cancelStart: CancelTimer = () => undefined
 
@@ -96,8 +94,10 @@ class SyncSide implements SyncParts {
       limits,
       onEvent: (event) => this.#onPoke(event),
     })
-    this.status = new StatusFeed(database, () => this.#facts())
-    this.conflicts = createConflictsApi(database, { schema, env, device: () => this.identity().device })
+    const foretelling = new Foretelling(schema)
+    this.status = new StatusFeed(database, foretelling, () => this.#facts())
+    const device = (): string => this.identity().device
+    this.conflicts = createConflictsApi(database, { schema, env, device, foretelling })
     this.sync = this.#makeApi()
     this.#stopListening = database.onCommit((touched) => this.#onCommit(touched))
   }
@@ -146,7 +146,6 @@ class SyncSide implements SyncParts {
         ...common,
         scopes: options.scopes,
         onProgress: (progress) => this.#onProgress(progress),
-        onFlip: ({ rows }) => void (rows > 0 && this.#foretell()),
       }),
       intervals: { ...limits, standbyMs: limits.leaseMs / 2 },
       isAutomatic: this.#isAutomatic,
@@ -188,7 +187,7 @@ class SyncSide implements SyncParts {
   #facts(): EngineFacts {
     const { state, lastCode } = this.#engine
     const nowMs = this.#context.env.now()
-    return { state, lastCode, progress: this.#progress, foretoldCount: this.#foretoldCount, nowMs }
+    return { state, lastCode, progress: this.#progress, nowMs }
   }
 
   #onProgress(progress: PullProgress | undefined): void {
@@ -223,18 +222,6 @@ class SyncSide implements SyncParts {
     if (this.#isAutomatic && !isOwn && tables.has('_outbox')) {
       this.#engine.dispatch({ kind: 'trigger', urgent: false })
     }
-    this.status.refresh()
-    if (this.#foretoldCount > 0 && tables.has('_outbox')) void this.#foretell()
-  }
-
-  async #foretell(): Promise<void> {
-    if (this.#isForetelling) return
-    this.#isForetelling = true
-    const { database, schema } = this.#context
-    const found = await database.read((tx) => foretellConflicts(tx, schema)).catch(() => [])
-    this.#isForetelling = false
-    if (found.length === this.#foretoldCount) return
-    this.#foretoldCount = found.length
     this.status.refresh()
   }
 }

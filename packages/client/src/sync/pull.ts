@@ -48,8 +48,6 @@ export interface PullContext {
   readonly scopes: readonly string[] | undefined
   /** Told after every page, and with undefined when the pull is over. */
   readonly onProgress: (progress: PullProgress | undefined) => void
-  /** Told after every flip. */
-  readonly onFlip: (flipped: Flipped) => void
 }
 
 /** Rounds of fetching single records in one pull; what is missing after them waits for its next change. */
@@ -264,7 +262,6 @@ export class Pull {
       const isRenewable = (await readyForIdentity(tx)).length > 0
       return isRenewable ? { ...result, releasedCount: result.releasedCount + 1 } : result
     })
-    this.#context.onFlip(flipped)
     // The log still holds the pages of erased rows until it is folded into the file.
     if (flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped

@@ -105,3 +105,33 @@ describe('a cycle with nothing to send', () => {
     expect(world.server.record('items', id)).toMatchObject({ name: 'Line', note: 'waits' })
   })
 })
+
+describe('what is foretold', () => {
+  test('[CF-6] is looked for when somebody asks, and a record is replayed only after it changed', async () => {
+    const { storage, take } = writtenDown()
+    const ann = await world.open({ storage })
+    const bob = await world.open({ user: 'bob' })
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await world.sync(ann)
+    await world.sync(bob)
+    await ann.items.update(id, { price: '3.00' })
+    await bob.items.update(id, { price: '2.00' })
+    await world.sync(bob)
+    // The push fails alone, so the next cycle begins with a pull; that cycle is cut off before it pushes again.
+    world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    take()
+    await world.sync(ann)
+    await world.sync(ann)
+    expect(take().filter((sql) => sql.includes('group_concat'))).toEqual([])
+    const replays = (): number => take().filter((sql) => sql.startsWith('SELECT * FROM _shadow')).length
+    expect(await ann.conflicts.foretold()).toMatchObject([{ record: id, outcome: { fields: ['price'] } }])
+    expect(replays()).toBe(1)
+    expect(await ann.conflicts.foretold()).toHaveLength(1)
+    expect(await ann.status.get()).toMatchObject({ foretoldCount: 1 })
+    expect(replays()).toBe(0)
+    await ann.items.update(id, { price: '4.00' })
+    take()
+    expect(await ann.conflicts.foretold()).toHaveLength(1)
+    expect(replays()).toBe(1)
+  })
+})
