@@ -33,26 +33,31 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
   const [parked] = await tx.all('SELECT 1 FROM _quarantine LIMIT 1')
   const hasParked = parked !== undefined || notes.some((note) => note.unfit.length > 0)
   for (const note of notes) {
+    let hasLeftOver = note.hasOthers
     for (const name of Object.keys(note.puts)) {
       checkpoint()
-      await bulkApply(tx, collectionNamed(schema, name), note)
+      const collection = collectionNamed(schema, name)
+      const isWhole = await bulkApply(tx, collection, note)
+      hasLeftOver ||= !isWhole
+      // A row that moves within the device's scopes is put and leaves: its old copy must not stand in for the new one.
+      await dropOvertakenShadows(tx, collection)
     }
     if (hasParked) await quarantineUnfit(tx, note)
     if (hasParked) await releaseOvertaken(tx, note)
-    const [busy] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
-    if (!note.hasOthers && !busy) continue
-    // A row that moves within the device's scopes is put and leaves: its old copy must not stand in for the new one.
-    for (const collection of schema.collections.values()) await dropOvertakenShadows(tx, collection)
-    await applySingly(tx, note, input)
+    if (hasLeftOver) await applySingly(tx, note, input)
   }
-  for (const collection of schema.collections.values()) await forgetRevived(tx, collection)
+  // Whatever else makes a row newer than its tombstone rebuilds the record.
+  const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
+  for (const name of new Set(named)) await forgetRevived(tx, collectionNamed(schema, name))
 }
 
 /** Gives the scopes that pages name their numbers. */
 export async function numberScopes(tx: LocalTransaction, notes: readonly PageNote[]): Promise<void> {
-  for (const scope of new Set(notes.flatMap((note) => note.scopes))) {
-    await tx.run('INSERT OR IGNORE INTO _scopes (name) VALUES (?)', [scope])
-  }
+  const scopes = new Set(notes.flatMap((note) => note.scopes))
+  if (scopes.size === 0) return
+  await tx.run('INSERT OR IGNORE INTO _scopes (name) SELECT value FROM json_each(?)', [
+    JSON.stringify([...scopes]),
+  ])
 }
 
 /** Changes that bulk cannot take: other than `put`, or of records with entries. */

@@ -6,19 +6,22 @@ import type { PageNote } from './page-note.ts'
 /**
  * The `put` changes of a staged page, put into a collection's table by one statement over the JSON text, without an
  * object per row. Rows with entries in the outbox are left for the rebase, rows that do not fit for the quarantine. A
- * version the device has, or a newer one, stays; so repeating is safe. Rules: AP-1, AP-2.
+ * version the device has, or a newer one, stays; so repeating is safe. False when any of them was not put: it is of no
+ * use, or left over. Rules: AP-1, AP-2.
  */
 export async function bulkApply(
   tx: LocalTransaction,
   collection: CollectionSchema,
   note: PageNote,
-): Promise<void> {
+): Promise<boolean> {
   const expected = note.puts[collection.name] ?? 0
-  if (expected === 0) return
+  if (expected === 0) return true
   const params = [note.page, JSON.stringify(note.unfit.map(({ index }) => index))]
   const { changes } = await tx.run(putStatement(collection), params)
   if (changes > 0) tx.touch(collection.name, 'all')
-  if (changes < expected) await addScopes(tx, collection, params)
+  if (changes === expected) return true
+  await addScopes(tx, collection, params)
+  return false
 }
 
 /** The changes of a page, each parsed no more than once: a plain view over the staged text would parse per column. */

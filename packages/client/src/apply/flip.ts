@@ -59,12 +59,9 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
-  await breakHeadlessOffers(tx, toRebase)
-  if (isAll && !progress.replaces) await settleKnown(tx, toRebase)
-  if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)
-  const releasedCount = await settleClosedConflicts(tx, toRebase)
+  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase })
   const hasErased = await rebaseAll(tx, input, toRebase)
-  await writeMeta(tx, 'cursor', progress.step.cursor)
+  if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
   return { rows: progress.rows, releasedCount, hasErased: hasErased || progress.revoked.length > 0 }
 }
@@ -104,6 +101,23 @@ async function promoteAll(tx: LocalTransaction, schema: Schema, notes: readonly 
     }
   }
   return { promoted, unpromoted }
+}
+
+interface Review {
+  readonly progress: PullProgress
+  /** The pages name every outcome there is. */
+  readonly isAll: boolean
+  readonly toRebase: RecordsToRebase
+}
+
+/** What is left in the outbox after the pages, in the light of them. Returns how many entries were let go. */
+async function reviewOutbox(tx: LocalTransaction, { progress, isAll, toRebase }: Review): Promise<number> {
+  const [left] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
+  if (!left) return 0
+  await breakHeadlessOffers(tx, toRebase)
+  if (isAll && !progress.replaces) await settleKnown(tx, toRebase)
+  if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)
+  return settleClosedConflicts(tx, toRebase)
 }
 
 async function rebaseAll(

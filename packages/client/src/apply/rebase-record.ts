@@ -1,6 +1,6 @@
 import type { CollectionSchema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { readShadow, rebuildRecord, type Shadow, statementsOf } from '../local/records.ts'
+import { readShadow, type Shadow, showRecord, statementsOf } from '../local/records.ts'
 import type { Entry } from '../outbox/entry.ts'
 import { knownBefore } from '../outbox/hold-reasons.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
@@ -20,18 +20,19 @@ export interface RebaseTarget {
  */
 export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): Promise<void> {
   const { collection, record } = target
-  const shadow = await readShadow(tx, collection, record)
-  const hasLeft = target.hasLeft && (shadow.snapshot.kind === 'absent' || isOutside(shadow))
+  const stored = await readShadow(tx, collection, record)
+  const hasLeft = target.hasLeft && (stored.snapshot.kind === 'absent' || isOutside(stored))
   if (hasLeft) await saveShadow(tx, target, absentShadow)
-  const entries = await entriesOfRecord(tx, collection.name, record)
-  const version = versionOf(shadow)
-  const contained = entries.filter((entry) => isContained(entry, version, hasLeft))
-  if (contained.length > 0)
-    await settle(
-      tx,
-      contained.map((entry) => entry.seq),
-    )
-  await rebuildRecord(tx, collection, record)
+  const shadow = hasLeft ? absentShadow : stored
+  const version = versionOf(stored)
+  const contained: number[] = []
+  const entries: Entry[] = []
+  for (const entry of await entriesOfRecord(tx, collection.name, record)) {
+    if (isContained(entry, version, hasLeft)) contained.push(entry.seq)
+    else entries.push(entry)
+  }
+  if (contained.length > 0) await settle(tx, contained)
+  await showRecord(tx, { collection, record, shadow, entries })
 }
 
 function isContained(entry: Entry, shadowVersion: number, hasLeft: boolean): boolean {

@@ -24,7 +24,7 @@ export interface PageToStage {
   readonly progress: PullProgress
 }
 
-/** Puts a page aside and remembers how far the pull got, in one transaction. Rules: AP-3. */
+/** Puts a page aside. Rules: AP-3. */
 export async function stagePage(tx: LocalTransaction, schema: Schema, staged: PageToStage): Promise<void> {
   const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [
     staged.kind,
@@ -32,20 +32,36 @@ export async function stagePage(tx: LocalTransaction, schema: Schema, staged: Pa
   ])
   const note = notePage(schema, lastInsertRowid, staged.changes)
   await tx.run("INSERT INTO _staging (kind, body) VALUES ('note', ?)", [JSON.stringify(note)])
-  await writeMeta(tx, 'sync.pull', JSON.stringify(staged.progress))
 }
 
-/** The pull that was under way, if it can go on: same cursor, same schema. */
-export async function loadProgress(
-  tx: LocalReader,
-  schemaVersion: number,
-): Promise<PullProgress | undefined> {
-  const text = await readMeta(tx, 'sync.pull')
-  if (typeof text !== 'string') return undefined
-  // Written by stagePage and by nobody else.
+/** Remembers how far the pull got, in the transaction of its newest page. */
+export async function keepProgress(tx: LocalTransaction, progress: PullProgress): Promise<void> {
+  await writeMeta(tx, 'sync.pull', JSON.stringify(progress))
+}
+
+/** Where a pull begins. */
+export interface PullStart {
+  readonly cursor: string | null
+  /** Whether there are pages of a pull that was under way. */
+  readonly left: boolean
+  /** That pull, if it can go on: same cursor, same schema. */
+  readonly fit: PullProgress | undefined
+}
+
+/** What is left of a pull that was under way, and the cursor. */
+export async function readPull(reader: LocalReader, schemaVersion: number): Promise<PullStart> {
+  const rows = await reader.all("SELECT key, value FROM _meta WHERE key IN ('cursor', 'sync.pull')")
+  const textOf = (key: string): string | null => {
+    const value = rows.find((row) => row.key === key)?.value
+    return typeof value === 'string' ? value : null
+  }
+  const cursor = textOf('cursor')
+  const text = textOf('sync.pull')
+  if (text === null) return { cursor, left: false, fit: undefined }
+  // Written by keepProgress and by nobody else.
   const progress = JSON.parse(text) as PullProgress
-  const cursor = progress.replaces ? null : await readCursor(tx)
-  return progress.base === cursor && progress.schema === schemaVersion ? progress : undefined
+  const isFit = progress.base === (progress.replaces ? null : cursor) && progress.schema === schemaVersion
+  return { cursor, left: true, fit: isFit ? progress : undefined }
 }
 
 /** Where the device is in the feed; null before the first flip. */

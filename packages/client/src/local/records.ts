@@ -153,22 +153,32 @@ export async function rebuildRecord(
   record: string,
 ): Promise<void> {
   const entries = await entriesOfRecord(tx, collection.name, record)
-  const shadow = await readShadow(tx, collection, record)
+  await showRecord(tx, { collection, record, entries, shadow: await readShadow(tx, collection, record) })
+}
+
+/** A record and all it is made of. */
+export interface RecordParts {
+  readonly collection: CollectionSchema
+  readonly record: string
+  readonly shadow: Shadow
+  /** Every readable one, in the order written. */
+  readonly entries: readonly Entry[]
+}
+
+/** `rebuildRecord` for whoever has read shadow and entries already. */
+export async function showRecord(tx: LocalTransaction, parts: RecordParts): Promise<void> {
+  const { collection, record, shadow, entries } = parts
   const { view, madeAt } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
-  await writeView(tx, { collection, record, view, madeAt, shadow, entries })
+  await writeView(tx, { ...parts, view, madeAt })
   if (entries.length === 0) {
     await tx.run('DELETE FROM _shadow WHERE collection = ? AND record = ?', [collection.name, record])
   }
-  await refreshStates(tx, [{ collection: collection.name, record }])
+  if (view.kind === 'live') await refreshStates(tx, [{ collection: collection.name, record }])
 }
 
-interface View {
-  readonly collection: CollectionSchema
-  readonly record: string
+interface View extends RecordParts {
   readonly view: RecordSnapshot
   readonly madeAt: Hlc | null
-  readonly shadow: Shadow
-  readonly entries: readonly Entry[]
 }
 
 async function writeView(

@@ -84,7 +84,7 @@ export function countVerdicts(
 /** A tally with one more successful cycle. */
 export function withSuccess(tally: Tally, latencyMs: number): Partial<Tally> {
   const latenciesMs = [...tally.latenciesMs, Math.round(latencyMs)].slice(-limits.latencySamples)
-  return { successes: tally.successes + 1, latenciesMs }
+  return { runs: tally.runs + 1, successes: tally.successes + 1, latenciesMs }
 }
 
 /** The value below which the given share of the samples lies; null without samples. `share` in [0, 1]. */

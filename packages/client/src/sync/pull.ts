@@ -1,4 +1,5 @@
 import {
+  type CollectionSchema,
   type Environment,
   formatRanges,
   isObject,
@@ -9,7 +10,7 @@ import {
 } from '@holdfast/core'
 import { readShadow } from '../local/records.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
-import type { LocalDatabase, LocalReader } from '../local/local-database.ts'
+import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { versionOf } from '../apply/change-shadow.ts'
 import { type Flipped, flip } from '../apply/flip.ts'
@@ -25,14 +26,16 @@ import {
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
   dropStaging,
-  loadProgress,
+  keepProgress,
+  type PageToStage,
   readChanges,
   readCursor,
   readPage,
+  readPull,
   stagedNotes,
   stagePage,
 } from '../apply/staging.ts'
-import { countOne, updateTally } from '../status/tally.ts'
+import { countOne, updateTally, withSuccess } from '../status/tally.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import type { Run, Session } from './session.ts'
@@ -49,6 +52,15 @@ export interface PullContext {
   /** Told after every page, and with undefined when the pull is over. */
   readonly onProgress: (progress: PullProgress | undefined) => void
 }
+
+/** A pull that is not over: the next page is to be fetched, or single records first. */
+interface Waiting {
+  readonly progress: PullProgress
+  readonly missing: readonly Have[]
+}
+
+/** What came of a page. */
+type Taken = Waiting | { readonly flipped: Flipped }
 
 /** Rounds of fetching single records in one pull; what is missing after them waits for its next change. */
 const haveRoundsMost = 2
@@ -83,37 +95,35 @@ export class Pull {
   }
 
   async #fetchAndFlip(run: Run): Promise<Flipped> {
-    let progress = await this.#resume(run)
+    let taken: Taken = { progress: await this.#resume(run), missing: [] }
     for (;;) {
+      const { progress, missing }: Waiting = taken
       this.#context.onProgress(progress)
-      if (progress.step.kind !== 'ready') progress = await this.#fetchPage(run, progress)
-      else {
-        const fetched = await this.#fetchHaves(run, progress)
-        if (fetched === undefined) return this.#flip(run, progress)
-        progress = fetched
-      }
+      taken =
+        missing.length === 0
+          ? await this.#fetchPage(run, progress)
+          : await this.#fetchHaves(run, progress, missing)
+      if ('flipped' in taken) return this.#finish(taken.flipped)
     }
   }
 
   async #resume(run: Run): Promise<PullProgress> {
-    const { schema, session } = this.#context
-    return session.write(run, async (tx) => {
-      const progress = await loadProgress(tx, schema.version)
-      if (progress) return lookAgain(progress)
-      await dropStaging(tx)
-      return startPull(await readCursor(tx), schema.version)
-    })
+    const { database, schema, session } = this.#context
+    const { cursor, left, fit } = await readPull(database, schema.version)
+    if (fit !== undefined) return lookAgain(fit)
+    if (left) await session.write(run, dropStaging)
+    return startPull(cursor, schema.version)
   }
 
   /** Everything but the outbox is to be replaced. Not twice in a row: then the snapshot itself is what fails. */
   async #startReset(run: Run, error: unknown): Promise<void> {
     const { schema, session } = this.#context
     const wasReset = await session.write(run, async (tx) => {
-      const progress = await loadProgress(tx, schema.version)
-      const isRepeat = progress?.replaces === true && progress.pages === 0
+      const { fit } = await readPull(tx, schema.version)
+      const isRepeat = fit?.replaces === true && fit.pages === 0
       await dropStaging(tx)
       const fresh = startPull(null, schema.version)
-      await writeMeta(tx, 'sync.pull', JSON.stringify(fresh))
+      await keepProgress(tx, fresh)
       if (!isRepeat) await countOne(tx, 'resets')
       return isRepeat
     })
@@ -124,22 +134,37 @@ export class Pull {
     if (wasReset) throw error
   }
 
-  async #fetchPage(run: Run, progress: PullProgress): Promise<PullProgress> {
+  async #fetchPage(run: Run, progress: PullProgress): Promise<Taken> {
     const { session } = this.#context
     const { ack, text, page } = await this.#askPage(run, progress)
     if (hasOtherGrants(progress, page)) {
       session.log('info', 'grants-changed', { syncRunId: run.id })
-      return session.write(run, async (tx) => {
+      const again = await session.write(run, async (tx) => {
         await dropStaging(tx)
         return startPull(progress.replaces ? null : await readCursor(tx), progress.schema)
       })
+      return { progress: again, missing: [] }
     }
     const next = advancePull(progress, page)
-    await session.write(run, async (tx) => {
-      await stagePage(tx, this.#context.schema, { kind: 'page', text, changes: page.changes, progress: next })
+    return this.#takeIn(run, { kind: 'page', text, changes: page.changes, progress: next }, ack)
+  }
+
+  /**
+   * One transaction: the page is put aside, and if it was the last and nothing is missing, all that was put aside is made
+   * visible. `ack`: what the request for the page has acknowledged.
+   */
+  #takeIn(run: Run, page: PageToStage, ack = ''): Promise<Taken> {
+    const { schema, session } = this.#context
+    const { progress } = page
+    return session.write(run, async (tx): Promise<Taken> => {
+      await stagePage(tx, schema, page)
+      const isLast = progress.step.kind === 'ready'
+      const missing = isLast && progress.haveRounds < haveRoundsMost ? await this.#missingHaves(tx) : []
+      if (isLast && missing.length === 0) return { flipped: await this.#flip(tx, run, progress) }
+      await keepProgress(tx, progress)
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
+      return { progress, missing }
     })
-    return next
   }
 
   async #askPage(
@@ -147,7 +172,7 @@ export class Pull {
     progress: PullProgress,
   ): Promise<{ ack: string; text: string; page: PullResponse }> {
     const { database, session } = this.#context
-    const ack = formatRanges(await database.read(readAck))
+    const ack = formatRanges(await readAck(database))
     try {
       const answer = await session.ask(run, this.#request(progress, ack))
       const page = readPage(answer.body)
@@ -187,14 +212,10 @@ export class Pull {
   }
 
   /**
-   * Fetches records of which the server only said that we have them, when we cannot build them, and stages them as a
-   * page. A record that has moved on since means one more look at the feed. Undefined when nothing was missing.
+   * Fetches records of which the server only said that we have them, when we cannot build them, and takes them in as a
+   * page. A record that has moved on since means one more look at the feed.
    */
-  async #fetchHaves(run: Run, progress: PullProgress): Promise<PullProgress | undefined> {
-    const { schema, session } = this.#context
-    if (progress.step.kind !== 'ready' || progress.haveRounds >= haveRoundsMost) return undefined
-    const missing = await this.#missingHaves(progress)
-    if (missing.length === 0) return undefined
+  async #fetchHaves(run: Run, progress: PullProgress, missing: readonly Have[]): Promise<Taken> {
     const changes: object[] = []
     let hasMoved = false
     for (const have of missing) {
@@ -205,31 +226,24 @@ export class Pull {
       const { version, server_updated_at: serverUpdatedAt } = row
       changes.push({ collection, record, op: 'put', scope, version, serverUpdatedAt, data: row })
     }
-    const { cursor } = progress.step
+    const again = hasMoved ? lookAgain(progress) : progress
+    const next: PullProgress = { ...again, haveRounds: progress.haveRounds + 1 }
     const text = JSON.stringify({ changes })
-    const step = hasMoved ? { kind: 'pull' as const, cursor } : progress.step
-    const next: PullProgress = { ...progress, step, haveRounds: progress.haveRounds + 1 }
-    const page = readChanges(changes)
-    await session.write(run, (tx) =>
-      stagePage(tx, schema, { kind: 'records', text, changes: page, progress: next }),
-    )
-    return next
+    return this.#takeIn(run, { kind: 'records', text, changes: readChanges(changes), progress: next })
   }
 
-  async #missingHaves(progress: PullProgress): Promise<readonly Have[]> {
-    if (progress.rows === 0) return []
-    const { database, schema } = this.#context
-    return database.read(async (tx) => {
-      const missing: Have[] = []
-      for (const note of await stagedNotes(tx)) {
-        for (const name of note.haves) {
-          const collection = schema.collections.get(name)
-          const doubtful = collection ? await doubtfulHaves(tx, collection, note) : []
-          for (const have of doubtful) if (await isMissing(tx, schema, have)) missing.push(have)
-        }
+  async #missingHaves(tx: LocalReader): Promise<readonly Have[]> {
+    const { schema } = this.#context
+    const unknown: Have[] = []
+    for (const note of await stagedNotes(tx)) {
+      for (const name of note.haves) {
+        const collection = schema.collections.get(name)
+        if (!collection) continue
+        for (const have of await doubtfulHaves(tx, collection, note))
+          if (!(await isBuildable(tx, collection, have))) unknown.push(have)
       }
-      return missing
-    })
+    }
+    return unknown.length === 0 ? [] : withoutStaged(tx, unknown)
   }
 
   async #fetchRecord(
@@ -253,33 +267,44 @@ export class Pull {
     }
   }
 
-  async #flip(run: Run, progress: PullProgress): Promise<Flipped> {
-    const { database, env, schema, session } = this.#context
+  /** The success of the cycle is counted with what it made visible. */
+  async #flip(tx: LocalTransaction, run: Run, progress: PullProgress): Promise<Flipped> {
+    const { env, schema } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
-    const flipped = await session.write(run, async (tx) => {
-      const result = await flip(tx, { schema, progress, checkpoint })
-      await updateTally(tx, () => ({ lastSyncAt: new Date(env.now()).toISOString() }))
-      const isRenewable = (await readyForIdentity(tx)).length > 0
-      return isRenewable ? { ...result, releasedCount: result.releasedCount + 1 } : result
-    })
+    const result = await flip(tx, { schema, progress, checkpoint })
+    const lastSyncAt = new Date(env.now()).toISOString()
+    const latencyMs = env.monotonicMs() - run.startedMs
+    await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))
+    const isRenewable = (await readyForIdentity(tx)).length > 0
+    return isRenewable ? { ...result, releasedCount: result.releasedCount + 1 } : result
+  }
+
+  async #finish(flipped: Flipped): Promise<Flipped> {
     // The log still holds the pages of erased rows until it is folded into the file.
-    if (flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    if (flipped.hasErased) await this.#context.database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
 }
 
-/** Whether a record can neither be built from own mutations nor is staged in that version or a newer one. */
-async function isMissing(tx: LocalReader, schema: Schema, have: Have): Promise<boolean> {
-  const collection = schema.collections.get(have.collection)
-  if (!collection) return false
+/** Whether the device has the record in that version, or can build it from own mutations. */
+async function isBuildable(tx: LocalReader, collection: CollectionSchema, have: Have): Promise<boolean> {
   const version = versionOf(await readShadow(tx, collection, have.record))
+  if (version >= have.version) return true
   const entries = await entriesOfRecord(tx, have.collection, have.record)
-  if (version >= have.version || chainOfHave(entries, version, have.version).length > 0) return false
-  // The staged pages are read through only for the few that cannot be built: it costs their whole length each time.
-  const [row] = await tx.all(
-    `SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.kind IN ('page', 'records') AND c.value ->> '$.record' = ?
-     AND c.value ->> '$.collection' = ? AND c.value ->> '$.op' IN ('put', 'delete') AND c.value ->> '$.version' >= ? LIMIT 1`,
-    [have.record, have.collection, have.version],
+  return chainOfHave(entries, version, have.version).length > 0
+}
+
+/** Without those that are staged in that version or a newer one. Reads through the staged pages once, for the few that need it. */
+async function withoutStaged(tx: LocalReader, haves: readonly Have[]): Promise<readonly Have[]> {
+  const rows = await tx.all(
+    `WITH staged AS MATERIALIZED (
+       SELECT c.value ->> '$.collection' AS collection, c.value ->> '$.record' AS record, max(c.value ->> '$.version') AS version
+       FROM _staging p, json_each(p.body, '$.changes') c
+       WHERE p.kind IN ('page', 'records') AND c.value ->> '$.op' IN ('put', 'delete') GROUP BY 1, 2)
+     SELECT wanted.key AS place FROM json_each(?) AS wanted JOIN staged ON staged.record = wanted.value ->> '$.record'
+       AND staged.collection = wanted.value ->> '$.collection' AND staged.version >= wanted.value ->> '$.version'`,
+    [JSON.stringify(haves)],
   )
-  return row === undefined
+  const staged = new Set(rows.map((row) => row['place']))
+  return haves.filter((_, place) => !staged.has(place))
 }

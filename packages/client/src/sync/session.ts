@@ -13,6 +13,8 @@ export interface Run {
   /** Aborted when the cycle is called off. */
   readonly signal: AbortSignal
   readonly traceparent: string
+  /** When it began, ms of `env.monotonicMs`. */
+  readonly startedMs: number
 }
 
 /** What a session is made from. */

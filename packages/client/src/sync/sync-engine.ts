@@ -1,6 +1,6 @@
 import { type CancelTimer, type Environment, type ErrorCode, newUuid } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { updateTally, withSuccess } from '../status/tally.ts'
+import { updateTally } from '../status/tally.ts'
 import type { Lease } from './lease.ts'
 import type { Pull } from './pull.ts'
 import { LonePushError, type Push } from './push.ts'
@@ -42,7 +42,7 @@ interface Waiter {
   readonly resolve: (summary: SyncSummary) => void
 }
 
-type CycleRun = Run & { readonly controller: AbortController; readonly startedMs: number }
+type CycleRun = Run & { readonly controller: AbortController }
 
 /**
  * Performs what the state machine says: lease, push to the end, pull to the end, flip, and again when something
@@ -125,7 +125,6 @@ export class SyncEngine {
       run = await this.#begin()
       if (kind === 'push') await this.#options.push.all(run)
       const more = kind === 'pull' && (await this.#options.pull.all(run)).releasedCount > 0
-      if (kind === 'pull') await this.#countSuccess(run)
       if (!run.signal.aborted) this.dispatch(kind === 'push' ? { kind: 'pushed' } : { kind: 'pulled', more })
     } catch (error) {
       if (run?.signal.aborted !== true && isWanted()) await this.#fail(error, run)
@@ -147,14 +146,6 @@ export class SyncEngine {
     }
     this.#run = run
     return run
-  }
-
-  async #countSuccess(run: CycleRun): Promise<void> {
-    const { env, session } = this.#options
-    const latencyMs = env.monotonicMs() - run.startedMs
-    await session.write(run, (tx) =>
-      updateTally(tx, (tally) => ({ runs: tally.runs + 1, ...withSuccess(tally, latencyMs) })),
-    )
   }
 
   async #fail(error: unknown, run: CycleRun | undefined): Promise<void> {

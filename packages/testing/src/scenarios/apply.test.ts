@@ -109,6 +109,35 @@ describe('a row that is not ours to keep', () => {
     expect(readFileSync(path).includes(secret)).toBe(false)
   })
 
+  test.each(['leave', 'put'])(
+    '[AP-8] a row that moves within the scopes stays, the %s on a page of its own before',
+    async (first) => {
+      const { env, server } = world
+      server.grant('ann', 'w:w2')
+      const db = await world.open()
+      givenItems(2)
+      await world.sync(db)
+      server.write('items', idOf(0), { wh: 'w2' })
+      let rest: object | undefined
+      env.connect(async (request) => {
+        if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+        if (rest !== undefined) return Response.json(rest)
+        // What the server says and where it lets a page end are two things.
+        const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+        const changes = page.changes.toSorted((left) => (left.op === first ? -1 : 1))
+        rest = { ...page, changes: changes.slice(1) }
+        return Response.json({ ...page, changes: changes.slice(0, 1), more: true })
+      })
+      expect(await world.sync(db)).toMatchObject({ status: 'done' })
+      expect(rest).toMatchObject({ changes: [{ record: idOf(0) }] })
+      expect(await itemsOf(db)).toMatchObject([{ name: 'item 0' }, { name: 'item 1' }])
+      server.revoke('ann', 'w:w1')
+      env.connect(server.fetch)
+      await world.sync(db)
+      expect(await itemsOf(db)).toMatchObject([{ name: 'item 0' }])
+    },
+  )
+
   test('[AP-8] B39: what was granted comes whole, what was revoked goes, and other scopes are left alone', async () => {
     const db = await world.open()
     givenItems(20, 'w1')

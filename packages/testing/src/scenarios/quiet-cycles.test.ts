@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type FaultyStorage, faultyStorage } from '../faulty-storage.ts'
 import { sharedStorage } from './shared-storage.ts'
-import { createShopWorld, type ShopClient, type ShopWorld } from './shop-world.ts'
+import { createShopWorld, itemsOf, type ShopClient, type ShopWorld } from './shop-world.ts'
 
 let world: ShopWorld
 beforeEach(() => {
@@ -103,6 +103,43 @@ describe('a cycle with nothing to send', () => {
     await tab.deadLetters.editAndRetry(letter?.id ?? '', { name: 'Line' })
     await world.sync(db)
     expect(world.server.record('items', id)).toMatchObject({ name: 'Line', note: 'waits' })
+  })
+})
+
+describe('a pull', () => {
+  test('[AP-11] of one page is one transaction between taking the lease and giving it back', async () => {
+    const { storage, take } = writtenDown()
+    const ann = await world.open({ storage })
+    const bob = await world.open({ user: 'bob' })
+    await world.sync(ann)
+    await bob.items.insert({ name: 'Rope' })
+    await world.sync(bob)
+    take()
+    await world.sync(ann)
+    expect(take().filter((sql) => sql === 'BEGIN IMMEDIATE')).toHaveLength(3)
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'Rope' }])
+    expect((await ann.status.metrics()).counts).toMatchObject({ runs: 2, successes: 2 })
+    await world.sync(ann)
+    expect(take().filter((sql) => sql === 'BEGIN IMMEDIATE')).toHaveLength(3)
+  })
+
+  test('[AP-11] that fails at its only page is fetched again, and counts no success', async () => {
+    let isFull = false
+    const storage = faultyStorage(sqliteStorage(':memory:'), (sql) =>
+      isFull && sql.startsWith('DELETE FROM _staging') ? 'fail' : 'run',
+    )
+    const ann = await world.open({ storage })
+    await world.sync(ann)
+    world.server.write('items', '00000000-0000-7000-8000-000000000001', { name: 'Rope', stock: 0, wh: 'w1' })
+    const pulls = world.server.requests.pull
+    isFull = true
+    expect(await world.sync(ann)).toMatchObject({ status: 'waiting', code: 'STORE_FULL' })
+    expect(await itemsOf(ann)).toEqual([])
+    isFull = false
+    await world.sync(ann)
+    expect(world.server.requests.pull).toBe(pulls + 2)
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'Rope' }])
+    expect((await ann.status.metrics()).counts).toMatchObject({ successes: 2 })
   })
 })
 
