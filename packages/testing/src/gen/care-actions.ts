@@ -10,15 +10,40 @@ type How<Kind extends Action['kind']> = Extract<Action, { readonly kind: Kind; r
 
 /** Settles the first conflict on which nobody on this device has decided yet. */
 export async function settle(turn: Turn, how: How<'settle'>): Promise<number> {
-  const { client } = turn
+  const [open, undecided] = await questions(turn)
+  // Now and then somebody decides a second time, and is told so.
+  const isHasty = turn.random.below(16) === 0
+  const [conflict] = isHasty ? open : undecided
+  return conflict === undefined ? 0 : settleOne(turn, conflict, how)
+}
+
+const ways = ['mine', 'theirs', 'merge', 'both'] as const
+
+/**
+ * Decides on everything in front of somebody, each thing once, but for what is in `claimed`: somebody else has said they
+ * will.
+ */
+export async function settleAll(turn: Turn, claimed: Set<string>): Promise<void> {
+  const [, undecided] = await questions(turn)
+  for (const conflict of undecided) {
+    if (claimed.has(conflict.id)) continue
+    claimed.add(conflict.id)
+    await settleOne(turn, conflict, ways[turn.random.below(ways.length)] ?? 'mine')
+  }
+  for (const letter of await turn.client.deadLetters.list())
+    await repairOne(turn, letter, turn.random.below(3) === 0 ? 'edit' : 'discard')
+}
+
+/** Open conflicts, and those of them on which nobody on this device has decided yet. */
+async function questions({ client }: Turn): Promise<readonly [readonly Conflict[], readonly Conflict[]]> {
   const [open, entries] = await Promise.all([client.conflicts.list(), client.outbox.list()])
   const decided = new Set(
     entries.flatMap(({ resolves, status }) => (status === 'dead' ? [] : (resolves ?? []))),
   )
-  // Now and then somebody decides a second time, and is told so.
-  const isHasty = turn.random.below(16) === 0
-  const conflict = open.find(({ id }) => isHasty || !decided.has(id))
-  if (conflict === undefined) return 0
+  return [open, open.filter(({ id }) => !decided.has(id))]
+}
+
+async function settleOne(turn: Turn, conflict: Conflict, how: How<'settle'>): Promise<number> {
   const settled = await make(turn, {
     what: `settle ${how}`,
     run: () => decide(turn, conflict, how),
@@ -81,7 +106,11 @@ function mergedPart(turn: Turn, { kind }: Conflict, part: ConflictPart): Values 
 export async function repair(turn: Turn, how: How<'repair'>): Promise<number> {
   const letters = await turn.client.deadLetters.list()
   const letter = letters[turn.random.below(letters.length)]
-  if (letter === undefined) return 0
+  if (letter !== undefined) await repairOne(turn, letter, how)
+  return 0
+}
+
+async function repairOne(turn: Turn, letter: DeadLetter, how: How<'repair'>): Promise<void> {
   const culprit =
     letter.mutations.find(({ error }) => error.code !== 'DEPENDENCY_FAILED') ?? letter.mutations[0]
   // One half of a pair must not be edited alone.
@@ -91,7 +120,6 @@ export async function repair(turn: Turn, how: How<'repair'>): Promise<number> {
   else if (culprit && edited)
     await retry(turn, 'edit', () => turn.client.deadLetters.editAndRetry(culprit.id, edited))
   else await retry(turn, 'retry', () => turn.client.deadLetters.retry(letter.id))
-  return 0
 }
 
 function retry(turn: Turn, what: string, run: () => Promise<void>): Promise<unknown> {

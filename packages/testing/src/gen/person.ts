@@ -1,7 +1,7 @@
 import { assertNever } from '@holdfast/core'
 
 import type { Action } from '../sim/plan.ts'
-import { look, repair, restoreValue, settle, sync } from './care-actions.ts'
+import { look, repair, restoreValue, settle, settleAll, sync } from './care-actions.ts'
 import { group, importRows, pair, swapCodes } from './transaction-actions.ts'
 import { isExpected, type Person, takeTurn, type Turn } from './turn.ts'
 import { claimCode, count, insert, move, recreate, remove, tag, update } from './write-actions.ts'
@@ -50,6 +50,15 @@ export async function perform(person: Person, action: Action, draw: number): Pro
     // A look before the write may be refused like the write itself.
     if (isExpected(error)) return 0
     throw error
+  }
+}
+
+/** Decides on everything in front of somebody that is not in `claimed`, and adds to it what it decides on. */
+export async function decideAll(person: Person, claimed: Set<string>, draw: number): Promise<void> {
+  try {
+    await settleAll(takeTurn(person, draw), claimed)
+  } catch (error) {
+    if (!isExpected(error)) throw error
   }
 }
 

@@ -1,7 +1,7 @@
 import { globalScope, personalScope } from '@holdfast/core'
 
 import { marksIn } from '../gen/mix-schema.ts'
-import { perform } from '../gen/person.ts'
+import { decideAll } from '../gen/person.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { takeStep } from './take-step.ts'
@@ -36,7 +36,7 @@ export async function heal(world: World): Promise<void> {
   const rest = new Rest(world)
   await rest.wait(isCalm)
   for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
-    for (const device of devices) await decide(world, device, round)
+    await decide(world, round)
     await rest.wait(isCalm)
   }
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
@@ -191,31 +191,19 @@ function describe(world: World, device: SimDevice): string {
   return `${device.name}: ${facts.join(', ')}`
 }
 
-const decisions = ['mine', 'theirs', 'merge', 'both'] as const
-
-/** A person decides on everything in front of them, and tries something else where the first try was refused. */
-async function decide(world: World, device: SimDevice, round: number): Promise<void> {
-  const { scheduler } = world
-  let idle = 0
-  for (let place = 0; place < 50 && idle < decisions.length; place++) {
-    const before = queueOf(device).asked + openConflicts(device)
-    const person = world.personOf(device)
-    if (before === 0 || !person) return
-    const draw = world.plan.seed + scheduler.eventCount + round + place
-    const how = decisions[draw % decisions.length] ?? 'mine'
-    let isOver = false
-    const work = async (): Promise<void> => {
-      await perform(person, { kind: 'settle', how }, draw)
-      await perform(person, { kind: 'repair', how: draw % 3 === 0 ? 'edit' : 'discard' }, draw)
-    }
-    work().then(
-      () => (isOver = true),
-      (error: unknown) => {
-        isOver = true
-        world.onDefect(error)
-      },
-    )
-    await scheduler.run(scheduler.nowMs + 5_000, () => isOver)
-    idle = queueOf(device).asked + openConflicts(device) < before ? 0 : idle + 1
+/** Everybody decides on what is in front of them and of nobody else, and tries something else in the next round. */
+async function decide(world: World, round: number): Promise<void> {
+  const { scheduler, devices, plan } = world
+  const claimed = new Set<string>()
+  let busy = 0
+  for (const [index, device] of devices.entries()) {
+    const person = isDone(device) ? undefined : world.personOf(device)
+    if (person === undefined) continue
+    busy += 1
+    const draw = plan.seed + scheduler.eventCount + 16 * round + index
+    decideAll(person, claimed, draw)
+      .catch(world.onDefect)
+      .finally(() => (busy -= 1))
   }
+  await scheduler.run(scheduler.nowMs + 5_000, () => busy === 0)
 }
