@@ -5,6 +5,7 @@ import { checkersFor } from '../check/checkers.ts'
 import { factsOf } from '../check/facts-of.ts'
 import type { Observation } from '../check/observation.ts'
 import { evenSchema, mixSchema } from '../gen/mix-schema.ts'
+import { InstalledServers } from './installed-servers.ts'
 import type { Plan } from './plan.ts'
 import { play } from './play.ts'
 import { type FirstRow, putRows } from './put-rows.ts'
@@ -52,6 +53,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   const watch = new Watch(options.checkers ?? checkersFor(factsOf(schema)))
   const world = new World(plan, {
     schema,
+    servers: await InstalledServers.for(schema),
     scopesOf: options.scopesOf,
     codeCount: options.codeCount,
     observe:

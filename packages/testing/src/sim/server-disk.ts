@@ -1,15 +1,15 @@
 import { assert, type Schema } from '@holdfast/core'
 import type { SqliteDatabase } from '@holdfast/server'
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 
 import type { ServerDump } from '../check/observation.ts'
 import type { DatabaseBytes } from './commit-log.ts'
 import type { DiskPorts } from './disk-ports.ts'
 import { dumpServer } from './dump-server.ts'
-import { type CompiledStatement, type HandleHost, ServerHandle } from './server-handle.ts'
+import { ServerBase } from './server-base.ts'
+import { type HandleHost, ServerHandle } from './server-handle.ts'
 import { readOutcomes, ServerWitness } from './server-witness.ts'
-import { needsRoom, type StatementKind, statementKind } from './statement-kind.ts'
-import { useVirtualTime } from './virtual-strftime.ts'
+import { needsRoom, type StatementKind } from './statement-kind.ts'
 
 /** What the server's disk is made for. */
 export interface ServerDiskOptions {
@@ -17,6 +17,10 @@ export interface ServerDiskOptions {
   readonly ports: DiskPorts
   /** The server's wall clock: what SQL takes for 'now'. */
   readonly nowIso: () => string
+  /** What it begins with; an empty database unless said. */
+  readonly base?: ServerBase
+  /** Takes `base` back when the disk is done with it. */
+  readonly giveBack?: (base: ServerBase) => void
 }
 
 /** What the server's disk held at one moment. */
@@ -34,21 +38,19 @@ const full = 13
  */
 export class ServerDisk {
   readonly #options: ServerDiskOptions
-  #database: DatabaseSync
+  #base: ServerBase
   #witness: ServerWitness
   #handle: ServerHandle | undefined
   #fillCount = 0
   #hasWritten = false
   #hasDefined = false
-  readonly #compiled = new Map<string, CompiledStatement>()
-  readonly #kinds = new Map<string, StatementKind>()
-  readonly #reads = new Map<string, StatementSync>()
   readonly #host: HandleHost
 
   constructor(options: ServerDiskOptions) {
     this.#options = options
-    this.#database = this.#mount(null)
+    this.#base = this.#mount(options.base ?? new ServerBase(null))
     this.#witness = new ServerWitness(this.#database, options.ports)
+    this.#witness.lookAgain(true)
     this.#host = this.#makeHost()
   }
 
@@ -74,8 +76,7 @@ export class ServerDisk {
   /** What the disk holds now; cheap to keep. Never while a transaction is open. */
   image(): ServerImage {
     this.#assertQuiet()
-    const bytes = this.#database.serialize()
-    return { bytes: bytes.length === 0 ? null : bytes }
+    return { bytes: this.#base.bytes() }
   }
 
   /** The disk holds again what it held then; only while no process has it open. */
@@ -83,10 +84,8 @@ export class ServerDisk {
     assert(this.#handle === undefined, 'the disk was exchanged under a running server')
     const { ports } = this.#options
     const before = readOutcomes(this.#database, ports.nowMs())
-    this.#compiled.clear()
-    this.#reads.clear()
-    this.#database.close()
-    this.#database = this.#mount(image.bytes)
+    this.#leave()
+    this.#base = this.#mount(new ServerBase(image.bytes))
     this.#witness = new ServerWitness(this.#database, ports)
     this.#witness.lookAgain(true)
     const after = new Set(readOutcomes(this.#database, 0).map(keyOf))
@@ -97,9 +96,7 @@ export class ServerDisk {
   /** A raw look from outside; never while a transaction is open. */
   read(sql: string, ...params: SQLInputValue[]): readonly Readonly<Record<string, SQLOutputValue>>[] {
     this.#assertQuiet()
-    let statement = this.#reads.get(sql)
-    if (statement === undefined) this.#reads.set(sql, (statement = this.#database.prepare(sql)))
-    return statement.all(...params)
+    return this.#base.reader(sql).all(...params)
   }
 
   /** Another program writes to the same file, in a transaction of its own. Never while a transaction is open. */
@@ -119,16 +116,23 @@ export class ServerDisk {
   close(): void {
     this.#handle?.die()
     this.#handle = undefined
-    this.#database.close()
+    this.#leave()
   }
 
-  #mount(bytes: DatabaseBytes): DatabaseSync {
-    const database = new DatabaseSync(':memory:')
-    if (bytes !== null) database.deserialize(bytes)
-    // Before there is a temporary table: the store asks for the same, and another setting would drop them all.
-    database.exec('PRAGMA temp_store = MEMORY')
-    useVirtualTime(database, this.#options.nowIso)
-    return database
+  get #database(): DatabaseSync {
+    return this.#base.database
+  }
+
+  /** Done with the base: whoever lent it gets it back. */
+  #leave(): void {
+    const { base, giveBack } = this.#options
+    if (this.#base === base && giveBack) giveBack(base)
+    else this.#base.close()
+  }
+
+  #mount(base: ServerBase): ServerBase {
+    base.nowIso = this.#options.nowIso
+    return base
   }
 
   #makeHost(): HandleHost {
@@ -137,8 +141,8 @@ export class ServerDisk {
       get isTransaction() {
         return isInTransaction()
       },
-      compile: (sql) => this.#compile(sql),
-      kindOf: (sql) => this.#kindOf(sql),
+      compile: (sql) => this.#base.compile(sql),
+      kindOf: (sql) => this.#base.kindOf(sql),
       before: (handle, sql, kind) => this.#before(handle, sql, kind),
       after: (kind) => this.#after(kind),
       exec: (sql) => this.#database.exec(sql),
@@ -146,21 +150,6 @@ export class ServerDisk {
         if (this.#handle === handle) this.kill()
       },
     }
-  }
-
-  #compile(sql: string): CompiledStatement {
-    let compiled = this.#compiled.get(sql)
-    if (compiled === undefined) {
-      compiled = { sql, kind: statementKind(sql), statement: this.#database.prepare(sql) }
-      this.#compiled.set(sql, compiled)
-    }
-    return compiled
-  }
-
-  #kindOf(sql: string): StatementKind {
-    let kind = this.#kinds.get(sql)
-    if (kind === undefined) this.#kinds.set(sql, (kind = statementKind(sql)))
-    return kind
   }
 
   #before(handle: ServerHandle, sql: string, kind: StatementKind): void {

@@ -28,7 +28,8 @@ export class ServerWitness {
     this.#database = database
     this.#ports = ports
     database.exec(
-      'CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, user, device, seq, covers, id, status, version, code)',
+      `CREATE TEMP TABLE IF NOT EXISTS sim_seen (n INTEGER PRIMARY KEY, user, device, seq, covers, id, status, version, code);
+       DELETE FROM sim_seen`,
     )
     this.#seen = arrays(
       database,

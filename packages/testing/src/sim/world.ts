@@ -8,6 +8,7 @@ import { SharedMemory } from '../gen/shared-memory.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { DeviceDisk, type DiskImage } from './device-disk.ts'
 import type { DiskPorts, Fate } from './disk-ports.ts'
+import type { InstalledServers } from './installed-servers.ts'
 import { Network, type NetworkParts } from './network.ts'
 import type { DevicePlan, Plan, StorageFaults } from './plan.ts'
 import { Scheduler } from './scheduler.ts'
@@ -30,6 +31,8 @@ export interface WorldOptions {
   readonly codeCount?: number
   /** Limits the host of the server lowered. */
   readonly serverLimits?: Partial<Limits>
+  /** Where the server is installed already; it installs itself unless said. */
+  readonly servers?: InstalledServers
   readonly observe: (observation: Observation) => void
 }
 
@@ -80,6 +83,8 @@ export class World {
       schema: this.schema,
       ports: this.#ports((sql) => this.#serverFate(sql)),
       nowIso: () => new Date(this.server.nowMs()).toISOString(),
+      base: options.servers?.lend(),
+      giveBack: options.servers?.giveBack,
     })
     this.server = this.#makeServer()
     for (const device of plan.devices) this.addDevice(device)
