@@ -197,7 +197,7 @@ export interface LostValue {
 
 /** How a person settles a conflict over HTTP. */
 export interface Resolution {
-  readonly kind: 'mine' | 'theirs' | 'merge'
+  readonly kind: 'mine' | 'theirs' | 'merge' | 'discard'
   /** For `merge`: values by record id, laid over "theirs". */
   readonly values?: Readonly<Record<string, Values>>
 }

@@ -19,9 +19,9 @@ export interface ConflictsApi {
   get(id: string): Promise<Conflict | undefined>
   /** Calls `listener` at once and whenever one is opened, settled or seen for the first time. Returns the way to stop. */
   watch(listener: (conflicts: readonly Conflict[]) => void, query?: ConflictQuery): () => void
-  /** The author's values stand. Errors of all four: CONFLICT_UNKNOWN, CONFLICT_CLOSED. */
+  /** The author's values stand. Errors of all five: CONFLICT_UNKNOWN, CONFLICT_CLOSED. */
   keepMine(id: string): Promise<Settled>
-  /** What the server has stands; the author's values stay in the history. */
+  /** What the server has stands where it was in dispute; the author's values stay in the history. What only waited is written. */
   keepTheirs(id: string): Promise<Settled>
   /** These values, laid over theirs; by record id where several records are in dispute. Errors also: FIELD_UNKNOWN, VALUE_INVALID. */
   merge(id: string, values: Readonly<Record<string, unknown>>): Promise<Settled>
@@ -30,6 +30,8 @@ export interface ConflictsApi {
    * a number, such as "Rope (2)". Errors also: VALUE_INVALID when two records must not be alike in something else.
    */
   keepBoth(id: string): Promise<Settled>
+  /** Gives up all that its author changed, also what was not in dispute: the way out when the server refuses that. */
+  discard(id: string): Promise<Settled>
   /** Pending mutations that will meet a conflict or be refused, as far as this device can tell. */
   foretold(): Promise<readonly ForetoldConflict[]>
 }
@@ -70,6 +72,7 @@ export function createConflictsApi(
     keepTheirs: (id) => settle(id, () => ({ kind: 'theirs' })),
     keepBoth: (id) => settle(id, () => ({ kind: 'both' })),
     merge: (id, values) => settle(id, (conflict) => ({ kind: 'merge', values: byRecord(conflict, values) })),
+    discard: (id) => settle(id, () => ({ kind: 'discard' })),
     foretold: () => database.read((tx) => foretelling.list(tx)),
   }
 }

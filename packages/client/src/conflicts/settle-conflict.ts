@@ -31,7 +31,7 @@ import { withFreeKeys } from './free-keys.ts'
 
 /** What a person decided. */
 export type Decision =
-  | { readonly kind: 'mine' | 'theirs' | 'both' }
+  | { readonly kind: 'mine' | 'theirs' | 'both' | 'discard' }
   /** Values by record id, laid over theirs. */
   | { readonly kind: 'merge'; readonly values: Readonly<Record<string, Values>> }
 
@@ -62,7 +62,7 @@ interface Draft {
 /**
  * Writes a decision down as ordinary mutations that name the conflict, one for each record in dispute, in one group when
  * there are several. They are merged on the server like any other, so whoever decides first wins and the other is told.
- * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN. Rules: CF-3, CF-5.
+ * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN. Rules: CF-3, CF-5, CF-13.
  */
 export async function settleConflict(
   tx: LocalTransaction,

@@ -34,7 +34,17 @@ describe('what a decision writes', () => {
     ['both: theirs stays', part, 'both', {}],
     ['both: a deletion stays', gone, 'both', null],
     ['both: all of a record that only waited', bystander, 'both', { price: '3.00', stock: 8 }],
-  ] as const)('[CF-8] %s', (_, of, kind, expected) => {
+    ['discard: nothing of mine', part, 'discard', {}],
+    ['discard: nothing of a record that only waited', bystander, 'discard', {}],
+    ['discard: a deletion stays', gone, 'discard', null],
+    [
+      'discard: no new record that only waited',
+      { ...bystander, op: 'create', isGone: true },
+      'discard',
+      null,
+    ],
+    ['discard: no deletion that only waited', { ...bystander, mine: null }, 'discard', {}],
+  ] as const)('[CF-8] [CF-13] %s', (_, of, kind, expected) => {
     expect(settledValues(of, { kind })).toEqual(expected)
   })
 

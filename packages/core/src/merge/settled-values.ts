@@ -18,13 +18,13 @@ export interface SettledPart {
 
 /** What a person decided; `merge` with values for this record, if any were given. */
 export type SettledBy =
-  | { readonly kind: 'mine' | 'theirs' | 'both' }
+  | { readonly kind: 'mine' | 'theirs' | 'both' | 'discard' }
   | { readonly kind: 'merge'; readonly values: Values }
 
 /**
  * The values a decision writes to one record of a conflict, over what stands there; none where it stays as it is, and
  * null where it is deleted or stays so. Keeping theirs decides what is in dispute; whatever else the author changed only
- * waited, and is written. Pure. Rules: CF-8.
+ * waited, and is written; a discard gives that up, too. Pure. Rules: CF-8, CF-13.
  */
 export function settledValues(part: SettledPart, decision: SettledBy): Values | null {
   const { mine, theirs, op, isInDispute, isGone } = part
@@ -33,6 +33,8 @@ export function settledValues(part: SettledPart, decision: SettledBy): Values | 
       return mine
     case 'merge':
       return { ...(isGone ? mine : undisputed(part)), ...decision.values }
+    case 'discard':
+      return isGone ? null : {}
     case 'both':
     case 'theirs':
       // A record that only waited and is gone meanwhile is not brought back for it.

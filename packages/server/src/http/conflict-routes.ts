@@ -58,8 +58,8 @@ async function parseResolution(
   { kind, values }: Readonly<Record<string, unknown>>,
   recordId: () => Promise<string>,
 ): Promise<Resolution> {
-  if (kind === 'mine' || kind === 'theirs') return { kind }
-  if (kind !== 'merge') throw new SyncError('REQUEST_INVALID', 'kind is mine, theirs or merge.')
+  if (kind === 'mine' || kind === 'theirs' || kind === 'discard') return { kind }
+  if (kind !== 'merge') throw new SyncError('REQUEST_INVALID', 'kind is mine, theirs, merge or discard.')
   if (!isObject(values))
     throw new SyncError('REQUEST_INVALID', 'merge needs values, by field or by record id.')
   const names = Object.keys(values)

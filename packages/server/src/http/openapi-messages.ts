@@ -96,7 +96,7 @@ const plainSchemas: Readonly<Record<string, JsonSchema>> = {
   Resolution: {
     type: 'object',
     required: ['kind'],
-    properties: { kind: { enum: ['mine', 'theirs', 'merge'] }, values: anything },
+    properties: { kind: { enum: ['mine', 'theirs', 'merge', 'discard'] }, values: anything },
   },
   History: {
     type: 'object',

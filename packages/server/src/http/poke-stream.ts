@@ -61,10 +61,14 @@ export class PokeStream<U extends User> {
     this.#planBeat()
   }
 
-  /** A commit happened. Looked at soon, together with its neighbours. */
+  /** The device that reads it. */
+  get device(): string | null {
+    return this.#options.caller.device
+  }
+
+  /** A commit happened that its reader may not know of. Looked at soon, together with its neighbours. */
   notice(event: CommitEvent): void {
-    const { caller } = this.#options
-    if (this.#controller === undefined || (event.device !== null && event.device === caller.device)) return
+    if (this.#controller === undefined) return
     if (this.#noticed.length === 0) this.#noticedAtMs = this.#options.env.monotonicMs()
     if (this.#noticed.length < noticedMax) this.#noticed.push(event)
     else this.#noticed = [{ scopes: '*', device: null, user: null }]

@@ -184,6 +184,17 @@ describe('pokes', () => {
     expect(seen).toEqual(['poke', 'poke'])
   })
 
+  test('[PH-21] a device and a copy of it are both poked: which of them pushed, nobody knows', async () => {
+    const { hub, commit, advance } = givenHub()
+    const both = [follow(hub.open(givenCaller())), follow(hub.open(givenCaller()))]
+    commit(['warehouse:1'], 'tablet')
+    await advance(200)
+    expect(both).toEqual([
+      ['poke', 'poke'],
+      ['poke', 'poke'],
+    ])
+  })
+
   test('[PH-22] changed grants are a poke at the next heartbeat', async () => {
     const { hub, grant, advance } = givenHub()
     const seen = follow(hub.open(givenCaller()))

@@ -13,7 +13,10 @@ export class StreamHub<U extends User> {
   constructor(source: StreamSource<U>) {
     this.#source = source
     this.#unsubscribe = source.engine.subscribe((event: CommitEvent) => {
-      for (const stream of this.#streams) stream.notice(event)
+      const ofSender = [...this.#streams].filter(({ device }) => device === event.device)
+      // Two streams of one device are a device and a copy of it: only one of them pushed, and nobody knows which.
+      const isAlone = event.device !== null && ofSender.length === 1
+      for (const stream of this.#streams) if (!isAlone || stream !== ofSender[0]) stream.notice(event)
     })
   }
 

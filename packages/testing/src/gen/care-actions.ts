@@ -17,7 +17,7 @@ export async function settle(turn: Turn, how: How<'settle'>): Promise<number> {
   return conflict === undefined ? 0 : settleOne(turn, conflict, how)
 }
 
-const ways = ['mine', 'theirs', 'merge', 'both'] as const
+const ways = ['mine', 'theirs', 'merge', 'both', 'discard'] as const
 
 /**
  * Decides on everything in front of somebody, each thing once, but for what is in `claimed`: somebody else has said they
@@ -64,6 +64,8 @@ function decide(turn: Turn, conflict: Conflict, how: How<'settle'>): Promise<Set
       return conflicts.keepTheirs(id)
     case 'both':
       return conflicts.keepBoth(id)
+    case 'discard':
+      return conflicts.discard(id)
     case 'merge':
       return conflicts.merge(id, mergedValues(turn, conflict))
     default:

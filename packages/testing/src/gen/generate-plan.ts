@@ -258,7 +258,7 @@ function nameFor({ random, collections }: Draft, kind: UserAction['kind']): stri
   return names[random.below(2) === 0 ? 0 : random.below(names.length)] ?? ''
 }
 
-const settlements = ['mine', 'theirs', 'merge', 'both'] as const
+const settlements = ['mine', 'theirs', 'merge', 'both', 'discard'] as const
 const repairs = ['retry', 'discard', 'edit'] as const
 
 function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {

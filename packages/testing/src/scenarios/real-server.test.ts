@@ -171,6 +171,40 @@ describe('against the real server', () => {
       expect((await itemsOf(db)).map(({ name }) => name)).toEqual(['of ann', 'of ann'])
   })
 
+  test('[CF-13] a conflict whose other half can no longer be written is discarded as a whole', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const shelf = await ann.shelves.insert({ label: 'S' })
+    const one = await ann.items.insert({ name: 'one', price: '1.00' })
+    const two = await ann.items.insert({ name: 'two' })
+    await sync(ann)
+    await sync(bob)
+    await bob.items.update(one, { price: '2.00' })
+    await sync(bob)
+    await ann.transaction(async (tx) => {
+      await tx.items.update(one, { price: '3.00' })
+      await tx.items.update(two, { name: 'deux', shelf })
+    })
+    await sync(ann)
+    await bob.shelves.delete(shelf)
+    await sync(bob)
+    await sync(ann)
+    const [conflict] = await ann.conflicts.list()
+    await ann.conflicts.keepTheirs(conflict?.id ?? '')
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'REFERENCE_MISSING' } }])
+    expect(await ann.conflicts.list()).toHaveLength(1)
+    await ann.conflicts.discard(conflict?.id ?? '')
+    for (const letter of await ann.deadLetters.list()) await ann.deadLetters.discard(letter.id)
+    for (const db of [ann, ann, bob]) await sync(db)
+    expect(await ann.conflicts.list()).toEqual([])
+    expect(await ann.outbox.list()).toEqual([])
+    const expected = [
+      { name: 'one', price: '2.00', _state: 'clean' },
+      { name: 'two', _state: 'clean' },
+    ]
+    for (const db of [ann, bob]) expect(await itemsOf(db)).toMatchObject(expected)
+  })
+
   test('[CF-3] a conflict of a whole transaction is settled as a whole', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const one = await ann.items.insert({ name: 'one', price: '1.00' })

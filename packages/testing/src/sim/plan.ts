@@ -87,7 +87,7 @@ export type Action =
   | { readonly kind: 'pair' }
   | { readonly kind: 'claim-code' }
   | { readonly kind: 'swap-codes' }
-  | { readonly kind: 'settle'; readonly how: 'mine' | 'theirs' | 'merge' | 'both' }
+  | { readonly kind: 'settle'; readonly how: 'mine' | 'theirs' | 'merge' | 'both' | 'discard' }
   | { readonly kind: 'repair'; readonly how: 'retry' | 'discard' | 'edit' }
   | { readonly kind: 'restore-value' }
   | { readonly kind: 'look' }
