@@ -609,6 +609,17 @@ describe('deletes', () => {
     ])
   })
 
+  test('[ME-17] onDelete: edit says what stands, also in a field that the delete carried', () => {
+    const carried = { op: 'delete', changes: { name: 'PC' }, base: { name: 'Laptop' } } as const
+    const outcome = applied(
+      merge(carried, { concurrent: 'unknown', collection: givenCollection({ onDelete: 'edit' }) }),
+    )
+    expect(outcome.next).toMatchObject({ kind: 'live', values: { name: 'PC' } })
+    expect(outcome.decisions).toContainEqual(
+      expect.objectContaining({ field: 'name', rule: 'onDelete.edit', winner: 'theirs', result: 'PC' }),
+    )
+  })
+
   test('[ME-17] onDelete: edit asks when what the delete carried is itself in dispute', () => {
     const carried = { op: 'delete', changes: { name: 'PC' }, base: { name: 'old' } } as const
     const outcome = merge(carried, { concurrent: edited, collection: givenCollection({ onDelete: 'edit' }) })

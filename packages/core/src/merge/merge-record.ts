@@ -122,7 +122,9 @@ function mergeDelete(input: MergeInput, current: LiveRecord): MergeOutcome {
     return applied(gone, { changed, clocks: {}, decisions: decide('mine', null) })
   const edit = mergeLive(input, current)
   if (edit.kind !== 'apply') return edit
-  const decisions = [...decide('theirs', current.values), ...edit.decisions]
+  // The edit stands against the deletion; what stands in a field that the delete carried, too, is the newer value.
+  const stands = edit.next.kind === 'live' ? edit.next.values : current.values
+  const decisions = [...decide('theirs', stands), ...edit.decisions]
   return { ...edit, status: 'merged', decisions }
 }
 
