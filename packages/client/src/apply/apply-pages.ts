@@ -4,7 +4,7 @@ import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
-import { bulkApply, pageRows } from './bulk-apply.ts'
+import { addScopes, bulkApply, pageRows } from './bulk-apply.ts'
 import { changeShadow, isOutside, versionOf } from './change-shadow.ts'
 import { chainOfHave } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
@@ -33,18 +33,18 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
   const [parked] = await tx.all('SELECT 1 FROM _quarantine LIMIT 1')
   const hasParked = parked !== undefined || notes.some((note) => note.unfit.length > 0)
   for (const note of notes) {
-    let hasLeftOver = note.hasOthers
-    for (const name of Object.keys(note.puts)) {
-      checkpoint()
-      const collection = collectionNamed(schema, name)
-      const isWhole = await bulkApply(tx, collection, note)
-      hasLeftOver ||= !isWhole
-      // A row that moves within the device's scopes is put and leaves: its old copy must not stand in for the new one.
-      await dropOvertakenShadows(tx, collection)
+    const shortfalls = await putAll(tx, note, input)
+    const singles = note.hasOthers || shortfalls.size > 0 ? await readSingles(tx, note, input) : []
+    for (const [collection, count] of shortfalls) {
+      const withEntries = singles.filter(({ change }) => isPutOf(change, collection)).length
+      if (withEntries < count) await addScopes(tx, collection, note)
     }
     if (hasParked) await quarantineUnfit(tx, note)
     if (hasParked) await releaseOvertaken(tx, note)
-    if (hasLeftOver) await applySingly(tx, note, input)
+    for (const single of singles) {
+      checkpoint()
+      await applyChange(tx, { ...single, input })
+    }
   }
   // Whatever else makes a row newer than its tombstone rebuilds the record.
   const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
@@ -60,8 +60,40 @@ export async function numberScopes(tx: LocalTransaction, notes: readonly PageNot
   ])
 }
 
+/** Puts the rows of a page in bulk. Returns how many of a collection were not put, where any were not. */
+async function putAll(
+  tx: LocalTransaction,
+  note: PageNote,
+  { schema, checkpoint }: PagesToApply,
+): Promise<ReadonlyMap<CollectionSchema, number>> {
+  const shortfalls = new Map<CollectionSchema, number>()
+  for (const [name, expected] of Object.entries(note.puts)) {
+    checkpoint()
+    const collection = collectionNamed(schema, name)
+    const count = await bulkApply(tx, collection, note)
+    if (count < expected) shortfalls.set(collection, expected - count)
+    // A row that moves within the device's scopes is put and leaves: its old copy must not stand in for the new one.
+    await dropOvertakenShadows(tx, collection)
+  }
+  return shortfalls
+}
+
+function isPutOf({ op, collection }: Change, { name }: CollectionSchema): boolean {
+  return op === 'put' && collection === name
+}
+
+/** A change that is applied by itself, and the number of its scope. */
+interface Single {
+  readonly change: Change
+  readonly scope: number
+}
+
 /** Changes that bulk cannot take: other than `put`, or of records with entries. */
-async function applySingly(tx: LocalTransaction, note: PageNote, input: PagesToApply): Promise<void> {
+async function readSingles(
+  tx: LocalTransaction,
+  note: PageNote,
+  input: PagesToApply,
+): Promise<readonly Single[]> {
   const rows = await tx.all(
     `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
      WHERE k NOT IN (SELECT value FROM json_each(?2)) AND (v ->> '$.op' <> 'put'
@@ -74,17 +106,16 @@ async function applySingly(tx: LocalTransaction, note: PageNote, input: PagesToA
       JSON.stringify([...(input.promoted.get(note.page) ?? [])]),
     ],
   )
-  for (const row of rows) {
-    input.checkpoint()
+  return rows.map((row) => ({
     // The page was parsed before it was staged, and unfit changes are not among these.
-    const change = JSON.parse(String(row['v'])) as Change
-    await applyChange(tx, { change, scope: Number(row['scope']), input })
-  }
+    change: JSON.parse(String(row['v'])) as Change,
+    scope: Number(row['scope']),
+  }))
 }
 
 async function applyChange(
   tx: LocalTransaction,
-  { change, scope, input }: { readonly change: Change; readonly scope: number; readonly input: PagesToApply },
+  { change, scope, input }: Single & { readonly input: PagesToApply },
 ): Promise<void> {
   const collection = collectionNamed(input.schema, change.collection)
   const { record } = change

@@ -6,22 +6,16 @@ import type { PageNote } from './page-note.ts'
 /**
  * The `put` changes of a staged page, put into a collection's table by one statement over the JSON text, without an
  * object per row. Rows with entries in the outbox are left for the rebase, rows that do not fit for the quarantine. A
- * version the device has, or a newer one, stays; so repeating is safe. False when any of them was not put: it is of no
- * use, or left over. Rules: AP-1, AP-2.
+ * version the device has, or a newer one, stays; so repeating is safe. Returns how many were put. Rules: AP-1, AP-2.
  */
 export async function bulkApply(
   tx: LocalTransaction,
   collection: CollectionSchema,
   note: PageNote,
-): Promise<boolean> {
-  const expected = note.puts[collection.name] ?? 0
-  if (expected === 0) return true
-  const params = [note.page, JSON.stringify(note.unfit.map(({ index }) => index))]
-  const { changes } = await tx.run(putStatement(collection), params)
+): Promise<number> {
+  const { changes } = await tx.run(statementsOf(collection).put, paramsOf(note))
   if (changes > 0) tx.touch(collection.name, 'all')
-  if (changes === expected) return true
-  await addScopes(tx, collection, params)
-  return false
+  return changes
 }
 
 /** The changes of a page, each parsed no more than once: a plain view over the staged text would parse per column. */
@@ -30,17 +24,20 @@ export const pageRows =
 
 const statements = new WeakMap<CollectionSchema, { put: string; missingScopes: string }>()
 
-function putStatement(collection: CollectionSchema): string {
-  return statementsOf(collection).put
+function paramsOf(note: PageNote): readonly (number | string)[] {
+  return [note.page, JSON.stringify(note.unfit.map(({ index }) => index))]
 }
 
-/** A row that came in a further scope, or again with the version the device has, still gains the scope. */
-async function addScopes(
+/**
+ * A row that came in a further scope, or again with the version the device has, still gains the scope. For pages of which
+ * not every row was put, and before anything else of the page is applied.
+ */
+export async function addScopes(
   tx: LocalTransaction,
   collection: CollectionSchema,
-  params: readonly (number | string)[],
+  note: PageNote,
 ): Promise<void> {
-  const missing = await tx.all(statementsOf(collection).missingScopes, params)
+  const missing = await tx.all(statementsOf(collection).missingScopes, paramsOf(note))
   const table = quoteName(collection.name)
   for (const { record, n } of missing) {
     await tx.run(

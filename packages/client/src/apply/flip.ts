@@ -17,12 +17,14 @@ import {
   settleKnown,
   settleOutcomes,
 } from './settle-outcomes.ts'
-import { dropStaging, readCursor, stagedNotes, stagedOutcomes } from './staging.ts'
+import { dropStaging, newestVerdicts, readCursor } from './staging.ts'
 
 /** What the flip is done with. */
 export interface FlipInput {
   readonly schema: Schema
   readonly progress: PullProgress
+  /** Of all the pages, in the order they came. */
+  readonly notes: readonly PageNote[]
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
 }
@@ -41,16 +43,15 @@ export interface Flipped {
  * at any statement, everything is as it was and the next flip does the same. Rules: AP-1 to AP-10, PR-1, PR-4, PR-6.
  */
 export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flipped> {
-  const { schema, progress, checkpoint } = input
+  const { schema, progress, notes, checkpoint } = input
   assert(progress.step.kind === 'ready', 'a flip before everything is staged')
   const toRebase = new RecordsToRebase()
   if (progress.replaces) await clearServerCopy(tx, schema)
   else assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
-  const notes = await stagedNotes(tx)
   await numberScopes(tx, notes)
   const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
-  const { outcomes, isAll } = await stagedOutcomes(tx)
+  const { outcomes, isAll } = newestVerdicts(notes)
   const ended = await settleOutcomes(tx, { outcomes, toRebase, needed: unpromoted })
   if (progress.replaces) await rebaseOutbox(tx, toRebase)
   await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })

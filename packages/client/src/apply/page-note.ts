@@ -1,4 +1,4 @@
-import { type Change, parseRowData, type Schema, SyncError } from '@holdfast/core'
+import { type Change, type Outcome, parseRowData, type Schema, SyncError } from '@holdfast/core'
 
 /** What is worth knowing of a staged page before it is applied, so that the flip runs no statement for nothing. */
 export interface PageNote {
@@ -14,6 +14,15 @@ export interface PageNote {
   readonly unfit: readonly Unfit[]
   /** Collections of which it says that we have records already. */
   readonly haves: readonly string[]
+  /** What it says of this device's mutations; absent for records that were fetched one by one. */
+  readonly verdicts?: PageVerdicts
+}
+
+/** What a page says of this device's mutations: what older pages say is older. */
+export interface PageVerdicts {
+  readonly outcomes: readonly Outcome[]
+  /** The server had nothing beyond the page: it names every outcome that was not acknowledged. */
+  readonly isAll: boolean
 }
 
 /** A change that does not fit the schema, and why. */

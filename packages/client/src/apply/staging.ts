@@ -1,7 +1,6 @@
 import {
   type Change,
   isObject,
-  type Outcome,
   parsePullResponse,
   type PullResponse,
   type Schema,
@@ -9,13 +8,13 @@ import {
 } from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
-import { notePage, type PageNote } from './page-note.ts'
+import { notePage, type PageNote, type PageVerdicts } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 
 /** A page to be put aside until the flip. */
 export interface PageToStage {
-  /** `records`: fetched one by one, so that it says nothing of outcomes. */
-  readonly kind: 'page' | 'records'
+  /** What it says of our mutations; undefined for records that were fetched one by one. */
+  readonly verdicts: PageVerdicts | undefined
   /** The answer as it came. */
   readonly text: string
   /** Its changes, parsed. */
@@ -27,10 +26,13 @@ export interface PageToStage {
 /** Puts a page aside. Rules: AP-3. */
 export async function stagePage(tx: LocalTransaction, schema: Schema, staged: PageToStage): Promise<void> {
   const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [
-    staged.kind,
+    staged.verdicts === undefined ? 'records' : 'page',
     staged.text,
   ])
-  const note = notePage(schema, lastInsertRowid, staged.changes)
+  const note: PageNote = {
+    ...notePage(schema, lastInsertRowid, staged.changes),
+    ...(staged.verdicts && { verdicts: staged.verdicts }),
+  }
   await tx.run("INSERT INTO _staging (kind, body) VALUES ('note', ?)", [JSON.stringify(note)])
 }
 
@@ -83,21 +85,9 @@ export async function stagedNotes(tx: LocalReader): Promise<PageNote[]> {
   return rows.map((row) => JSON.parse(String(row['body'])) as PageNote)
 }
 
-/** What the newest page says of this device's mutations: what older pages say is older. */
-export interface StagedOutcomes {
-  readonly outcomes: readonly Outcome[]
-  /** The server had nothing beyond the page: it names every outcome that was not acknowledged. */
-  readonly isAll: boolean
-}
-
-/** The outcomes of the newest page. */
-export async function stagedOutcomes(tx: LocalReader): Promise<StagedOutcomes> {
-  const [row] = await tx.all(
-    "SELECT body ->> '$.outcomes' AS outcomes, body ->> '$.more' AS more FROM _staging WHERE kind = 'page' ORDER BY n DESC LIMIT 1",
-  )
-  // The page was parsed before it was staged; only its text was kept.
-  const outcomes = typeof row?.['outcomes'] === 'string' ? (JSON.parse(row['outcomes']) as Outcome[]) : []
-  return { outcomes, isAll: row?.['more'] === 0 }
+/** What the newest page says of this device's mutations. */
+export function newestVerdicts(notes: readonly PageNote[]): PageVerdicts {
+  return notes.findLast(({ verdicts }) => verdicts !== undefined)?.verdicts ?? { outcomes: [], isAll: false }
 }
 
 /** Reads a page. Errors: RESPONSE_INVALID. */

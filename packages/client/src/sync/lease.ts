@@ -41,15 +41,31 @@ export class Lease {
     return this.#fence
   }
 
+  /** Whether it was taken and not given back; another process may have it by now all the same. */
+  get isHeld(): boolean {
+    return this.#fence !== undefined
+  }
+
   /** Lets the next one in. Harmless when it is not held any more. */
   async release(): Promise<void> {
-    this.#cancelRenewal()
-    if (this.#fence === undefined) return
     const fence = this.#fence
+    this.forget()
+    if (fence !== undefined) await this.#options.database.write((tx) => this.#giveBack(tx, fence))
+  }
+
+  /** Lets the next one in once `tx` is committed: call `forget` then. */
+  async releaseWith(tx: LocalTransaction): Promise<void> {
+    if (this.#fence !== undefined) await this.#giveBack(tx, this.#fence)
+  }
+
+  /** It was given back by a transaction. */
+  forget(): void {
+    this.#cancelRenewal()
     this.#fence = undefined
-    await this.#options.database.write((tx) =>
-      tx.run('UPDATE _lease SET expires_at = 0 WHERE owner = ? AND fence = ?', [this.#owner, fence]),
-    )
+  }
+
+  async #giveBack(tx: LocalTransaction, fence: number): Promise<void> {
+    await tx.run('UPDATE _lease SET expires_at = 0 WHERE owner = ? AND fence = ?', [this.#owner, fence])
   }
 
   async #take(tx: LocalTransaction): Promise<number> {
@@ -63,12 +79,9 @@ export class Lease {
     const isTaken = !isMine && isCurrent && !this.#isOrphaned(String(lease?.['owner']))
     if (isTaken) throw new SyncError('LEASE_LOST', 'another process syncs this database')
     const fence = Number(lease?.['fence'] ?? 0) + (isMine ? 0 : 1)
-    await tx.run('DELETE FROM _lease')
-    await tx.run('INSERT INTO _lease (owner, fence, expires_at) VALUES (?, ?, ?)', [
-      this.#owner,
-      fence,
-      nowMs + leaseMs,
-    ])
+    const taken = [this.#owner, fence, nowMs + leaseMs]
+    if (lease) await tx.run('UPDATE _lease SET owner = ?, fence = ?, expires_at = ?', taken)
+    else await tx.run('INSERT INTO _lease (owner, fence, expires_at) VALUES (?, ?, ?)', taken)
     return fence
   }
 
@@ -83,7 +96,8 @@ export class Lease {
     this.#cancelRenewal = env.setTimer(() => {
       if (this.#fence === undefined) return
       const renewed = database.write((tx) =>
-        tx.run('UPDATE _lease SET expires_at = ? WHERE owner = ? AND fence = ?', [
+        // What was given back stays given back.
+        tx.run('UPDATE _lease SET expires_at = ? WHERE owner = ? AND fence = ? AND expires_at > 0', [
           env.now() + leaseMs,
           this.#owner,
           this.#fence ?? -1,

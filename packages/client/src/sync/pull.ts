@@ -13,9 +13,9 @@ import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { versionOf } from '../apply/change-shadow.ts'
-import { type Flipped, flip } from '../apply/flip.ts'
+import { type FlipInput, type Flipped, flip } from '../apply/flip.ts'
 import { chainOfHave, doubtfulHaves } from '../apply/own-version.ts'
-import type { Have } from '../apply/page-note.ts'
+import type { Have, PageNote } from '../apply/page-note.ts'
 import {
   advancePull,
   hasOtherGrants,
@@ -146,7 +146,16 @@ export class Pull {
       return { progress: again, missing: [] }
     }
     const next = advancePull(progress, page)
-    return this.#takeIn(run, { kind: 'page', text, changes: page.changes, progress: next }, ack)
+    return this.#takeIn(
+      run,
+      {
+        verdicts: { outcomes: page.outcomes, isAll: !page.more },
+        text,
+        changes: page.changes,
+        progress: next,
+      },
+      ack,
+    )
   }
 
   /**
@@ -159,8 +168,9 @@ export class Pull {
     return session.write(run, async (tx): Promise<Taken> => {
       await stagePage(tx, schema, page)
       const isLast = progress.step.kind === 'ready'
-      const missing = isLast && progress.haveRounds < haveRoundsMost ? await this.#missingHaves(tx) : []
-      if (isLast && missing.length === 0) return { flipped: await this.#flip(tx, run, progress) }
+      const notes = isLast ? await stagedNotes(tx) : []
+      const missing = progress.haveRounds < haveRoundsMost ? await this.#missingHaves(tx, notes) : []
+      if (isLast && missing.length === 0) return { flipped: await this.#flip(tx, run, { progress, notes }) }
       await keepProgress(tx, progress)
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
       return { progress, missing }
@@ -229,13 +239,13 @@ export class Pull {
     const again = hasMoved ? lookAgain(progress) : progress
     const next: PullProgress = { ...again, haveRounds: progress.haveRounds + 1 }
     const text = JSON.stringify({ changes })
-    return this.#takeIn(run, { kind: 'records', text, changes: readChanges(changes), progress: next })
+    return this.#takeIn(run, { verdicts: undefined, text, changes: readChanges(changes), progress: next })
   }
 
-  async #missingHaves(tx: LocalReader): Promise<readonly Have[]> {
+  async #missingHaves(tx: LocalReader, notes: readonly PageNote[]): Promise<readonly Have[]> {
     const { schema } = this.#context
     const unknown: Have[] = []
-    for (const note of await stagedNotes(tx)) {
+    for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
         if (!collection) continue
@@ -268,15 +278,21 @@ export class Pull {
   }
 
   /** The success of the cycle is counted with what it made visible. */
-  async #flip(tx: LocalTransaction, run: Run, progress: PullProgress): Promise<Flipped> {
+  async #flip(
+    tx: LocalTransaction,
+    run: Run,
+    pulled: Pick<FlipInput, 'progress' | 'notes'>,
+  ): Promise<Flipped> {
     const { env, schema } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
-    const result = await flip(tx, { schema, progress, checkpoint })
+    const result = await flip(tx, { schema, ...pulled, checkpoint })
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs
     await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))
     const isRenewable = (await readyForIdentity(tx)).length > 0
-    return isRenewable ? { ...result, releasedCount: result.releasedCount + 1 } : result
+    const releasedCount = result.releasedCount + (isRenewable ? 1 : 0)
+    if (releasedCount === 0) await run.rest(tx)
+    return { ...result, releasedCount }
   }
 
   async #finish(flipped: Flipped): Promise<Flipped> {

@@ -15,6 +15,8 @@ export interface Run {
   readonly traceparent: string
   /** When it began, ms of `env.monotonicMs`. */
   readonly startedMs: number
+  /** To be called in its last transaction: gives the lease back with it, unless another cycle follows. */
+  readonly rest: (tx: LocalTransaction) => Promise<void>
 }
 
 /** What a session is made from. */

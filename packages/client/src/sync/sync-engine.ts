@@ -58,6 +58,8 @@ export class SyncEngine {
   /** Whatever is being done; awaited before the next step begins and before the engine is closed. */
   #work: Promise<void> = Promise.resolve()
   #lastCode: ErrorCode | null = null
+  /** The lease was given back by a transaction of the step under way, if that was committed. */
+  #hasRested = false
 
   constructor(options: EngineOptions) {
     this.#options = options
@@ -121,10 +123,12 @@ export class SyncEngine {
     const isWanted = (): boolean => this.#state.kind === (kind === 'push' ? 'pushing' : 'pulling')
     if (!isWanted()) return
     let run: CycleRun | undefined
+    this.#hasRested = false
     try {
       run = await this.#begin()
       if (kind === 'push') await this.#options.push.all(run)
       const more = kind === 'pull' && (await this.#options.pull.all(run)).releasedCount > 0
+      if (this.#hasRested) this.#options.lease.forget()
       if (!run.signal.aborted) this.dispatch(kind === 'push' ? { kind: 'pushed' } : { kind: 'pulled', more })
     } catch (error) {
       if (run?.signal.aborted !== true && isWanted()) await this.#fail(error, run)
@@ -132,8 +136,8 @@ export class SyncEngine {
   }
 
   async #begin(): Promise<CycleRun> {
-    if (this.#run && !this.#run.signal.aborted) return this.#run
     const { env, lease } = this.#options
+    if (this.#run && !this.#run.signal.aborted && lease.isHeld) return this.#run
     const fence = await lease.acquire()
     const controller = new AbortController()
     const run: CycleRun = {
@@ -143,9 +147,15 @@ export class SyncEngine {
       traceparent: newTraceparent(env),
       controller,
       startedMs: env.monotonicMs(),
+      rest: (tx) => this.#rest(tx),
     }
     this.#run = run
     return run
+  }
+
+  async #rest(tx: LocalTransaction): Promise<void> {
+    this.#hasRested = this.#state.kind === 'pulling' && !this.#state.again
+    if (this.#hasRested) await this.#options.lease.releaseWith(tx)
   }
 
   async #fail(error: unknown, run: CycleRun | undefined): Promise<void> {
