@@ -336,15 +336,16 @@ describe('one engine at a time', () => {
   })
 
   test('[SY-7] a cycle that is asked for when the one before has given the lease back takes it anew', async () => {
-    let db: ShopClient | undefined
+    const opened: ShopClient[] = []
     const leases: unknown[] = []
     const storage = faultyStorage(sqliteStorage(':memory:'), (sql) => {
       // In the transaction of the flip: what is written now commits after it, before or after the engine has come to rest.
       if (leases.length < 3 && sql.includes('SET expires_at = 0'))
-        void db?.items.insert({ name: `item ${leases.push(sql)}` })
+        void opened[0]?.items.insert({ name: `item ${leases.push(sql)}` })
       return 'run'
     })
-    db = await world.open({ storage, auto: true })
+    const db = await world.open({ storage, auto: true })
+    opened.push(db)
     await db.items.insert({ name: 'Rope' })
     await world.env.advance(1_000)
     expect(leases.length).toBeGreaterThan(0)
