@@ -69,7 +69,8 @@ class CounterWatch {
   #checkTotals({ disk, id, collection, payload }: EntryWritten): void {
     for (const [field, total] of Object.entries(payload.changes)) {
       if (!this.#counters.has(`${collection}/${field}`) || typeof total !== 'number') continue
-      if (typeof payload.base?.[field] === 'number') continue
+      // A base of null is that of a record that was not there.
+      if (payload.base !== null && Object.hasOwn(payload.base, field)) continue
       this.#fail(
         `${id} on ${disk} sets ${field} of ${collection} to ${total}, whatever others counted meanwhile`,
       )

@@ -49,6 +49,26 @@ describe('verdicts that are not what happened', () => {
     ).toEqual(['m1 was applied, but name is "Cord" instead of "Wire", and no decision says why'])
   })
 
+  test('[SIM-34] B28: an edit that overtakes the record it points to', () => {
+    const history = givenItem()
+      .write(1, { op: 'create', record: 'r7', collection: 'areas' })
+      .write(2, { changes: { area: 'r7' } })
+      .send(2)
+      .rule(2, { status: 'rejected', code: 'REFERENCE_MISSING' })
+    expect(history.end().found(effect)).toEqual([
+      'm2 was refused because it came before areas/r7, made before it',
+    ])
+    const behind = givenItem()
+      .write(1, { op: 'create', record: 'r7', collection: 'areas' })
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'SCOPE_DENIED' })
+      .status(1, 'dead')
+      .write(2, { changes: { area: 'r7' } })
+      .send(2)
+      .rule(2, { status: 'rejected', code: 'REFERENCE_MISSING' })
+    expect(behind.end().found(effect)).toEqual([])
+  })
+
   test('[SIM-34] a value that is replaced although its author had not seen it', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })

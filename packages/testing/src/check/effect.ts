@@ -35,7 +35,8 @@ class VerdictWatch {
     if (o.kind === 'server-restored') this.#model.cut(o.auditN)
   }
 
-  #commit({ lines }: Commit): void {
+  #commit({ lines, outcomes }: Commit): void {
+    for (const outcome of outcomes) if (outcome.code === 'REFERENCE_MISSING') this.#checkOrder(outcome)
     for (const line of lines) {
       const before =
         line.op === 'none' ? undefined : { ...this.#model.row(line.collection, line.record)?.values }
@@ -43,6 +44,19 @@ class VerdictWatch {
       if (line.device === null || line.mutation === null || line.status === 'lost') continue
       const outcome = this.#book.outcomeOf(line.device, line.mutation)
       if (outcome) this.#judge(line, outcome, before)
+    }
+  }
+
+  /** What refers to a record of its own author's making comes behind it. */
+  #checkOrder(outcome: ServerOutcome): void {
+    for (const { disk, seq, payload } of this.#book.membersOf(outcome) ?? []) {
+      const referred = new Set(Object.values(payload.changes))
+      for (const { write, offeredBy, offeredBefore, ...made } of this.#book.itemsOn(disk).values()) {
+        const { op, record, collection } = write.first
+        const isUnsent = made.status === 'pending' && offeredBy === null && offeredBefore === null
+        if (op !== 'create' || made.seq >= seq || !isUnsent || !referred.has(record)) continue
+        this.#fail(`${outcome.id} was refused because it came before ${collection}/${record}, made before it`)
+      }
     }
   }
 

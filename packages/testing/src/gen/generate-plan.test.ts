@@ -69,6 +69,7 @@ describe('plans', () => {
   test('[SIM-25] every action and every fault is in some of 200 plans', () => {
     const kinds = new Set(plans.flatMap(({ steps }) => steps.map(({ action }) => action.kind)))
     expect([...kinds].toSorted()).toEqual([
+      'adopt',
       'backup',
       'claim-code',
       'clock-jump',
@@ -118,7 +119,7 @@ describe('plans', () => {
       expect(shareOf(has(kind))).toBeGreaterThan(0.01)
       expect(shareOf(has(kind))).toBeLessThan(0.15)
     }
-    expect(shareOf(has('crash'))).toBeGreaterThan(0.2)
+    expect(shareOf(has('crash'))).toBeGreaterThan(0.3)
     expect(shareOf(({ devices }) => devices.length === 1)).toBeGreaterThan(0.01)
     expect(shareOf(({ devices }) => devices.length > 8)).toBeGreaterThan(0.02)
     expect(shareOf(({ tenants }) => tenants > 1)).toBeGreaterThan(0.15)

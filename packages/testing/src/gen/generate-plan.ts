@@ -1,4 +1,4 @@
-import type { CollectionSchema, Schema } from '@holdfast/core'
+import type { CollectionSchema, MergeRuleName, Schema } from '@holdfast/core'
 
 import { SeededRandom } from '../seeded-random.ts'
 import type { Action, Plan, Step } from '../sim/plan.ts'
@@ -11,7 +11,7 @@ import { traitsOf } from './traits.ts'
 
 /** What a plan is made for. */
 export interface PlanOptions extends SwarmOptions {
-  /** About as many operations of people; from 125 to 2,000 unless said, each length as likely as twice that. */
+  /** About as many operations of people; from 60 to 960 unless said, each length as likely as twice that. */
   readonly operations?: number
   /** The mix schema unless said. */
   readonly schema?: Schema
@@ -36,6 +36,7 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
   const wanted = options.operations ?? drawLength(random)
   begin(draft)
   for (let round = 0; round < wanted && countOperations(draft.steps) < wanted; round++) addRound(draft)
+  if (swarm.endsInBlackout) addBlackout(draft)
   // A stable sort: steps of one moment stay in the order in which they were thought of.
   const steps = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
   return {
@@ -53,7 +54,20 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
 
 /** Short stories come to their end often, and long ones go far: both find what the other does not. */
 function drawLength(random: SeededRandom): number {
-  return Math.round(125 * 2 ** (random.next() * 4))
+  return Math.round(60 * 2 ** (random.next() * 4))
+}
+
+/** Everybody has just written something, and it is under way, when all devices die; they come back with right clocks. */
+function addBlackout(draft: Draft): void {
+  const { random, steps, deviceCount } = draft
+  const startMs = Math.max(...steps.map(({ atMs }) => atMs)) + 3_000
+  for (let device = 0; device < deviceCount; device++) {
+    const atMs = startMs + random.below(1_000)
+    addStep(draft, { atMs, device, action: drawAction(draft, 'update') })
+    addStep(draft, { atMs, device, action: { kind: 'sync' } })
+    const action = { kind: 'crash', afterCalls: 10 + random.below(80), downMs: 60_000 } as const
+    addStep(draft, { atMs: atMs + 1, device, action })
+  }
 }
 
 /** How many mutations a plan asks people for. */
@@ -74,6 +88,8 @@ function operationsOfAction(action: UserAction): number {
     case 'pair':
     case 'swap-codes':
       return 2
+    case 'adopt':
+      return 3
     case 'repair':
     case 'look':
     case 'sync':
@@ -98,6 +114,9 @@ function collectionsByKind(schema: Schema): Draft['collections'] {
     // Codes are few: a bulk of rows that want one would mostly be a bulk of refusals.
     import: uncoded.length > 0 ? uncoded : every,
     update: namesOf((collection) => traitsOf(collection).assigned.length > 0),
+    adopt: namesOf((collection) =>
+      traitsOf(collection).assigned.some(({ references }) => references !== undefined),
+    ),
     count: namesOf((collection) => traitsOf(collection).counters.length > 0),
     tag: namesOf((collection) => traitsOf(collection).sets.length > 0),
     delete: every,
@@ -220,7 +239,7 @@ function drawBurst(draft: Draft, themes: readonly number[]): readonly Planned[] 
     // A form is filled in: one record, field by field.
     const one = theme() ?? random.below(2 ** 24)
     const collection = nameFor(draft, 'update')
-    const action = { kind: 'update', collection, fields: 1, hot: false } as const
+    const action = { kind: 'update', collection, fields: 1, hot: false, ...favourOf(draft) } as const
     return Array.from({ length: 4 + random.below(8) }, () => ({ action, theme: one }))
   }
   if (dice < 0.35 && swarm.weights.count > 0) {
@@ -259,6 +278,12 @@ function nameFor({ random, collections }: Draft, kind: UserAction['kind']): stri
 }
 
 const settlements = ['mine', 'theirs', 'merge', 'both', 'discard'] as const
+
+/** Mostly the fields of one rule: so they meet often enough for each rule to be seen at work. */
+function favourOf({ random, swarm }: Draft): { readonly rule?: MergeRuleName } {
+  return swarm.favourite !== undefined && random.below(3) > 0 ? { rule: swarm.favourite } : {}
+}
+
 const repairs = ['retry', 'discard', 'edit'] as const
 
 function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
@@ -272,7 +297,13 @@ function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
         count: random.below(12) === 0 ? 20 + random.below(180) : 3 + random.below(20),
       }
     case 'update':
-      return { kind, collection, fields: 1 + random.below(3), hot: random.below(5) < 3 }
+      return {
+        kind,
+        collection,
+        fields: 1 + random.below(3),
+        hot: random.below(5) < 3,
+        ...favourOf(draft),
+      }
     case 'count':
       return { kind, collection, hot: random.below(5) < 3 }
     case 'group':
@@ -281,6 +312,7 @@ function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
       return { kind, how: settlements[random.below(settlements.length)] ?? 'mine' }
     case 'repair':
       return { kind, how: repairs[random.below(repairs.length)] ?? 'discard' }
+    case 'adopt':
     case 'insert':
     case 'tag':
     case 'delete':

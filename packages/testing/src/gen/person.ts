@@ -4,7 +4,7 @@ import type { Action } from '../sim/plan.ts'
 import { look, repair, restoreValue, settle, settleAll, sync } from './care-actions.ts'
 import { group, importRows, pair, swapCodes } from './transaction-actions.ts'
 import { isExpected, type Person, takeTurn, type Turn } from './turn.ts'
-import { claimCode, count, insert, move, recreate, remove, tag, update } from './write-actions.ts'
+import { adopt, claimCode, count, insert, move, recreate, remove, tag, update } from './write-actions.ts'
 
 export type { Person } from './turn.ts'
 
@@ -12,6 +12,7 @@ const userKinds = [
   'insert',
   'import',
   'update',
+  'adopt',
   'count',
   'tag',
   'delete',
@@ -70,6 +71,8 @@ function act(turn: Turn, action: UserAction): Promise<number> {
       return importRows(turn, action.collection, action.count)
     case 'update':
       return update(turn, action.collection, action)
+    case 'adopt':
+      return adopt(turn, action.collection)
     case 'count':
       return count(turn, action.collection, action.hot)
     case 'tag':

@@ -1,3 +1,5 @@
+import type { MergeRuleName } from '@holdfast/core'
+
 import type { SeededRandom } from '../seeded-random.ts'
 import { healthy } from '../sim/network.ts'
 import type { Action, DevicePlan, NetworkFaults, StorageFaults } from '../sim/plan.ts'
@@ -35,6 +37,10 @@ export interface Swarm {
   readonly pauseMs: number
   /** Whether some users see a part of their tenant only. */
   readonly isPartial: boolean
+  /** Whether everything dies at the end, at work, and comes back once all faults are over. */
+  readonly endsInBlackout: boolean
+  /** The rule of the fields that are edited most; undefined: all alike. */
+  readonly favourite: MergeRuleName | undefined
   /** Whether the app has one class of priority. */
   readonly isEven: boolean
 }
@@ -50,6 +56,7 @@ const usualWeights: Swarm['weights'] = {
   insert: 7,
   import: 1,
   update: 34,
+  adopt: 2,
   count: 16,
   tag: 8,
   delete: 4,
@@ -82,10 +89,25 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   collect: { share: 0.25, most: 0.2 },
   foreign: { share: 0.3, most: 1 },
   grant: { share: 0.3, most: 0.3 },
-  clone: { share: 0.07, most: 0.1 },
-  'put-back': { share: 0.12, most: 0.15 },
-  'server-restore': { share: 0.12, most: 0.1 },
+  clone: { share: 0.1, most: 0.1 },
+  'put-back': { share: 0.12, most: 0.3 },
+  'server-restore': { share: 0.12, most: 0.25 },
 }
+
+const favourites: readonly (MergeRuleName | undefined)[] = [
+  undefined,
+  undefined,
+  undefined,
+  'ask',
+  'ask',
+  'latest',
+  'latest',
+  'max',
+  'min',
+  'paragraphs',
+  'transitions',
+  'custom',
+]
 
 /** What a seed is about. Rules: SIM-25. */
 export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swarm {
@@ -97,7 +119,7 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     isControl,
     tempo: dice < 0.1 ? 'interactive' : dice < 0.35 ? 'office' : 'field',
     tenants,
-    devices: drawDevices(random, { deviceCount, tenants, isControl }),
+    devices: drawDevices(random, { deviceCount, tenants, isRight: isControl || random.below(3) === 0 }),
     network: isControl ? healthy(drawDelayMs(random)) : drawNetwork(random),
     storage: isControl ? { deviceFull: 0, serverFull: 0, slow: 0 } : drawStorage(random),
     faults: drawFaults(random, isControl),
@@ -106,6 +128,8 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     pauseMs: drawPauseMs(random),
     isPartial: !isControl && random.below(4) === 0,
     isEven: random.below(3) > 0,
+    endsInBlackout: !isControl && random.below(3) === 0,
+    favourite: favourites[random.below(favourites.length)],
   }
 }
 
@@ -125,11 +149,12 @@ function drawDeviceCount(random: SeededRandom): number {
 interface Crew {
   readonly deviceCount: number
   readonly tenants: number
-  readonly isControl: boolean
+  /** Whether all clocks are. */
+  readonly isRight: boolean
 }
 
 /** Devices of the same user and of different ones; a user belongs to one tenant. */
-function drawDevices(random: SeededRandom, { deviceCount, tenants, isControl }: Crew): readonly DevicePlan[] {
+function drawDevices(random: SeededRandom, { deviceCount, tenants, isRight }: Crew): readonly DevicePlan[] {
   const usersByTenant: number[][] = Array.from({ length: tenants }, () => [])
   let userCount = 0
   return Array.from({ length: deviceCount }, (_, index) => {
@@ -142,7 +167,8 @@ function drawDevices(random: SeededRandom, { deviceCount, tenants, isControl }: 
       user,
       tenant,
       durability: random.next() < 0.6 ? 'full' : 'fast',
-      ...drawClock(random, isControl),
+      isBrowser: random.below(2) === 0,
+      ...drawClock(random, isRight),
     }
   })
 }

@@ -3,6 +3,7 @@ import {
   type CollectionSchema,
   type FieldSchema,
   type Json,
+  type MergeRuleName,
   sortMembers,
   type Values,
 } from '@holdfast/core'
@@ -52,9 +53,15 @@ export function randomInsert(collection: CollectionSchema, source: ValueSource):
 export function randomUpdate(
   collection: CollectionSchema,
   row: Values,
-  { count, source }: { readonly count: number; readonly source: ValueSource },
+  {
+    count,
+    rule,
+    source,
+  }: { readonly count: number; readonly rule?: MergeRuleName; readonly source: ValueSource },
 ): Values {
-  const { assigned } = traitsOf(collection)
+  const all = traitsOf(collection).assigned
+  const liked = all.filter((field) => (field.group ?? field).merge.rule === rule)
+  const assigned = liked.length > 0 ? liked : all
   const values: Record<string, Json> = {}
   const first = source.random.below(assigned.length)
   for (let step = 0; step < assigned.length && step < count; step++) {

@@ -1,5 +1,5 @@
 import type { Receipt } from '@holdfast/client'
-import { type Json, membersOf, newUuid, type Values } from '@holdfast/core'
+import { type Json, membersOf, type MergeRuleName, newUuid, type Values } from '@holdfast/core'
 
 import { placesOf } from './places.ts'
 import { scopesOfTenant } from './mix-schema.ts'
@@ -30,17 +30,17 @@ export async function insert(turn: Turn, name: string): Promise<number> {
 }
 
 /** Stores a record and remembers it; now and then under an id of the app's own making. */
-async function insertValues(turn: Turn, name: string, values: Values): Promise<number> {
+async function insertValues(turn: Turn, name: string, values: Values, id?: string): Promise<number> {
   const { client, world, tenant, random } = turn
   const api: AnyCollection = client.collection(name)
-  const own = random.below(4) === 0 ? newId(turn) : undefined
+  const own = id ?? (random.below(4) === 0 ? newId(turn) : undefined)
   const given = own === undefined ? values : { id: own, ...values }
   const writing = make(turn, { what: `insert ${name}`, run: () => api.insert(given) })
   const reading = own === undefined ? undefined : readBehind(turn, api, own)
-  const id = await writing
-  if (id === refused) return 0
-  world.add(tenant, name, id)
-  tellEcho(turn, { collection: name, id, wrote: values, row: await reading })
+  const made = await writing
+  if (made === refused) return 0
+  world.add(tenant, name, made)
+  tellEcho(turn, { collection: name, id: made, wrote: values, row: await reading })
   return 1
 }
 
@@ -53,12 +53,32 @@ export function newId({ random, source }: Turn): string {
 export async function update(
   turn: Turn,
   name: string,
-  { fields, hot }: { fields: number; hot: boolean },
+  { fields, hot, rule }: { fields: number; hot: boolean; rule?: MergeRuleName },
 ): Promise<number> {
   const found = await find(turn, name, hot)
   if (found === undefined) return 0
-  const changes = randomUpdate(found.collection, found.row, { count: fields, source: turn.source })
+  const changes = randomUpdate(found.collection, found.row, { count: fields, rule, source: turn.source })
   return assign(turn, found, { what: 'update', changes })
+}
+
+/** A record is edited, something it may refer to is made, and then it refers to that: three writes in a row. */
+export async function adopt(turn: Turn, name: string): Promise<number> {
+  const found = await find(turn, name)
+  const fields = found === undefined ? [] : traitsOf(found.collection).assigned
+  const links = fields.filter(({ references }) => references !== undefined && references !== name)
+  const link = links[turn.random.below(links.length)]
+  const parent = link && turn.world.collection(link.references ?? '')
+  const values = parent && randomInsert(parent, turn.source)
+  if (found === undefined || link === undefined || parent === undefined || values === undefined) return 0
+  const { collection, row } = found
+  const rest = randomUpdate(collection, row, { count: 1, source: turn.source })
+  const id = newId(turn)
+  const writes = [
+    assign(turn, found, { what: 'update', changes: { ...rest, [link.name]: row[link.name] ?? null } }),
+    insertValues(turn, parent.name, values, id),
+    assign(turn, found, { what: 'adopt', changes: { [link.name]: id } }),
+  ]
+  return (await Promise.all(writes)).reduce((sum, count) => sum + count, 0)
 }
 
 interface Assignment {

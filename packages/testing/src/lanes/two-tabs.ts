@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { openClient } from '@holdfast/client'
+import { openClient, type SqliteConnection, type SqliteDriver } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
 
 import { sharedStorage } from '../scenarios/shared-storage.ts'
@@ -28,11 +28,13 @@ export class TwoTabs {
   readonly tabs: readonly Tab[]
   readonly #world: World
   readonly #folder: string
+  readonly #cursor: CursorWatch
 
-  private constructor(world: World, folder: string, tabs: readonly Tab[]) {
+  private constructor(world: World, folder: string, made: Pick<TwoTabs, 'tabs'> & { cursor: CursorWatch }) {
     this.#world = world
     this.#folder = folder
-    this.tabs = tabs
+    this.#cursor = made.cursor
+    this.tabs = made.tabs
   }
 
   static async open(world: World): Promise<TwoTabs> {
@@ -41,8 +43,9 @@ export class TwoTabs {
     const storage = sharedStorage(sqliteStorage(join(folder, 'shared.db')))
     world.grant('u0', ['site:t0a'])
     const tabs: Tab[] = []
-    for (const name of ['d0', 'd1']) tabs.push(await openTab(world, name, storage))
-    return new TwoTabs(world, folder, tabs)
+    const cursor = new CursorWatch()
+    for (const name of ['d0', 'd1']) tabs.push(await openTab(world, name, cursor.watching(storage, name)))
+    return new TwoTabs(world, folder, { tabs, cursor })
   }
 
   /** Both go on, and come to rest. Gives what is not as it should be: the lamp's stock, here and on the server. */
@@ -55,7 +58,7 @@ export class TwoTabs {
       await scheduler.run(scheduler.nowMs + 1_000)
       left = await this.#waiting()
     }
-    const problems: string[] = []
+    const problems = [...this.#cursor.problems]
     if (left > 0) problems.push(`${left} mutations are still in the outbox`)
     const [row] = serverDisk.read('SELECT stock FROM items WHERE id = ?', lamp)
     if (row?.['stock'] !== stock) problems.push(`the server has a stock of ${row?.['stock']}, not ${stock}`)
@@ -81,6 +84,43 @@ export class TwoTabs {
     const [first] = this.tabs
     return (await first?.db.outbox.list())?.length ?? 0
   }
+}
+
+/** Whichever window commits, the cursor of the file never goes back: who lost the lease must not write. */
+class CursorWatch {
+  readonly problems: string[] = []
+  #position = 0
+
+  watching(storage: SqliteDriver, name: string): SqliteDriver {
+    return {
+      ...storage,
+      open: async () => {
+        const connection = await storage.open()
+        const run: SqliteConnection['run'] = async (sql, params) => {
+          const position = sql === 'COMMIT' ? await positionIn(connection) : undefined
+          const result = await connection.run(sql, params)
+          if (position !== undefined) this.#move(position, name)
+          return result
+        }
+        return { ...connection, run }
+      },
+    }
+  }
+
+  #move(position: number, name: string): void {
+    if (position < this.#position) {
+      this.problems.push(`monotone: ${name} put the cursor back from ${this.#position} to ${position}`)
+    }
+    this.#position = position
+  }
+}
+
+/** How far the file has read the feed; undefined before its first pull. The cursor is text of our own server. */
+async function positionIn(connection: SqliteConnection): Promise<number | undefined> {
+  const tables = await connection.all("SELECT 1 FROM sqlite_schema WHERE name = '_meta'")
+  const [row] = tables.length > 0 ? await connection.all("SELECT value FROM _meta WHERE key = 'cursor'") : []
+  if (typeof row?.['value'] !== 'string') return undefined
+  return (JSON.parse(Buffer.from(row['value'], 'base64url').toString('utf8')) as { readonly p: number }).p
 }
 
 async function openTab(

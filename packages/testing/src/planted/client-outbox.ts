@@ -139,11 +139,20 @@ export const clientOutboxPlants: readonly Plant[] = [
     edits: [
       {
         find: `return bindIdentity(tx, options)`,
-        replace: `await tx.run("UPDATE _outbox SET status = 'pending', offer = NULL, wire = NULL WHERE status = 'sending'")
+        replace: `if ((await tx.all("SELECT 1 FROM _meta WHERE key = 'device'")).length > 0) {
+        const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'sending' ORDER BY seq")
+        await requeue(tx, options.env, rows.map((row) => Number(row.seq)))
+      }
       return bindIdentity(tx, options)`,
       },
+      {
+        find: `import { type Durability, LocalDatabase, type`,
+        replace: `import { requeue } from '../outbox/requeue.ts'
+import { type Durability, LocalDatabase, type`,
+      },
     ],
-    story: 'The app dies while sending; after the start the same edits go out folded anew and count twice.',
+    story:
+      'The app dies while sending; after the start the same edits go out under new keys and count twice.',
     expect: ['exactly-once', 'counters'],
   },
   {

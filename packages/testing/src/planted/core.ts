@@ -106,7 +106,7 @@ export const corePlants: readonly Plant[] = [
     edits: [
       {
         find: `if (clock === undefined || mine > clock) merge.clocks[field.name] = mine`,
-        replace: `if (clock !== undefined && mine > clock) merge.clocks[field.name] = mine`,
+        replace: `if (clock === undefined) merge.clocks[field.name] = mine`,
       },
     ],
     story: 'The newest value is not remembered as the newest, and an older one that comes late replaces it.',

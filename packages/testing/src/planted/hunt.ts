@@ -37,7 +37,7 @@ export interface HuntOptions {
   readonly seedCount?: number
   /** The script to run in place of the hunter's own. */
   readonly script?: string
-  /** What a process may take beyond `seconds`, ms; half a minute unless said: starting, and the last run. */
+  /** What a process may take beyond `seconds`, ms; some minutes unless said: starting, and the last run. */
   readonly graceMs?: number
 }
 
@@ -117,7 +117,7 @@ interface Said {
 }
 
 function run(plant: Plant | undefined, hunter: Hunter, options: HuntOptions): Promise<Said> {
-  const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 30_000, seedCount } = options
+  const { seconds, seed, script = pathOf(commands[hunter]), graceMs = 240_000, seedCount } = options
   const loader = new URL('./plant-loader.ts', import.meta.url).href
   const bounds = ['--seconds', String(seconds), '--seed', String(seed)]
   const command = plant === undefined ? [] : ['--import', loader]

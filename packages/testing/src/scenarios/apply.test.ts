@@ -159,6 +159,16 @@ describe('a row that is not ours to keep', () => {
     expect(world.server.requests['snapshot']).toBe(3)
   })
 
+  test('[AP-8] B39: a row that moved into a scope that was just granted stays, though the same pull tells of its leave', async () => {
+    const db = await world.open()
+    givenItems(2)
+    await world.sync(db)
+    world.server.write('items', idOf(0), { wh: 'w2' })
+    world.server.grant('ann', 'w:w2')
+    await world.sync(db)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'item 0' }, { name: 'item 1' }])
+  })
+
   test('[AP-8] B37: a revoked scope takes rows with unsent edits along; the edits stay their author’s', async () => {
     const path = world.path('revoked.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })

@@ -17,6 +17,8 @@ export interface DiskOptions {
   readonly user: string
   /** What the app was promised; what a power cut takes follows from what the client asked SQLite for. */
   readonly durability: 'full' | 'fast'
+  /** Whether an app on it can tell that a process before it is gone; it can unless said. */
+  readonly knowsProcesses?: boolean
   readonly ports: DiskPorts
   readonly schema: Schema
 }
@@ -73,7 +75,14 @@ export class DeviceDisk {
     return {
       name: `simulated ${this.name}`,
       // A process before this one on the same disk is gone; of those on other disks nothing is known.
-      processes: { self, isGone: (name) => name.startsWith(`${this.name}/`) && name !== self },
+      ...(this.#options.knowsProcesses === false
+        ? {}
+        : {
+            processes: {
+              self,
+              isGone: (name: string) => name.startsWith(`${this.name}/`) && name !== self,
+            },
+          }),
       open: async () => {
         const mine = file()
         if (mine === undefined) return new Promise<never>(() => undefined)

@@ -1,3 +1,5 @@
+import type { MergeRuleName } from '@holdfast/core'
+
 /**
  * A run, written down: what people do, what goes wrong, and a seed for everything that is left to chance. The same plan
  * gives the same run, to the byte. A plan is plain JSON, so that it can be kept, replayed and shrunk.
@@ -25,6 +27,8 @@ export interface DevicePlan {
   /** Index of the tenant. */
   readonly tenant: number
   readonly durability: 'full' | 'fast'
+  /** As in a browser: nothing is known of other processes, and the lease of one that died is waited for. */
+  readonly isBrowser?: boolean
   /** How wrong the clock is at the start, ms. */
   readonly clockOffsetMs: number
   /** How much too fast it runs, parts per million. */
@@ -77,7 +81,15 @@ export type Action =
   // People.
   | { readonly kind: 'insert'; readonly collection: string }
   | { readonly kind: 'import'; readonly collection: string; readonly count: number }
-  | { readonly kind: 'update'; readonly collection: string; readonly fields: number; readonly hot: boolean }
+  | {
+      readonly kind: 'update'
+      readonly collection: string
+      readonly fields: number
+      readonly hot: boolean
+      /** Fields that merge by it, where there are any; any field unless said. */
+      readonly rule?: MergeRuleName
+    }
+  | { readonly kind: 'adopt'; readonly collection: string }
   | { readonly kind: 'count'; readonly collection: string; readonly hot: boolean }
   | { readonly kind: 'tag'; readonly collection: string }
   | { readonly kind: 'delete'; readonly collection: string }

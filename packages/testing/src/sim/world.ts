@@ -133,7 +133,8 @@ export class World {
     if (!this.grants.has(user)) this.grant(user, this.#scopesOf(plan.tenant, plan.user))
     const { schema } = this
     return this.#addDevice(plan, (name, ports) => {
-      return new DeviceDisk({ name, user, durability: plan.durability, schema, ports })
+      const { durability, isBrowser = false } = plan
+      return new DeviceDisk({ name, user, durability, knowsProcesses: !isBrowser, schema, ports })
     })
   }
 
