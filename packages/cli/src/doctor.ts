@@ -18,7 +18,7 @@ const oldestSqlite = [3, 45] as const
 
 /** Marks a server database; the same number as in its store. */
 const serverApplicationId = 0x486f4661
-const serverLayout = 2
+const serverLayout = 3
 
 /** `holdfast doctor`: looks at this machine and at a server database, changes nothing. Rules: OP-26. */
 export async function runDoctor(given: GivenOptions, output: Output): Promise<number> {

@@ -131,7 +131,7 @@ describe('a pull', () => {
     const ann = await world.open({ storage })
     await world.sync(ann)
     world.server.write('items', '00000000-0000-7000-8000-000000000001', { name: 'Rope', stock: 0, wh: 'w1' })
-    const pulls = world.server.requests.pull
+    const pulls = world.server.requests.pull ?? 0
     isFull = true
     expect(await world.sync(ann)).toMatchObject({ status: 'waiting', code: 'STORE_FULL' })
     expect(await itemsOf(ann)).toEqual([])

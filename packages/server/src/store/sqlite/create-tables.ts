@@ -2,7 +2,7 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const layoutVersion = 2
+export const layoutVersion = 3
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const applicationId = 0x486f4661
@@ -16,11 +16,16 @@ const now = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 const openingsTable =
   'CREATE TABLE IF NOT EXISTS holdfast_openings (position INTEGER PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL)'
 
+/** What the tables were made for, apart from the row that every write changes: it would be written again each time. */
+const schemaTable =
+  'CREATE TABLE holdfast_schema (one INTEGER PRIMARY KEY CHECK (one = 1), described TEXT NOT NULL)'
+
 /** Our own tables. See docs/ARCHITECTURE.md for what each says. */
 export const systemTables: string = `
 CREATE TABLE holdfast_state (
   one INTEGER PRIMARY KEY CHECK (one = 1), epoch TEXT NOT NULL, counter INTEGER NOT NULL, horizon INTEGER NOT NULL,
-  schema_version INTEGER NOT NULL, schema TEXT NOT NULL, engine INTEGER, maker INTEGER, now TEXT);
+  schema_version INTEGER NOT NULL, engine INTEGER, maker INTEGER, now TEXT);
+${schemaTable};
 ${openingsTable};
 CREATE TABLE holdfast_feed (
   scope TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL, position INTEGER NOT NULL,
@@ -70,6 +75,7 @@ ${createIndexes(conflictsCollection).join(';\n')};
 /** What a file of an older layout lacks, by the layout that brought it. */
 export const layoutSteps: Readonly<Record<number, string>> = {
   2: `${openingsTable};\nALTER TABLE holdfast_outcomes ADD COLUMN folded TEXT`,
+  3: `${schemaTable};\nINSERT INTO holdfast_schema SELECT one, schema FROM holdfast_state;\nALTER TABLE holdfast_state DROP COLUMN schema`,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

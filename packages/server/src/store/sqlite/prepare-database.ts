@@ -32,10 +32,11 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
     db.exec(systemTables)
     for (const sql of conflictTriggers()) db.exec(sql)
     db.run(
-      `INSERT INTO holdfast_state (one, epoch, counter, horizon, schema_version, schema) VALUES (1, ?, 0, 0, ?, '')`,
+      'INSERT INTO holdfast_state (one, epoch, counter, horizon, schema_version) VALUES (1, ?, 0, 0, ?)',
       newUuid(env),
       schema.version,
     )
+    db.run("INSERT INTO holdfast_schema (one, described) VALUES (1, '')")
     db.exec(`PRAGMA application_id = ${applicationId}`)
   }
   for (let layout = before?.layout ?? layoutVersion; layout < layoutVersion; layout++)
@@ -48,7 +49,8 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
   const old = collectionsOf(before?.schema ?? '')
   for (const collection of schema.collections.values())
     prepareCollection(db, collection, old[collection.name])
-  db.run('UPDATE holdfast_state SET schema_version = ?, schema = ?', schema.version, described)
+  db.run('UPDATE holdfast_state SET schema_version = ?', schema.version)
+  db.run('UPDATE holdfast_schema SET described = ?', described)
 }
 
 /**
@@ -82,13 +84,17 @@ export function checkOwnership(db: Connection, schema: Schema): Before | null {
   if (id !== applicationId || !db.get(`SELECT 1 FROM sqlite_master WHERE name = 'holdfast_state'`)) {
     throw new SyncError('STORE_FOREIGN', 'the file is a database of something else; nothing was changed')
   }
-  const state = db.get('SELECT schema_version, schema FROM holdfast_state')
+  const state = db.get('SELECT schema_version FROM holdfast_state')
   if (!state) throw new SyncError('STORE_CORRUPT', 'the database has lost its state')
   const layout = Number(db.get('PRAGMA user_version')?.['user_version'])
   if (layout > layoutVersion || Number(state['schema_version']) > schema.version) {
     throw new SyncError('STORE_NEWER', 'the database was written by a newer version; nothing was changed')
   }
-  return { schema: String(state['schema']), layout }
+  // Layouts before the third kept it in the row of the state.
+  const made = db.get(
+    layout < 3 ? 'SELECT schema FROM holdfast_state' : 'SELECT described AS schema FROM holdfast_schema',
+  )
+  return { schema: String(made?.['schema'] ?? ''), layout }
 }
 
 type Described = Readonly<Record<string, unknown>>

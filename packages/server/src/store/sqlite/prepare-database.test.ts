@@ -1,0 +1,80 @@
+import { collection, defineSchema, text } from '@holdfast/core'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createServer, type HoldfastServer } from '../../http/create-server.ts'
+import { systemEnvironment } from '../../system-environment.ts'
+import { layoutVersion } from './create-tables.ts'
+import { sqliteStore } from './sqlite-store.ts'
+
+const schema = defineSchema({ version: 1, collections: { items: collection({ fields: { name: text() } }) } })
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-layout-'))
+  path = join(folder, 'server.db')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+function open(): Promise<HoldfastServer> {
+  return createServer({
+    schema,
+    store: sqliteStore(path),
+    env: systemEnvironment(),
+    authenticate: () => ({ id: 'ann' }),
+    scopes: () => ['global'],
+  })
+}
+
+function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
+  const database = new DatabaseSync(path)
+  try {
+    return work(database)
+  } finally {
+    database.close()
+  }
+}
+
+/** What takes a file back from a layout to the one before it. */
+const backFrom: Readonly<Record<number, string>> = {
+  3: `ALTER TABLE holdfast_state ADD COLUMN schema TEXT NOT NULL DEFAULT '';
+      UPDATE holdfast_state SET schema = (SELECT described FROM holdfast_schema); DROP TABLE holdfast_schema`,
+  2: 'DROP TABLE holdfast_openings; ALTER TABLE holdfast_outcomes DROP COLUMN folded',
+}
+
+test.each([1, 2])(
+  '[FE-12] a file of layout %i is brought to the newest, with all that is in it',
+  async (layout) => {
+    const first = await open()
+    await first.close()
+    const layoutOfNew = inFile((database) => {
+      database.exec("INSERT INTO items (id, name) VALUES ('018f0000-0000-7000-8000-000000000001', 'Rope')")
+      return tableTexts(database)
+    })
+    inFile((database) => {
+      for (let from = layoutVersion; from > layout; from--) database.exec(backFrom[from] ?? '')
+      database.exec(`PRAGMA user_version = ${layout}`)
+    })
+    const again = await open()
+    await again.close()
+    inFile((database) => {
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: layoutVersion })
+      expect(database.prepare('SELECT name FROM items').all()).toEqual([{ name: 'Rope' }])
+      expect(database.prepare('SELECT record, op FROM holdfast_feed').all()).toMatchObject([{ op: 'put' }])
+      expect(tableTexts(database)).toEqual(layoutOfNew)
+    })
+  },
+)
+
+/** The columns of every table of ours, whatever their order. */
+function tableTexts(database: DatabaseSync): readonly unknown[] {
+  return database
+    .prepare(
+      `SELECT t.name AS "table", c.name AS "column", c.type FROM sqlite_schema t, pragma_table_info(t.name) c
+       WHERE t.type = 'table' ORDER BY 1, 2`,
+    )
+    .all()
+}
