@@ -97,7 +97,7 @@ export const corePlants: readonly Plant[] = [
     ],
     story:
       'A note of this morning beats one of noon, because its author changed another field in the evening.',
-    expect: ['effect', 'audit-completeness'],
+    expect: ['latest-stands', 'effect', 'audit-completeness'],
   },
   {
     id: 'stamp-not-kept',
@@ -110,7 +110,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'The newest value is not remembered as the newest, and an older one that comes late replaces it.',
-    expect: ['effect', 'audit-completeness'],
+    expect: ['latest-stands', 'effect', 'audit-completeness'],
   },
   {
     id: 'settlement-overwrites',
@@ -209,6 +209,6 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'One device had the year 2036 for a minute, and its values win until then.',
-    expect: ['effect', 'audit-completeness'],
+    expect: ['bounds', 'effect', 'audit-completeness'],
   },
 ]

@@ -75,5 +75,8 @@ describe('the book of a search', () => {
       `| ${second.id} | ${second.case} | ${second.story} | **not found** | 2.5 | a lane |`,
     )
     expect(page).toContain(`not found: ${second.id}`)
+    expect(page).toContain(`not looked for yet, ${catalogue.length - 2} of ${catalogue.length}: ${third.id}`)
+    const all = catalogue.map((plant) => done(plant))
+    expect(pageOf({ withoutAnyBug: [], hunts: all }, 'x')).not.toContain('not looked for yet')
   })
 })

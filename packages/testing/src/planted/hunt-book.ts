@@ -60,6 +60,15 @@ function timesOf(found: readonly Hunt[]): string {
   return `median ${median.toFixed(1)} s, worst ${(times.at(-1) ?? 0).toFixed(1)} s of one core`
 }
 
+/** What nobody looked for yet, in a sentence with a line before it; nothing when all were. */
+function leftText(hunts: readonly Hunt[]): string {
+  const known = new Set(hunts.map(({ id }) => id))
+  const left = catalogue.filter(({ id }) => !known.has(id)).map(({ id }) => id)
+  return left.length === 0
+    ? ''
+    : `\nnot looked for yet, ${left.length} of ${catalogue.length}: ${left.join(', ')}\n`
+}
+
 /** The page of the documentation that tells all of it. */
 export function pageOf({ hunts }: HuntBook, machine: string): string {
   const rows = hunts.map(({ id, case: brings, story, result, invariant, seconds, seed, seenBy }) => {
@@ -78,6 +87,7 @@ ${summaryOf(hunts)
   .split('\n')
   .filter((line) => !line.includes('(?)'))
   .join('\n\n')}
+${leftText(hunts)}
 
 | bug | case | what would happen | seen by the promise | seconds | seed |
 |---|---|---|---|---|---|
