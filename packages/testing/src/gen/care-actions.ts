@@ -101,7 +101,12 @@ function mergedPart(turn: Turn, { kind }: Conflict, part: ConflictPart): Values 
   }
   const isNew = part.mine !== null && random.below(3) === 0
   const row = { ...part.theirs, ...part.mine }
-  return isNew ? { ...values, ...randomUpdate(collection, row, { count: 1, source }) } : values
+  if (!isNew) return values
+  // Nobody says how many there are of what they do not see.
+  const seen = Object.entries(randomUpdate(collection, row, { count: 1, source })).filter(
+    ([name]) => name in row,
+  )
+  return { ...values, ...Object.fromEntries(seen) }
 }
 
 /** Does something about the first dead letter. */
