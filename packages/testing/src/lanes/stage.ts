@@ -21,6 +21,8 @@ interface Deed {
   /** Every key these ever had. */
   readonly keys: Set<string>
   isDone: boolean
+  /** Answers what the app shows, as who gives up a dead letter does: done again, the app must show it again first. */
+  isAnswer?: boolean
 }
 
 /** Everything comes to rest within this, whatever single fault struck, virtual ms. */
@@ -246,7 +248,7 @@ export class Stage {
       await this.#findLost((lost) => lost.device === deed.device && lost.place < deed.place)
       await this.#open(device)
       // What the power cut took of others' work must be fetched again before anybody can go on from it.
-      if (attempt > 0) await this.#rejoin(device)
+      if (attempt > 0 || deed.isAnswer) await this.#rejoin(device)
       const { life, client } = device
       if (!client) continue
       let result: 'done' | 'refused' | undefined
@@ -337,7 +339,10 @@ export class Stage {
       const before = deed.mutations.size
       for (const id of deed.mutations) if (lost.has(id)) deed.mutations.delete(id)
       for (const { id } of back) if (deed.keys.has(id)) deed.mutations.add(id)
-      if (!deed.isDone || deed.mutations.size > 0 || (before === 0 && lost.size === 0)) continue
+      if (!deed.isDone || deed.mutations.size > 0) continue
+      // What left no mutation of its own took some away, or did nothing.
+      if (before === 0 && lost.size === 0 && back.length === 0) continue
+      deed.isAnswer = before === 0
       deed.isDone = false
       this.#lost.push(deed)
       const device = this.#device(deed.device)
