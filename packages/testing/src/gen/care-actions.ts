@@ -17,13 +17,21 @@ export async function settle(turn: Turn, how: How<'settle'>): Promise<number> {
   return conflict === undefined ? 0 : settleOne(turn, conflict, how)
 }
 
-const ways = ['mine', 'theirs', 'merge', 'both', 'discard'] as const
+/** How people settle. */
+export type Way = How<'settle'>
 
-/**
- * Decides on everything in front of somebody, each thing once, but for what is in `claimed`: somebody else has said they
- * will.
- */
-export async function settleAll(turn: Turn, claimed: Set<string>): Promise<void> {
+/** Every way there is. */
+export const everyWay: readonly Way[] = ['mine', 'theirs', 'merge', 'both', 'discard']
+
+/** What somebody decides on, and how. */
+export interface Choices {
+  /** Conflicts on which somebody else has said they will decide; what is decided is added. */
+  readonly claimed: Set<string>
+  readonly ways: readonly Way[]
+}
+
+/** Decides on everything in front of somebody, each thing once, but for what is claimed. */
+export async function settleAll(turn: Turn, { claimed, ways }: Choices): Promise<void> {
   const [, undecided] = await questions(turn)
   for (const conflict of undecided) {
     if (claimed.has(conflict.id)) continue

@@ -1,7 +1,7 @@
 import { assertNever } from '@holdfast/core'
 
 import type { Action } from '../sim/plan.ts'
-import { look, repair, restoreValue, settle, settleAll, sync } from './care-actions.ts'
+import { type Choices, look, repair, restoreValue, settle, settleAll, sync } from './care-actions.ts'
 import { group, importRows, pair, swapCodes } from './transaction-actions.ts'
 import { isExpected, type Person, takeTurn, type Turn } from './turn.ts'
 import { adopt, claimCode, count, insert, move, recreate, remove, tag, update } from './write-actions.ts'
@@ -54,10 +54,10 @@ export async function perform(person: Person, action: Action, draw: number): Pro
   }
 }
 
-/** Decides on everything in front of somebody that is not in `claimed`, and adds to it what it decides on. */
-export async function decideAll(person: Person, claimed: Set<string>, draw: number): Promise<void> {
+/** Decides on everything in front of somebody that is not claimed by somebody else. */
+export async function decideAll(person: Person, choices: Choices, draw: number): Promise<void> {
   try {
-    await settleAll(takeTurn(person, draw), claimed)
+    await settleAll(takeTurn(person, draw), choices)
   } catch (error) {
     if (!isExpected(error)) throw error
   }

@@ -181,6 +181,8 @@ async function lead(world: World, stage: Stage, run: LaneRun): Promise<void> {
   }
   await run.act(stage)
   world.strike = {}
+  // What is expected names the records there are: nobody makes one of both sides.
+  world.ways = ['mine', 'theirs']
   await heal(world)
 }
 

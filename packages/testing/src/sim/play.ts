@@ -194,14 +194,14 @@ function describe(world: World, device: SimDevice): string {
 /** Everybody decides on what is in front of them and of nobody else, and tries something else in the next round. */
 async function decide(world: World, round: number): Promise<void> {
   const { scheduler, devices, plan } = world
-  const claimed = new Set<string>()
+  const choices = { claimed: new Set<string>(), ways: world.ways }
   let busy = 0
   for (const [index, device] of devices.entries()) {
     const person = isDone(device) ? undefined : world.personOf(device)
     if (person === undefined) continue
     busy += 1
     const draw = plan.seed + scheduler.eventCount + 16 * round + index
-    decideAll(person, claimed, draw)
+    decideAll(person, choices, draw)
       .catch(world.onDefect)
       .finally(() => (busy -= 1))
   }

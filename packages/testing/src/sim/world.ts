@@ -3,6 +3,7 @@ import type { Limits, Schema } from '@holdfast/core'
 import type { Violation } from '../check/checker.ts'
 import { type Observation, runStartMs } from '../check/observation.ts'
 import { evenSchema, marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
+import { everyWay, type Way } from '../gen/care-actions.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
 import { SeededRandom } from '../seeded-random.ts'
@@ -60,6 +61,8 @@ export class World {
   /** Mutations people asked for and were told to be durable. */
   operations = 0
   storage: StorageFaults
+  /** How people settle what is left at the end. */
+  ways: readonly Way[] = everyWay
   /** Asked before chance is, for runs in which somebody plans each fault. */
   strike: Strike = {}
   readonly #scopesOf: (tenant: number, user: number) => readonly string[]
