@@ -566,6 +566,44 @@ describe('deletes', () => {
     expect(await ann.pushOne(ann.delete(laptop, { after: renamed.id }))).toMatchObject({ status: 'applied' })
   })
 
+  test('[PU-37] what left no version does not stand between an author and their own edits', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item({ sku: 'S-own' }))
+    const other = ann.create('items', item({ sku: 'S-other' }))
+    await ann.push(laptop, other)
+    const renamed = ann.update(laptop, { name: 'Desk' }, { base: { name: 'Laptop' }, baseVersion: 1 })
+    const nothing = ann.update(
+      laptop,
+      {},
+      { removals: { tags: ['no such'] }, baseVersion: 1, after: renamed.id },
+    )
+    const clash = { base: { sku: 'S-own' }, baseVersion: 1, after: nothing.id }
+    const refused = ann.update(laptop, { sku: 'S-other' }, clash)
+    // Each arrives by itself, so that nothing is known but what was stored.
+    expect(await ann.pushOne(renamed)).toMatchObject({ status: 'applied', version: 3 })
+    expect(await ann.pushOne(nothing)).toMatchObject({ status: 'applied', version: null })
+    expect(await ann.pushOne(refused)).toMatchObject({ status: 'rejected' })
+    expect(await ann.pushOne(ann.delete(laptop, { baseVersion: 1, after: refused.id }))).toMatchObject({
+      status: 'applied',
+      version: 4,
+    })
+  })
+
+  test('[PU-37] edits of others in between still stand against a delete', async () => {
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const laptop = ann.create('items', item())
+    const nothing = ann.update(
+      laptop,
+      {},
+      { removals: { tags: ['no such'] }, baseVersion: 0, after: laptop.id },
+    )
+    await ann.push(laptop, nothing)
+    await ben.push(ben.update(laptop, { name: 'Desk' }, { base: { name: 'Laptop' }, baseVersion: 1 }))
+    expect(await ann.pushOne(ann.delete(laptop, { baseVersion: 0, after: nothing.id }))).toMatchObject({
+      status: 'conflict',
+    })
+  })
+
   test('[PU-16] any concurrent change to a strict record is a conflict', async () => {
     await reopenWith(pairs({ strict: true }))
     const [ann, ben] = [given.device(), given.device('ben')]

@@ -43,10 +43,10 @@ export function decideUnit<U extends User>(
     const judgement = judgeMutation(session, view, offer)
     if (judgement.kind === 'apply') {
       applied.push({ offer, judgement })
-      const { after, hasEffect, isExact } = judgement
+      const { after, hasEffect, chainVersion, isExact } = judgement
       if (after !== judgement.before) view.put(offer.mutation.collection, offer.mutation.record, after)
       const version = hasEffect && after.snapshot.kind !== 'absent' ? after.snapshot.version : null
-      view.setResult(offer.id, { version, exact: isExact })
+      view.setResult(offer.id, { version, stoodOn: chainVersion, exact: isExact })
       continue
     }
     if (judgement.kind === 'reject') return reject(session, members, { ...judgement, index })

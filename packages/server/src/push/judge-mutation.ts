@@ -32,6 +32,8 @@ export type Judgement =
       readonly outcome: ApplyOutcome
       /** Whether a row is to be written. */
       readonly hasEffect: boolean
+      /** The newest version of the record that its author's own chain had made by then; 0: none. */
+      readonly chainVersion: number
       readonly isExact: boolean
     }
   | { readonly kind: 'conflict'; readonly before: CurrentRecord; readonly outcome: ConflictOutcome }
@@ -111,7 +113,7 @@ export function judgeMutation<U extends User>(
     isBase &&
     outcome.status === 'applied' &&
     outcome.changed.every((name) => touched.has(name))
-  return { kind: 'apply', before, after, outcome, hasEffect, isExact }
+  return { kind: 'apply', before, after, outcome, hasEffect, chainVersion: chain.version, isExact }
 }
 
 /** The record a held mutation is about, as the session knows it. */
@@ -218,6 +220,7 @@ function judgeUnseen<U extends User>(
       after: nobodyHasIt,
       outcome,
       hasEffect: false,
+      chainVersion: 0,
       isExact: false,
     }
   }
@@ -232,7 +235,7 @@ function judgeUnseen<U extends User>(
   return { kind: 'reject', code: 'RECORD_NOT_FOUND', message: 'there is no such record' }
 }
 
-/** The version the author's own earlier mutation made, if the record still stands there. */
+/** The version the author's own earlier mutations made, and whether the record still stands there. Rules: PU-37. */
 function ownChain<U extends User>(
   session: Session<U>,
   view: UnitView,
@@ -240,7 +243,7 @@ function ownChain<U extends User>(
   before: CurrentRecord,
 ): { readonly version: number; readonly isExact: boolean } {
   const made = after === null ? undefined : (view.result(after) ?? session.claims.outcomeOf(after))
-  const version = made?.version ?? 0
+  const version = made?.version ?? made?.stoodOn ?? 0
   const current = before.snapshot.kind === 'absent' ? 0 : before.snapshot.version
   return { version, isExact: version > 0 && version === current && made?.exact === true }
 }

@@ -236,8 +236,12 @@ function answerUnit<U extends User>(
   const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')
   // A unit with a member that may not consume its number consumes none: the device offers it again, whole.
   const verdicts = refused || unnumbered ? [] : decideFresh(session, fresh, refusedBy)
-  const outcomes = verdicts.map((verdict) => (isFinal(verdict) ? outcomeOf(session, verdict) : undefined))
-  session.claims.settle(outcomes.filter((outcome) => outcome !== undefined))
+  // One by one: what the second stands on may be the first.
+  const outcomes = verdicts.map((verdict) => {
+    const outcome = isFinal(verdict) ? outcomeOf(session, verdict) : undefined
+    if (outcome) session.claims.settle([outcome])
+    return outcome
+  })
   return unit.map((offer): Answer => {
     const claim = claims.get(offer)
     if (claim?.kind === 'duplicate') return { offer, duplicate: claim.outcome }
@@ -301,6 +305,8 @@ function outcomeOf<U extends User>(
 ): StoredOutcome {
   const { offer, status, version, isExact, error } = verdict
   const members = membersOf(verdict)
+  const after = offer.mutation?.after ?? null
+  const before = after === null || version !== null ? undefined : session.claims.outcomeOf(after)
   return {
     id: offer.id,
     seq: offer.seq,
@@ -309,6 +315,7 @@ function outcomeOf<U extends User>(
     hash: offer.hash,
     status,
     version,
+    stoodOn: before?.version ?? before?.stoodOn ?? null,
     exact: isExact,
     serverUpdatedAt: version === null ? null : session.now,
     code: error?.code ?? null,

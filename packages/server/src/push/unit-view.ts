@@ -3,6 +3,8 @@ import type { CurrentRecord, WorkingSet } from './working-set.ts'
 /** What a member of the unit came to, for those that stand on it. */
 export interface UnitResult {
   readonly version: number | null
+  /** As in a stored outcome. */
+  readonly stoodOn: number | null
   readonly exact: boolean
 }
 

@@ -254,6 +254,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
         hash: 'h',
         status: 'applied',
         version: 1,
+        stoodOn: 7,
         serverUpdatedAt: now,
         code: null,
         body: '{"record":{"a":1},"error":{"code":"X"}}',

@@ -56,6 +56,8 @@ export interface StoredOutcome {
   readonly hash: string
   readonly status: Extract<Verdict, 'applied' | 'merged' | 'conflict' | 'rejected'>
   readonly version: number | null
+  /** Where it made no version: the newest that its author's own earlier mutations, on which it stood, had made. */
+  readonly stoodOn: number | null
   readonly serverUpdatedAt: string | null
   readonly code: string | null
   /** Members `record`, `conflict` and `error` of the answer as JSON text; gone after the acknowledgement. */

@@ -6,6 +6,9 @@ import { playSequences, sequencesUpTo } from './sequences.ts'
 const onParent = (...ops: readonly ('name' | 'tag')[]): readonly SequenceStep[] =>
   ops.map((op) => ({ row: 'parent', op }) as const)
 
+const onChild = (...ops: readonly ('create' | 'name' | 'tag' | 'delete')[]): readonly SequenceStep[] =>
+  ops.map((op) => ({ row: 'child', op }) as const)
+
 describe('sequences of writes', () => {
   test('[SIM-43] every sequence that makes sense is there, once', () => {
     expect([...sequencesOf(1, { areThere: false })]).toEqual([
@@ -57,6 +60,19 @@ describe('sequences of writes', () => {
     expect(isOne('child delete', 'parent delete')).toBe(true)
     const all = [...sequencesOf(4, { areThere: true })]
     expect(all.filter(isRepresentative).length).toBe(1_652)
+  })
+
+  test('[PU-37] nobody is in dispute with themselves over a delete behind a tag that came and went', async () => {
+    const offeredEarly = onChild('name', 'tag', 'tag', 'delete')
+    const madeAgain = onChild('delete', 'create', 'tag', 'tag', 'delete')
+    for (const [steps, offered] of [
+      [offeredEarly, 1],
+      [madeAgain, 0],
+    ] as const) {
+      const together = { some: [steps], isServed: true, families: ['folded', 'raw'] } as const
+      const { violations } = await playSequences(together, { areThere: true, offered })
+      expect(violations).toEqual([])
+    }
   })
 
   test('[AP-9] a mutation without effect leaves no time behind on its device', async () => {

@@ -49,13 +49,13 @@ const togetherMax = 120
 const pushMax = 50
 
 /** The longest sequences of which some steps are offered early: such worlds hold few of them, and take their time. */
-const offeredMax = 3
+const offeredMax = 4
 
 /** Sequences of a case are not many more than this. */
 const sliceMax = 10_000
 
 /** Of the worlds of most cases one in so many is run for every change of the code, the first among them. */
-const partStride = 48
+const partStride = 400
 
 /** Of these, nothing of them offered, all representatives are run for every change of the code. */
 const representedLength = 4
@@ -128,15 +128,16 @@ function* worldsOf(slice: Slice, extent: Extent): Generator<Together, void, void
     // That each is as its author saw it is enough for these; twins are for those who run everything.
     families: isRepresented ? ['folded'] : families,
   })
+  const isRun = (): boolean => extent === 'all' || isRepresented || count % partStride === 0
   for (const steps of sequencesOf(slice.length, slice)) {
     if (isRepresented && !isRepresentative(steps)) continue
     some.push(steps)
     if (some.length < size) continue
-    if (extent === 'all' || isRepresented || count % partStride === 0) yield next()
+    if (isRun()) yield next()
     count += 1
     some = []
   }
-  if (some.length > 0) yield next()
+  if (some.length > 0 && isRun()) yield next()
 }
 
 function sizeOfWorld({ offered }: Slice): number {

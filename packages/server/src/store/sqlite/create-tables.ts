@@ -2,7 +2,7 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const layoutVersion = 3
+export const layoutVersion = 4
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const applicationId = 0x486f4661
@@ -45,7 +45,7 @@ CREATE TABLE holdfast_devices (
   pending TEXT, first_seen_at TEXT NOT NULL, last_seen_at TEXT NOT NULL, UNIQUE (user, device));
 CREATE TABLE holdfast_outcomes (
   device INTEGER NOT NULL, seq INTEGER NOT NULL, covers TEXT NOT NULL, folded TEXT, id TEXT NOT NULL, hash TEXT NOT NULL,
-  status TEXT NOT NULL, version INTEGER, server_updated_at TEXT, code TEXT, body TEXT, exact INTEGER NOT NULL,
+  status TEXT NOT NULL, version INTEGER, stood_on INTEGER, server_updated_at TEXT, code TEXT, body TEXT, exact INTEGER NOT NULL,
   op TEXT NOT NULL, fields TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (device, seq)) WITHOUT ROWID;
 CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (device, id);
 CREATE TABLE holdfast_audit (
@@ -76,6 +76,7 @@ ${createIndexes(conflictsCollection).join(';\n')};
 export const layoutSteps: Readonly<Record<number, string>> = {
   2: `${openingsTable};\nALTER TABLE holdfast_outcomes ADD COLUMN folded TEXT`,
   3: `${schemaTable};\nINSERT INTO holdfast_schema SELECT one, schema FROM holdfast_state;\nALTER TABLE holdfast_state DROP COLUMN schema`,
+  4: 'ALTER TABLE holdfast_outcomes ADD COLUMN stood_on INTEGER',
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

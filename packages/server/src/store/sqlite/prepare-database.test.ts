@@ -40,12 +40,13 @@ function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
 
 /** What takes a file back from a layout to the one before it. */
 const backFrom: Readonly<Record<number, string>> = {
+  4: 'ALTER TABLE holdfast_outcomes DROP COLUMN stood_on',
   3: `ALTER TABLE holdfast_state ADD COLUMN schema TEXT NOT NULL DEFAULT '';
       UPDATE holdfast_state SET schema = (SELECT described FROM holdfast_schema); DROP TABLE holdfast_schema`,
   2: 'DROP TABLE holdfast_openings; ALTER TABLE holdfast_outcomes DROP COLUMN folded',
 }
 
-test.each([1, 2])(
+test.each([1, 2, 3])(
   '[FE-12] a file of layout %i is brought to the newest, with all that is in it',
   async (layout) => {
     const first = await open()

@@ -95,6 +95,7 @@ function outcomeOf(row: SqlRow): StoredOutcome {
     // Written by writeOutcomes from the same type.
     status: String(row['status']) as StoredOutcome['status'],
     version: numberOrNull(row['version']),
+    stoodOn: numberOrNull(row['stood_on']),
     serverUpdatedAt: textOrNull(row['server_updated_at']),
     code: textOrNull(row['code']),
     body: textOrNull(row['body']),

@@ -71,11 +71,11 @@ function writeOutcomes(
   { outcomes, at }: { readonly outcomes: readonly StoredOutcome[]; readonly at: string },
 ): void {
   const insert = db.prepare(
-    `INSERT INTO holdfast_outcomes (device, seq, covers, folded, id, hash, status, version, server_updated_at, code, body, exact, op, fields, at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO holdfast_outcomes (device, seq, covers, folded, id, hash, status, version, stood_on, server_updated_at, code, body, exact, op, fields, at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   for (const each of outcomes) {
-    const { seq, covers, id, hash, status, version, serverUpdatedAt, code, body, exact, op } = each
+    const { seq, covers, id, hash, status, version, stoodOn, serverUpdatedAt, code, body, exact, op } = each
     // What stands on a create that was refused falls whatever it touches.
     const fields = op === 'create' ? '[]' : JSON.stringify(each.fields)
     insert(
@@ -87,6 +87,7 @@ function writeOutcomes(
       hash,
       status,
       version,
+      stoodOn,
       serverUpdatedAt,
       code,
       body,
