@@ -129,7 +129,7 @@ async function applyChange(
   if (change.op === 'leave') {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
-  const hasLeft = change.op === 'leave' && (next.snapshot.kind === 'absent' || isOutside(next))
+  const hasLeft = change.op === 'leave' && isOutside(next)
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return
   tx.touch(collection.name, record)

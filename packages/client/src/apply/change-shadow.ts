@@ -48,6 +48,8 @@ export function changeShadow(shadow: Shadow, input: ShadowChange): Shadow {
     case 'delete':
       return isNewer(shadow, change) ? deletedShadow(shadow, change) : shadow
     case 'leave':
+      // What left before it was deleted was deleted in another scope of ours.
+      if (isEnded(shadow, change)) return shadow
       return withoutScope(shadow, scope)
     default:
       return assertNever(op)
@@ -66,6 +68,10 @@ function scopesOf(shadow: Shadow): number[] {
 
 function isNewer(shadow: Shadow, change: Change): boolean {
   return change.version > versionOf(shadow)
+}
+
+function isEnded(shadow: Shadow, change: Change): boolean {
+  return shadow.snapshot.kind === 'deleted' && !isNewer(shadow, change)
 }
 
 function putShadow(shadow: Shadow, { collection, change }: ShadowChange): Shadow {
@@ -110,17 +116,17 @@ function withScope(shadow: Shadow, scope: number): Shadow {
 
 /** The shadow outside a scope. */
 export function withoutScope(shadow: Shadow, scope: number): Shadow {
-  if (shadow.snapshot.kind !== 'live') return absentShadow
+  if (shadow.snapshot.kind === 'absent') return absentShadow
   const rest = scopesOf(shadow).filter((candidate) => candidate !== scope)
   return { ...shadow, scopes: rest.length === 0 ? '' : `,${rest.join(',')},` }
 }
 
 /**
- * A row in no scope any more is not ours to keep. Only the end of a flip can tell: a row that moves within the device's
- * scopes leaves the one before, or after, the other has it.
+ * A row in no scope any more is not ours to keep, nor is the tombstone of one. Only the end of a flip can tell: a row that
+ * moves within the device's scopes, or comes back in another of them, leaves the one before, or after, the other has it.
  */
-export function isOutside({ snapshot, scopes }: Shadow): boolean {
-  return snapshot.kind === 'live' && scopes === ''
+export function isOutside({ scopes }: Shadow): boolean {
+  return scopes === ''
 }
 
 function textOf(data: Values, name: string): string | null {

@@ -50,7 +50,8 @@ function isWholeView(collection: CollectionSchema): string {
 
 /**
  * Rows whose every mutation the server took as it was, and that are at the version this made, become the server's copy
- * as they stand, in bulk. Returns their ids; whatever else a page says of having is left. Rules: AP-9.
+ * as they stand, in bulk and in every scope the page names. Returns their ids; whatever else a page says of having is left.
+ * Rules: AP-8, AP-9.
  */
 export async function promoteViews(
   tx: LocalTransaction,
@@ -59,10 +60,12 @@ export async function promoteViews(
 ): Promise<readonly string[]> {
   const table = quoteName(collection.name)
   const rows = await tx.all(
-    `${havesOf(collection)} UPDATE ${table} SET _version = haves.version, _server_updated_at = haves.at, _state = 'clean',
-       _scopes = CASE WHEN ${table}._scopes = '' THEN ',' || haves.n || ',' WHEN instr(${table}._scopes, ',' || haves.n || ',') > 0
-         THEN ${table}._scopes ELSE ${table}._scopes || haves.n || ',' END
-     FROM haves WHERE ${table}.id = haves.record AND ${isWholeView(collection)} RETURNING ${table}.id AS id`,
+    `${havesOf(collection)}, gained AS MATERIALIZED (SELECT h.record, max(h.version) AS version, max(h.at) AS at,
+         coalesce(group_concat(h.n || ',', '') FILTER (WHERE instr(coalesce(t._scopes, ''), ',' || h.n || ',') = 0), '') AS scopes
+       FROM (SELECT record, n, max(version) AS version, max(at) AS at FROM haves GROUP BY record, n) h LEFT JOIN ${table} t ON t.id = h.record GROUP BY h.record)
+     UPDATE ${table} SET _version = haves.version, _server_updated_at = haves.at, _state = 'clean',
+       _scopes = CASE ${table}._scopes WHEN '' THEN ',' ELSE ${table}._scopes END || haves.scopes
+     FROM gained AS haves WHERE ${table}.id = haves.record AND ${isWholeView(collection)} RETURNING ${table}.id AS id`,
     [note.page],
   )
   if (rows.length === 0) return []

@@ -21,7 +21,7 @@ export interface RebaseTarget {
 export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): Promise<void> {
   const { collection, record } = target
   const stored = await readShadow(tx, collection, record)
-  const hasLeft = target.hasLeft && (stored.snapshot.kind === 'absent' || isOutside(stored))
+  const hasLeft = target.hasLeft && isOutside(stored)
   if (hasLeft) await saveShadow(tx, target, absentShadow)
   const shadow = hasLeft ? absentShadow : stored
   const version = versionOf(stored)

@@ -45,7 +45,7 @@ async function revokeFrom(
     const record = String(row['record'])
     const next = withoutScope(await readShadow(tx, collection, record), scope)
     await saveShadow(tx, { collection, record }, next)
-    toRebase.add(collection.name, record, next.snapshot.kind === 'absent' || isOutside(next))
+    toRebase.add(collection.name, record, isOutside(next))
   }
   const isClean = `NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`
   const erased = await tx.run(`DELETE FROM ${table} WHERE _scopes = ? AND ${isClean}`, [mark])

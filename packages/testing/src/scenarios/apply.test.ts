@@ -138,6 +138,87 @@ describe('a row that is not ours to keep', () => {
     },
   )
 
+  test.each([
+    ['w:w1', 'w:w2'],
+    ['w:w2', 'w:w1'],
+  ])('[AP-8] an own row that lies in two scopes stays when %s is revoked', async (revoked, other) => {
+    const own = createShopWorld({ haves: true })
+    const { env, server } = own
+    server.grant('ann', 'w:w2')
+    const db = await own.open()
+    await own.sync(db)
+    await db.items.insert({ name: 'shared' })
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      // The scopes of this world lie side by side.
+      const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+      const changes = page.changes.flatMap((have) => [have, { ...have, scope: 'w:w2' }])
+      return Response.json({ ...page, changes })
+    })
+    await own.sync(db)
+    env.connect(server.fetch)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'shared', _state: 'clean' }])
+    server.revoke('ann', revoked)
+    await own.sync(db)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'shared' }])
+    server.revoke('ann', other)
+    await own.sync(db)
+    expect(await itemsOf(db)).toEqual([])
+    await own.close()
+  })
+
+  test.each(['leave', 'have'])(
+    '[AP-8] a deleted row that its author brings back in another scope is there, the %s told first',
+    async (first) => {
+      const own = createShopWorld({ haves: true })
+      const { env, server } = own
+      server.grant('ann', 'w:w2')
+      const db = await own.open()
+      server.write('items', idOf(0), { ...item, name: 'old' })
+      await own.sync(db)
+      await db.items.delete(idOf(0))
+      const told: string[][] = []
+      env.connect(async (request) => {
+        if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+        const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+        const back = page.changes.filter(({ op }) => op === 'have')
+        const left = back.map((have) => ({ ...have, op: 'leave', scope: 'w:w1' }))
+        const changes = [...page.changes, ...left].toSorted(({ op }) => (op === first ? -1 : 1))
+        told.push(changes.map(({ op }) => op))
+        // Brought back while the device does not know yet which version the deletion got.
+        if (told.length === 1) await db.items.insert({ id: idOf(0), name: 'new', wh: 'w2' })
+        return Response.json({ ...page, changes })
+      })
+      await own.sync(db)
+      await own.sync(db)
+      expect(told).toMatchObject([['delete'], { length: 2, 0: first }, ...told.slice(2)])
+      expect(await db.outbox.list()).toEqual([])
+      expect(await itemsOf(db)).toMatchObject([{ name: 'new', _state: 'clean' }])
+      await own.close()
+    },
+  )
+
+  test('[AP-8] a row that was deleted in another scope stays deleted, told of its leave after that', async () => {
+    const { env, server } = world
+    const path = world.path('ended.sqlite')
+    server.grant('ann', 'w:w2')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(1)
+    await world.sync(db)
+    server.write('items', idOf(0), { wh: 'w2' })
+    server.delete('items', idOf(0))
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+      return Response.json({
+        ...page,
+        changes: page.changes.toSorted(({ op }) => (op === 'delete' ? -1 : 1)),
+      })
+    })
+    await world.sync(db)
+    expect(await openFile(path, 'SELECT version FROM _deleted')).toEqual([{ version: 3 }])
+  })
+
   test('[AP-8] B39: what was granted comes whole, what was revoked goes, and other scopes are left alone', async () => {
     const db = await world.open()
     givenItems(20, 'w1')
