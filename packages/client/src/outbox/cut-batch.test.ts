@@ -283,6 +283,24 @@ describe('order', () => {
   })
 })
 
+describe('what is held', () => {
+  test('[OB-4] what was let go with others does not overtake those that are held again', async () => {
+    const device = await givenDevice()
+    const one = await device.items.insert({ name: 'new' })
+    await device.items.update(one, { name: 'newer' })
+    await device.items.insert({ name: 'other' })
+    expect(seqsOf(await cut(device))).toEqual([[1, 2], [3]])
+    await device.items.update(one, { name: 'newest' })
+    await device.database.write((tx) => markHeld(tx, [1, 2], 'c1'))
+    await device.database.write((tx) =>
+      updateEntries(tx, [4], { set: "status = 'pending', offer = 4", params: [] }),
+    )
+    expect(seqsOf(await cut(device))).toEqual([[3]])
+    await device.database.write((tx) => releaseHeld(tx, 'c1'))
+    expect(seqsOf(await cut(device))).toEqual([[1, 2], [3], [4]])
+  })
+})
+
 describe('bounds', () => {
   test('[OB-7] a batch holds at most the given mutations and bytes, in order', async () => {
     const device = await givenDevice()

@@ -33,7 +33,7 @@ export async function cutBatch(
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
   const batch = new Batch(limits)
-  for (const unit of await readOpenOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
+  for (const unit of await readOpenOffers(tx, schema, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
   const { classes, isOnly } = await freshClasses(tx, schema)
   for (const members of classes) {

@@ -1,7 +1,9 @@
-import { emptyPayload, type Mutation } from '@holdfast/core'
+import { emptyPayload, type Mutation, type Schema } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
 import { type Entry, entryColumns, mutationOf, readEntry, wireText } from './entry.ts'
+import { newIdentity } from './hold-reasons.ts'
+import { standsBehind } from './ready-entries.ts'
 
 /** One mutation as it travels, and the entries it stands for. */
 export interface Offer {
@@ -14,16 +16,22 @@ export interface Offer {
 
 /**
  * What was offered before and has no verdict yet, as the same bytes, in the order written; a user transaction is one unit,
- * anything else one by itself. Left out is what waits for its next attempt, what stands on something that does, and the
- * whole of a transaction of which anything waits.
+ * anything else one by itself. Left out is what waits for its next attempt, what stands on something that does or that the
+ * server holds, and the whole of a transaction of which anything waits. Rules: OB-4.
  */
-export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<readonly (readonly Offer[])[]> {
+export async function readOpenOffers(
+  tx: LocalReader,
+  schema: Schema,
+  nowMs: number,
+): Promise<readonly (readonly Offer[])[]> {
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox
      WHERE offer IS NOT NULL AND status IN ('sending', 'pending') ORDER BY offer, seq`,
   )
+  const entries = rows.flatMap((row) => readEntry(row) ?? [])
+  const held = await readHeld(tx, entries)
   const units = new Map<string | number, Entry[]>()
-  for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) {
+  for (const entry of entries) {
     const key = entry.group ?? entry.offer ?? entry.seq
     const members = units.get(key)
     if (members === undefined) units.set(key, [entry])
@@ -34,10 +42,11 @@ export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<re
   const open: (readonly Offer[])[] = []
   for (const members of units.values()) {
     const isWaiting = members.some(
-      ({ nextAttemptAt, record, depends }) =>
-        (nextAttemptAt ?? 0) > nowMs ||
-        waitingRecords.has(record) ||
-        depends.some((seq) => waitingSeqs.has(seq)),
+      (member) =>
+        (member.nextAttemptAt ?? 0) > nowMs ||
+        waitingRecords.has(member.record) ||
+        member.depends.some((seq) => waitingSeqs.has(seq)) ||
+        held.some((before) => standsBehind(schema, before, member)),
     )
     for (const member of isWaiting ? members : []) {
       waitingSeqs.add(member.seq)
@@ -46,6 +55,24 @@ export async function readOpenOffers(tx: LocalReader, nowMs: number): Promise<re
     if (!isWaiting) open.push(offersOfUnit(members))
   }
   return open
+}
+
+/**
+ * What the server holds and these may stand on. It knows what it holds only as long as it reads one batch: what was let go
+ * together must not overtake it in the next. What is held for a new identity waits for these.
+ */
+async function readHeld(tx: LocalReader, entries: readonly Entry[]): Promise<readonly Entry[]> {
+  if (entries.length === 0) return []
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE status = 'held' AND held_by <> ?
+     AND (record IN (SELECT value FROM json_each(?)) OR seq IN (SELECT value FROM json_each(?))) ORDER BY seq`,
+    [
+      newIdentity,
+      JSON.stringify([...new Set(entries.map(({ record }) => record))]),
+      JSON.stringify([...new Set(entries.flatMap(({ depends }) => depends))]),
+    ],
+  )
+  return rows.flatMap((row) => readEntry(row) ?? [])
 }
 
 /** Offers by their leads; one whose lead is gone cannot be told again. */

@@ -119,6 +119,18 @@ function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry): voi
   else blocked.set(keyOf(entry), new Set([...(known ?? []), ...touchedFields(entry.payload)]))
 }
 
+/**
+ * Whether an entry has to wait for one before it that does not go: both touch a field of one record, either creates or
+ * deletes it, or the entry refers to it. A decision passes what waits for it.
+ */
+export function standsBehind(schema: Schema, before: Entry, entry: Entry): boolean {
+  if (before.seq >= entry.seq || entry.resolves !== null) return false
+  if (keyOf(before) !== keyOf(entry)) return entry.depends.includes(before.seq)
+  const blocked = new Map<string, Blocked>()
+  block(schema, blocked, before)
+  return isBlocked(blocked.get(keyOf(entry)), entry)
+}
+
 /** An offer that will go again by itself keeps its place: nothing of its record overtakes it. */
 function isWaiting({ status }: Entry): boolean {
   return status === 'pending' || status === 'sending'
