@@ -13,10 +13,23 @@ const movedMax = 10_000
  * in their order, everything fresh that stands on them: later edits of the same records, creates that refer to them,
  * whole groups. The old numbers stay used. Rules: OB-15.
  */
-export async function requeue(
+export function requeue(
   tx: LocalTransaction,
   env: Pick<Environment, 'now' | 'randomBytes'>,
   seqs: readonly number[],
+): Promise<void> {
+  return move(tx, seqs, () => newUuid(env))
+}
+
+/** The same under their own keys: whoever else holds them offers them under these, so that they count once. Rules: SY-12. */
+export function requeueUnderOwnKeys(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  return move(tx, seqs, ({ id }) => id)
+}
+
+async function move(
+  tx: LocalTransaction,
+  seqs: readonly number[],
+  keyOf: (entry: Entry) => string,
 ): Promise<void> {
   await keepClock(tx)
   const renewed = new Set(seqs)
@@ -27,7 +40,7 @@ export async function requeue(
   const idNow = new Map<string, string>()
   for (const entry of moved) {
     const isRenewed = renewed.has(entry.seq)
-    const id = isRenewed ? newUuid(env) : entry.id
+    const id = isRenewed ? keyOf(entry) : entry.id
     const depends = entry.depends.map((seq) => seqNow.get(seq) ?? seq)
     const after = entry.after === null ? null : (idNow.get(entry.after) ?? entry.after)
     await tx.run('UPDATE _outbox SET seq = ?, id = ?, after = ?, depends = ? WHERE seq = ?', [

@@ -1,9 +1,8 @@
-import type { Environment } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { updateEntries } from '../outbox/outbox.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
-import { requeue } from '../outbox/requeue.ts'
+import { requeueUnderOwnKeys } from '../outbox/requeue.ts'
 
 /** Puts refused entries aside until everything that was offered under the old identity has its answer. */
 export async function holdForIdentity(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
@@ -27,14 +26,11 @@ export async function readyForIdentity(tx: Pick<LocalTransaction, 'all'>): Promi
 }
 
 /**
- * Makes refused entries offers of a new device: raw, under new keys and numbers; the server took nothing of them. What
- * was acknowledged under the old name is of no use under the new one. Rules: SY-12.
+ * Makes refused entries offers of a new device: raw, under new numbers; the server took nothing of them. The keys
+ * stay, for this disk may have been copied since they were refused. What was acknowledged under the old name is of no use
+ * under the new one. Rules: SY-12.
  */
-export async function reofferRaw(
-  tx: LocalTransaction,
-  env: Pick<Environment, 'now' | 'randomBytes'>,
-  seqs: readonly number[],
-): Promise<void> {
-  await requeue(tx, env, seqs)
+export async function reofferRaw(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  await requeueUnderOwnKeys(tx, seqs)
   await writeMeta(tx, 'sync.ack', null)
 }

@@ -27,16 +27,23 @@ export interface Known {
   readonly covers: Ranges
 }
 
-/** The numbers and keys one device has used, as far as a batch asks for them. Rules: PU-4 to PU-7. */
+/**
+ * The numbers one device and the keys one user has used, as far as a batch asks for them: a copy of a device may go by
+ * another name since. Rules: PU-4 to PU-7, PU-38.
+ */
 export class Claims {
   #finals: Ranges
   readonly #byId = new Map<string, StoredOutcome>()
+  /** The keys of what was folded included, and those under other names. */
+  readonly #decided = new Map<string, StoredOutcome>()
   readonly #stored: readonly StoredOutcome[]
 
-  constructor(finals: Ranges, outcomes: readonly StoredOutcome[]) {
+  /** `outcomes`: of the device; `decided`: of any device of the user, by key. */
+  constructor(finals: Ranges, outcomes: readonly StoredOutcome[], decided: readonly StoredOutcome[]) {
     this.#finals = finals
     this.#stored = outcomes
-    for (const outcome of outcomes) this.#byId.set(outcome.id, outcome)
+    for (const outcome of decided) this.#noteKeys(outcome)
+    for (const outcome of outcomes) this.#note(outcome)
   }
 
   /** Final numbers, those of this batch included. */
@@ -71,10 +78,13 @@ export class Claims {
     return claims
   }
 
-  #claim({ id, seq, covers, hash }: Offer): Claim {
+  #claim({ id, seq, covers, folded, hash }: Offer): Claim {
     const known = this.#byId.get(id)
     const finalCount = overlapCount(this.#finals, covers)
-    if (finalCount === 0) return known ? { kind: 'refused', code: 'KEY_REUSED' } : { kind: 'new' }
+    if (finalCount === 0) {
+      const isDecided = [id, ...folded].some((key) => this.#decided.has(key))
+      return isDecided ? { kind: 'refused', code: 'KEY_REUSED' } : { kind: 'new' }
+    }
     if (known) {
       const isSame = known.seq === seq && known.hash === hash
       return isSame ? { kind: 'duplicate', outcome: known } : { kind: 'refused', code: 'KEY_REUSED' }
@@ -88,12 +98,12 @@ export class Claims {
 
   /**
    * What a device needs to know of an offer that was refused for its numbers or its key: what was decided about the same
-   * mutations, sent by another copy of its database, and which of the numbers are free. Rules: PU-35.
+   * mutations, sent by another copy of its database, and which of the numbers are free. Rules: PU-35, PU-38.
    */
   explain({ id, covers, folded }: Offer): { readonly known: readonly Known[]; readonly free: Ranges } {
     const offered = [...coveredIds({ id, covers, folded })]
-    const own = this.#byId.get(id)
-    const outcomes = new Set([...this.#overlapping(covers), ...(own ? [own] : [])])
+    const decided = [id, ...folded].flatMap((key) => this.#decided.get(key) ?? [])
+    const outcomes = new Set([...this.#overlapping(covers), ...decided])
     const known = [...outcomes].flatMap((outcome): Known[] => {
       const keys = new Set(coveredIds({ ...outcome, covers: parseRanges(outcome.covers) }).values())
       // The key says that it is the same mutation; a copy may have moved it to another number since.
@@ -115,6 +125,15 @@ export class Claims {
       const numbers: Ranges = covers === String(seq) ? [[seq, seq]] : parseRanges(covers)
       this.#finals = addRanges(this.#finals, numbers)
     }
-    for (const outcome of outcomes) this.#byId.set(outcome.id, outcome)
+    for (const outcome of outcomes) this.#note(outcome)
+  }
+
+  #note(outcome: StoredOutcome): void {
+    this.#byId.set(outcome.id, outcome)
+    this.#noteKeys(outcome)
+  }
+
+  #noteKeys(outcome: StoredOutcome): void {
+    for (const key of [outcome.id, ...outcome.folded]) if (key !== '') this.#decided.set(key, outcome)
   }
 }

@@ -153,7 +153,7 @@ export async function openPlainSession<U extends User>(
     caller: { ...caller, device: null },
     working: new WorkingSet(tx, schema),
     visibility: visibilityOf(caller.user, caller.grants),
-    claims: new Claims([], []),
+    claims: new Claims([], [], []),
     deviceNumber: null,
     horizon: state.horizon,
     held: new Map(),

@@ -250,6 +250,49 @@ describe('once', () => {
     expect(known).toMatchObject([{ id: first.id, covers: '7', status: 'applied' }])
   })
 
+  test('[PU-38] what another device of the same user has sent is known, alone and in a fold, and has no second effect', async () => {
+    const [phone, copy] = [given.device(), given.device()]
+    const [first, second, third] = [1, 2, 3].map(() => phone.create('items', item()))
+    await phone.pushOne({ ...first!, covers: '1-2', folded: [second!.id] })
+    await phone.pushOne(third!)
+    phone.ack = '1-3'
+    await phone.push()
+    const told = async (mutation: RawMutation) => {
+      const { error, known, free } = await copy.pushOne(mutation)
+      return [error?.code, known?.map(({ id, covers, status }) => [id, covers, status]), free]
+    }
+    expect(await told({ ...first!, seq: 11 })).toEqual([
+      'KEY_REUSED',
+      [[first!.id, '11', 'applied']],
+      undefined,
+    ])
+    expect(await told({ ...second!, seq: 12 })).toEqual([
+      'KEY_REUSED',
+      [[first!.id, '12', 'applied']],
+      undefined,
+    ])
+    const fresh = copy.create('items', item())
+    expect(await told({ ...fresh, seq: 13, covers: '13-14', folded: [third!.id] })).toEqual([
+      'KEY_REUSED',
+      [[third!.id, '14', 'applied']],
+      '13',
+    ])
+    expect(await told({ ...fresh, seq: 13 })).toEqual([undefined, undefined, undefined])
+    expect(read('SELECT count(*) AS n FROM holdfast_audit')).toEqual([{ n: 3 }])
+  })
+
+  test('[PU-38] a key is forgotten with its outcome, also one that was folded', async () => {
+    const ann = given.device()
+    const [first, second] = [1, 2].map(() => ann.create('items', item()))
+    await ann.pushOne({ ...first!, covers: '1-2', folded: [second!.id] })
+    expect(read('SELECT id FROM holdfast_folded')).toEqual([{ id: second!.id }])
+    ann.ack = '1-2'
+    await ann.push()
+    given.advance(40 * 86_400_000)
+    await given.engine.collectTombstones({ olderThanMs: 0 })
+    expect(read('SELECT id FROM holdfast_folded')).toEqual([])
+  })
+
   test('[PU-23] after the acknowledgement the verdict of a conflict still names it', async () => {
     const [ann, ben] = [given.device(), given.device('ben')]
     const laptop = ann.create('items', item({ name: 'base' }))

@@ -152,6 +152,7 @@ async function openSession<U extends User>(
     throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
   const offers = batch.units.flat()
   const outcomes = await knownOutcomes(tx, device, offers)
+  const decided = await tx.decidedKeys(caller.user.id, keysUnknownTo(outcomes, offers))
   const working = new WorkingSet(tx, schema)
   const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
   await working.load(
@@ -167,7 +168,7 @@ async function openSession<U extends User>(
     working,
     now,
     visibility: visibilityOf(caller.user, caller.grants),
-    claims: new Claims(device.finals, outcomes),
+    claims: new Claims(device.finals, outcomes, decided),
     deviceNumber: device.n,
     horizon: state.horizon,
     held: new Map(),
@@ -209,6 +210,12 @@ async function knownOutcomes(
   const others = offers.filter(({ id, seq, hash }) => !repeats.has(`${id} ${seq} ${hash}`))
   const seqs = others.flatMap(({ covers }) => numbersOf(intersectRanges(covers, device.finals)))
   return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
+}
+
+/** The keys of offers that `outcomes` do not know: a copy of the device may have sent them under its name. */
+function keysUnknownTo(outcomes: readonly StoredOutcome[], offers: readonly Offer[]): readonly string[] {
+  const own = new Set(outcomes.map(({ id }) => id))
+  return offers.filter(({ id }) => !own.has(id)).flatMap(({ id, folded }) => [id, ...folded])
 }
 
 function numbersOf(ranges: Ranges): readonly number[] {

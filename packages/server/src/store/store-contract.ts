@@ -278,6 +278,14 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       expect(found.map(({ id }) => id)).toEqual([first, second])
       expect(found[0]).toEqual({ ...outcome, id: first, seq: 1, covers: '1-3', folded })
       expect(await store.read((tx) => tx.outcomes(2, { seqs: [2], ids: [second] }))).toEqual([])
+      const times = { firstSeenAt: now, lastSeenAt: now }
+      const ann = { user: 'ann', device: newUuid(env), finals: [], acked: [], pending: null, ...times }
+      expect(await store.write((tx) => tx.saveDevice(ann))).toBe(1)
+      const keysOf = async (user: string, ...ids: string[]): Promise<readonly string[]> =>
+        (await store.read((tx) => tx.decidedKeys(user, ids))).map(({ id }) => id)
+      expect(await keysOf('ann', second)).toEqual([second])
+      expect(await keysOf('ann', first, ...folded)).toEqual([first])
+      expect(await keysOf('ben', first, second, ...folded)).toEqual([])
       const told: unknown = JSON.parse(await store.read((tx) => tx.outcomesText(1, [[1, 4]])))
       expect(told).toEqual([
         {

@@ -166,6 +166,8 @@ export interface StoreReader {
     device: number,
     keys: { readonly seqs?: readonly number[]; readonly ids?: readonly string[] },
   ): Promise<readonly StoredOutcome[]>
+  /** Of whichever device of the user, and of folds that hold one of these keys too. */
+  decidedKeys(user: string, ids: readonly string[]): Promise<readonly StoredOutcome[]>
   /** The device's outcomes with these first numbers as the text of a JSON array of `Outcome`. */
   outcomesText(device: number, seqs: Ranges): Promise<string>
   /** Live and deleted records. */

@@ -153,6 +153,23 @@ describe('mutations that are accounted for', () => {
     expect(history.gone(1).end().found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] what another copy of the disk sent before this one had a new name, alone or in a fold', () => {
+    const renamed = (isRuled: boolean): readonly string[] => {
+      const history = givenHistory().write(1).write(2)
+      history.copy(history.entry(1), history.entry(2)).send(1, 2)
+      if (isRuled) history.rule(1, { covers: '1-2' })
+      const mine = { disk: 'd2', device: 'D2' }
+      history.add({ kind: 'identity', atMs: 0, ...mine, user: 'ann' })
+      for (const seq of [1, 2]) history.status(seq, 'sending', mine).status(seq, 'answered', mine)
+      return history.leave(1, mine).leave(2, mine).end().found(noLostMutation)
+    }
+    expect(renamed(true)).toEqual([])
+    expect(renamed(false)).toEqual([
+      expect.stringContaining('d2 forgot m1 (number 1'),
+      expect.stringContaining('d2 forgot m2 (number 2'),
+    ])
+  })
+
   test('[SIM-30] a conflict that was listed, and one that was settled before its author heard of it', () => {
     const listed = givenHistory()
       .write(1)

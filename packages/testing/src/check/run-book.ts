@@ -62,6 +62,8 @@ export class RunBook {
   readonly #disks = new Map<string, Disk>()
   readonly #devices = new Map<string, Device>()
   readonly #writes = new Map<string, Write>()
+  /** By key: verdicts that stand for it, by themselves or as part of a fold, under whatever name of a copied disk. */
+  readonly #verdicts = new Map<string, Set<ServerOutcome>>()
   readonly #onCommit: ((commit: Commit) => void) | undefined
   #outcomes: ServerOutcome[] = []
   #lines: ServerAudit[] = []
@@ -143,8 +145,9 @@ export class RunBook {
     const outcome = device?.finals.get(item.seq)
     const travelled = outcome && device?.offers.get(outcome.id)?.get(item.seq)
     if (travelled?.some(({ id }) => id === item.id)) return outcome
-    // Another copy of the disk sent it under the number it had there.
-    return device?.outcomes.get(item.id)
+    // Another copy of the disk sent it under the number, and perhaps the name, that it had there.
+    const [elsewhere] = this.#verdicts.get(item.id) ?? []
+    return device?.outcomes.get(item.id) ?? elsewhere
   }
 
   /**
@@ -270,12 +273,18 @@ export class RunBook {
     eachCovered(outcome.covers, (number) => {
       device.finals.set(number, outcome)
     })
+    for (const key of [outcome.id, ...(this.membersOf(outcome) ?? []).map(({ id }) => id)]) {
+      const verdicts = this.#verdicts.get(key) ?? new Set()
+      this.#verdicts.set(key, verdicts.add(outcome))
+    }
     if (this.#onCommit) this.#outcomes.push(outcome)
   }
 
   #forget(outcome: ServerOutcome): void {
     const device = this.#device(outcome.device)
+    const known = device.outcomes.get(outcome.id)
     device.outcomes.delete(outcome.id)
+    if (known) for (const verdicts of this.#verdicts.values()) verdicts.delete(known)
     eachCovered(outcome.covers, (number) => {
       device.finals.delete(number)
     })

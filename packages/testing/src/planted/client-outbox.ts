@@ -201,10 +201,15 @@ import { type Durability, LocalDatabase, type`,
         find: `if (!isAlone(offers)) {`,
         replace: `if (failure.code === 'TIMEOUT') {
       const seqs = offers.flatMap((offer) => offer.seqs)
-      await this.#context.session.write(run, (tx) => reofferRaw(tx, this.#context.env, seqs))
+      await this.#context.session.write(run, (tx) => requeue(tx, this.#context.env, seqs))
       throw error
     }
     if (!isAlone(offers)) {`,
+      },
+      {
+        find: `import { coversOf } from '../outbox/outbox.ts'`,
+        replace: `import { coversOf } from '../outbox/outbox.ts'
+import { requeue } from '../outbox/requeue.ts'`,
       },
     ],
     story: 'An answer is lost: the edits are sent again under new keys, and a sale counts twice.',

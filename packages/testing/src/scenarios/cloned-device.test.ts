@@ -155,6 +155,24 @@ test('[SY-12] B21: also when the first answer is lost and the outcome was acknow
   await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
 })
 
+test('[SY-12] B21: also when a copy that waits for its new name is copied once more', async () => {
+  const { rope, one, other } = await givenClones()
+  await sync(one)
+  await one.items.increment(rope, { stock: 100 })
+  await sync(one)
+  await workOn(other, rope, { name: 'b', amount: 1_000 })
+  faults.add({ on: 'pull', fault: { kind: 'cut', when: 'before' } })
+  await sync(other)
+  faults.heal()
+  // What it wrote was refused for its numbers; it goes out under a new name once what was known is settled.
+  expect(other.identity().device).toBe(one.identity().device)
+  await other.close()
+  copyFileSync(join(folder, 'other.sqlite'), join(folder, 'third.sqlite'))
+  const [again, third] = [await open('other.sqlite'), await open('third.sqlite')]
+  await expectEachOnce({ rope, one: again, other: third }, 127 + 1_100, ['b'])
+  expect(third.identity().device).not.toBe(one.identity().device)
+})
+
 test('[SY-12] B21: a copy that only pulls loses nothing to the outcomes of the other', async () => {
   const clones = await givenClones()
   await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })

@@ -2,7 +2,7 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const layoutVersion = 4
+export const layoutVersion = 5
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const applicationId = 0x486f4661
@@ -15,6 +15,11 @@ const now = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
  */
 const openingsTable =
   'CREATE TABLE IF NOT EXISTS holdfast_openings (position INTEGER PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL)'
+
+/** By which keys outcomes are found, whatever device has them: their own, and those of what was folded into them. */
+const outcomeKeys = `CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (id, device);
+CREATE TABLE holdfast_folded (
+  id TEXT NOT NULL, device INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (id, device, seq)) WITHOUT ROWID`
 
 /** What the tables were made for, apart from the row that every write changes: it would be written again each time. */
 const schemaTable =
@@ -47,7 +52,7 @@ CREATE TABLE holdfast_outcomes (
   device INTEGER NOT NULL, seq INTEGER NOT NULL, covers TEXT NOT NULL, folded TEXT, id TEXT NOT NULL, hash TEXT NOT NULL,
   status TEXT NOT NULL, version INTEGER, stood_on INTEGER, server_updated_at TEXT, code TEXT, body TEXT, exact INTEGER NOT NULL,
   op TEXT NOT NULL, fields TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (device, seq)) WITHOUT ROWID;
-CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (device, id);
+${outcomeKeys};
 CREATE TABLE holdfast_audit (
   n INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER, op TEXT NOT NULL,
   user TEXT, device TEXT, mutation TEXT, at TEXT NOT NULL, received_at TEXT NOT NULL, before TEXT, after TEXT,
@@ -77,6 +82,8 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   2: `${openingsTable};\nALTER TABLE holdfast_outcomes ADD COLUMN folded TEXT`,
   3: `${schemaTable};\nINSERT INTO holdfast_schema SELECT one, schema FROM holdfast_state;\nALTER TABLE holdfast_state DROP COLUMN schema`,
   4: 'ALTER TABLE holdfast_outcomes ADD COLUMN stood_on INTEGER',
+  5: `DROP INDEX holdfast_outcomes_by_id;\n${outcomeKeys};\nINSERT OR IGNORE INTO holdfast_folded
+    SELECT k.value, o.device, o.seq FROM holdfast_outcomes o, json_each(o.folded) k WHERE o.folded IS NOT NULL`,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

@@ -40,13 +40,15 @@ function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
 
 /** What takes a file back from a layout to the one before it. */
 const backFrom: Readonly<Record<number, string>> = {
+  5: `DROP TABLE holdfast_folded; DROP INDEX holdfast_outcomes_by_id;
+      CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (device, id)`,
   4: 'ALTER TABLE holdfast_outcomes DROP COLUMN stood_on',
   3: `ALTER TABLE holdfast_state ADD COLUMN schema TEXT NOT NULL DEFAULT '';
       UPDATE holdfast_state SET schema = (SELECT described FROM holdfast_schema); DROP TABLE holdfast_schema`,
   2: 'DROP TABLE holdfast_openings; ALTER TABLE holdfast_outcomes DROP COLUMN folded',
 }
 
-test.each([1, 2, 3])(
+test.each([1, 2, 3, 4])(
   '[FE-12] a file of layout %i is brought to the newest, with all that is in it',
   async (layout) => {
     const first = await open()

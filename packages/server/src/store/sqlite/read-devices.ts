@@ -6,7 +6,7 @@ import type { Connection, SqlRow } from './connection.ts'
 
 type DeviceQueries = Pick<
   StoreReader,
-  'state' | 'historyTag' | 'device' | 'devices' | 'outcomes' | 'outcomesText'
+  'state' | 'historyTag' | 'device' | 'devices' | 'outcomes' | 'decidedKeys' | 'outcomesText'
 >
 
 const outcomeObject = `json_object('id', id, 'seq', seq, 'covers', covers, 'status', status, 'version', version,
@@ -51,6 +51,17 @@ export function deviceQueries(db: Connection): DeviceQueries {
       ...inList(db, 'seq', device, seqs),
       ...inList(db, 'id', device, ids),
     ],
+    decidedKeys: async (user, ids) => {
+      if (ids.length === 0) return []
+      // The devices come last: a key is rarely known, a user may have many of them. The outcomes of a fold come once.
+      const of = (column: string, source: string): string =>
+        `SELECT o.* FROM json_each(?1) k CROSS JOIN ${source} CROSS JOIN holdfast_devices d
+         ON d.n = o.device AND d.user = ?2 WHERE ${column} = k.value`
+      const folded =
+        'holdfast_folded f CROSS JOIN holdfast_outcomes o ON o.device = f.device AND o.seq = f.seq'
+      const sql = `${of('o.id', 'holdfast_outcomes o INDEXED BY holdfast_outcomes_by_id')} UNION ${of('f.id', folded)}`
+      return db.all(sql, JSON.stringify(ids), user).map(outcomeOf)
+    },
     outcomesText: async (device, seqs) => {
       const texts = seqs.flatMap(([first, last]) =>
         db.all(

@@ -74,6 +74,7 @@ function writeOutcomes(
     `INSERT INTO holdfast_outcomes (device, seq, covers, folded, id, hash, status, version, stood_on, server_updated_at, code, body, exact, op, fields, at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
+  const fold = db.prepare('INSERT OR IGNORE INTO holdfast_folded (id, device, seq) VALUES (?, ?, ?)')
   for (const each of outcomes) {
     const { seq, covers, id, hash, status, version, stoodOn, serverUpdatedAt, code, body, exact, op } = each
     // What stands on a create that was refused falls whatever it touches.
@@ -96,6 +97,7 @@ function writeOutcomes(
       fields,
       at,
     )
+    for (const key of each.folded) fold(key, device, seq)
   }
 }
 
@@ -155,6 +157,15 @@ async function collect(
   db.run('DELETE FROM holdfast_times WHERE position < (SELECT horizon FROM holdfast_state)')
   for (const { n, acked } of await deviceQueries(db).devices()) {
     for (const [first, last] of acked) {
+      db.run(
+        `DELETE FROM holdfast_folded WHERE (id, device, seq) IN (SELECT k.value, o.device, o.seq
+           FROM holdfast_outcomes o, json_each(o.folded) k
+           WHERE o.device = ? AND o.seq BETWEEN ? AND ? AND o.at < ? AND o.folded IS NOT NULL)`,
+        n,
+        first,
+        last,
+        forgetBefore.outcomes,
+      )
       db.run(
         'DELETE FROM holdfast_outcomes WHERE device = ? AND seq BETWEEN ? AND ? AND at < ?',
         n,
