@@ -1,4 +1,5 @@
 import type { Schema } from '@holdfast/core'
+import { sqliteApplicationId, sqliteLayout } from '@holdfast/server'
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -15,10 +16,6 @@ import type { GivenOptions } from './given-options.ts'
 const oldestNode = [22, 14] as const
 /** `->>` with paths, STRICT tables and `json_group_object` inside triggers behave as we use them from here on. */
 const oldestSqlite = [3, 45] as const
-
-/** Marks a server database; the same number as in its store. */
-const serverApplicationId = 0x486f4661
-const serverLayout = 3
 
 /** `holdfast doctor`: looks at this machine and at a server database, changes nothing. Rules: OP-26. */
 export async function runDoctor(given: GivenOptions, output: Output): Promise<number> {
@@ -129,15 +126,15 @@ async function checkDatabase(
 
 function checkHeader(database: DatabaseSync): Finding {
   const pragma = (name: string): number => Number(database.prepare(`PRAGMA ${name}`).get()?.[name])
-  if (pragma('application_id') !== serverApplicationId) {
+  if (pragma('application_id') !== sqliteApplicationId) {
     return { kind: 'ill', text: 'the file is no server database of Holdfast', remedy: 'Name another folder.' }
   }
   const layout = pragma('user_version')
-  if (layout <= serverLayout) return { kind: 'well', text: `a server database, layout ${layout}` }
+  if (layout <= sqliteLayout) return { kind: 'well', text: `a server database, layout ${layout}` }
   const remedy = 'Use the version of Holdfast that wrote it, or a newer one.'
   return {
     kind: 'ill',
-    text: `the database has layout ${layout}, this version knows ${serverLayout}`,
+    text: `the database has layout ${layout}, this version knows ${sqliteLayout}`,
     remedy,
   }
 }

@@ -27,4 +27,5 @@ export { createServer, type HoldfastServer, type HttpServerOptions } from './htt
 export { createEngine, type Logger, type ServerOptions } from './server.ts'
 export type { Store } from './store/store.ts'
 export type { OpenSqlite, SqliteDatabase, SqliteStatement } from './store/sqlite/connection.ts'
+export { sqliteApplicationId, sqliteLayout } from './store/sqlite/create-tables.ts'
 export { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'

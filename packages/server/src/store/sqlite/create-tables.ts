@@ -2,10 +2,10 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const layoutVersion = 5
+export const sqliteLayout = 5
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
-export const applicationId = 0x486f4661
+export const sqliteApplicationId = 0x486f4661
 
 const now = `strftime('%Y-%m-%dT%H:%M:%fZ', 'now')`
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createServer, type HoldfastServer } from '../../http/create-server.ts'
 import { systemEnvironment } from '../../system-environment.ts'
-import { layoutVersion } from './create-tables.ts'
+import { sqliteLayout } from './create-tables.ts'
 import { sqliteStore } from './sqlite-store.ts'
 
 const schema = defineSchema({ version: 1, collections: { items: collection({ fields: { name: text() } }) } })
@@ -58,13 +58,13 @@ test.each([1, 2, 3, 4])(
       return tableTexts(database)
     })
     inFile((database) => {
-      for (let from = layoutVersion; from > layout; from--) database.exec(backFrom[from] ?? '')
+      for (let from = sqliteLayout; from > layout; from--) database.exec(backFrom[from] ?? '')
       database.exec(`PRAGMA user_version = ${layout}`)
     })
     const again = await open()
     await again.close()
     inFile((database) => {
-      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: layoutVersion })
+      expect(database.prepare('PRAGMA user_version').get()).toEqual({ user_version: sqliteLayout })
       expect(database.prepare('SELECT name FROM items').all()).toEqual([{ name: 'Rope' }])
       expect(database.prepare('SELECT record, op FROM holdfast_feed').all()).toMatchObject([{ op: 'put' }])
       expect(tableTexts(database)).toEqual(layoutOfNew)

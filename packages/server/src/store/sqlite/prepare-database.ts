@@ -12,11 +12,11 @@ import { captureTriggers, conflictTriggers } from './capture-triggers.ts'
 import { columnOf, fieldsObject, hasDeletedAt, quoteName, quoteText } from './columns.ts'
 import type { Connection } from './connection.ts'
 import {
-  applicationId,
+  sqliteApplicationId,
   createIndexes,
   createTable,
   layoutSteps,
-  layoutVersion,
+  sqliteLayout,
   systemTables,
 } from './create-tables.ts'
 
@@ -37,11 +37,11 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
       schema.version,
     )
     db.run("INSERT INTO holdfast_schema (one, described) VALUES (1, '')")
-    db.exec(`PRAGMA application_id = ${applicationId}`)
+    db.exec(`PRAGMA application_id = ${sqliteApplicationId}`)
   }
-  for (let layout = before?.layout ?? layoutVersion; layout < layoutVersion; layout++)
+  for (let layout = before?.layout ?? sqliteLayout; layout < sqliteLayout; layout++)
     db.exec(layoutSteps[layout + 1] ?? '')
-  db.exec(`PRAGMA user_version = ${layoutVersion}`)
+  db.exec(`PRAGMA user_version = ${sqliteLayout}`)
   // A process that died inside a transaction left nothing, but a copy of a file may have been taken by other means.
   db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
   noteOpening(db, env)
@@ -81,13 +81,13 @@ export function checkOwnership(db: Connection, schema: Schema): Before | null {
   const count = Number(db.get('SELECT count(*) AS n FROM sqlite_master')?.['n'] ?? 0)
   const id = Number(db.get('PRAGMA application_id')?.['application_id'] ?? 0)
   if (count === 0 && id === 0) return null
-  if (id !== applicationId || !db.get(`SELECT 1 FROM sqlite_master WHERE name = 'holdfast_state'`)) {
+  if (id !== sqliteApplicationId || !db.get(`SELECT 1 FROM sqlite_master WHERE name = 'holdfast_state'`)) {
     throw new SyncError('STORE_FOREIGN', 'the file is a database of something else; nothing was changed')
   }
   const state = db.get('SELECT schema_version FROM holdfast_state')
   if (!state) throw new SyncError('STORE_CORRUPT', 'the database has lost its state')
   const layout = Number(db.get('PRAGMA user_version')?.['user_version'])
-  if (layout > layoutVersion || Number(state['schema_version']) > schema.version) {
+  if (layout > sqliteLayout || Number(state['schema_version']) > schema.version) {
     throw new SyncError('STORE_NEWER', 'the database was written by a newer version; nothing was changed')
   }
   // Layouts before the third kept it in the row of the state.
