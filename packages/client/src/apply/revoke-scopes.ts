@@ -25,10 +25,18 @@ export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes)
       await revokeFrom(tx, { collection, scope: Number(row['n']), toRebase: revoked.toRebase })
     }
     await tx.run('DELETE FROM _quarantine WHERE scope = ?', [scope])
-    // Tombstones do not know their scopes. Without values they still say that the record is gone.
-    await tx.run('UPDATE _deleted SET data = NULL WHERE version > 0')
     await tx.run('DELETE FROM _scopes WHERE name = ?', [scope])
+    await emptyTombstones(tx, revoked.toRebase)
   }
+}
+
+/** Tombstones do not know their scopes. Without values they still say that the record is gone. */
+async function emptyTombstones(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
+  await tx.run('UPDATE _deleted SET data = NULL WHERE version > 0')
+  const shadows = await tx.all(
+    'UPDATE _shadow SET data = NULL WHERE deleted AND data IS NOT NULL RETURNING collection, record',
+  )
+  for (const { collection, record } of shadows) toRebase.add(String(collection), String(record))
 }
 
 async function revokeFrom(

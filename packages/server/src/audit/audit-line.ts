@@ -11,7 +11,10 @@ import { valuesOf } from '../push/judge-mutation.ts'
 import type { Session } from '../push/session.ts'
 import type { CurrentRecord } from '../push/working-set.ts'
 
-/** What the history shows of an effect: the fields that changed, or all of a record that came or went. */
+/**
+ * What the history shows of an effect: the fields that changed, or all of a record that came or went; of one that went
+ * also what its author had changed before, in the same mutation. Rules: AU-1, FO-3.
+ */
 export function diffOf(
   before: CurrentRecord,
   after: CurrentRecord,
@@ -19,8 +22,17 @@ export function diffOf(
 ): Pick<HistoryEntry, 'op' | 'before' | 'after'> {
   const [old, next] = [valuesOf(before), valuesOf(after)]
   if (old && next) return { op: 'update', before: pick(old, changed), after: pick(next, changed) }
-  if (old) return { op: 'delete', before: old, after: null }
+  if (old) return { op: 'delete', before: old, after: carriedBy(old, after) }
   return { op: before.snapshot.kind === 'deleted' ? 'restore' : 'create', before: null, after: next }
+}
+
+/** What a delete changed of the values that are left of the record. */
+function carriedBy(old: Values, { snapshot }: CurrentRecord): Values | null {
+  if (snapshot.kind === 'absent' || snapshot.values === null) return null
+  const carried = Object.entries(snapshot.values).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(old[name] ?? null),
+  )
+  return carried.length === 0 ? null : Object.fromEntries(carried)
 }
 
 /** Who, when and what of an audit line. */

@@ -48,6 +48,21 @@ test('[AU-1] the timeline says who changed what, when, with which mutation and f
   })
 })
 
+test('[AU-1] [FO-3] what a delete carried is in the timeline, and a delete that carried nothing says so', async () => {
+  await ben.push(ben.delete(laptop, { baseVersion: 1, changes: { name: 'ben' }, base: { name: 'base' } }))
+  const other = ben.create('items', item({ sku: 'other' }))
+  await ben.push(other)
+  await ben.push(ben.delete(other, { baseVersion: 3 }))
+  const newest = async ({ record }: RawMutation): Promise<unknown> =>
+    (await given.engine.history(ann.caller, 'items', record))?.[0]
+  expect(await newest(laptop)).toMatchObject({
+    op: 'delete',
+    before: { name: 'base' },
+    after: { name: 'ben' },
+  })
+  expect(await newest(other)).toMatchObject({ op: 'delete', after: null })
+})
+
 test('[AU-2] refusals, conflicts and deletes are in the timeline with what was wanted', async () => {
   await ben.push(ben.update(laptop, { name: 'ben' }, { base: { name: 'base' }, baseVersion: 1 }))
   await ann.push(ann.update(laptop, { name: 'ann' }, { base: { name: 'base' }, baseVersion: 1 }))

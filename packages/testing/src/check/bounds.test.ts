@@ -28,6 +28,13 @@ describe('what goes over its limit', () => {
     ])
   })
 
+  test('[SIM-85] B24: a mutation that is given up before its attempts are over', () => {
+    const dead = (attempts: number): readonly string[] =>
+      givenHistory().write(1).status(1, 'dead', { attempts, code: 'ATTEMPTS_EXHAUSTED' }).found(bounds)
+    expect(dead(1)).toEqual(['m1 on d1 was given up after 1 attempts'])
+    expect(dead(20)).toEqual([])
+  })
+
   test('[SIM-85] B24: requests of which nothing comes', () => {
     expect(knock(givenHistory(), 1_000, 100).found(bounds)).toEqual([
       'd1 sent 301 requests in 30000 ms although nothing came of them',

@@ -46,6 +46,8 @@ class LimitWatch {
         return
       case 'entry-status':
         if (o.attempts > attemptsMax) this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
+        if (o.code === 'ATTEMPTS_EXHAUSTED' && o.attempts < attemptsMax)
+          this.#fail(`${o.id} on ${o.disk} was given up after ${o.attempts} attempts`)
         if (o.status !== 'sending' && o.status !== 'pending') this.#knocking.delete(o.disk)
         return
       case 'audit':

@@ -14,6 +14,7 @@ import { noLostMutation } from './no-lost-mutation.ts'
 import { noResurrection } from './no-resurrection.ts'
 import { readYourWrites } from './read-your-writes.ts'
 import { referencesAndUnique } from './references-and-unique.ts'
+import { revocation } from './revocation.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 import { scopeIsolation } from './scope-isolation.ts'
 import { setMembers } from './set-members.ts'
@@ -30,6 +31,7 @@ export const checkers: readonly Checker[] = [
   convergence,
   liveness,
   scopeIsolation,
+  revocation,
   monotone,
   groupAtomicity,
   readYourWrites,

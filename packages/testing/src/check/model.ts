@@ -54,7 +54,7 @@ export class AuditModel {
         row.isLive ||= line.op === 'restore'
         return problem
       case 'delete':
-        row.values = { ...row.values, ...line.before }
+        row.values = { ...row.values, ...line.before, ...line.after }
         row.isLive = false
         row.deletion = line
         return problem

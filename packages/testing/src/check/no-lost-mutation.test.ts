@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { givenHistory } from './given-history.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
+import type { Payload } from './observation.ts'
 
 describe('mutations that are lost', () => {
   test('[SIM-30] a mutation that leaves before the server took it', () => {
@@ -22,6 +23,20 @@ describe('mutations that are lost', () => {
     expect(history.found(noLostMutation)).toEqual([
       'd1 forgot m1 (number 1, update of items/r1), dead by then; it was not settled: rejected',
     ])
+  })
+
+  test('[SIM-30] B18: a repaired dead letter that forgets what it counted', () => {
+    const repaired = (increments: Payload['increments']): readonly string[] => {
+      const refused = givenHistory()
+        .write(1, { changes: { name: 'a' }, increments: { stock: 3 } })
+        .status(1, 'dead', { code: 'VALUE_INVALID' })
+      const payload = { changes: { name: 'b' }, base: null, increments, additions: {}, removals: {} }
+      const { atMs } = refused
+      refused.add({ kind: 'entry-payload', atMs, disk: 'd1', device: 'D1', seq: 1, id: 'm1', payload })
+      return refused.found(noLostMutation)
+    }
+    expect(repaired({})).toEqual(['m1 was repaired on d1 and lost what it did to stock'])
+    expect(repaired({ stock: 4 })).toEqual([])
   })
 
   test('[SIM-30] what a restored server forgot is settled only by what it had said before', () => {

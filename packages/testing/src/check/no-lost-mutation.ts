@@ -1,5 +1,12 @@
 import type { Checker } from './checker.ts'
-import type { DeviceDump, Observation, RunEnded, ServerOutcome, ServerRestored } from './observation.ts'
+import type {
+  DeviceDump,
+  EntryPayload,
+  Observation,
+  RunEnded,
+  ServerOutcome,
+  ServerRestored,
+} from './observation.ts'
 import { type Item, RunBook } from './run-book.ts'
 
 /** What left without a reason is asked about after this, virtual ms: a discard may be told once the call returns. */
@@ -48,6 +55,7 @@ class DepartureWatch {
     const first = this.#open[0]
     if (first && o.atMs > first.atMs + tellMs) this.#judge()
     if (o.kind === 'server-restored') this.#noteForgotten(o)
+    if (o.kind === 'entry-payload') this.#checkRepair(o)
     const item = this.#book.observe(o)
     switch (o.kind) {
       case 'entry-gone':
@@ -73,6 +81,21 @@ class DepartureWatch {
         return
       default:
         return
+    }
+  }
+
+  /** Whoever gives a refused mutation other values says nothing of what it counted and added elsewhere. */
+  #checkRepair({ disk, seq, id, payload }: EntryPayload): void {
+    const item = this.#book.itemsOn(disk).get(seq)
+    if (item?.status !== 'dead') return
+    const { increments, additions, removals } = item.payload
+    const { changes } = payload
+    const isLost = (field: string): boolean =>
+      [changes, payload.increments, payload.additions, payload.removals].every(
+        (part) => !Object.hasOwn(part, field),
+      )
+    for (const field of Object.keys({ ...increments, ...additions, ...removals })) {
+      if (isLost(field)) this.#fail(`${id} was repaired on ${disk} and lost what it did to ${field}`)
     }
   }
 

@@ -14,6 +14,7 @@ export type Observation =
   | EntryGone
   | DeviceIdentity
   | DeviceCursor
+  | ScopesLeft
   | DeviceLost
   | DeviceCopied
   | ServerOutcome
@@ -123,6 +124,15 @@ export interface DeviceCursor extends OnDisk {
   readonly kind: 'cursor'
   readonly epoch: string | null
   readonly position: number
+}
+
+/** A cursor was committed that no longer covers scopes which the one before did, and the file was searched for their rows. */
+export interface ScopesLeft extends OnDisk {
+  readonly kind: 'scopes-left'
+  /** Those it no longer covers. */
+  readonly scopes: readonly string[]
+  /** What the file still holds of rows that lie in none of the others, such as `row jobs/5e2f…`. */
+  readonly kept: readonly string[]
 }
 
 /**

@@ -269,6 +269,26 @@ describe('a row that is not ours to keep', () => {
     await world.sync(db)
     expect(await db.deadLetters.list()).toMatchObject([{ mutations: [{ record: idOf(0) }] }])
   })
+
+  test('[AP-8] B37: a revoked scope takes the values of a deleted record along that an unsent edit waits on', async () => {
+    const path = world.path('revoked-deleted.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(1)
+    world.server.write('items', idOf(0), { note: secret })
+    await world.sync(db)
+    world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await db.items.increment(idOf(0), { stock: 1 })
+    world.server.delete('items', idOf(0))
+    await world.sync(db)
+    await world.sync(db)
+    expect(await openFile(path, 'SELECT deleted FROM _shadow')).toEqual([{ deleted: 1 }])
+    world.server.revoke('ann', 'w:w1')
+    await world.sync(db)
+    await world.sync(db)
+    const tables = ['_shadow', '_deleted', 'items'].map((table) => openFile(path, `SELECT * FROM ${table}`))
+    expect(JSON.stringify(await Promise.all(tables))).not.toContain(secret)
+    expect(await db.outbox.list()).toMatchObject([{ record: idOf(0), payload: { increments: { stock: 1 } } }])
+  })
 })
 
 describe('pages', () => {

@@ -1,3 +1,4 @@
+import type { Schema } from '@holdfast/core'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 import {
@@ -14,11 +15,13 @@ import {
 } from './device-state.ts'
 import type { DiskPorts } from './disk-ports.ts'
 import { readCommit, type Speaker } from './read-commit.ts'
+import { keptOutside, scopesLeft } from './scopes-left.ts'
 
 /** Whose database is watched. */
 export interface WitnessOptions {
   readonly name: string
   readonly user: string
+  readonly schema: Schema
   readonly ports: Pick<DiskPorts, 'observe' | 'nowMs'>
 }
 
@@ -100,7 +103,18 @@ export class DeviceWitness {
     if (rows.length === 0) return
     this.#forget.run()
     const { observe } = this.#options.ports
+    const before = this.#speaker.cursor
     for (const observation of readCommit(rows, this.#speaker, this.#now())) observe(observation)
+    const { cursor } = this.#speaker
+    if (cursor !== before) this.#tellWhatIsLeft(before, cursor)
+  }
+
+  /** Rows of scopes that a cursor gave up are looked for in the whole file; that is rare. */
+  #tellWhatIsLeft(before: string | null, after: string | null): void {
+    const { left, covered } = scopesLeft(before, after)
+    if (left.length === 0) return
+    const kept = keptOutside(this.#database, this.#options.schema, covered)
+    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes: left, kept })
   }
 
   #now(): OnDisk {

@@ -1,0 +1,57 @@
+import { type Schema, scopesOfRow } from '@holdfast/core'
+import type { DatabaseSync } from 'node:sqlite'
+
+import type { Values } from '../check/observation.ts'
+import { quoted, valuesOf } from './dump-rows.ts'
+
+/** What a cursor gave up, and what it covers. */
+export interface CoveredScopes {
+  /** Covered before and not any more. */
+  readonly left: readonly string[]
+  readonly covered: readonly string[]
+}
+
+/** What changed between two cursors of a device; nothing where one of them is none or covers everything. */
+export function scopesLeft(before: string | null, after: string | null): CoveredScopes {
+  const old = scopesIn(before)
+  const covered = scopesIn(after)
+  if (old === undefined || covered === undefined) return { left: [], covered: [] }
+  return { left: old.filter((scope) => !covered.includes(scope)), covered }
+}
+
+/** The server writes it; see its pull/cursor.ts. */
+function scopesIn(cursor: string | null): readonly string[] | undefined {
+  if (cursor === null) return undefined
+  const { s } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as {
+    readonly s: readonly string[] | '*'
+  }
+  return s === '*' ? undefined : s
+}
+
+/**
+ * What a device's file holds of rows outside these scopes, as the rows themselves say where they lie: in tables, where
+ * nothing of its own waits on them, in shadows, and in what is left of deleted rows. Never while a transaction is open.
+ */
+export function keptOutside(database: DatabaseSync, schema: Schema, covered: readonly string[]): string[] {
+  const kept: string[] = []
+  for (const collection of schema.collections.values()) {
+    const { name, scopes } = collection
+    if (scopes.length === 0) continue
+    const note = (where: string, id: unknown, values: Values): void => {
+      if (!scopesOfRow(scopes, values).some((scope) => covered.includes(scope)))
+        kept.push(`${where} ${name}/${id}`)
+    }
+    const rows = database.prepare(
+      `SELECT * FROM ${quoted(name)} WHERE id NOT IN (SELECT record FROM _outbox WHERE collection = ?)`,
+    )
+    for (const row of rows.all(name)) note('row', row['id'], valuesOf(collection, row))
+    for (const table of ['_shadow', '_deleted']) {
+      const texts = database.prepare(
+        `SELECT record, data FROM ${table} WHERE collection = ? AND version > 0 AND data IS NOT NULL`,
+      )
+      // The client keeps the values of a record there, by field.
+      for (const { record, data } of texts.all(name)) note(table, record, JSON.parse(String(data)) as Values)
+    }
+  }
+  return kept
+}
