@@ -243,6 +243,16 @@ describe('the closed table', () => {
     expect(foldMutations(items, first, second)).toEqual({ kind: 'apart' })
   })
 
+  test('[FO-5] an edit of a value that the one before did not leave stays apart: what it stood on was given up', () => {
+    const update = { baseVersion: 0, changes: { name: 'c' }, base: { name: 'b' } }
+    expect(foldMutations(items, create, given(2, update))).toEqual({ kind: 'apart' })
+    const first = given(1, { changes: { name: 'a' }, base: { name: '0' } })
+    expect(foldMutations(items, first, given(2, { ...update, baseVersion: 4 }))).toEqual({ kind: 'apart' })
+    expect(folded(first, given(2, { ...update, baseVersion: 4, base: { name: 'a' } })).changes).toEqual({
+      name: 'c',
+    })
+  })
+
   test('[FO-5] a collection that preserves sends every mutation', () => {
     const audited = schema.collections.get('audited')!
     expect(foldMutations(audited, given(1, plain), given(2, later))).toEqual({ kind: 'apart' })
@@ -261,7 +271,14 @@ describe('an outbox', () => {
 
   test('[FO-2] five offline updates are one, at the place of the first', () => {
     const other = given(3, { record: 'r2', after: null })
-    const entries = [edit(1), edit(2), other, edit(4, { after: 'm2' }), edit(5), edit(6)]
+    const entries = [
+      edit(1),
+      edit(2),
+      other,
+      edit(4, { base: { name: 'n2' }, after: 'm2' }),
+      edit(5),
+      edit(6),
+    ]
     expect(shape(entries)).toEqual([
       ['m1', '1-2,4-6', [1, 2, 4, 5, 6]],
       ['m3', '3', [3]],
@@ -297,13 +314,13 @@ describe('an outbox', () => {
     [
       'the record it points to being made',
       given(2, { ...create, id: 'm2', seq: 2, record: 'r2' }),
-      edit(3, { changes: { box: 'r2' } }),
+      edit(3, { changes: { box: 'r2' }, base: { box: null } }),
       true,
     ],
     [
       'another record it does not point to',
       given(2, { ...create, id: 'm2', seq: 2, record: 'r2' }),
-      edit(3, { changes: { box: 'r3' } }),
+      edit(3, { changes: { box: 'r3' }, base: { box: null } }),
       false,
     ],
     [

@@ -23,7 +23,7 @@ const apart: FoldResult = { kind: 'apart' }
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
  * Closed table: create+update → create; create+delete → nothing; update+update → update; update of plain fields + delete
  * → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
- * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, counter or set changes before a
+ * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, an edit of a value that `first` did not leave, counter or set changes before a
  * delete, delete+create, more than `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers
  * both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
  */
@@ -31,7 +31,7 @@ export function foldMutations(collection: CollectionSchema, first: Mutation, sec
   if (!mayFold(collection, first, second)) return apart
   if (second.op === 'delete') return foldDelete(collection, first, second)
   if (second.op === 'create' || first.op === 'delete') return apart
-  if (stepsTwice(collection, first, second)) return apart
+  if (stepsTwice(collection, first, second) || !hasSeen(collection, first, second)) return apart
   const folded =
     first.op === 'create' ? foldCreate(collection, first, second) : foldUpdate(collection, first, second)
   return folded && isSmall(folded) ? { kind: 'folded', mutation: folded } : apart
@@ -102,6 +102,18 @@ function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutat
 /** What the author of a mutation saw; who changes no field as a whole need not have seen any. */
 function seenBy({ changes, base }: Mutation): Values | null {
   return base ?? (Object.keys(changes).length === 0 ? {} : null)
+}
+
+/**
+ * Whether the second saw what the first made of the fields it changes. It did not where what it stood on was given up, or
+ * where the first was repaired behind its back: then it is merged with the first like any other edit.
+ */
+function hasSeen(collection: CollectionSchema, first: Mutation, second: Mutation): boolean {
+  return collection.fields.every((field) => {
+    const made = first.changes[field.name]
+    const seen = second.base?.[field.name]
+    return made === undefined || seen === undefined || valuesEqual(field, made, seen)
+  })
 }
 
 /** Whether a field comes back to what it was: folded, the edit in between would not count against anything. */

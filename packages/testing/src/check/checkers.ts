@@ -18,6 +18,7 @@ import { revocation } from './revocation.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 import { scopeIsolation } from './scope-isolation.ts'
 import { setMembers } from './set-members.ts'
+import { settledByPull } from './settled-by-pull.ts'
 import { statusHonesty } from './status-honesty.ts'
 
 /** Every promise that can be checked without knowing the schema. */
@@ -39,6 +40,7 @@ export const checkers: readonly Checker[] = [
   statusHonesty,
   noResurrection,
   setMembers,
+  settledByPull,
   bounds,
 ]
 

@@ -9,13 +9,17 @@ export const liveness: Checker = {
   promise: 'Within a minute after all faults are over, nothing is left to do.',
   start: (fail) => {
     let healedAtMs: number | null = null
+    let withinMs = quietMs
     return (o) => {
-      if (o.kind === 'healed') healedAtMs = o.atMs
+      if (o.kind === 'healed') {
+        healedAtMs = o.atMs
+        withinMs = o.withinMs ?? quietMs
+      }
       if (o.kind !== 'end' || healedAtMs === null) return
       const unrest = o.unrest.length === 0 ? 'nothing is named' : o.unrest.join('; ')
       if (o.quietAtMs === null) fail(`there was no rest after healing: ${unrest}`)
-      else if (o.quietAtMs - healedAtMs > quietMs) {
-        fail(`rest came ${o.quietAtMs - healedAtMs} ms after healing, more than ${quietMs} ms: ${unrest}`)
+      else if (o.quietAtMs - healedAtMs > withinMs) {
+        fail(`rest came ${o.quietAtMs - healedAtMs} ms after healing, more than ${withinMs} ms: ${unrest}`)
       }
     }
   },

@@ -296,6 +296,8 @@ export interface ResponseSent {
   readonly status: number
   /** Marks of tenants found in the bytes: values carry the name of their scope. */
   readonly scopesSeen: readonly string[]
+  /** Scopes whose rows it holds, as far as it says so. */
+  readonly scopesServed?: readonly string[]
   /** Of the body. */
   readonly bytes?: number
 }
@@ -317,10 +319,12 @@ export interface Measured {
   readonly limit: number
 }
 
-/** Faults are over, writes have stopped, clocks are right: within `limits.quietMs` everything must have settled. */
+/** Faults are over, writes have stopped, clocks are right: everything must settle. */
 export interface Healed {
   readonly kind: 'healed'
   readonly atMs: number
+  /** In this time; a minute unless said. */
+  readonly withinMs?: number
 }
 
 /** The run is over. */

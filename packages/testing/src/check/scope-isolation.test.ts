@@ -33,6 +33,25 @@ describe('values that leak', () => {
     ])
   })
 
+  test('[SIM-38] B40: rows of a scope of the same tenant that is not granted any more', () => {
+    const history = grant(grant(givenHistory(), 'site:t0a', 'site:t0b'), 'site:t0b')
+    const served = (...scopesServed: readonly string[]): GivenHistory =>
+      history.add({
+        kind: 'response',
+        atMs: 0,
+        user: 'ann',
+        route: 'pull',
+        status: 200,
+        scopesSeen: [],
+        scopesServed,
+      })
+    expect(served('site:t0b', 'global', '~user:ann').found(scopeIsolation)).toEqual([])
+    expect(served('site:t0a', '~user:bob').found(scopeIsolation)).toEqual([
+      'an answer of pull (200) serves ann site:t0a, which was not granted',
+      'an answer of pull (200) serves ann ~user:bob, which was not granted',
+    ])
+  })
+
   test('[SIM-38] a file that keeps what was taken away', () => {
     const history = grant(grant(givenHistory(), 'site:t0a', 'site:t1a'), 'site:t0a')
     expect(history.end({ devices: [{ scopesSeen: ['t0', 't1'] }] }).found(scopeIsolation)).toEqual([

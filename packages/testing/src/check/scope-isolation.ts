@@ -18,6 +18,7 @@ export const scopeIsolation: Checker = {
 class MarkWatch {
   readonly #fail: (message: string) => void
   readonly #marks = new Map<string, ReadonlySet<string> | '*'>()
+  readonly #grants = new Map<string, ReadonlySet<string>>()
   /** By user, what they could see at any time. */
   readonly #everMarks = new Map<string, Set<string>>()
   /** Users with a conflict of their own, which shows them what they disputed for ever. */
@@ -32,6 +33,7 @@ class MarkWatch {
       case 'grants': {
         const marks = marksOf(o.scopes)
         this.#marks.set(o.user, marks)
+        this.#grants.set(o.user, new Set([...o.scopes, 'global', `~user:${o.user}`]))
         const ever = this.#everMarks.get(o.user) ?? new Set()
         if (marks !== '*') for (const mark of marks) ever.add(mark)
         this.#everMarks.set(o.user, ever)
@@ -45,6 +47,13 @@ class MarkWatch {
           if (!this.#maySee(o.user, mark)) {
             this.#fail(`an answer of ${o.route} (${o.status}) shows ${o.user} something of ${mark}`)
           }
+        }
+        for (const scope of o.scopesServed ?? []) {
+          const granted = this.#grants.get(o.user)
+          if (granted && !granted.has(scope) && !granted.has('*'))
+            this.#fail(
+              `an answer of ${o.route} (${o.status}) serves ${o.user} ${scope}, which was not granted`,
+            )
         }
         return
       case 'end':

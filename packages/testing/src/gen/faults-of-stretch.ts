@@ -91,6 +91,7 @@ function faultOf(draft: Draft, kind: FaultKind): Action {
     case 'grant':
       return { kind, revoke: random.next() < 0.6 }
     case 'clone':
+    case 'spy':
     case 'put-back':
     case 'server-restore':
       return { kind }

@@ -101,6 +101,7 @@ describe('plans', () => {
       'server-kill',
       'server-restore',
       'settle',
+      'spy',
       'suspend',
       'swap-codes',
       'sync',

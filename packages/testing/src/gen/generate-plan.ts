@@ -47,6 +47,7 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     network: swarm.network,
     storage: swarm.storage,
     isEven: swarm.isEven,
+    healsUntold: random.below(4) === 0,
     steps,
     chaosMs: (steps.at(-1)?.atMs ?? 0) + 5_000,
   }

@@ -89,7 +89,8 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   collect: { share: 0.25, most: 0.2 },
   foreign: { share: 0.3, most: 1 },
   grant: { share: 0.3, most: 0.3 },
-  clone: { share: 0.1, most: 0.1 },
+  clone: { share: 0.2, most: 0.15 },
+  spy: { share: 0.2, most: 0.5 },
   'put-back': { share: 0.12, most: 0.3 },
   'server-restore': { share: 0.12, most: 0.25 },
 }

@@ -33,6 +33,7 @@ export const faultsToMeet = [
   'collect',
   'foreign',
   'clone',
+  'spy',
   'put-back',
   'revoke',
   'slow',

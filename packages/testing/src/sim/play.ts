@@ -10,6 +10,9 @@ import type { World } from './world.ts'
 /** Everything must have settled this long after the last fault, virtual ms. */
 export const quietMs = 60_000
 
+/** The same where nobody tells devices that faults are over: the longest wait between two attempts, and what is left to do. */
+const untoldQuietMs = 1_200_000
+
 /** Rounds in which people settle what is in front of them, until nothing is left. */
 const roundMax = 40
 
@@ -31,10 +34,12 @@ export async function heal(world: World): Promise<void> {
   network.heal()
   for (const device of devices) device.heal()
   const healedMs = scheduler.nowMs
-  world.observe({ kind: 'healed', atMs: healedMs })
-  await startEverything(world)
+  const isTold = world.plan.healsUntold !== true
+  const withinMs = isTold ? quietMs : untoldQuietMs
+  world.observe({ kind: 'healed', atMs: healedMs, withinMs })
+  await startEverything(world, isTold)
   const rest = new Rest(world)
-  await rest.wait(isCalm)
+  await rest.wait(isCalm, withinMs)
   for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
     await decide(world, round)
     await rest.wait(isCalm)
@@ -52,24 +57,26 @@ export async function heal(world: World): Promise<void> {
   })
 }
 
-async function startEverything(world: World): Promise<void> {
+/** `isTold`: every device hears that the network is there, also those that know of no reason why it should not be. */
+async function startEverything(world: World, isTold: boolean): Promise<void> {
   const { server, devices, scheduler } = world
   server.heal()
   await server.start()
   for (const device of devices) {
     void device.open()
-    device.client?.sync.setOnline(true)
+    if (isTold) device.client?.sync.setOnline(true)
   }
   await scheduler.run(scheduler.nowMs + 10)
   for (const { client } of devices) {
-    client?.sync.setOnline(true)
-    if (client) void signInAgain(client)
+    if (isTold) client?.sync.setOnline(true)
+    if (client) void pickUp(client)
   }
 }
 
-/** Whose token was refused twice in a row is asked to sign in, and does. */
-async function signInAgain({ status, sync }: NonNullable<SimDevice['client']>): Promise<void> {
-  const { pausedBy } = await status.get()
+/** Whose token was refused twice in a row is asked to sign in, and does; who was told of a loss of network hears of its end. */
+async function pickUp({ status, sync }: NonNullable<SimDevice['client']>): Promise<void> {
+  const { pausedBy, online } = await status.get()
+  if (!online) sync.setOnline(true)
   if (pausedBy === 'auth') sync.resume()
 }
 
@@ -77,7 +84,7 @@ async function restartEverything(world: World): Promise<void> {
   world.server.kill()
   for (const device of world.devices) device.stop()
   await world.scheduler.run(world.scheduler.nowMs + 1_000)
-  await startEverything(world)
+  await startEverything(world, true)
 }
 
 /** Waits for rest, and remembers how long it took. */
@@ -94,12 +101,12 @@ class Rest {
     return this.unrest.length === 0
   }
 
-  async wait(isQuiet: (world: World, device: SimDevice) => boolean): Promise<void> {
+  async wait(isQuiet: (world: World, device: SimDevice) => boolean, longestMs = quietMs): Promise<void> {
     const { scheduler, devices } = this.#world
     const startMs = scheduler.nowMs
     const isOver = (): boolean => devices.every((device) => isQuiet(this.#world, device))
     do await scheduler.run(scheduler.nowMs + 500)
-    while (!isOver() && scheduler.nowMs < startMs + quietMs)
+    while (!isOver() && scheduler.nowMs < startMs + longestMs)
     this.longestMs = Math.max(this.longestMs, scheduler.nowMs - startMs)
     if (isOver()) return
     for (const device of devices) {

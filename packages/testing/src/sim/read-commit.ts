@@ -10,16 +10,18 @@ export interface Speaker {
 
 /**
  * What the rows that the triggers of one commit wrote down say, in order. Of several statuses and payloads of an entry
- * only the last is kept; each move is.
+ * only the last is kept; each move is. Where the cursor stands comes last: then everything is told that moved with it.
  */
 export function readCommit(rows: readonly Row[], speaker: Speaker, on: OnDisk): readonly Observation[] {
   const commit = new Commit()
   const { atMs, disk } = on
+  const moved: Observation[] = []
   for (const row of rows) {
     const kind = row[0]
     if (kind === 'cursor' || kind === 'device') {
       const changed = readMeta(kind, row[1], speaker, on)
-      if (changed !== undefined) commit.add(changed)
+      if (changed?.kind === 'cursor') moved.push(changed)
+      else if (changed !== undefined) commit.add(changed)
       continue
     }
     const seq = Number(row[1])
@@ -39,7 +41,7 @@ export function readCommit(rows: readonly Row[], speaker: Speaker, on: OnDisk): 
         commit.replace(`payload ${seq}`, { kind: 'entry-payload', atMs, disk, device, seq, id, payload })
     }
   }
-  return commit.told()
+  return [...commit.told(), ...moved]
 }
 
 function readMeta(

@@ -58,6 +58,31 @@ describe('a run', () => {
     expect((await played({ ...plan, seed: 12 })).world.traceHash).not.toBe(one.world.traceHash)
   })
 
+  test('[SIM-28] somebody asks for a record of another tenant by its id, and is told nothing of it', async () => {
+    const plan = planOf([
+      work[0],
+      ...[6, 7, 8].map((draw) => ({ device: 1, action: { kind: 'spy' }, draw }) as const),
+    ])
+    const [own, other] = plan.devices
+    const { world, seen } = await played({ ...plan, tenants: 2, devices: [own!, { ...other!, tenant: 1 }] })
+    expect(world.faults.sorted()['spy']).toBe(3)
+    const answers = seen.filter((o) => o.kind === 'response' && o.user === 'u1' && o.route === 'records')
+    expect(answers).toHaveLength(3)
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 404, scopesSeen: [], scopesServed: [] })
+  })
+
+  test('[SIM-6] where nobody tells devices that faults are over, they find out by themselves', async () => {
+    const offline = {
+      device: 1,
+      action: { kind: 'offline', forMs: 86_400_000, told: false },
+      draw: 9,
+    } as const
+    const { seen } = await played({ ...planOf([work[0], offline, work[1]]), healsUntold: true })
+    expect(seen.find(({ kind }) => kind === 'healed')).toMatchObject({ withinMs: 1_200_000 })
+    expect(seen.at(-1)).toMatchObject({ kind: 'end', unrest: [] })
+  })
+
   test('[SIM-4] a device and a server that are killed go on with what they had stored', async () => {
     const { violations, operations, faults } = await runPlan(
       planOf([

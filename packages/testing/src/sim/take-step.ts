@@ -4,6 +4,7 @@ import { writeForeign } from './foreign-write.ts'
 import type { Action, Step } from './plan.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
+import { spy } from './spy.ts'
 import type { World } from './world.ts'
 
 /** Does what a step says, at its moment. What is not there is skipped: plans stay plans when steps are taken out. */
@@ -60,6 +61,8 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
       return putBack(world, device)
     case 'clone':
       return clone(world, device)
+    case 'spy':
+      return void spy(world, device, new SeededRandom(draw)).catch(world.onDefect)
     default:
       return act(world, device, action, draw)
   }

@@ -130,6 +130,11 @@ export class World {
     this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1)
   }
 
+  /** The token that is good for a user now. */
+  tokenOf(user: string): string {
+    return `${user}#${this.#tokens.get(user) ?? 0}`
+  }
+
   /** A device more, with an empty disk. */
   addDevice(plan: DevicePlan): SimDevice {
     const user = `u${plan.user}`
@@ -168,7 +173,7 @@ export class World {
       startMs: runStartMs,
       disk: makeDisk(name, ports),
       fetch: (sender, request) => this.network.fetch(sender, request),
-      token: (holder) => `${holder}#${this.#tokens.get(holder) ?? 0}`,
+      token: (holder) => this.tokenOf(holder),
       onDefect: this.onDefect,
     })
     this.devices.push(device)
@@ -267,11 +272,20 @@ export class World {
       },
       onResponse: ({ user }, route, status, text) => {
         const scopesSeen = marksIn(text)
+        const scopesServed = route === 'pull' || route === 'snapshot' ? scopesNamed(text) : []
         const bytes = Buffer.byteLength(text)
-        this.observe({ kind: 'response', atMs: this.scheduler.nowMs, user, route, status, scopesSeen, bytes })
+        const { nowMs: atMs } = this.scheduler
+        this.observe({ kind: 'response', atMs, user, route, status, scopesSeen, scopesServed, bytes })
       },
     }
   }
+}
+
+/** The scopes that the changes of a page name, each once. */
+function scopesNamed(page: string): readonly string[] {
+  const names = new Set<string>()
+  for (const [, name = ''] of page.matchAll(/"scope":"([^"\\]*)"/g)) names.add(name)
+  return [...names]
 }
 
 /** Whether a disk is in a window in which this statement finds it full. */

@@ -1,0 +1,42 @@
+import { everyScope, globalScope, personalScope, scopesOfRow } from '@holdfast/core'
+
+import { marksIn } from '../gen/mix-schema.ts'
+import type { SeededRandom } from '../seeded-random.ts'
+import { quoted, valuesOf } from './dump-rows.ts'
+import type { SimDevice } from './sim-device.ts'
+import type { World } from './world.ts'
+
+/** Somebody who knows the id of a record that lies in none of their scopes asks for it, by plain HTTP. Rules: SIM-28. */
+export async function spy(world: World, device: SimDevice, random: SeededRandom): Promise<void> {
+  const { schema, serverDisk, server, grants } = world
+  const { user } = device
+  const granted = new Set([...(grants.get(user) ?? []), globalScope, personalScope(user)])
+  const hidden = [...schema.collections.values()].flatMap((collection) =>
+    granted.has(everyScope)
+      ? []
+      : serverDisk.read(`SELECT * FROM ${quoted(collection.name)} ORDER BY id LIMIT 50`).flatMap((row) => {
+          const scopes = scopesOfRow(collection.scopes, valuesOf(collection, row))
+          const path = `${collection.name}/${row['id']}`
+          return scopes.some((scope) => granted.has(scope)) ? [] : [{ path, scopes }]
+        }),
+  )
+  const target = hidden[random.below(Math.max(1, hidden.length))]
+  const { answer } = server.destination()
+  if (target === undefined || answer === null) return
+  world.faults.add('spy')
+  const headers = { authorization: `Bearer ${world.tokenOf(user)}` }
+  const url = `https://any.example/records/${target.path}${random.below(2) === 0 ? '' : '/history'}`
+  const { status, text } = await answer(new Request(url, { headers })).then(async (response) => ({
+    status: response.status,
+    text: await response.text(),
+  }))
+  world.observe({
+    kind: 'response',
+    atMs: world.scheduler.nowMs,
+    user,
+    route: 'records',
+    status,
+    scopesSeen: marksIn(text),
+    scopesServed: status === 200 ? target.scopes.slice(0, 1) : [],
+  })
+}
