@@ -133,6 +133,8 @@ export interface ScopesLeft extends OnDisk {
   readonly scopes: readonly string[]
   /** What the file still holds of rows that lie in none of the others, such as `row jobs/5e2f…`. */
   readonly kept: readonly string[]
+  /** Ids that stand in the bytes of the file and in no row of it. */
+  readonly ghosts: readonly string[]
 }
 
 /**

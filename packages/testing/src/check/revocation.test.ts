@@ -4,8 +4,8 @@ import { givenHistory } from './given-history.ts'
 import type { Observation } from './observation.ts'
 import { revocation } from './revocation.ts'
 
-function left(kept: readonly string[]): Observation {
-  return { kind: 'scopes-left', atMs: 0, disk: 'd1', scopes: ['site:t0a'], kept }
+function left(kept: readonly string[], ghosts: readonly string[] = []): Observation {
+  return { kind: 'scopes-left', atMs: 0, disk: 'd1', scopes: ['site:t0a'], kept, ghosts }
 }
 
 test('[SIM-88] [PR-6] a device that keeps a row of a scope it gave up breaks a promise', () => {
@@ -23,4 +23,13 @@ test('[SIM-88] shadows and the values of deleted rows count as kept, and a few a
 
 test('[SIM-88] a device that gave a scope up with all its rows keeps the promise', () => {
   expect(givenHistory().add(left([])).found(revocation)).toEqual([])
+})
+
+test('[SIM-88] B37: what can be read out of the bytes counts as kept, but for keys of own mutations', () => {
+  const history = givenHistory()
+    .write(1)
+    .add(left([], ['m1', 'r2']))
+  expect(history.found(revocation)).toEqual([
+    'd1 gave up site:t0a and still holds 1 of their rows: bytes of r2',
+  ])
 })

@@ -1,15 +1,41 @@
 import type { Checker } from './checker.ts'
+import type { Observation, ScopesLeft } from './observation.ts'
 
 /** Rows that are named of one device; there may be thousands. */
 const namedMost = 3
 
-/** What a device may not see any more is gone with the commit that says so. Rules: SIM-88. */
+/**
+ * What a device may not see any more is gone with the commit that says so, from its tables and from the bytes of its
+ * file. Own mutations are left out: what somebody wrote stays his. Rules: SIM-88.
+ */
 export const revocation: Checker = {
   name: 'revocation',
   promise: 'A scope that is taken away takes its rows with it, at once.',
-  start: (fail) => (o) => {
-    if (o.kind !== 'scopes-left' || o.kept.length === 0) return
-    const named = o.kept.slice(0, namedMost).join(', ')
-    fail(`${o.disk} gave up ${o.scopes.join(', ')} and still holds ${o.kept.length} of their rows: ${named}`)
+  start: (fail) => {
+    const watch = new EraseWatch(fail)
+    return (o) => watch.observe(o)
   },
+}
+
+class EraseWatch {
+  readonly #fail: (message: string) => void
+  /** Keys of mutations and of their transactions. SQLite leaves some of them in pages whose rows it moved. */
+  readonly #own = new Set<string | null>()
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+  }
+
+  observe(o: Observation): void {
+    if (o.kind === 'entry-written') this.#own.add(o.id).add(o.group)
+    else if (o.kind === 'entry-moved') this.#own.add(o.to.id)
+    else if (o.kind === 'scopes-left') this.#check(o)
+  }
+
+  #check({ disk, scopes, kept, ghosts }: ScopesLeft): void {
+    const left = [...kept, ...ghosts.filter((id) => !this.#own.has(id)).map((id) => `bytes of ${id}`)]
+    if (left.length === 0) return
+    const named = left.slice(0, namedMost).join(', ')
+    this.#fail(`${disk} gave up ${scopes.join(', ')} and still holds ${left.length} of their rows: ${named}`)
+  }
 }

@@ -15,7 +15,7 @@ import {
 } from './device-state.ts'
 import type { DiskPorts } from './disk-ports.ts'
 import { readCommit, type Speaker } from './read-commit.ts'
-import { keptOutside, scopesLeft } from './scopes-left.ts'
+import { ghostsIn, keptOutside, scopesLeft } from './scopes-left.ts'
 
 /** Whose database is watched. */
 export interface WitnessOptions {
@@ -114,7 +114,8 @@ export class DeviceWitness {
     const { left, covered } = scopesLeft(before, after)
     if (left.length === 0) return
     const kept = keptOutside(this.#database, this.#options.schema, covered)
-    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes: left, kept })
+    const ghosts = ghostsIn(this.#database)
+    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes: left, kept, ghosts })
   }
 
   #now(): OnDisk {

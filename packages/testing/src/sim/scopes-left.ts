@@ -2,7 +2,7 @@ import { type Schema, scopesOfRow } from '@holdfast/core'
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { Values } from '../check/observation.ts'
-import { quoted, valuesOf } from './dump-rows.ts'
+import { quoted, tableNames, valuesOf } from './dump-rows.ts'
 
 /** What a cursor gave up, and what it covers. */
 export interface CoveredScopes {
@@ -54,4 +54,16 @@ export function keptOutside(database: DatabaseSync, schema: Schema, covered: rea
     }
   }
   return kept
+}
+
+const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
+
+/** Ids that can be read out of the bytes of a file and are in no row of it: what was erased, and is still there. */
+export function ghostsIn(database: DatabaseSync): string[] {
+  const living = tableNames(database)
+    .map((table) => JSON.stringify(database.prepare(`SELECT * FROM ${quoted(table)}`).all()))
+    .join('')
+  const bytes = Buffer.from(database.serialize()).toString('latin1')
+  const known = new Set(living.match(uuid))
+  return [...new Set(bytes.match(uuid))].filter((id) => !known.has(id))
 }
