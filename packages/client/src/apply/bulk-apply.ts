@@ -38,13 +38,22 @@ export async function addScopes(
   note: PageNote,
 ): Promise<void> {
   const missing = await tx.all(statementsOf(collection).missingScopes, paramsOf(note))
-  const table = quoteName(collection.name)
-  for (const { record, n } of missing) {
-    await tx.run(
-      `UPDATE ${table} SET _scopes = CASE _scopes WHEN '' THEN ',' ELSE _scopes END || ? WHERE id = ?`,
-      [`${n},`, record ?? null],
-    )
-  }
+  for (const { record, n } of missing)
+    await addScope(tx, collection, { record: String(record), n: Number(n) })
+}
+
+/** Also to the shadow that a record without entries has between its leave and the end of the flip. */
+async function addScope(
+  tx: LocalTransaction,
+  { name }: CollectionSchema,
+  { record, n }: { readonly record: string; readonly n: number },
+): Promise<void> {
+  const added = (column: string): string => `CASE ${column} WHEN '' THEN ',' ELSE ${column} END || ?`
+  await tx.run(`UPDATE ${quoteName(name)} SET _scopes = ${added('_scopes')} WHERE id = ?`, [`${n},`, record])
+  await tx.run(
+    `UPDATE _shadow SET scopes = ${added('scopes')} WHERE collection = ? AND record = ? AND deleted = 0`,
+    [`${n},`, name, record],
+  )
 }
 
 function statementsOf(collection: CollectionSchema): { put: string; missingScopes: string } {

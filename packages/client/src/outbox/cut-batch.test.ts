@@ -231,6 +231,27 @@ describe('order', () => {
     expect(seqsOf(await cut(device))).toEqual([[3]])
   })
 
+  test('[OB-5] a decision passes offers that wait behind what is held, before and after it was offered itself', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await answer(device, [1])
+    for (const name of ['b', 'c', 'd', 'e']) {
+      await device.items.update(id, { name })
+      if (name !== 'e') await cut(device)
+    }
+    await device.database.write(async (tx) => {
+      await markConflicted(tx, [2], 'conflict-1')
+      await markHeld(tx, [3], 'conflict-1')
+      await tx.run("UPDATE _outbox SET resolves = 'conflict-1' WHERE seq = 5")
+    })
+    expect(seqsOf(await cut(device))).toEqual([[5]])
+    expect(seqsOf(await cut(device))).toEqual([[5]])
+    await answer(device, [2, 5])
+    await device.database.write((tx) => releaseHeld(tx, 'conflict-1'))
+    expect(seqsOf(await cut(device))).toEqual([[3], [4]])
+  })
+
   test('[OB-6] a reference waits for the create it refers to, and goes once that is answered', async () => {
     const device = await givenDevice()
     const item = await device.items.insert({ name: 'a' })

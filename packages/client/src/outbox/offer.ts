@@ -17,7 +17,7 @@ export interface Offer {
 /**
  * What was offered before and has no verdict yet, as the same bytes, in the order written; a user transaction is one unit,
  * anything else one by itself. Left out is what waits for its next attempt, what stands on something that does or that the
- * server holds, and the whole of a transaction of which anything waits. Rules: OB-4.
+ * server holds, and the whole of a transaction of which anything waits; a decision passes what waits for it. Rules: OB-4, OB-5.
  */
 export async function readOpenOffers(
   tx: LocalReader,
@@ -37,19 +37,19 @@ export async function readOpenOffers(
     if (members === undefined) units.set(key, [entry])
     else members.push(entry)
   }
-  const waitingSeqs = new Set<number>()
+  const waiting = new Map<number, string>()
   const waitingRecords = new Set<string>()
   const open: (readonly Offer[])[] = []
   for (const members of units.values()) {
     const isWaiting = members.some(
       (member) =>
         (member.nextAttemptAt ?? 0) > nowMs ||
-        waitingRecords.has(member.record) ||
-        member.depends.some((seq) => waitingSeqs.has(seq)) ||
+        (waitingRecords.has(member.record) && member.resolves === null) ||
+        member.depends.some((seq) => (waiting.get(seq) ?? member.record) !== member.record) ||
         held.some((before) => standsBehind(schema, before, member)),
     )
     for (const member of isWaiting ? members : []) {
-      waitingSeqs.add(member.seq)
+      waiting.set(member.seq, member.record)
       waitingRecords.add(member.record)
     }
     if (!isWaiting) open.push(offersOfUnit(members))

@@ -98,9 +98,9 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
       return isSatisfied || parent.record === entry.record
     })
     const isStuck = entry.group !== null && stuckGroups.has(entry.group)
+    const isInOrder = !waiting.has(keyOf(entry)) && !isBlocked(blocked.get(keyOf(entry)), entry)
     // A decision passes what waits for it.
-    const inTheWay = entry.resolves === null ? blocked.get(keyOf(entry)) : undefined
-    if (hasParents && !isStuck && !waiting.has(keyOf(entry)) && !isBlocked(inTheWay, entry)) {
+    if (hasParents && !isStuck && (isInOrder || entry.resolves !== null)) {
       ready.push(after === entry.after ? entry : { ...entry, after })
       going.add(entry.seq)
     } else {

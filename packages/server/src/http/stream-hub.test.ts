@@ -195,6 +195,20 @@ describe('pokes', () => {
     ])
   })
 
+  test('[PH-21] a copy that pushes before it listens: the device that listened alone is poked once it does', async () => {
+    const { hub, commit, advance } = givenHub()
+    const first = follow(hub.open(givenCaller()))
+    commit(['warehouse:1'], 'tablet')
+    await advance(200)
+    expect(first).toEqual(['poke'])
+    const second = follow(hub.open(givenCaller()))
+    await advance(200)
+    expect([first, second]).toEqual([['poke', 'poke'], ['poke']])
+    follow(hub.open(givenCaller()))
+    await advance(200)
+    expect([first, second]).toEqual([['poke', 'poke'], ['poke']])
+  })
+
   test('[PH-22] changed grants are a poke at the next heartbeat', async () => {
     const { hub, grant, advance } = givenHub()
     const seen = follow(hub.open(givenCaller()))

@@ -8,6 +8,8 @@ import { PokeStream, type StreamSource } from './poke-stream.ts'
 export class StreamHub<U extends User> {
   readonly #source: StreamSource<U>
   readonly #streams = new Set<PokeStream<U>>()
+  /** Those that were taken for the stream of whoever pushed, and not told. */
+  readonly #passedOver = new Set<PokeStream<U>>()
   readonly #unsubscribe: () => void
 
   constructor(source: StreamSource<U>) {
@@ -16,7 +18,10 @@ export class StreamHub<U extends User> {
       const ofSender = [...this.#streams].filter(({ device }) => device === event.device)
       // Two streams of one device are a device and a copy of it: only one of them pushed, and nobody knows which.
       const isAlone = event.device !== null && ofSender.length === 1
-      for (const stream of this.#streams) if (!isAlone || stream !== ofSender[0]) stream.notice(event)
+      for (const stream of this.#streams) {
+        if (isAlone && stream === ofSender[0]) this.#passedOver.add(stream)
+        else stream.notice(event)
+      }
     })
   }
 
@@ -34,12 +39,23 @@ export class StreamHub<U extends User> {
       expiresAtMs: tokenExpiry(caller.user),
       onEnd: () => {
         this.#streams.delete(stream)
+        this.#passedOver.delete(stream)
         metrics.streamEnded()
       },
     })
+    this.#tellPassedOver(caller.device)
     this.#streams.add(stream)
     metrics.streamOpened()
     return stream.body
+  }
+
+  /** A device that listens twice has a copy, which may have pushed before it listened. */
+  #tellPassedOver(device: string | null): void {
+    for (const stream of this.#passedOver) {
+      if (stream.device !== device) continue
+      this.#passedOver.delete(stream)
+      stream.notice({ scopes: '*', user: null, device: null })
+    }
   }
 
   /** Ends every stream. Repeating is harmless. */

@@ -146,6 +146,39 @@ describe('against the real server', () => {
     expect(await itemsOf(ann)).toMatchObject([{ name: 'in two' }])
   })
 
+  test('[AP-8] a conflict that moves within the scopes with its records stays listed, its leave on an earlier page', async () => {
+    grants.set('bob', ['w:w1', 'w:w2'])
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const ids = [await ann.items.insert({ name: 'left' }), await ann.items.insert({ name: 'right' })]
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(ids[0] ?? '', { name: 'of bob' })
+    await sync(bob)
+    await ann.transaction(async (tx) => {
+      for (const id of ids) await tx.items.update(id, { name: 'of ann' })
+    })
+    for (const db of [ann, bob]) await sync(db)
+    const mover = await open('bob')
+    for (const [index, id] of ids.entries()) {
+      await sync(mover)
+      await mover.items.update(id, { wh: 'w2' })
+      await sync(mover)
+      if (index === 0) expect(await mover.conflicts.list()).toEqual([])
+    }
+    const pages: string[] = []
+    env.connect(async (request) => {
+      if (kindOf(request) !== 'pull') return server.fetch(request)
+      const body = JSON.stringify({ ...((await request.json()) as object), limit: 1 })
+      const response = await server.fetch(
+        new Request(request.url, { method: 'POST', headers: request.headers, body }),
+      )
+      pages.push(await response.clone().text())
+      return response
+    })
+    await sync(bob)
+    expect(pages.filter((page) => page.includes('_conflicts'))).toHaveLength(2)
+    expect(await bob.conflicts.list()).toMatchObject([{ status: 'open' }])
+  })
+
   test('[CF-8] two transactions over the same two records: whoever keeps theirs keeps both of theirs', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const ids = [await ann.items.insert({ name: 'left' }), await ann.items.insert({ name: 'right' })]

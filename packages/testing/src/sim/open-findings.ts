@@ -14,16 +14,6 @@ export interface OpenFinding {
  */
 export const openFindings: readonly OpenFinding[] = [
   {
-    seed: 71,
-    invariant: 'convergence',
-    story: 'A device does not list an open conflict that lies in scopes of its user.',
-  },
-  {
-    seed: 73,
-    invariant: 'liveness',
-    story: 'Two disputes that nobody gets to an end, with edits behind them.',
-  },
-  {
     seed: 89,
     invariant: 'effect',
     story: 'An edit is refused because it overtook the record that it refers to.',
