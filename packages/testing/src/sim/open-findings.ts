@@ -23,16 +23,6 @@ export const openFindings: readonly OpenFinding[] = [
     invariant: 'liveness',
     story: 'Two disputes that nobody gets to an end, with edits behind them.',
   },
-  {
-    seed: 89,
-    invariant: 'effect',
-    story: 'An edit is refused because it overtook the record that it refers to.',
-  },
-  {
-    seed: 204,
-    invariant: 'effect',
-    story: 'An edit is refused because it overtook the record that it refers to.',
-  },
 ]
 
 /** The failures of a run that are known, and those that are not. */
