@@ -1,4 +1,4 @@
-import { conflictsCollection, type ConflictReport, type Json, type Mutation } from '@holdfast/core'
+import { conflictsCollection, type ConflictReport, type Values } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { statementsOf } from '../local/records.ts'
 import { valuesToColumns } from '../local/tables.ts'
@@ -23,8 +23,8 @@ export async function storeReportedConflict(
     ({ result }) => result.conflict?.id ?? '',
   )
   for (const [id, reported] of byConflict) {
-    const [first] = reported
-    if (first) await storeConflict(tx, id, { ...author, reported, first: first.offer.mutation })
+    const lead = reported.find(({ result }) => result.conflict?.parts !== undefined)
+    if (lead) await storeConflict(tx, id, { ...author, reported, lead })
   }
 }
 
@@ -33,25 +33,25 @@ async function storeConflict(
   id: string,
   input: {
     readonly reported: readonly Reported[]
-    readonly first: Mutation
+    /** The one that began the dispute: its answer has what the row will say. */
+    readonly lead: Reported
     readonly account: string | null
     readonly device: string
   },
 ): Promise<void> {
   const [known] = await tx.all(statementsOf(conflictsCollection).select, [id])
   if (known) return
-  const { first, reported, account, device } = input
-  const parts = reported.flatMap(({ offer, result }) => partOf(offer.mutation, result.conflict))
-  const report = reported[0]?.result.conflict
-  const at = reported[0]?.result.serverUpdatedAt ?? first.at.slice(0, 24)
-  const values = {
-    collection: first.collection,
-    record: first.record,
-    kind: report?.mine === null || report?.theirs === null ? 'delete' : 'fields',
+  const { lead, reported, account, device } = input
+  const { mutation } = lead.offer
+  const at = lead.result.serverUpdatedAt ?? mutation.at.slice(0, 24)
+  const values: Values = {
+    collection: mutation.collection,
+    record: mutation.record,
+    kind: lead.result.conflict?.kind ?? 'fields',
     status: 'open',
-    fields: [...(report?.fields ?? [])],
-    parts,
-    mutation: first.id,
+    fields: [...new Set(reported.flatMap(({ result }) => result.conflict?.fields ?? []))],
+    parts: lead.result.conflict?.parts ?? [],
+    mutation: mutation.id,
     author: account ?? '',
     device,
     createdAt: at,
@@ -66,11 +66,4 @@ async function storeConflict(
     ...meta,
   ])
   tx.touch(conflictsCollection.name, id)
-}
-
-function partOf(mutation: Mutation, report: ConflictReport | undefined): Json[] {
-  if (!report) return []
-  const { collection, record, op } = mutation
-  const { fields, base, mine, theirs } = report
-  return [{ collection, record, op, fields: [...fields], base, mine, theirs, rules: {} }]
 }

@@ -25,6 +25,7 @@ import {
 import { rowToValues } from '../local/tables.ts'
 import { payloadText } from '../outbox/entry.ts'
 import { insertEntry } from '../outbox/outbox.ts'
+import { createsAhead } from '../outbox/referred-creates.ts'
 import { versionOf } from '../apply/change-shadow.ts'
 import type { Conflict, ConflictPart } from './conflict.ts'
 import { withFreeKeys } from './free-keys.ts'
@@ -88,7 +89,7 @@ export async function settleConflict(
     if (copy) drafts.push(copy)
     drafts.push(await draftDecision(tx, seen, decision))
   }
-  const mutations = await writeDrafts(tx, context, drafts)
+  const mutations = await writeDrafts(tx, context, { conflict, drafts })
   return { mutations, copies }
 }
 
@@ -199,7 +200,7 @@ function fieldsOnly(collection: CollectionSchema, values: Values): Values {
 async function writeDrafts(
   tx: LocalTransaction,
   context: SettleContext,
-  drafts: readonly Draft[],
+  { conflict, drafts }: { readonly conflict: Conflict; readonly drafts: readonly Draft[] },
 ): Promise<string[]> {
   const clock = new StampClock(context.env, context.device())
   const group = drafts.length > 1 ? newUuid(context.env) : null
@@ -223,7 +224,11 @@ async function writeDrafts(
       schema: context.schema.version,
       trace: null,
       createdAt: iso,
-      depends: [],
+      depends: await createsAhead(
+        tx,
+        { collection, changes: payload.changes },
+        { seqs: [], conflict: conflict.id },
+      ),
     }
     await keepCleanRow(tx, collection, record)
     await insertEntry(tx, { ...entry, ...origin })

@@ -169,6 +169,62 @@ describe('retry', () => {
     })
   })
 
+  test('[OB-6, OB-17] an edited letter waits for the create of the record that it refers to now', async () => {
+    const device = await givenDevice()
+    const line = await device.lines.insert({ amount: 1 })
+    const item = await device.items.insert({ name: 'refused' })
+    await cut(device)
+    await refuse(device, [1, 2])
+    const [dead] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(dead?.id ?? '', { item })
+    expect(await cut(device)).toEqual([])
+    expect((await entriesOf(device)).at(-1)).toMatchObject({ record: line, status: 'pending', depends: [2] })
+    await lettersOf(device).retry((await entriesOf(device))[0]?.id ?? '')
+    expect((await cut(device)).map(({ seqs }) => seqs)).toEqual([[4], [5]])
+  })
+
+  test('[OB-6, OB-17] an edited letter waits no more for what it referred to', async () => {
+    const device = await givenDevice()
+    const item = await device.items.insert({ name: 'refused' })
+    await device.lines.insert({ item, amount: 1 })
+    await cut(device)
+    await refuse(device, [1])
+    await refuse(device, [2])
+    const [, dead] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(dead?.id ?? '', { item: null })
+    expect((await cut(device)).map(({ seqs }) => seqs)).toEqual([[3]])
+  })
+
+  test('[OB-6, OB-17] an edited letter does not wait for what waits for it', async () => {
+    const device = await givenDevice()
+    const line = await device.lines.insert({ amount: 1 })
+    await cut(device)
+    await refuse(device, [1])
+    let item = ''
+    await runTransaction(givenSchema, device.parts, async (tx) => {
+      item = await tx.items!.insert({ name: 'a' })
+      await tx.lines!.update(line, { item })
+    })
+    const [dead] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(dead?.id ?? '', { item })
+    expect((await cut(device)).map(({ seqs }) => seqs)).toEqual([[4], [5], [6]])
+  })
+
+  test('[OB-6, OB-15] of two letters the one that stands on the other still does when both were tried again', async () => {
+    const device = await givenDevice()
+    const step = await device.steps.insert({ label: 'one' })
+    await device.steps.update(step, { label: 'two' })
+    const item = await device.items.insert({ name: 'a' })
+    await device.lines.insert({ item, amount: 1 })
+    await cut(device)
+    for (const seq of [1, 2, 3, 4]) await refuse(device, [seq])
+    const letters = lettersOf(device)
+    for (const { id } of await letters.list()) await letters.retry(id)
+    const [made, edited] = await entriesOf(device)
+    expect(edited).toMatchObject({ after: made?.id, depends: [5] })
+    expect((await entriesOf(device)).map(({ depends }) => depends)).toEqual([[], [5], [], [7]])
+  })
+
   test('[OB-17] a delete has nothing to edit', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

@@ -19,6 +19,7 @@ import { checksum } from './checksum.ts'
 import { discardEntries } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries } from './outbox.ts'
+import { createsAhead } from './referred-creates.ts'
 import { dependentsOf, requeue } from './requeue.ts'
 
 /** One mutation of a dead letter. */
@@ -194,6 +195,29 @@ async function editLetter(
       own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
     await editEntry(tx, collection, { row: target, name, wanted })
   }
+  for (const row of own) await standOnReferred(tx, collection, { row, letter: rows.map(seqOf) })
+}
+
+/** An entry with other values stands on the creates of other records. */
+async function standOnReferred(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  { row, letter }: { readonly row: SqlRow; readonly letter: readonly number[] },
+): Promise<void> {
+  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
+  const entry = stored === undefined ? undefined : readEntry(stored)
+  if (entry === undefined) return
+  const before = await tx.all(
+    'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND record = ?',
+    [JSON.stringify(entry.depends), entry.record],
+  )
+  const { changes } = entry.payload
+  const waiting = { seqs: letter, conflict: entry.resolves }
+  const depends = [...before.map(seqOf), ...(await createsAhead(tx, { collection, changes }, waiting))]
+  await tx.run('UPDATE _outbox SET depends = ? WHERE seq = ?', [
+    depends.length === 0 ? null : depends.join(','),
+    entry.seq,
+  ])
 }
 
 async function editEntry(

@@ -1,6 +1,6 @@
 import { type Environment, newUuid } from '@holdfast/core'
 
-import type { LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
 import { nextSeq, refreshStates, updateEntries } from './outbox.ts'
@@ -41,24 +41,42 @@ async function move(
   for (const entry of moved) {
     const isRenewed = renewed.has(entry.seq)
     const id = isRenewed ? keyOf(entry) : entry.id
-    const depends = entry.depends.map((seq) => seqNow.get(seq) ?? seq)
-    const after = entry.after === null ? null : (idNow.get(entry.after) ?? entry.after)
-    await tx.run('UPDATE _outbox SET seq = ?, id = ?, after = ?, depends = ? WHERE seq = ?', [
-      next,
-      id,
-      after,
-      depends.length === 0 ? null : depends.join(','),
-      entry.seq,
-    ])
+    await tx.run('UPDATE _outbox SET seq = ?, id = ? WHERE seq = ?', [next, id, entry.seq])
     if (isRenewed) await tx.run(`UPDATE _outbox SET ${asNew} WHERE seq = ?`, [next])
     seqNow.set(entry.seq, next++)
-    idNow.set(entry.id, id)
+    if (id !== entry.id) idNow.set(entry.id, id)
   }
+  await renameParents(tx, seqNow, idNow)
   tx.touch('_outbox', 'all')
   await refreshStates(
     tx,
     moved.map(({ collection, record }) => ({ collection, record })),
   )
+}
+
+/**
+ * Whoever stands on what was moved names its new number and key, also a dead letter that is yet to be tried again. What is
+ * offered as the same bytes keeps the key in them.
+ */
+async function renameParents(
+  tx: LocalTransaction,
+  seqNow: ReadonlyMap<number, number>,
+  idNow: ReadonlyMap<string, string>,
+): Promise<void> {
+  const rows = await tx.all('SELECT seq, depends FROM _outbox WHERE depends IS NOT NULL')
+  for (const { seq = null, depends } of rows) {
+    const parents = String(depends).split(',').map(Number)
+    if (!parents.some((parent) => seqNow.has(parent))) continue
+    const renamed = parents.map((parent) => seqNow.get(parent) ?? parent).join(',')
+    await tx.run('UPDATE _outbox SET depends = ? WHERE seq = ?', [renamed, seq])
+  }
+  for (const [before, now] of idNow) {
+    await tx.run(
+      `UPDATE _outbox SET after = ? WHERE after = ?
+       AND (offer IS NULL OR (status = 'dead' AND error NOT LIKE 'ATTEMPTS_EXHAUSTED%'))`,
+      [now, before],
+    )
+  }
 }
 
 const asNew =
@@ -70,8 +88,13 @@ export async function offerAfresh(tx: LocalTransaction, seqs: readonly number[])
   await updateEntries(tx, seqs, { set: asNew, params: [] })
 }
 
+/** Seqs of the entries and, transitively, of the fresh ones that stand on them. */
+export async function standingOn(tx: LocalReader, seqs: readonly number[]): Promise<ReadonlySet<number>> {
+  return new Set((await withDependents(tx, seqs)).map(({ seq }) => seq))
+}
+
 /** The entries and, transitively, the fresh ones that stand on them, in the order written. */
-async function withDependents(tx: LocalTransaction, seqs: readonly number[]): Promise<readonly Entry[]> {
+async function withDependents(tx: LocalReader, seqs: readonly number[]): Promise<readonly Entry[]> {
   const found = new Map<number, Entry>()
   let open: readonly number[] = seqs
   while (open.length > 0 && found.size < movedMax) {
@@ -86,15 +109,12 @@ async function withDependents(tx: LocalTransaction, seqs: readonly number[]): Pr
 }
 
 /** Fresh entries that directly stand on one of `seqs`, and the rest of their groups. */
-export async function dependentsOf(
-  tx: Pick<LocalTransaction, 'all'>,
-  seqs: readonly number[],
-): Promise<readonly number[]> {
+export async function dependentsOf(tx: LocalReader, seqs: readonly number[]): Promise<readonly number[]> {
   const rows = await tx.all(
-    `WITH lead AS (SELECT seq, record, collection, op FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
+    `WITH lead AS (SELECT seq, record, collection, op, at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
      direct AS (
        SELECT later.seq, later.group_id FROM lead JOIN _outbox AS later
-         ON later.record = lead.record AND later.collection = lead.collection AND later.seq > lead.seq
+         ON later.record = lead.record AND later.collection = lead.collection AND later.at > lead.at
          WHERE later.status = 'pending' AND later.offer IS NULL
        UNION SELECT child.seq, child.group_id FROM _outbox AS child, json_each('[' || child.depends || ']') AS depend
          WHERE child.depends IS NOT NULL AND child.seq > (SELECT min(seq) FROM lead)

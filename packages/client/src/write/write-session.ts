@@ -2,7 +2,6 @@ import {
   type CollectionSchema,
   emptyPayload,
   type Environment,
-  type FieldSchema,
   type Hlc,
   type Json,
   limits,
@@ -32,6 +31,7 @@ import {
 import { quoteName, rowToValues, valuesToColumns, valueToColumn } from '../local/tables.ts'
 import { payloadText } from '../outbox/entry.ts'
 import { insertEntry } from '../outbox/outbox.ts'
+import { referredCreates } from '../outbox/referred-creates.ts'
 
 /** What every write needs to know of its surroundings. */
 export interface WriteContext {
@@ -58,6 +58,11 @@ interface Standing {
 }
 
 const fromNothing: Standing = { baseVersion: 0, after: null, depends: [] }
+
+/** It stands on the creates of the records that it refers to as well. */
+function behind(standing: Standing, creates: readonly number[]): Standing {
+  return creates.length === 0 ? standing : { ...standing, depends: [...standing.depends, ...creates] }
+}
 
 /** Bytes of a mutation beside its payload as it travels: ids, stamps and names. */
 const envelopeBytes = 500
@@ -103,7 +108,7 @@ export class WriteSession {
     const standing = id === undefined ? fromNothing : await this.#makeRoom(collection, record)
     if (!this.#clock.isReady) await this.#clock.ready(this.#tx)
     const { at, iso } = this.#clock.tick()
-    const depends = await this.#dependsOf(collection, standing, values)
+    const creates = await referredCreates(this.#tx, collection, values)
     this.#isTorn = true
     const meta: SqlParam[] = [iso, iso, null, standing.baseVersion, 'pending', '']
     await this.#tx.run(statementsOf(collection).insert, [
@@ -111,7 +116,14 @@ export class WriteSession {
       ...valuesToColumns(collection, values),
       ...meta,
     ])
-    return this.#record({ collection, record, op: 'create', payload, at, standing: { ...standing, depends } })
+    return this.#record({
+      collection,
+      record,
+      op: 'create',
+      payload,
+      at,
+      standing: behind(standing, creates),
+    })
   }
 
   /** Writes what `payloadFor` makes of the record's values. Errors: RECORD_NOT_FOUND and those of `payloadFor`. */
@@ -126,7 +138,7 @@ export class WriteSession {
     if (changed.size === 0) return { record, mutation: null, seq: null }
     const text = this.#weigh(collection, payload)
     const standing = await this.#standOn(collection, row, values)
-    const depends = await this.#dependsOf(collection, standing, payload.changes)
+    const creates = await referredCreates(this.#tx, collection, payload.changes)
     const { at, iso } = await this.#clock.next(this.#tx)
     await this.#updateRow({ collection, row, changed, iso })
     return this.#record({
@@ -135,7 +147,7 @@ export class WriteSession {
       op: 'update',
       payload: text,
       at,
-      standing: { ...standing, depends },
+      standing: behind(standing, creates),
     })
   }
 
@@ -293,38 +305,6 @@ export class WriteSession {
     this.#bytes += bytes
     return text
   }
-
-  /** What a mutation stands on, and unsettled creates of the records that its changed fields refer to. */
-  async #dependsOf(
-    collection: CollectionSchema,
-    { depends }: Standing,
-    changes: Values,
-  ): Promise<readonly number[]> {
-    const references = referencesOf(collection)
-    if (references.length === 0) return depends
-    const seqs = [...depends]
-    for (const field of references) {
-      const target = changes[field.name]
-      if (typeof target !== 'string' || field.references === undefined) continue
-      const [create] = await this.#tx.all(
-        "SELECT max(seq) AS seq FROM _outbox WHERE record = ? AND collection = ? AND op = 'create'",
-        [target, field.references],
-      )
-      if (typeof create?.seq === 'number') seqs.push(create.seq)
-    }
-    return seqs
-  }
-}
-
-const referencesByCollection = new WeakMap<CollectionSchema, readonly FieldSchema[]>()
-
-function referencesOf(collection: CollectionSchema): readonly FieldSchema[] {
-  let references = referencesByCollection.get(collection)
-  if (references === undefined) {
-    references = collection.fields.filter((field) => field.kind === 'reference')
-    referencesByCollection.set(collection, references)
-  }
-  return references
 }
 
 /** The values that differ after a payload, by field. */

@@ -123,6 +123,8 @@ const conflictReportSchema: MessageSchema<ConflictReport> = v.object({
   base: v.nullable(values),
   mine: v.nullable(values),
   theirs: v.nullable(values),
+  kind: v.optional(v.string()),
+  parts: v.optional(v.array(values)),
 })
 
 /** A final verdict as pulls repeat it. */

@@ -20,13 +20,16 @@ export interface PushRequest {
   readonly mutations: readonly unknown[]
 }
 
-/** A conflict as an answer shows it; the same is the row of `_conflicts` that follows. */
+/** A conflict as an answer shows it: what one mutation disputes or waits with. */
 export interface ConflictReport {
   readonly id: string
   readonly fields: readonly string[]
   readonly base: Values | null
   readonly mine: Values | null
   readonly theirs: Values | null
+  /** Only with the mutation that began the dispute: what else is in the row of `_conflicts` that follows. */
+  readonly kind?: string
+  readonly parts?: readonly Values[]
 }
 
 /** Why a mutation or request failed. */

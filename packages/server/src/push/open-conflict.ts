@@ -36,7 +36,7 @@ export interface DisputedMember {
 
 /**
  * Opens one conflict for a whole unit. It lies in the scopes all its records share, so that nobody is shown a record he
- * may not see, and always in its author's own. Returns what each member is answered. Rules: PU-14, SC-4.
+ * may not see, and always in its author's own. Returns what each member is answered. Rules: PU-14, SC-4, CF-1.
  */
 export function openConflict<U extends User>(
   session: Session<U>,
@@ -46,6 +46,7 @@ export function openConflict<U extends User>(
   const lead = members.find(({ reason }) => reason !== null) ?? members[0]
   if (!lead) return []
   const id = newUuid(env)
+  const parts = byRecord(members).map((all) => partOf(working, all))
   const conflict: StoredConflict = {
     id,
     version: session.nextVersion++,
@@ -56,7 +57,7 @@ export function openConflict<U extends User>(
       kind: lead.reason,
       status: 'open',
       fields: [...new Set(members.flatMap(({ fields }) => fields))],
-      parts: byRecord(members).map((all) => partOf(working, all)),
+      parts,
       mutation: lead.offer.id,
       author: caller.user.id,
       device: caller.device ?? '',
@@ -73,7 +74,11 @@ export function openConflict<U extends User>(
   const scopes = first.filter((scope) => others.every((list) => list.includes(scope)))
   effects.conflicts.set(id, { conflict, scopes: [...scopes, personalScope(caller.user.id)] })
   working.putConflict(conflict)
-  return members.map(({ fields, base, mine, theirs }) => ({ id, fields, base, mine, theirs }))
+  const whole = { ...(lead.reason && { kind: lead.reason }), parts }
+  return members.map((member) => {
+    const { fields, base, mine, theirs } = member
+    return { id, fields, base, mine, theirs, ...(member === lead && whole) }
+  })
 }
 
 /** The members of each record, in the order in which the records were first touched. */
@@ -91,7 +96,7 @@ function byRecord(members: readonly DisputedMember[]): readonly DisputedMembers[
 type DisputedMembers = readonly [DisputedMember, ...DisputedMember[]]
 
 /** One part for each record: a person decides about the record, not about each of the edits that were made to it. */
-function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Json {
+function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Values {
   const collection = working.collection(first.offer.mutation.collection)
   const { reason, fields, base, mine, theirs } =
     others.length === 0 ? first : together(collection, [first, ...others])

@@ -274,7 +274,7 @@ function openConflict(
   const { base, mine, theirs, reason } = outcome
   // One record is in dispute, and says so by naming what rules it; the server puts sentences there.
   const rules = { [fields[0] ?? '']: 'A person decides.' }
-  const parts: Json = [{ collection, record, op, fields, base, mine, theirs, rules }]
+  const parts = [{ collection, record, op, fields, base, mine, theirs, rules }]
   const values = {
     collection,
     record,
@@ -298,7 +298,7 @@ function openConflict(
     device: null,
     scopes,
   })
-  const conflict = { id, fields, base, mine, theirs }
+  const conflict = { id, fields, base, mine, theirs, kind: reason, parts }
   return { result: { ...bare(mutation), status: 'conflict', serverUpdatedAt: now, conflict }, isOpen: false }
 }
 

@@ -238,6 +238,107 @@ describe('against the real server', () => {
     for (const db of [ann, bob]) expect(await itemsOf(db)).toMatchObject(expected)
   })
 
+  /** Runs `settle` on the device as soon as the push that met a conflict is answered, before any pull. */
+  async function settleAtOnce(db: ShopClient, settle: (conflict: string) => Promise<unknown>): Promise<void> {
+    const heal = faults.add({ on: 'pull', fault: { kind: 'cut', when: 'before' } })
+    await sync(db)
+    const [conflict] = await db.conflicts.list()
+    await settle(conflict?.id ?? '')
+    heal()
+  }
+
+  test('[CF-1] keeping theirs as soon as the push is answered keeps theirs', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', stock: 5 })
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(id, { price: '2.00' })
+    await sync(bob)
+    await ann.items.update(id, { price: '3.00', stock: 7 })
+    await settleAtOnce(ann, (conflict) => ann.conflicts.keepTheirs(conflict))
+    for (const db of [ann, bob]) await sync(db)
+    for (const db of [ann, bob])
+      expect(await itemsOf(db)).toMatchObject([{ price: '2.00', stock: 7, _state: 'clean' }])
+  })
+
+  test('[CF-1] [CF-9] other values for a deleted record, chosen as soon as the push is answered, stand', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'Rope', tags: ['old', 'wet'] })
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(id, { tags: ['long', 'old', 'wet'] })
+    await bob.items.delete(id)
+    await sync(bob)
+    await ann.items.update(id, { tags: ['wet'] })
+    await settleAtOnce(ann, (conflict) => ann.conflicts.merge(conflict, { tags: ['wet'] }))
+    for (const db of [ann, bob]) await sync(db)
+    for (const db of [ann, bob])
+      expect(await db.items.get(id)).toMatchObject({ tags: ['wet'], _state: 'clean' })
+  })
+
+  test('[CF-1] a conflict of a transaction is the same before the pull as after it', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const [one, two] = [await ann.items.insert({ name: 'one' }), await ann.items.insert({ name: 'two' })]
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(two, { name: 'deux' })
+    await sync(bob)
+    await ann.transaction(async (tx) => {
+      await tx.items.increment(one, { stock: 1 })
+      await tx.items.update(two, { name: 'zwei' })
+      await tx.items.update(two, { name: 'dos', note: 'n' })
+    })
+    const listed: unknown[] = []
+    await settleAtOnce(ann, async () => listed.push(...(await ann.conflicts.list())))
+    await sync(ann)
+    const told = (await ann.conflicts.list()).map(({ createdAt: _, ...rest }) => rest)
+    expect(listed).toMatchObject(told)
+    expect(told).toMatchObject([{ record: two, parts: [{ record: one }, { record: two, fields: ['name'] }] }])
+  })
+
+  /** Ann's price for an item met bob's. */
+  async function givenConflict(ann: ShopClient, bob: ShopClient): Promise<{ id: string; conflict: string }> {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(id, { price: '2.00' })
+    await sync(bob)
+    await ann.items.update(id, { price: '3.00' })
+    await sync(ann)
+    const [conflict] = await ann.conflicts.list()
+    return { id, conflict: conflict?.id ?? '' }
+  }
+
+  test('[OB-6] a decision waits for the create of the record that it refers to', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const { id, conflict } = await givenConflict(ann, bob)
+    // Out of ann's scopes: refused, and put right later.
+    const shelf = await ann.shelves.insert({ label: 'S', wh: 'w9' })
+    await sync(ann)
+    await ann.conflicts.merge(conflict, { price: '2.50', shelf })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'SCOPE_DENIED' } }])
+    await ann.deadLetters.editAndRetry((await ann.deadLetters.list())[0]?.id ?? '', { wh: 'w1' })
+    for (const db of [ann, bob]) await sync(db)
+    for (const db of [ann, bob]) expect(await db.items.get(id)).toMatchObject({ price: '2.50', shelf })
+    expect(await ann.outbox.list()).toEqual([])
+  })
+
+  test('[OB-6] [CF-4] a decision does not wait for a create that waits for it', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const { id, conflict } = await givenConflict(ann, bob)
+    let shelf = ''
+    await ann.transaction(async (tx) => {
+      shelf = await tx.shelves.insert({ label: 'S' })
+      await tx.items.update(id, { price: '4.00' })
+    })
+    await sync(ann)
+    await ann.conflicts.merge(conflict, { price: '2.50', shelf })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'REFERENCE_MISSING' } }])
+    await ann.deadLetters.discard((await ann.deadLetters.list())[0]?.id ?? '')
+    await ann.conflicts.keepMine(conflict)
+    for (const db of [ann, bob]) await sync(db)
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await bob.shelves.get(shelf)).toMatchObject({ label: 'S' })
+  })
+
   test('[CF-3] a conflict of a whole transaction is settled as a whole', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const one = await ann.items.insert({ name: 'one', price: '1.00' })

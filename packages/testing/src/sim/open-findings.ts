@@ -12,23 +12,7 @@ export interface OpenFinding {
  * What is known to be wrong, told at the end of every run and in docs/reliability.md. The list is for the shortest time:
  * a seed is on it by number and promise, so that anything else it breaks fails, and it is to go once it is mended.
  */
-export const openFindings: readonly OpenFinding[] = [
-  {
-    seed: 89,
-    invariant: 'effect',
-    story: 'An edit is refused because it overtook the record that it refers to.',
-  },
-  {
-    seed: 204,
-    invariant: 'effect',
-    story: 'An edit is refused because it overtook the record that it refers to.',
-  },
-  {
-    seed: 206,
-    invariant: 'effect',
-    story: 'A set is said to have been given as a whole, and has a member more.',
-  },
-]
+export const openFindings: readonly OpenFinding[] = []
 
 /** The failures of a run that are known, and those that are not. */
 export function partFindings(

@@ -1,0 +1,56 @@
+import type { CollectionSchema, FieldSchema, Values } from '@holdfast/core'
+
+import type { LocalReader } from '../local/local-database.ts'
+import { standingOn } from './requeue.ts'
+
+/** Seqs of the unsettled creates of the records that the reference fields of `changes` name. Rules: OB-6. */
+export async function referredCreates(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  changes: Values,
+): Promise<readonly number[]> {
+  const seqs: number[] = []
+  for (const field of referencesOf(collection)) {
+    const target = changes[field.name]
+    if (typeof target !== 'string' || field.references === undefined) continue
+    const [create] = await tx.all(
+      "SELECT max(seq) AS seq FROM _outbox WHERE record = ? AND collection = ? AND op = 'create'",
+      [target, field.references],
+    )
+    if (typeof create?.seq === 'number') seqs.push(create.seq)
+  }
+  return seqs
+}
+
+/** What waits for a mutation: what stands on these entries, or on what this conflict holds. */
+export interface Waiting {
+  readonly seqs: readonly number[]
+  readonly conflict: string | null
+}
+
+/**
+ * Those creates without the ones that wait for the mutation itself, for a mutation that is put behind what stands on it:
+ * each would wait for the other for ever.
+ */
+export async function createsAhead(
+  tx: LocalReader,
+  { collection, changes }: { readonly collection: CollectionSchema; readonly changes: Values },
+  waiting: Waiting,
+): Promise<readonly number[]> {
+  const creates = await referredCreates(tx, collection, changes)
+  if (creates.length === 0) return creates
+  const held = await tx.all('SELECT seq FROM _outbox WHERE held_by = ?', [waiting.conflict])
+  const behind = await standingOn(tx, [...waiting.seqs, ...held.map(({ seq }) => Number(seq))])
+  return creates.filter((seq) => !behind.has(seq))
+}
+
+const referencesByCollection = new WeakMap<CollectionSchema, readonly FieldSchema[]>()
+
+function referencesOf(collection: CollectionSchema): readonly FieldSchema[] {
+  let references = referencesByCollection.get(collection)
+  if (references === undefined) {
+    references = collection.fields.filter((field) => field.kind === 'reference')
+    referencesByCollection.set(collection, references)
+  }
+  return references
+}
