@@ -225,6 +225,20 @@ describe('retry', () => {
     expect((await entriesOf(device)).map(({ depends }) => depends)).toEqual([[], [5], [], [7]])
   })
 
+  test('[OB-15] [PR-1] a record shows what was tried again behind what it stands on', async () => {
+    const device = await givenDevice()
+    const item = await device.items.insert({ name: 'a', stock: 15 })
+    await cut(device)
+    await device.items.increment(item, { stock: 7 })
+    await refuse(device, [1, 2])
+    const letters = lettersOf(device)
+    const [create, count] = await entriesOf(device)
+    await letters.editAndRetry(create?.id ?? '', { name: 'b' })
+    await letters.retry(count?.id ?? '')
+    expect((await entriesOf(device)).map(({ op }) => op)).toEqual(['create', 'update'])
+    expect(await device.items.get(item)).toMatchObject({ name: 'b', stock: 22 })
+  })
+
   test('[OB-17] a delete has nothing to edit', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

@@ -89,7 +89,7 @@ function faultOf(draft: Draft, kind: FaultKind): Action {
     case 'foreign':
       return { kind, collection: foreignCollection(draft) }
     case 'grant':
-      return { kind, revoke: random.next() < 0.6 }
+      return { kind, revoke: random.next() < 0.55 }
     case 'clone':
     case 'spy':
     case 'put-back':

@@ -88,7 +88,7 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   'server-full': { share: 0.15, most: 0.2 },
   collect: { share: 0.25, most: 0.2 },
   foreign: { share: 0.3, most: 1 },
-  grant: { share: 0.3, most: 0.3 },
+  grant: { share: 0.35, most: 0.6 },
   clone: { share: 0.2, most: 0.15 },
   spy: { share: 0.2, most: 0.5 },
   'put-back': { share: 0.12, most: 0.3 },

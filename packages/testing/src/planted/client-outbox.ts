@@ -141,7 +141,7 @@ export const clientOutboxPlants: readonly Plant[] = [
         find: `return bindIdentity(tx, options)`,
         replace: `if ((await tx.all("SELECT 1 FROM _meta WHERE key = 'device'")).length > 0) {
         const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'sending' ORDER BY seq")
-        await requeue(tx, options.env, rows.map((row) => Number(row.seq)))
+        await requeue(tx, options, rows.map((row) => Number(row.seq)))
       }
       return bindIdentity(tx, options)`,
       },
@@ -201,7 +201,7 @@ import { type Durability, LocalDatabase, type`,
         find: `if (!isAlone(offers)) {`,
         replace: `if (failure.code === 'TIMEOUT') {
       const seqs = offers.flatMap((offer) => offer.seqs)
-      await this.#context.session.write(run, (tx) => requeue(tx, this.#context.env, seqs))
+      await this.#context.session.write(run, (tx) => requeue(tx, this.#context, seqs))
       throw error
     }
     if (!isAlone(offers)) {`,

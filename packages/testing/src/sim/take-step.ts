@@ -152,12 +152,16 @@ function clone(world: World, device: SimDevice): void {
 
 function changeGrants(world: World, revoke: boolean, draw: number): void {
   const random = new SeededRandom(draw)
-  const device = world.devices[random.below(world.devices.length)]
+  const allOf = ({ tenant, plan }: SimDevice): readonly string[] => world.scopesOf(tenant, plan.user)
+  const nowOf = ({ user }: SimDevice): readonly string[] => world.grants.get(user) ?? []
+  // Who has everything can be given nothing.
+  const some = world.devices.filter((each) =>
+    revoke ? nowOf(each).length > 1 : nowOf(each).length < allOf(each).length,
+  )
+  const device = some[random.below(Math.max(1, some.length))]
   if (!device) return
-  const all = world.scopesOf(device.tenant, device.plan.user)
-  const now = world.grants.get(device.user) ?? []
-  if (!revoke) return world.grant(device.user, all)
-  if (now.length < 2) return
+  if (!revoke) return world.grant(device.user, allOf(device))
+  const now = nowOf(device)
   world.faults.add('revoke')
   const lost = now[random.below(now.length)]
   world.grant(
