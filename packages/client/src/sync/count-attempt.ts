@@ -1,6 +1,7 @@
 import { type Limits, limits } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import type { EntryError } from '../outbox/entry.ts'
+import { readMeta, writeMeta } from '../local/meta.ts'
 import { markDead, updateEntries } from '../outbox/outbox.ts'
 import { countOne } from '../status/tally.ts'
 import { retryDelayMs } from './retry-policy.ts'
@@ -33,6 +34,7 @@ export async function countAttempt(
     set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
     params: [attempts, nowMs + delayMs, `${error.code} ${error.message}`],
   })
+  await writeMeta(tx, 'sync.attemptAt', nowMs)
   await countOne(tx, 'retries')
   if (!isExhausted) return
   await countOne(tx, 'retryExhausted', seqs.length)
@@ -40,4 +42,16 @@ export async function countAttempt(
     code: 'ATTEMPTS_EXHAUSTED',
     message: `${attempts} attempts; the last: ${error.code} ${error.message}`,
   })
+}
+
+/**
+ * Waits are kept by the wall clock, as they outlive the process. Where it was put back since the last one was planned,
+ * they would last for as long as it was wrong: all of them are over. Rules: SY-11.
+ */
+export async function endStrayWaits(tx: LocalTransaction, nowMs: number): Promise<void> {
+  const plannedMs = Number((await readMeta(tx, 'sync.attemptAt')) ?? 0)
+  if (plannedMs <= nowMs) return
+  await tx.run('UPDATE _outbox SET next_attempt_at = NULL WHERE next_attempt_at IS NOT NULL')
+  tx.touch('_outbox', 'all')
+  await writeMeta(tx, 'sync.attemptAt', null)
 }

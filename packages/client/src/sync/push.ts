@@ -15,7 +15,7 @@ import { newIdentity } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { coversOf } from '../outbox/outbox.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
-import { type Attempt, countAttempt } from './count-attempt.ts'
+import { type Attempt, countAttempt, endStrayWaits } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
 import { readyForIdentity, reofferRaw } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
@@ -53,14 +53,14 @@ interface Batch {
 interface Cut {
   readonly batch: Batch
   readonly renewed: Identity | undefined
-  /** When what waits for its next attempt may go, ms by the wall clock. */
+  /** When what waits for its next attempt may go, ms of `env.monotonicMs`. */
   readonly untilMs: number
 }
 
 /** When it is worth looking again: once the mark of the outbox has changed, or at a time. */
 interface Blocked {
   readonly mark: string
-  /** Wall clock, ms. */
+  /** Of `env.monotonicMs`. */
   readonly untilMs: number
 }
 
@@ -116,14 +116,15 @@ export class Push {
     const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
     const known = answered ?? (await readAnswered(tx))
     const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
+    await endStrayWaits(tx, bounds.nowMs)
     const offers = await cutBatch(tx, schema, bounds)
     if (offers.length === 0) {
-      const untilMs = await nextAttemptMs(tx, bounds.nowMs)
+      const untilMs = env.monotonicMs() + (await nextAttemptMs(tx, bounds.nowMs))
       return { batch: { offers, ack: '', answered: known, pending: '' }, renewed, untilMs }
     }
     const ack = formatRanges(await readAck(tx))
     const batch = { offers, ack, answered: known, pending: await pendingReport(tx) }
-    return { batch, renewed, untilMs: bounds.nowMs }
+    return { batch, renewed, untilMs: env.monotonicMs() }
   }
 
   /**
@@ -133,7 +134,7 @@ export class Push {
   async #lookForWork(): Promise<string | undefined> {
     const { database, env } = this.#context
     const mark = await database.markOf('_outbox')
-    if (this.#blocked?.mark === mark && env.now() < this.#blocked.untilMs) return undefined
+    if (this.#blocked?.mark === mark && env.monotonicMs() < this.#blocked.untilMs) return undefined
     const [open] = await database.all(
       `SELECT 1 FROM _outbox WHERE status IN ('pending', 'sending') OR (status = 'held' AND held_by = ?) LIMIT 1`,
       [newIdentity],
@@ -259,13 +260,13 @@ export class Push {
   }
 }
 
-/** When the first offer that waits for its next attempt may go, ms; infinite when none waits. */
+/** After how many ms the first offer that waits for its next attempt may go; infinite when none waits. */
 async function nextAttemptMs(tx: LocalReader, nowMs: number): Promise<number> {
   const [row] = await tx.all(
     'SELECT min(next_attempt_at) AS at FROM _outbox WHERE offer IS NOT NULL AND next_attempt_at > ?',
     [nowMs],
   )
-  return typeof row?.['at'] === 'number' ? row['at'] : Number.POSITIVE_INFINITY
+  return typeof row?.['at'] === 'number' ? row['at'] - nowMs : Number.POSITIVE_INFINITY
 }
 
 /** What is left of a body for mutations, bytes: acknowledgement and report are small. */

@@ -12,6 +12,20 @@ afterEach(() => world.close())
 
 const hourMs = 3_600_000
 
+/** The answer to a push in which every mutation is to be tried again. */
+async function answerBusy(request: Request, nowMs: number): Promise<Response> {
+  const { mutations } = JSON.parse(await request.text()) as { mutations: { id: string }[] }
+  const error = { code: 'STORE_BUSY', message: 'busy', retry: 'backoff' }
+  const results = mutations.map(({ id }) => ({
+    id,
+    status: 'retry',
+    version: null,
+    serverUpdatedAt: null,
+    error,
+  }))
+  return Response.json({ results, serverTime: new Date(nowMs).toISOString() })
+}
+
 /** Requests of a device that has something to send, hour by hour of a virtual day in which every request fails. */
 async function requestsByHour(
   own: ShopWorld,
@@ -272,12 +286,7 @@ describe('one bad mutation', () => {
     const { env, server } = world
     env.connect(async (request) => {
       if (!request.url.endsWith('/push')) return server.fetch(request)
-      const { mutations } = JSON.parse(await request.text()) as { mutations: { id: string }[] }
-      const results = mutations.map(({ id }) => {
-        const error = { code: 'STORE_BUSY', message: 'busy', retry: 'backoff' }
-        return { id, status: 'retry', version: null, serverUpdatedAt: null, error }
-      })
-      return Response.json({ results, serverTime: new Date(env.now()).toISOString() })
+      return answerBusy(request, env.now())
     })
     await db.items.insert({ name: 'Rope' })
     await env.advance(2_000)
@@ -285,6 +294,26 @@ describe('one bad mutation', () => {
     await env.advance(24 * hourMs)
     expect(await db.deadLetters.list()).toMatchObject([{ error: { code: 'ATTEMPTS_EXHAUSTED' } }])
     expect(await itemsOf(db)).toMatchObject([{ name: 'Rope', _state: 'failed' }])
+  })
+
+  test('[SY-11] a wait for the next attempt does not last for as long as the clock was wrong', async () => {
+    const { env, server } = world
+    const db = await world.open()
+    let isBusy = true
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/push') || !isBusy) return server.fetch(request)
+      return answerBusy(request, env.now())
+    })
+    env.jumpClock(24 * hourMs)
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    expect(await db.outbox.list()).toMatchObject([{ attempts: 1, status: 'pending' }])
+    isBusy = false
+    env.jumpClock(-24 * hourMs)
+    await env.advance(60_000)
+    await world.sync(db)
+    expect(await db.outbox.list()).toEqual([])
+    expect(server.rows('items').size).toBe(1)
   })
 })
 
