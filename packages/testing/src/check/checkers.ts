@@ -8,6 +8,7 @@ import { effect } from './effect.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { groupAtomicity } from './group-atomicity.ts'
 import { latestStands } from './latest-stands.ts'
+import { liveLists } from './live-lists.ts'
 import { liveness } from './liveness.ts'
 import { monotone } from './monotone.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
@@ -42,6 +43,7 @@ export const checkers: readonly Checker[] = [
   setMembers,
   settledByPull,
   bounds,
+  liveLists,
 ]
 
 /** Every promise, for a schema whose facts `factsOf` gives. */

@@ -24,6 +24,7 @@ export type Observation =
   | CallEnded
   | OwnRead
   | GroupRead
+  | ListRead
   | StatusRead
   | VerdictTold
   | Discarded
@@ -210,20 +211,15 @@ export interface ServerRestored {
   readonly forgotten: readonly ServerOutcome[]
 }
 
-interface OnDevice {
-  readonly atMs: number
-  readonly disk: string
-}
-
 /** The app called something that writes. */
-export interface CallMade extends OnDevice {
+export interface CallMade extends OnDisk {
   readonly kind: 'call'
   readonly call: number
   readonly what: string
 }
 
 /** The call was over: `done` promises that it is durable, `refused` that nothing of it is. */
-export interface CallEnded extends OnDevice {
+export interface CallEnded extends OnDisk {
   readonly kind: 'call-ended'
   readonly call: number
   readonly result: 'done' | 'refused'
@@ -233,7 +229,7 @@ export interface CallEnded extends OnDevice {
 }
 
 /** What the app reads of a record right after it wrote to it, in the same breath. */
-export interface OwnRead extends OnDevice {
+export interface OwnRead extends OnDisk {
   readonly kind: 'own-read'
   readonly collection: string
   readonly record: string
@@ -244,7 +240,7 @@ export interface OwnRead extends OnDevice {
 }
 
 /** Records of one transaction that carry its mark, read together. Every mark must be on all of them or on none. */
-export interface GroupRead extends OnDevice {
+export interface GroupRead extends OnDisk {
   readonly kind: 'group-read'
   /** Where it was read: on a device or from the server. */
   readonly where: 'device' | 'server'
@@ -252,8 +248,17 @@ export interface GroupRead extends OnDevice {
   readonly marks: { readonly [record: string]: string | null }
 }
 
+/** What a list that an app keeps open shows of a device at rest, and what the device holds then. */
+export interface ListRead extends OnDisk {
+  readonly kind: 'list-read'
+  readonly list: string
+  /** null: it has shown nothing yet, not even that there is nothing. */
+  readonly shown: readonly Values[] | null
+  readonly held: readonly Values[]
+}
+
 /** What the status said and what the outbox held at the same moment. */
-export interface StatusRead extends OnDevice {
+export interface StatusRead extends OnDisk {
   readonly kind: 'status-read'
   readonly said: StatusFacts
   readonly truth: StatusFacts
@@ -269,14 +274,14 @@ export interface StatusFacts {
 }
 
 /** A device told the app what the server said of a mutation. */
-export interface VerdictTold extends OnDevice {
+export interface VerdictTold extends OnDisk {
   readonly kind: 'verdict'
   readonly mutation: string
   readonly status: string
 }
 
 /** A person gave up on mutations, or they cancelled each other out before they were sent. */
-export interface Discarded extends OnDevice {
+export interface Discarded extends OnDisk {
   readonly kind: 'discarded'
   readonly mutations: readonly string[]
 }
@@ -305,7 +310,7 @@ export interface ResponseSent {
 }
 
 /** A device sent a request. */
-export interface RequestSent extends OnDevice {
+export interface RequestSent extends OnDisk {
   readonly kind: 'request'
   readonly route: string
   /** Of the body; 0 when there was no network to send it by. */

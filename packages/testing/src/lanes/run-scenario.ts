@@ -12,7 +12,8 @@ import type { ServerImage } from '../sim/server-disk.ts'
 import { World, type WorldOptions } from '../sim/world.ts'
 import { countChances, type FaultKind } from './faults.ts'
 import { laneSchema, sites } from './lane-schema.ts'
-import { Stage } from './stage.ts'
+import { OpenLists } from './open-lists.ts'
+import { BrokenPromise, Stage } from './stage.ts'
 
 /**
  * Records that must be there in the end and no others, by collection and id; of each, the fields that are named. The id
@@ -130,9 +131,11 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
   const listeners: ((observation: Observation) => void)[] = [watch.observe]
   if (run.observe) listeners.push(run.observe)
   let end: RunEnded | undefined
-  const world = new World(planOf(run.devices, run.durability), {
+  const lists = new OpenLists((error) => world.onDefect(error))
+  const world: World = new World(planOf(run.devices, run.durability), {
     ...run.world,
     schema,
+    onOpen: schema === laneSchema ? lists.open : undefined,
     scopesOf: () => sites,
     observe: (observation) => {
       if (!isStarted) return
@@ -142,28 +145,26 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
   })
   if (image) world.serverDisk.putBack(image)
   isStarted = true
-  const stage = new Stage(world)
+  const stage = new Stage(world, lists)
   listeners.push(stage.observe)
   const onRejection = (error: unknown): void => world.onDefect(error)
   process.on('unhandledRejection', onRejection)
+  const breach = (invariant: string, message: string): void => {
+    world.defects.push({ invariant, index: watch.count, atMs: world.scheduler.nowMs, message })
+  }
   let isCalledOff = false
   try {
     await lead(world, stage, run)
   } catch (error) {
     isCalledOff = error instanceof CalledOff
-    if (!isCalledOff) world.onDefect(error)
+    if (error instanceof BrokenPromise) breach(error.invariant, error.message)
+    else if (!isCalledOff) world.onDefect(error)
   } finally {
     process.off('unhandledRejection', onRejection)
     world.close()
   }
   const problems = end ? run.problems(end) : ['the run did not come to its end']
-  for (const message of problems)
-    world.defects.push({
-      invariant: 'expected-end',
-      index: watch.count,
-      atMs: world.scheduler.nowMs,
-      message,
-    })
+  for (const message of problems) breach('expected-end', message)
   const violations = isCalledOff ? [] : [...watch.violations, ...world.defects]
   return { violations, isCalledOff, traceHash: world.traceHash }
 }

@@ -4,8 +4,10 @@ import type { DeviceLost, Observation } from '../check/observation.ts'
 import type { DiskImage } from '../sim/device-disk.ts'
 import { isCalm } from '../sim/play.ts'
 import type { SimDevice } from '../sim/sim-device.ts'
+import type { Leg } from '../sim/strike.ts'
 import type { World } from '../sim/world.ts'
 import type { LaneClient } from './lane-schema.ts'
+import type { OpenLists } from './open-lists.ts'
 
 /** Something a person does on a device. */
 type Act = (db: LaneClient) => Promise<unknown>
@@ -25,6 +27,17 @@ interface Deed {
   isAnswer?: boolean
 }
 
+/** A promise was broken that nobody sees who only observes. */
+export class BrokenPromise extends Error {
+  readonly invariant: string
+
+  constructor(invariant: string, message: string) {
+    super(message)
+    this.name = 'BrokenPromise'
+    this.invariant = invariant
+  }
+}
+
 /** Everything comes to rest within this, whatever single fault struck, virtual ms. */
 const restMs = 1_200_000
 
@@ -38,6 +51,7 @@ const tryMax = 4
  */
 export class Stage {
   readonly world: World
+  readonly #lists: OpenLists
   readonly #deeds: Deed[] = []
   #lost: Deed[] = []
   /** What is being done on each disk. */
@@ -48,8 +62,9 @@ export class Stage {
   readonly #apart = new Set<SimDevice>()
   #callCount = 0
 
-  constructor(world: World) {
+  constructor(world: World, lists: OpenLists) {
     this.world = world
+    this.#lists = lists
   }
 
   /** Must be told everything that is observed. */
@@ -174,6 +189,20 @@ export class Stage {
     return copy
   }
 
+  /** Every list is opened once more on a device that runs. */
+  openLists(index: number): void {
+    this.#lists.open(this.#device(index))
+  }
+
+  /** From now on something in front of the server answers in its place whenever it has an answer. Gives the way to end it. */
+  inFront(answer: (leg: Leg) => Response | undefined): () => void {
+    const { strike } = this.world
+    this.world.strike = { ...strike, request: (leg) => strike.request?.(leg) ?? answer(leg) }
+    return () => {
+      this.world.strike = strike
+    }
+  }
+
   /** A person gives up every dead letter of a device. */
   async discard(index: number): Promise<void> {
     const { observe, scheduler, devices } = this.world
@@ -192,12 +221,12 @@ export class Stage {
   /** Waits until a device shows an item, or shows it no more. */
   async untilSeen(index: number, id: string): Promise<void> {
     const isSeen = (): boolean => this.#shows(index, id)
-    if (!(await this.until(isSeen))) throw new Error(`d${index} never sees ${id}`)
+    if (!(await this.until(isSeen))) throw new BrokenPromise('liveness', `d${index} never sees ${id}`)
   }
 
   async untilGone(index: number, id: string): Promise<void> {
     const isGone = (): boolean => !this.#shows(index, id)
-    if (!(await this.until(isGone))) throw new Error(`d${index} goes on showing ${id}`)
+    if (!(await this.until(isGone))) throw new BrokenPromise('liveness', `d${index} goes on showing ${id}`)
   }
 
   /** Starts the server if it is down, and waits until it runs. */
@@ -216,7 +245,7 @@ export class Stage {
     await scheduler.run(scheduler.nowMs + ms)
   }
 
-  /** Waits until nothing more happens on devices with a network, and until no work is missing. */
+  /** Waits until nothing more happens on devices with a network, and until no work is missing; lists show it all then. */
   async rest(): Promise<void> {
     const { world } = this
     for (;;) {
@@ -227,9 +256,10 @@ export class Stage {
       const isOver = await this.until(
         () => this.#lost.length > 0 || world.devices.every((device) => isAtRest(world, device)),
       )
-      if (!isOver) throw new Error(`no rest within ${restMs / 60_000} virtual minutes`)
-      if (this.#lost.length === 0) return
+      if (!isOver) throw new BrokenPromise('liveness', `no rest within ${restMs / 60_000} virtual minutes`)
+      if (this.#lost.length === 0) break
     }
+    for (const read of this.#lists.read(world.scheduler.nowMs)) world.observe(read)
   }
 
   /** Waits for something, looking twice a second. False: it never came. */

@@ -109,8 +109,9 @@ export class Network {
       return refuse(5 + random.next() * 500)
     }
     const message = route === 'stream' ? null : await messageOf(request)
-    onRequest(sender, route, message?.bytes ?? 0)
-    const fate = this.#parts.strike?.().request?.({ kind: 'request', sender, route })
+    const bytes = message?.bytes ?? 0
+    onRequest(sender, route, bytes)
+    const fate = this.#parts.strike?.().request?.({ kind: 'request', sender, route, bytes })
     if (fate !== undefined && fate !== 'double') return this.#meet(fate, sent)
     if (message === null) return this.#openStream(sent)
     const mix = this.#mix
@@ -129,7 +130,7 @@ export class Network {
       })
     }
     const isTwice = fate === 'double' || this.#strikes('duplicate', mix.duplicate)
-    const leg: Leg = { kind: 'request', sender, route }
+    const leg: Leg = { kind: 'request', sender, route, bytes }
     if (isTwice) this.#carry(leg, () => void this.#arrive(sender, route, message))
     this.#carry(leg, () => {
       void this.#arrive(sender, route, message).then((answer) => {
@@ -158,7 +159,9 @@ export class Network {
     if (answer === null) return null
     const response = await answer(new Request(url, init))
     const text = await response.text()
-    const fate = life.isAlive ? this.#parts.strike?.().answer?.({ kind: 'answer', sender, route }) : undefined
+    const fate = life.isAlive
+      ? this.#parts.strike?.().answer?.({ kind: 'answer', sender, route, bytes: 0 })
+      : undefined
     if (fate === 'kill') this.#parts.killServer?.()
     // What a dead server would have said is as good as lost: somebody sees the connection end.
     if (!life.isAlive) {
@@ -183,7 +186,7 @@ export class Network {
     const isCut = fate !== undefined || this.#strikes('cut', mix.cut)
     const length = Math.floor((fate === undefined ? random.next() : 0.5) * text.length)
     const body = isCut ? cutBody(text, length, fate) : text
-    this.#carry({ kind: 'answer', sender, route }, () => {
+    this.#carry({ kind: 'answer', sender, route, bytes: 0 }, () => {
       // Nobody who is offline by now hears of it.
       if (link.isOffline(scheduler.nowMs)) return
       give(new Response(status === 204 ? null : body, { status, headers }))
@@ -220,7 +223,7 @@ export class Network {
             const isBroken = !life.isAlive || !sender.life.isAlive || sender.life.isSuspended
             if (done || isBroken || link.isOffline(scheduler.nowMs)) break
             if (scheduler.nowMs < link.downLostUntilMs) continue
-            this.#carry({ kind: 'poke', sender, route: 'stream' }, () => {
+            this.#carry({ kind: 'poke', sender, route: 'stream', bytes: 0 }, () => {
               sender.life.deliver(() => {
                 if (isOpen) controller.enqueue(value)
               })

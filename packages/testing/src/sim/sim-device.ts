@@ -25,6 +25,8 @@ export interface SimDeviceParts {
   readonly token: (user: string) => string
   /** Something the client should never do. */
   readonly onDefect: (error: unknown) => void
+  /** Told in the turn in which the app has its client. */
+  readonly onOpen?: (device: SimDevice) => void
 }
 
 /** Waits between two tries to open a database on a disk that is full, virtual ms. */
@@ -104,6 +106,7 @@ export class SimDevice {
       if (!life.isAlive) return
       this.#client = client
       if (this.link.isOffline(scheduler.nowMs)) client.sync.setOnline(false)
+      this.#parts.onOpen?.(this)
     } catch (error) {
       life.end()
       if (!isFull(error)) this.#parts.onDefect(error)

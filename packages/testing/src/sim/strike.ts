@@ -7,6 +7,8 @@ export interface Leg {
   readonly kind: 'request' | 'answer' | 'poke'
   readonly sender: Sender
   readonly route: string
+  /** Of the body of a request; 0 otherwise. */
+  readonly bytes: number
 }
 
 /**

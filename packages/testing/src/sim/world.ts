@@ -35,6 +35,8 @@ export interface WorldOptions {
   /** Where the server is installed already; it installs itself unless said. */
   readonly servers?: InstalledServers
   readonly observe: (observation: Observation) => void
+  /** Told whenever the app on a device was opened. */
+  readonly onOpen?: (device: SimDevice) => void
 }
 
 /**
@@ -68,6 +70,7 @@ export class World {
   readonly #scopesOf: (tenant: number, user: number) => readonly string[]
   readonly #serverLimits: Partial<Limits> | undefined
   readonly #report: (observation: Observation) => void
+  readonly #onOpen: WorldOptions['onOpen']
   readonly #hash = new TraceHash()
   readonly #tokens = new Map<string, number>()
   #observationCount = 0
@@ -80,6 +83,7 @@ export class World {
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
     this.#serverLimits = options.serverLimits
     this.#report = options.observe
+    this.#onOpen = options.onOpen
     this.memory = new SharedMemory(this.schema, options.codeCount)
     this.network = new Network(this.#networkParts(), plan.network)
     this.serverDisk = new ServerDisk({
@@ -175,6 +179,7 @@ export class World {
       fetch: (sender, request) => this.network.fetch(sender, request),
       token: (holder) => this.tokenOf(holder),
       onDefect: this.onDefect,
+      onOpen: this.#onOpen,
     })
     this.devices.push(device)
     return device
