@@ -58,6 +58,16 @@ describe('verdicts that are not what happened', () => {
     expect(history.end().found(effect)).toEqual([
       'm2 was refused because it came before areas/r7, made before it',
     ])
+    const folded = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .write(2, { op: 'create', record: 'r7', collection: 'areas' })
+      .write(3, { changes: { area: 'r7' } })
+      .send(1, 3)
+      .send(2)
+      .rule(1, { covers: '1,3', status: 'rejected', code: 'REFERENCE_MISSING' })
+    expect(folded.end().found(effect)).toEqual([
+      'm1 was refused because it came before areas/r7, made before it',
+    ])
     const behind = givenItem()
       .write(1, { op: 'create', record: 'r7', collection: 'areas' })
       .send(1)

@@ -54,7 +54,9 @@ class VerdictWatch {
       for (const { write, offeredBy, offeredBefore, ...made } of this.#book.itemsOn(disk).values()) {
         const { op, record, collection } = write.first
         const isUnsent = made.status === 'pending' && offeredBy === null && offeredBefore === null
-        if (op !== 'create' || made.seq >= seq || !isUnsent || !referred.has(record)) continue
+        // A fold goes where its first edit was: none of its edits may stand on what was made in between.
+        const isPassed = made.seq > outcome.seq
+        if (op !== 'create' || made.seq >= seq || !(isUnsent || isPassed) || !referred.has(record)) continue
         this.#fail(`${outcome.id} was refused because it came before ${collection}/${record}, made before it`)
       }
     }

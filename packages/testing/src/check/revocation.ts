@@ -19,7 +19,10 @@ export const revocation: Checker = {
 
 class EraseWatch {
   readonly #fail: (message: string) => void
-  /** Keys of mutations and of their transactions. SQLite leaves some of them in pages whose rows it moved. */
+  /**
+   * Keys of mutations, of their transactions and of the records they are about. SQLite leaves some entries of the outbox in
+   * pages whose rows it moved.
+   */
   readonly #own = new Set<string | null>()
 
   constructor(fail: (message: string) => void) {
@@ -27,7 +30,7 @@ class EraseWatch {
   }
 
   observe(o: Observation): void {
-    if (o.kind === 'entry-written') this.#own.add(o.id).add(o.group)
+    if (o.kind === 'entry-written') this.#own.add(o.id).add(o.group).add(o.record)
     else if (o.kind === 'entry-moved') this.#own.add(o.to.id)
     else if (o.kind === 'scopes-left') this.#check(o)
   }
