@@ -222,7 +222,23 @@ describe('retry', () => {
     for (const { id } of await letters.list()) await letters.retry(id)
     const [made, edited] = await entriesOf(device)
     expect(edited).toMatchObject({ after: made?.id, depends: [5] })
-    expect((await entriesOf(device)).map(({ depends }) => depends)).toEqual([[], [5], [], [7]])
+    expect((await entriesOf(device)).map(({ depends }) => depends)).toEqual([[], [5], [], [8]])
+  })
+
+  test('[OB-15] a letter that is tried again stays in front of later letters of its record', async () => {
+    const device = await givenDevice()
+    const step = await device.steps.insert({ label: 'one' })
+    await device.steps.update(step, { label: 'two' })
+    await cut(device)
+    for (const seq of [1, 2]) await refuse(device, [seq])
+    const letters = lettersOf(device)
+    await letters.editAndRetry((await letters.list())[0]?.id ?? '', { label: 'other' })
+    expect(await entriesOf(device)).toMatchObject([
+      { seq: 3, op: 'create', status: 'pending', offer: null },
+      { seq: 4, op: 'update', status: 'dead', offer: 4 },
+    ])
+    expect(await device.steps.get(step)).toMatchObject({ label: 'two' })
+    expect((await cut(device)).map(({ seqs }) => seqs)).toEqual([[3]])
   })
 
   test('[OB-15] [PR-1] a record shows what was tried again behind what it stands on', async () => {

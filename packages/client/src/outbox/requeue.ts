@@ -11,8 +11,9 @@ const movedMax = 10_000
 
 /**
  * Puts entries at the end of the outbox under new keys and numbers, as if they had never been offered, and behind them,
- * in their order, everything fresh that stands on them: later edits of the same records, creates that refer to them,
- * whole groups. The old numbers stay used. Their records show what comes of the new order. Rules: OB-15, PR-1.
+ * in their order, everything that stands on them and is not offered as the same bytes: later edits of the same records,
+ * creates that refer to them, whole groups; dead letters among these stay dead. The old numbers stay used.
+ * Their records show what comes of the new order. Rules: OB-15, PR-1.
  */
 export function requeue(
   tx: LocalTransaction,
@@ -47,7 +48,12 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
   for (const entry of moved) {
     const isRenewed = renewed.has(entry.seq)
     const id = isRenewed ? keyOf(entry) : entry.id
-    await tx.run('UPDATE _outbox SET seq = ?, id = ? WHERE seq = ?', [next, id, entry.seq])
+    // Of a letter the first mutation moves first.
+    const offer =
+      entry.offer === null
+        ? null
+        : (seqNow.get(entry.offer) ?? (entry.offer === entry.seq ? next : entry.offer))
+    await tx.run('UPDATE _outbox SET seq = ?, id = ?, offer = ? WHERE seq = ?', [next, id, offer, entry.seq])
     if (isRenewed) await tx.run(`UPDATE _outbox SET ${asNew} WHERE seq = ?`, [next])
     seqNow.set(entry.seq, next++)
     if (id !== entry.id) idNow.set(entry.id, id)
@@ -82,8 +88,7 @@ async function renameParents(
   }
   for (const [before, now] of idNow) {
     await tx.run(
-      `UPDATE _outbox SET after = ? WHERE after = ?
-       AND (offer IS NULL OR (status = 'dead' AND error NOT LIKE 'ATTEMPTS_EXHAUSTED%'))`,
+      `UPDATE _outbox AS later SET after = ? WHERE after = ? AND (later.offer IS NULL OR ${isRefused})`,
       [now, before],
     )
   }
@@ -98,12 +103,11 @@ export async function offerAfresh(tx: LocalTransaction, seqs: readonly number[])
   await updateEntries(tx, seqs, { set: asNew, params: [] })
 }
 
-/** Seqs of the entries and, transitively, of the fresh ones that stand on them. */
+/** Seqs of the entries and, transitively, of all that stands on them and is not offered as the same bytes. */
 export async function standingOn(tx: LocalReader, seqs: readonly number[]): Promise<ReadonlySet<number>> {
   return new Set((await withDependents(tx, seqs)).map(({ seq }) => seq))
 }
 
-/** The entries and, transitively, the fresh ones that stand on them, in the order written. */
 async function withDependents(tx: LocalReader, seqs: readonly number[]): Promise<readonly Entry[]> {
   const found = new Map<number, Entry>()
   let open: readonly number[] = seqs
@@ -113,24 +117,38 @@ async function withDependents(tx: LocalReader, seqs: readonly number[]): Promise
       [JSON.stringify(open)],
     )
     for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) found.set(entry.seq, entry)
-    open = (await dependentsOf(tx, open)).filter((seq) => !found.has(seq))
+    open = (await directlyOn(tx, open, `${isFresh} OR ${isRefused}`)).filter((seq) => !found.has(seq))
   }
   return [...found.values()].sort((left, right) => left.seq - right.seq)
 }
 
 /** Fresh entries that directly stand on one of `seqs`, and the rest of their groups. */
-export async function dependentsOf(tx: LocalReader, seqs: readonly number[]): Promise<readonly number[]> {
+export function dependentsOf(tx: LocalReader, seqs: readonly number[]): Promise<readonly number[]> {
+  return directlyOn(tx, seqs, isFresh)
+}
+
+/** Within a record the stamps tell what was written later: the numbers of what was tried again are new. */
+async function directlyOn(
+  tx: LocalReader,
+  seqs: readonly number[],
+  condition: string,
+): Promise<readonly number[]> {
   const rows = await tx.all(
     `WITH lead AS (SELECT seq, record, collection, op, at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
      direct AS (
        SELECT later.seq, later.group_id FROM lead JOIN _outbox AS later
          ON later.record = lead.record AND later.collection = lead.collection AND later.at > lead.at
-         WHERE later.status = 'pending' AND later.offer IS NULL
-       UNION SELECT child.seq, child.group_id FROM _outbox AS child, json_each('[' || child.depends || ']') AS depend
-         WHERE child.depends IS NOT NULL AND child.seq > (SELECT min(seq) FROM lead)
-         AND depend.value IN (SELECT seq FROM lead WHERE op = 'create') AND child.status = 'pending' AND child.offer IS NULL)
+         WHERE (${condition})
+       UNION SELECT later.seq, later.group_id FROM _outbox AS later, json_each('[' || later.depends || ']') AS depend
+         WHERE later.depends IS NOT NULL
+         AND depend.value IN (SELECT seq FROM lead WHERE op = 'create') AND (${condition}))
      SELECT seq FROM direct UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM direct)`,
     [JSON.stringify(seqs)],
   )
   return rows.map((row) => Number(row.seq))
 }
+
+const isFresh = "(later.status = 'pending' AND later.offer IS NULL)"
+
+/** Refused for good: tried again, it goes under another key and number. */
+const isRefused = "(later.status = 'dead' AND later.error NOT LIKE 'ATTEMPTS_EXHAUSTED%')"
