@@ -205,8 +205,28 @@ function addStretch(draft: Draft, shift: Shift): void {
       atMs += (random.next() * burstMs) / (actions.length + 1) / 2
     }
   }
+  if (isOffline && swarm.favourite === 'latest') addOldAndNew(draft, shift, [startMs + 1, onlineMs - 500])
   const endMs = addCare(draft, { device, atMs: Math.max(atMs, onlineMs) })
   draft.stretches.push({ device, startMs, onlineMs, endMs })
+}
+
+/** Somebody changes what everybody is at, and something else in it before they come back: old and new travel as one. */
+function addOldAndNew(
+  draft: Draft,
+  { device, themes }: Shift,
+  [oldMs, newMs]: readonly [number, number],
+): void {
+  const [collection = ''] = draft.collections.update ?? []
+  for (const theme of themes) {
+    for (const [rule, atMs] of [['latest', oldMs] as const, ['ask', newMs] as const]) {
+      addStep(draft, {
+        atMs,
+        device,
+        action: { kind: 'update', collection, fields: 1, hot: false, rule },
+        theme,
+      })
+    }
+  }
 }
 
 /** Back online, a person looks at what became of it all. */
