@@ -78,14 +78,21 @@ function collectionsWith(items: typeof itemFields) {
   }
 }
 
+const collections = collectionsWith(itemFields)
+
 /** The schema of the lanes. */
-export const laneSchema: LaneSchema = defineSchema({ version: 1, collections: collectionsWith(itemFields) })
+export const laneSchema: LaneSchema = defineSchema({ version: 2, collections })
+
+const { gone: _, ...earlierCollections } = collections
+
+/** The version of the app before: it knows nothing of one collection. */
+export const earlierSchema: Schema = defineSchema({ version: 1, collections: earlierCollections })
 
 const laterItemFields = { ...itemFields, colour: text({ default: 'grey' }) }
 
 /** The next version of the app: items have a field more. */
 export const laterSchema: Schema = defineSchema({
-  version: 2,
+  version: 3,
   collections: collectionsWith(laterItemFields),
 })
 

@@ -58,6 +58,8 @@ export interface Lane {
   readonly name: string
   /** What it counts, in the plural. */
   readonly unit: string
+  /** A part of all its cases takes seconds: who wants the first failure begins with it. */
+  readonly isQuick?: boolean
   readonly cases: readonly LaneCase[]
 }
 

@@ -7,11 +7,13 @@ import { blow, nthFailure } from './nth-failure.ts'
 import { runScenario, type Scenario } from './run-scenario.ts'
 import { scenarios } from './scenarios.ts'
 import { sequencesUpTo } from './sequences.ts'
+import { untouched } from './untouched.ts'
 
 const sequences = sequencesUpTo(4)
 
 /** One case of so many is run for every change of the code, and `npm run lanes` runs all of them. */
 const every: ReadonlyMap<Lane, number> = new Map([
+  [untouched, 1],
   [nthFailure, 29],
   [interleavings, 1],
   [sequences, 1],
@@ -32,11 +34,15 @@ async function runPart(lane: Lane): Promise<readonly string[]> {
 }
 
 describe('a part of each lane', () => {
+  test('[SIM-47, SIM-89] B09, B23, B60: every scenario with no fault but its own', async () => {
+    expect(await runPart(untouched)).toEqual([])
+  }, 300_000)
+
   test('[SIM-40, SIM-41] B17, B44, B50: one chance of a fault in one case of twenty-nine', async () => {
     expect(await runPart(nthFailure)).toEqual([])
   }, 300_000)
 
-  test('[SIM-42] B10, B27, B29, B34: the first orders of each delicate story', async () => {
+  test('[SIM-42] B10, B27, B29, B34, B49: some orders of each delicate story', async () => {
     expect(await runPart(interleavings)).toEqual([])
   }, 300_000)
 

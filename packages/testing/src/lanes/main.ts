@@ -2,15 +2,16 @@ import { fork } from 'node:child_process'
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { type CaseResult, type Extent, type Lane, type LaneCase, runCase } from './lane.ts'
+import { type CaseResult, type Extent, runCase } from './lane.ts'
 import { lanesUpTo } from './lanes.ts'
 import { PassRecord, sourcesName } from './pass-record.ts'
 import { summarise } from './pass-summary.ts'
+import { type Job, planPass } from './plan-pass.ts'
 import { usualLength } from './sequences.ts'
 
 const help = `npm run lanes -- [options]
 
-  --lane NAME       only this lane: nth-failure, interleavings, sequences
+  --lane NAME       only this lane: untouched, nth-failure, interleavings, sequences
   --case TEXT       only cases whose name holds this
   --run TEXT        with --case: one run of that case once more, as its failure names it
   --trace           with --run: print every observation
@@ -51,21 +52,10 @@ const { values: args } = parseArgs({
 const extent: Extent = args.part ? 'part' : 'all'
 const lanes = lanesUpTo(Number(args.length))
 
-/** One case, in full or in part. */
-interface Job {
-  readonly place: number
-  readonly extent: Extent
-}
-
-/** The cases a run is about, in an order that meets every lane and every story early. */
-const chosen: readonly LaneCase[] = mixed(
+const { chosen, jobs } = planPass(
   lanes.filter(({ name }) => args.lane === undefined || name === args.lane),
-).filter(({ name }) => args.case === undefined || name.includes(args.case))
-
-/** Who wants the first failure only meets a sample of every case before any of them in full. */
-const jobs: readonly Job[] = (
-  args['until-failure'] && !args.part ? (['part', 'all'] as const) : [extent]
-).flatMap((each) => rotated(chosen.map((_, place) => ({ place, extent: each }))))
+  { extent, isHunt: args['until-failure'], text: args.case, seed: Number(args.seed) },
+)
 
 if (args.help) process.stdout.write(help)
 else if (args.worker) work()
@@ -210,26 +200,4 @@ function startWorker(): Worker {
     stop: () => void (child.connected && child.send('stop')),
     end: () => child.disconnect(),
   }
-}
-
-/** The same list from another beginning. */
-function rotated(list: readonly Job[]): readonly Job[] {
-  const first = list.length === 0 ? 0 : (Number(args.seed) * 97) % list.length
-  return [...list.slice(first), ...list.slice(0, first)]
-}
-
-/** Cases of several lanes, taken from each in turn, with a stride so that neighbours are not alike. */
-function mixed(some: readonly Lane[]): readonly LaneCase[] {
-  const queues = some.map(({ cases }) => strided(cases))
-  const longest = Math.max(0, ...queues.map((queue) => queue.length))
-  return Array.from({ length: longest }, (_, index) => index).flatMap((index) =>
-    queues.flatMap((queue) => queue[index] ?? []),
-  )
-}
-
-function strided(cases: readonly LaneCase[]): readonly LaneCase[] {
-  const stride = 17
-  return Array.from({ length: stride }, (_, first) =>
-    cases.filter((__, index) => index % stride === first),
-  ).flat()
 }

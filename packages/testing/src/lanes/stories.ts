@@ -1,6 +1,6 @@
 import type { LaneClient } from './lane-schema.ts'
 import type { Story, StoryStep } from './interleave.ts'
-import { leaseStory } from './lease-story.ts'
+import { leaseStories } from './lease-story.ts'
 import { desk, givenLamp, lamp, lampValues, one, two } from './scenarios/given.ts'
 import type { Stage } from './stage.ts'
 
@@ -280,7 +280,7 @@ export const stories: readonly CountedStory[] = [
       { items: { [lamp]: { ...lampValues, name: 'b', stock: 11 } } },
     ],
   },
-  leaseStory,
+  ...leaseStories,
   deleteAgainstEdit('items'),
   deleteAgainstEdit('kept'),
   deleteAgainstEdit('gone'),

@@ -166,20 +166,27 @@ export const clientEnginePlants: readonly Plant[] = [
     expect: ['status-honesty'],
   },
   {
-    id: 'live-query-misses-a-commit',
+    id: 'live-query-misses-what-came',
     case: 'LQ-1',
-    file: live,
+    file: 'packages/client/src/apply/bulk-apply.ts',
+    edits: [{ find: `if (changes > 0) tx.touch(collection.name, 'all')`, replace: `` }],
+    story:
+      'What others wrote is on the device, and an open list does not show it until somebody writes there.',
+    expect: ['live-lists'],
+    seenBy: 'lane',
+  },
+  {
+    id: 'live-query-knows-one-table',
+    case: 'LQ-1',
+    file: 'packages/client/src/live/run-query.ts',
     edits: [
       {
-        find: `    this.#isStale = true
-    if (!this.#isRunning)`,
-        replace: `    if (this.#isRunning) return
-    this.#isStale = true
-    if (!this.#isRunning)`,
+        find: `tables: description.tables ?? tablesIn(compiled.query),`,
+        replace: `tables: new Set([...(description.tables ?? tablesIn(compiled.query) ?? [])].slice(0, 1)),`,
       },
     ],
-    story: 'A row is committed while a list is read: the list does not show it until the next change.',
-    expect: ['convergence'],
+    story: 'A list of lines goes on showing the old name of an item that was renamed.',
+    expect: ['live-lists'],
     seenBy: 'lane',
   },
   {
@@ -191,9 +198,18 @@ export const clientEnginePlants: readonly Plant[] = [
         find: `if (tables === undefined || [...touched`,
         replace: `if (tables !== undefined && [...touched`,
       },
+      {
+        find: `this.#prepared ??= await this.#parts.prepare()
+        const { sql, params, decode } = this.#prepared
+        const stored = await this.#parts.database.all(sql, params)`,
+        replace: `const { sql, params, decode } = this.#prepared ?? (await this.#parts.prepare())
+        const stored = await this.#parts.database.all(sql, params)
+        this.#prepared ??= await this.#parts.prepare()`,
+      },
     ],
-    story: 'What is committed while a list opens is missing in it.',
-    expect: ['convergence'],
+    story:
+      'A list asks which tables it reads after it has read them: what is committed in between is missing in it.',
+    expect: ['live-lists'],
     seenBy: 'lane',
   },
 ]

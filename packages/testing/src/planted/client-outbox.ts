@@ -106,8 +106,8 @@ export const clientOutboxPlants: readonly Plant[] = [
       { find: `if (lease?.fence === fence) return`, replace: `if (Number(lease?.fence) >= fence) return` },
     ],
     story:
-      'A tab that was frozen goes on syncing beside the one that took over, and applies pages twice over.',
-    expect: ['monotone'],
+      'A tab that was frozen in its first sync goes on beside the one that took over: newer values are gone from the screen for good.',
+    expect: ['convergence', 'monotone'],
     seenBy: 'lane',
   },
   {

@@ -1,8 +1,14 @@
-import { laterSchema } from '../lane-schema.ts'
+import { earlierSchema, laneSchema, laterSchema } from '../lane-schema.ts'
 import type { Scenario } from '../run-scenario.ts'
+import type { Stage } from '../stage.ts'
 import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, one, sofa, two } from './given.ts'
 
 const site = (letter: 'a' | 'b'): string => `site:t0${letter}`
+
+/** What a proxy lets through of a push, bytes: a few edits. */
+const gatewayBytes = 1_000
+
+const several = [0, 1, 2, 3, 4, 5].map((index) => `00000000-0000-7000-8000-00000000030${index}`)
 
 /** Rights that change, tokens that end, clocks that are wrong, copies, backups and new versions of the app. */
 export const troubleScenarios: readonly Scenario[] = [
@@ -188,6 +194,40 @@ export const troubleScenarios: readonly Scenario[] = [
     expected: { items: { [lamp]: { ...lampValues, name: 'from before', stock: 12 } } },
   },
   {
+    name: 'rows of a collection that the app does not know yet',
+    devices: two,
+    given: async (stage) => {
+      const device = stage.world.devices[1] ?? stage.nobody()
+      device.schema = earlierSchema
+      await stage.reinstall(1)
+      await stage.rest()
+    },
+    act: async (stage) => {
+      await stage.on(0, 'insert', (db) => db.gone.insert({ id: lamp, site: 't0a', name: 'Lamp', stock: 1 }))
+      await stage.rest()
+      await stage.on(0, 'insert', (db) => db.gone.insert({ id: desk, site: 't0a', name: 'Desk' }))
+      await stage.on(0, 'count', (db) => db.gone.increment(lamp, { stock: 1 }))
+      await stage.rest()
+      await stage.upgrade(1, laneSchema)
+      await stage.rest()
+    },
+    expected: { gone: { [lamp]: { name: 'Lamp', stock: 2 }, [desk]: { name: 'Desk' } } },
+  },
+  {
+    name: 'a proxy that gives up on large requests',
+    devices: two,
+    given: givenSeveral,
+    act: async (stage) => {
+      stage.inFront(({ route, bytes }) =>
+        route === 'push' && bytes > gatewayBytes ? new Response('', { status: 504 }) : undefined,
+      )
+      stage.offline(0)
+      for (const id of several) await stage.on(0, 'count', (db) => db.items.increment(id, { stock: 1 }))
+      await stage.online(0)
+    },
+    expected: { items: Object.fromEntries(several.map((id) => [id, { name: 'one of several', stock: 1 }])) },
+  },
+  {
     name: 'clock a year ahead, then right again',
     devices: two,
     given: givenLamp,
@@ -267,3 +307,10 @@ export const troubleScenarios: readonly Scenario[] = [
     expected: { items: { [lamp]: { ...lampValues, stock: 11 } } },
   },
 ]
+
+async function givenSeveral(stage: Stage): Promise<void> {
+  await stage.on(0, 'insert', (db) =>
+    db.items.insertMany(several.map((id) => ({ id, site: 't0a', name: 'one of several' }))),
+  )
+  await stage.rest()
+}
