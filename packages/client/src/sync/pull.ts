@@ -289,7 +289,7 @@ export class Pull {
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs
     await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))
-    const isRenewable = (await readyForIdentity(tx)).length > 0
+    const isRenewable = (await readyForIdentity(tx, schema)).length > 0
     const releasedCount = result.releasedCount + (isRenewable ? 1 : 0)
     if (releasedCount === 0) await run.rest(tx)
     return { ...result, releasedCount }

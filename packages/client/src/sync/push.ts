@@ -245,7 +245,7 @@ export class Push {
   /** When everything else is settled, what was refused as another copy's goes out under a new device. */
   async #renewIdentity(tx: LocalTransaction): Promise<Identity | undefined> {
     const { session, schema } = this.#context
-    const seqs = await readyForIdentity(tx)
+    const seqs = await readyForIdentity(tx, schema)
     if (seqs.length === 0) return undefined
     await reofferRaw(tx, schema, seqs)
     await countOne(tx, 'identityRenewals')

@@ -1,9 +1,10 @@
 import type { Schema } from '@holdfast/core'
 
-import type { LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { updateEntries } from '../outbox/outbox.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
+import { readOpenOffers } from '../outbox/offer.ts'
 import { requeueUnderOwnKeys } from '../outbox/requeue.ts'
 
 /** Puts refused entries aside until everything that was offered under the old identity has its answer. */
@@ -13,18 +14,22 @@ export async function holdForIdentity(tx: LocalTransaction, seqs: readonly numbe
 
 /**
  * Entries that may go out under a new identity now, in the order written; none as a rule. None either as long as anything
- * was offered under the old one and is not settled: under the new one the server would not know it.
+ * was offered under the old one and has yet to go or to be settled: under the new one the server knows it by its key alone.
+ * What waits for a person is not waited for: the decision may be among what has to go.
  */
-export async function readyForIdentity(tx: Pick<LocalTransaction, 'all'>): Promise<readonly number[]> {
+export async function readyForIdentity(tx: LocalReader, schema: Schema): Promise<readonly number[]> {
   const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ? ORDER BY seq", [
     newIdentity,
   ])
   if (rows.length === 0) return []
-  const [open] = await tx.all(
-    `SELECT 1 FROM _outbox WHERE (status IN ('sending', 'answered') AND status <> 'pending')
-     OR (status = 'pending' AND offer IS NOT NULL) LIMIT 1`,
+  const [answered] = await tx.all(
+    // That they are not pending is said for the index.
+    "SELECT 1 FROM _outbox WHERE status = 'answered' AND status <> 'pending' LIMIT 1",
   )
-  return open ? [] : rows.map((row) => Number(row['seq']))
+  if (answered) return []
+  // Whatever its next attempt is, it goes by itself.
+  const open = await readOpenOffers(tx, schema, Number.POSITIVE_INFINITY)
+  return open.length > 0 ? [] : rows.map((row) => Number(row['seq']))
 }
 
 /**

@@ -304,7 +304,10 @@ import { settle } from '../outbox/outbox.ts'`,
     id: 'new-name-before-the-old-is-settled',
     case: 'B21',
     file: `${sync}/renew-identity.ts`,
-    edits: [{ find: `return open ? [] : rows.map`, replace: `return rows.map` }],
+    edits: [
+      { find: `  if (answered) return []\n`, replace: `` },
+      { find: `return open.length > 0 ? [] : rows.map`, replace: `return rows.map` },
+    ],
     story:
       'A copied device takes a new name while edits under the old one are on their way: they count twice.',
     expect: ['exactly-once', 'counters', 'no-lost-mutation'],
