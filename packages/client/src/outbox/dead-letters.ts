@@ -1,7 +1,6 @@
 import {
   type CollectionSchema,
   emptyPayload,
-  type Environment,
   parseUpdate,
   type Payload,
   payloadOfUpdate,
@@ -14,12 +13,12 @@ import {
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { readShadow, rebuildRecord } from '../local/records.ts'
+import { readShadow } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { discardEntries } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries } from './outbox.ts'
-import { dependentsOf, requeue } from './requeue.ts'
+import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
 
 /** One mutation of a dead letter. */
 export interface DeadMutation {
@@ -67,25 +66,21 @@ export interface DeadLettersApi {
 }
 
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(
-  database: LocalDatabase,
-  context: { readonly schema: Schema; readonly env: Pick<Environment, 'now' | 'randomBytes'> },
-): DeadLettersApi {
-  const { schema, env } = context
+export function createDeadLetters(database: LocalDatabase, context: RequeueContext): DeadLettersApi {
+  const { schema } = context
   return {
     list: () =>
       database.read(async (tx) =>
         Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))),
       ),
     get: (id) => database.read(async (tx) => letterOf(tx, await rowsOf(tx, id))),
-    retry: (id) => database.write(async (tx) => retryLetter(tx, env, await rowsOf(tx, id))),
+    retry: (id) => database.write(async (tx) => retryLetter(tx, context, await rowsOf(tx, id))),
     editAndRetry: (id, changes) =>
       database.write(async (tx) => {
         const rows = await rowsOf(tx, id)
         const row = rows.find((each) => each.id === id)
         await editLetter(tx, schema, { rows, record: String(row?.record), changes })
-        await requeue(tx, env, rows.map(seqOf))
-        await rebuildAll(tx, schema, rows)
+        await requeue(tx, context, rows.map(seqOf))
       }),
     discard: (id) =>
       database.write(async (tx) => ({
@@ -152,7 +147,7 @@ function seqOf(row: SqlRow): number {
 
 async function retryLetter(
   tx: LocalTransaction,
-  env: Pick<Environment, 'now' | 'randomBytes'>,
+  context: RequeueContext,
   rows: readonly SqlRow[],
 ): Promise<void> {
   if (rows.some((row) => readEntry(row) === undefined)) {
@@ -162,7 +157,7 @@ async function retryLetter(
     )
   }
   const isRuledOn = rows.some((row) => !String(row.error).startsWith('ATTEMPTS_EXHAUSTED'))
-  if (isRuledOn) return requeue(tx, env, rows.map(seqOf))
+  if (isRuledOn) return requeue(tx, context, rows.map(seqOf))
   // The server never ruled on it, and may have taken it all the same: only the same key keeps it from counting twice.
   await updateEntries(tx, rows.map(seqOf), {
     set: "status = 'pending', verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL",
@@ -242,12 +237,4 @@ async function valuesBefore(tx: LocalReader, collection: CollectionSchema, row: 
   const { snapshot } = await readShadow(tx, collection, record)
   const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
   return view.kind === 'live' ? view.values : {}
-}
-
-async function rebuildAll(tx: LocalTransaction, schema: Schema, rows: readonly SqlRow[]): Promise<void> {
-  const records = new Map(rows.map((row) => [String(row.record), String(row.collection)]))
-  for (const [record, name] of records) {
-    const collection = schema.collections.get(name)
-    if (collection !== undefined) await rebuildRecord(tx, collection, record)
-  }
 }

@@ -1,36 +1,48 @@
-import { type Environment, newUuid } from '@holdfast/core'
+import { type Environment, newUuid, type Schema } from '@holdfast/core'
 
 import type { LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
+import { rebuildRecord } from '../local/records.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
-import { nextSeq, refreshStates, updateEntries } from './outbox.ts'
+import { nextSeq, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
 const movedMax = 10_000
 
+/** What moving entries takes. */
+export interface RequeueContext {
+  readonly schema: Schema
+  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+}
+
 /**
  * Puts entries at the end of the outbox under new keys and numbers, as if they had never been offered, and behind them,
  * in their order, everything fresh that stands on them: later edits of the same records, creates that refer to them,
- * whole groups. The old numbers stay used. Rules: OB-15.
+ * whole groups. The old numbers stay used, and the records show what they are in the new order. Rules: OB-15, PR-1.
  */
 export function requeue(
   tx: LocalTransaction,
-  env: Pick<Environment, 'now' | 'randomBytes'>,
+  { schema, env }: RequeueContext,
   seqs: readonly number[],
 ): Promise<void> {
-  return move(tx, seqs, () => newUuid(env))
+  return move(tx, schema, { seqs, keyOf: () => newUuid(env) })
 }
 
 /** The same under their own keys: whoever else holds them offers them under these, so that they count once. Rules: SY-12. */
-export function requeueUnderOwnKeys(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
-  return move(tx, seqs, ({ id }) => id)
+export function requeueUnderOwnKeys(
+  tx: LocalTransaction,
+  schema: Schema,
+  seqs: readonly number[],
+): Promise<void> {
+  return move(tx, schema, { seqs, keyOf: ({ id }) => id })
 }
 
-async function move(
-  tx: LocalTransaction,
-  seqs: readonly number[],
-  keyOf: (entry: Entry) => string,
-): Promise<void> {
+interface Move {
+  readonly seqs: readonly number[]
+  readonly keyOf: (entry: Entry) => string
+}
+
+async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move): Promise<void> {
   await keepClock(tx)
   const renewed = new Set(seqs)
   const moved = await withDependents(tx, seqs)
@@ -55,10 +67,10 @@ async function move(
     idNow.set(entry.id, id)
   }
   tx.touch('_outbox', 'all')
-  await refreshStates(
-    tx,
-    moved.map(({ collection, record }) => ({ collection, record })),
-  )
+  for (const [record, name] of new Map(moved.map((entry) => [entry.record, entry.collection]))) {
+    const collection = schema.collections.get(name)
+    if (collection !== undefined) await rebuildRecord(tx, collection, record)
+  }
 }
 
 const asNew =

@@ -244,10 +244,10 @@ export class Push {
 
   /** When everything else is settled, what was refused as another copy's goes out under a new device. */
   async #renewIdentity(tx: LocalTransaction): Promise<Identity | undefined> {
-    const { session } = this.#context
+    const { session, schema } = this.#context
     const seqs = await readyForIdentity(tx)
     if (seqs.length === 0) return undefined
-    await reofferRaw(tx, seqs)
+    await reofferRaw(tx, schema, seqs)
     await countOne(tx, 'identityRenewals')
     return session.renew(tx)
   }

@@ -1,3 +1,4 @@
+import type { Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { updateEntries } from '../outbox/outbox.ts'
@@ -30,7 +31,11 @@ export async function readyForIdentity(tx: Pick<LocalTransaction, 'all'>): Promi
  * stay, for this disk may have been copied since they were refused. What was acknowledged under the old name is of no use
  * under the new one. Rules: SY-12.
  */
-export async function reofferRaw(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
-  await requeueUnderOwnKeys(tx, seqs)
+export async function reofferRaw(
+  tx: LocalTransaction,
+  schema: Schema,
+  seqs: readonly number[],
+): Promise<void> {
+  await requeueUnderOwnKeys(tx, schema, seqs)
   await writeMeta(tx, 'sync.ack', null)
 }
