@@ -265,6 +265,19 @@ describe('retry', () => {
       code: 'VALUE_INVALID',
     })
   })
+
+  test('[OB-15, PR-1] an edit that is retried shows in its new place, behind what was written after it', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'first' })
+    await cut(device)
+    await device.items.update(id, { name: 'second' })
+    const [first, second] = await entriesOf(device)
+    await refuse(device, [first?.seq ?? 0, second?.seq ?? 0])
+    expect((await device.items.get(id))?.name).toBe('second')
+    await lettersOf(device).retry(first?.id ?? '')
+    expect((await device.items.get(id))?.name).toBe('first')
+  })
 })
 
 describe('discard', () => {
@@ -281,6 +294,23 @@ describe('discard', () => {
       { after: null, payload: { changes: { name: 'stacked' }, base: { name: 'Laptop' } } },
     ])
     expect(await device.items.get(id)).toMatchObject({ name: 'stacked', price: '1.00', _state: 'pending' })
+  })
+
+  test('[OB-16] an edit that was retried keeps what it saw when a later one that saw it is discarded', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'first' })
+    await cut(device)
+    await device.items.update(id, { name: 'second' })
+    const [first, second] = await entriesOf(device)
+    await refuse(device, [first?.seq ?? 0, second?.seq ?? 0])
+    await lettersOf(device).retry(first?.id ?? '')
+    await device.items.update(id, { name: 'third' })
+    await lettersOf(device).discard(second?.id ?? '')
+    expect((await entriesOf(device)).map(({ payload }) => [payload.base, payload.changes])).toEqual([
+      [{ name: 'Laptop' }, { name: 'first' }],
+      [{ name: 'first' }, { name: 'third' }],
+    ])
   })
 
   test('[OB-16] a discarded create takes the later mutations of its record with it, and nothing is left of it', async () => {

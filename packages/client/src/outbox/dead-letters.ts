@@ -1,7 +1,6 @@
 import {
   type CollectionSchema,
   emptyPayload,
-  type Environment,
   parseUpdate,
   type Payload,
   payloadOfUpdate,
@@ -20,7 +19,7 @@ import { discardEntries } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
-import { dependentsOf, requeue } from './requeue.ts'
+import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
 
 /** One mutation of a dead letter. */
 export interface DeadMutation {
@@ -67,14 +66,8 @@ export interface DeadLettersApi {
   export(id?: string): Promise<readonly SqlRow[]>
 }
 
-/** What dead letters need to know of their surroundings. */
-interface LettersContext {
-  readonly schema: Schema
-  readonly env: Pick<Environment, 'now' | 'randomBytes'>
-}
-
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(database: LocalDatabase, context: LettersContext): DeadLettersApi {
+export function createDeadLetters(database: LocalDatabase, context: RequeueContext): DeadLettersApi {
   const { schema } = context
   return {
     list: () =>
@@ -155,7 +148,7 @@ function seqOf(row: SqlRow): number {
 
 async function retryLetter(
   tx: LocalTransaction,
-  context: LettersContext,
+  context: RequeueContext,
   rows: readonly SqlRow[],
 ): Promise<void> {
   if (rows.some((row) => readEntry(row) === undefined)) {

@@ -1,4 +1,4 @@
-import type { Json, Payload, Schema } from '@holdfast/core'
+import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@holdfast/core'
 
 import type { LocalTransaction } from '../local/local-database.ts'
 import { rebuildRecord } from '../local/records.ts'
@@ -43,12 +43,15 @@ export async function discardEntries(
   return [...gone.values()]
 }
 
-/** Later edits that saw values of `entry` see what it saw instead, up to the next one that changed the field. */
+/**
+ * Later edits that saw values of `entry` see what it saw instead, up to the next one that changed the field. One that was
+ * written before and moved behind it when it was retried saw other values.
+ */
 async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entry[]): Promise<void> {
   const seen: Record<string, Json> = { ...entry.payload.base }
   for (const other of later) {
     const isFresh = other.status === 'pending' && other.offer === null
-    const base = isFresh ? rebased(other.payload.base, seen) : other.payload.base
+    const base = isFresh ? rebased(other.payload.base, seen, entry.payload.changes) : other.payload.base
     if (base !== other.payload.base) {
       const text = payloadText({ ...other.payload, base })
       await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [
@@ -64,12 +67,12 @@ async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entr
   }
 }
 
-function rebased(base: Payload['base'], seen: Payload['changes']): Payload['base'] {
-  if (base === null || !Object.keys(base).some((name) => Object.hasOwn(seen, name))) return base
+/** A base with what `seen` says in the fields that hold the value `gone`. */
+function rebased(base: Payload['base'], seen: Values, gone: Values): Payload['base'] {
+  const isOf = (name: string, value: Json): boolean =>
+    Object.hasOwn(seen, name) && jsonEqual(value, gone[name])
+  if (base === null || !Object.entries(base).some(([name, value]) => isOf(name, value))) return base
   return Object.fromEntries(
-    Object.entries(base).map(([name, value]) => [
-      name,
-      Object.hasOwn(seen, name) ? (seen[name] ?? null) : value,
-    ]),
+    Object.entries(base).map(([name, value]) => [name, isOf(name, value) ? (seen[name] ?? null) : value]),
   )
 }

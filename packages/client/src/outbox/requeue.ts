@@ -4,10 +4,16 @@ import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { rebuildRecord } from '../local/records.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
-import { nextSeq, refreshStates, updateEntries } from './outbox.ts'
+import { nextSeq, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
 const movedMax = 10_000
+
+/** What moving entries takes. */
+export interface RequeueContext {
+  readonly schema: Schema
+  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+}
 
 /**
  * Puts entries at the end of the outbox under new keys and numbers, as if they had never been offered, and behind them,
@@ -17,7 +23,7 @@ const movedMax = 10_000
  */
 export function requeue(
   tx: LocalTransaction,
-  { schema, env }: { readonly schema: Schema; readonly env: Pick<Environment, 'now' | 'randomBytes'> },
+  { schema, env }: RequeueContext,
   seqs: readonly number[],
 ): Promise<void> {
   return move(tx, schema, { seqs, keyOf: () => newUuid(env) })
@@ -60,10 +66,6 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
   }
   await renameParents(tx, seqNow, idNow)
   tx.touch('_outbox', 'all')
-  await refreshStates(
-    tx,
-    moved.map(({ collection, record }) => ({ collection, record })),
-  )
   for (const [record, name] of new Map(moved.map(({ collection, record }) => [record, collection]))) {
     const collection = schema.collections.get(name)
     if (collection !== undefined) await rebuildRecord(tx, collection, record)
