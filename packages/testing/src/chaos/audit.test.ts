@@ -130,6 +130,7 @@ test('[SIM-65] a notebook tells what was acknowledged, refused, or never heard o
   journal.done(numbers[0] ?? -1)
   journal.refused(numbers[1] ?? -1, 'STORE_FULL')
   journal.torn('pair 7: 1 halves')
+  journal.gaveUp('{"body":"d0.9-4"}')
   journal.close()
   expect(readJournal(path)).toEqual({
     entries: [
@@ -138,6 +139,7 @@ test('[SIM-65] a notebook tells what was acknowledged, refused, or never heard o
       { deed: deeds[2], fate: 'unknown', code: null },
     ],
     torn: ['pair 7: 1 halves'],
+    givenUp: ['{"body":"d0.9-4"}'],
   })
 })
 

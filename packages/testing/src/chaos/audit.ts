@@ -16,6 +16,8 @@ export interface AuditReport {
   /** What was promised and is not so. Empty when all is well. */
   readonly violations: readonly string[]
   readonly writes: Readonly<Record<Fate, number>>
+  /** Writes that somebody took back, of which the server never heard. */
+  readonly givenUp: number
 }
 
 interface Told extends JournalEntry {
@@ -34,9 +36,11 @@ const unknownCounts = 20
 export function auditFiles(serverPath: string, devices: readonly AuditedDevice[]): AuditReport {
   const violations: string[] = []
   const told: Told[] = []
+  const givenUp: string[] = []
   for (const { name, journals } of devices) {
     for (const path of journals) {
-      const { entries, torn } = readJournal(path)
+      const { entries, torn, givenUp: taken } = readJournal(path)
+      givenUp.push(...taken)
       told.push(...entries.map((entry) => ({ ...entry, device: name })))
       violations.push(...torn.map((what) => `${name} read half of a transaction: ${what}`))
     }
@@ -56,7 +60,7 @@ export function auditFiles(serverPath: string, devices: readonly AuditedDevice[]
     ...auditCounts(told, items),
     ...auditTags(told, items),
     ...auditPairs(told, live('pairs')),
-    ...auditTexts(told, live('notes'), knownTexts(server, dead)),
+    ...auditTexts(told, live('notes'), knownTexts(server, [...dead, ...givenUp])),
     ...auditEffects(server),
   )
   server.close()
@@ -64,6 +68,7 @@ export function auditFiles(serverPath: string, devices: readonly AuditedDevice[]
   return {
     violations,
     writes: { durable: count('durable'), unknown: count('unknown'), refused: count('refused') },
+    givenUp: givenUp.length,
   }
 }
 
@@ -212,7 +217,7 @@ function possibleEnds(history: readonly Told[]): ReadonlySet<string | null> {
   return ends
 }
 
-/** A text is in force, in the history, in a conflict or in a dead letter, unless its own device wrote over it. */
+/** A text is in force, in the history, in a conflict, in a dead letter or taken back, unless its own device wrote over it. */
 function auditTexts(
   told: readonly Told[],
   notes: ReadonlyMap<string, Row>,
@@ -245,10 +250,10 @@ function recordOf(deed: Deed): string | undefined {
   return 'note' in deed ? deed.note : undefined
 }
 
-/** Every text the server, or a dead letter, can still show. */
-function knownTexts(server: DatabaseSync, dead: readonly string[]): ReadonlySet<string> {
+/** Every text the server can still show, and those of the devices that it cannot know. */
+function knownTexts(server: DatabaseSync, ofDevices: readonly string[]): ReadonlySet<string> {
   const held = [
-    ...dead,
+    ...ofDevices,
     ...texts(server, "SELECT concat_ws(' ', before, after, decisions) AS text FROM holdfast_audit"),
     ...texts(server, "SELECT concat_ws(' ', parts, resolution) AS text FROM holdfast_conflicts"),
   ]

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { SeededRandom } from '../seeded-random.ts'
 import { auditFile } from './audit.ts'
 import { Child } from './child.ts'
-import type { DeviceOrder, DeviceReport } from './device-main.ts'
+import type { DeviceOrder } from './device-main.ts'
+import type { DeviceReport } from './device-report.ts'
 import type { FaultProxy } from './fault-proxy.ts'
 
 /** What a device of a run is made from. */
@@ -17,12 +18,11 @@ export interface ChaosDeviceOptions {
   readonly proxy: FaultProxy
   readonly random: SeededRandom
   readonly skewMs: number
+  /** The longest pause of its writer, ms. */
+  readonly paceMs: number
   /** Told what must not happen. */
   readonly onViolation: (what: string) => void
 }
-
-/** The longest pause of a writer, ms. */
-const paceMs = 12
 
 /** Exit code of a program that could not even open its database because the disk was full, or busy. */
 const storeCodes = /STORE_FULL|STORE_LOCKED|STORE_FAILED/
@@ -118,7 +118,7 @@ export class ChaosDevice {
   }
 
   #spawn(kind: '' | 't', spareBlocks?: number): Child {
-    const { cacheFolder, journalFolder, random } = this.#options
+    const { cacheFolder, journalFolder, random, paceMs } = this.#options
     const author = `${this.name}${kind}.${this.#lives++}`
     const journal = join(journalFolder, `${author}.jsonl`)
     const order: DeviceOrder = {

@@ -6,6 +6,7 @@ import { SeededRandom } from '../seeded-random.ts'
 import { auditFile } from './audit.ts'
 import { ChaosDevice } from './chaos-device.ts'
 import { Child } from './child.ts'
+import { isAtRest } from './device-report.ts'
 import { openFaultProxy } from './fault-proxy.ts'
 import { seededFaults } from './proxy-fault.ts'
 import { makeSmallDisk, type SmallDisk } from './small-disk.ts'
@@ -17,6 +18,8 @@ export interface ConductorOptions {
   readonly folder: string
   readonly devices: number
   readonly disk: 'loop' | 'limit'
+  /** The longest pause of a writer, ms. */
+  readonly paceMs: number
 }
 
 /** What was done to processes beside killing them. */
@@ -72,13 +75,15 @@ export class Conductor {
   readonly #random: SeededRandom
   readonly #deviceCount: number
   readonly #diskKind: ConductorOptions['disk']
+  readonly #paceMs: number
   readonly #work = new Set<Promise<void>>()
   #server: Child | undefined
   #serverPort = 0
   #isServerBusy = false
   #disk: SmallDisk | undefined
 
-  constructor({ seed, folder, devices, disk }: ConductorOptions) {
+  constructor({ seed, folder, devices, disk, paceMs }: ConductorOptions) {
+    this.#paceMs = paceMs
     this.#diskKind = disk
     this.#folder = folder
     this.#random = new SeededRandom(seed)
@@ -112,6 +117,7 @@ export class Conductor {
         random: new SeededRandom(this.#random.below(2 ** 31)),
         // One clock is right.
         skewMs: n === 0 ? 0 : this.#signed(10 * 365 * dayMs),
+        paceMs: this.#paceMs,
         onViolation: (what) => this.violations.push(what),
       })
       this.devices.push(device)
@@ -156,11 +162,11 @@ export class Conductor {
       open = []
       for (const device of this.devices) {
         const report = await device.report()
-        if (report?.unsettled !== 0 || report.conflicts > 0)
+        if (report === undefined || !isAtRest(report))
           open.push(`${device.name} is not quiet: ${JSON.stringify(report)}`)
       }
       calm = open.length === 0 ? calm + 1 : 0
-      // One person at a time, so that no two decide the same.
+      // One person at a time, so that few decide the same; whose decision comes second all the same gives it up.
       if (open.length > 0) await this.devices[round++ % this.devices.length]?.ask({ do: 'settle' })
     }
     if (calm < 2) this.violations.push(...open)

@@ -10,6 +10,7 @@ import { sqliteStorage } from '@holdfast/client/node'
 
 import { SeededRandom } from '../seeded-random.ts'
 import { chaosSchema } from './chaos-schema.ts'
+import { reportOf } from './device-report.ts'
 import { DeviceWork } from './device-work.ts'
 import { Journal } from './journal.ts'
 
@@ -33,15 +34,6 @@ export type DeviceCommand =
   | { readonly do: 'offline' | 'online' | 'rest' | 'sync' | 'settle' | 'report' | 'close' }
   /** The clock is put forward, or back. */
   | { readonly do: 'jump'; readonly ms: number }
-
-/** How a device says it stands. */
-export interface DeviceReport {
-  /** Mutations in the outbox, dead letters left out. */
-  readonly unsettled: number
-  readonly conflicts: number
-  readonly deadLetters: readonly string[]
-  readonly status: unknown
-}
 
 // The conductor, its only caller, writes the argument in this shape.
 const order = JSON.parse(process.argv[2] ?? '') as DeviceOrder
@@ -71,19 +63,6 @@ async function write(): Promise<void> {
   }
 }
 
-async function report(): Promise<DeviceReport> {
-  const entries = await db.outbox.list()
-  const dead = entries.filter(({ status }) => status === 'dead')
-  return {
-    unsettled: entries.length - dead.length,
-    conflicts: (await db.conflicts.list()).length,
-    deadLetters: dead.map(
-      ({ collection, op, error }) => `${collection} ${op} ${error?.code}: ${error?.message}`,
-    ),
-    status: await db.status.get(),
-  }
-}
-
 async function obey(command: DeviceCommand): Promise<unknown> {
   switch (command.do) {
     case 'offline':
@@ -101,7 +80,7 @@ async function obey(command: DeviceCommand): Promise<unknown> {
     case 'sync':
       return db.sync.now()
     case 'report':
-      return report()
+      return reportOf(db)
     case 'close':
       return db.close()
   }

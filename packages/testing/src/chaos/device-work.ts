@@ -69,8 +69,16 @@ export class DeviceWork {
   /** Decides every open conflict, and gives up decisions that came second: what was written on them waits for that. */
   async settleAll(): Promise<void> {
     for (const { id, error } of await this.#db.deadLetters.list())
-      if (error.code === 'CONFLICT_CLOSED') await this.#db.deadLetters.discard(id)
+      if (error.code === 'CONFLICT_CLOSED') await this.#giveUp(id)
     for (const conflict of await this.#db.conflicts.list()) await this.#carryOut(this.#settlement(conflict))
+  }
+
+  /** A copy that was to be made goes with what was written on it since, of which no server ever heard. */
+  async #giveUp(letter: string): Promise<void> {
+    const unsettled = await this.#db.outbox.list()
+    const { mutations } = await this.#db.deadLetters.discard(letter)
+    const gone = unsettled.filter(({ id, status }) => status !== 'dead' && mutations.includes(id))
+    for (const { payload } of gone) this.#journal.gaveUp(JSON.stringify(payload.changes))
   }
 
   /** What there is by now, and whether anything of it is half of a transaction. */

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { Agent, createServer, request, type Server } from 'node:http'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type FaultProxy, openFaultProxy } from './fault-proxy.ts'
 import { type ProxyFault, seededFaults } from './proxy-fault.ts'
+import { resetSocket } from './reset-socket.ts'
 
 let server: Server
 let proxy: FaultProxy
@@ -148,6 +149,21 @@ describe('the network fault proxy', () => {
     proxy.use(() => ({ kind: 'pass' }))
     await proxy.up()
     expect(await post('again')).toBe('1:again')
+  })
+
+  test('[SIM-63] a connection that is about to end in order can be reset, and is gone then', async () => {
+    const listener = createTcpServer()
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    // A TCP server that listens has an address of this kind.
+    const client = connect({ port: (listener.address() as AddressInfo).port, allowHalfOpen: true })
+    client.on('error', () => undefined)
+    const [socket] = (await once(listener, 'connection')) as [Socket]
+    socket.end()
+    resetSocket(socket)
+    await once(socket, 'close')
+    client.destroy()
+    listener.close()
   })
 
   test('[SIM-63] a client whose server is gone is reset, and served once it is back', async () => {

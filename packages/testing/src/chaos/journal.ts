@@ -42,6 +42,8 @@ export interface JournalText {
   readonly entries: readonly JournalEntry[]
   /** Transactions of which it read one half. */
   readonly torn: readonly string[]
+  /** What somebody took back, of what no server ever had to rule on, as it was in the outbox. */
+  readonly givenUp: readonly string[]
 }
 
 /**
@@ -78,6 +80,11 @@ export class Journal {
     this.#line({ torn: what })
   }
 
+  /** Somebody took back a write that no server had ruled on; with a record, it takes what was written on it. */
+  gaveUp(payload: string): void {
+    this.#line({ gaveUp: payload })
+  }
+
   close(): void {
     closeSync(this.#file)
   }
@@ -91,21 +98,24 @@ type Line =
   | { readonly n: number; readonly deed: Deed }
   | { readonly n: number; readonly fate: Fate; readonly code?: string }
   | { readonly torn: string }
+  | { readonly gaveUp: string }
 
 /** Reads a notebook back. A write without a second line is `unknown`. */
 export function readJournal(path: string): JournalText {
   const entries: JournalEntry[] = []
   const torn: string[] = []
+  const givenUp: string[] = []
   for (const text of readFileSync(path, 'utf8').split('\n')) {
     if (text === '') continue
     // Only `Journal` writes these files, a line at a time.
     const line = JSON.parse(text) as Line
     if ('torn' in line) torn.push(line.torn)
+    else if ('gaveUp' in line) givenUp.push(line.gaveUp)
     else if ('deed' in line) entries[line.n] = { deed: line.deed, fate: 'unknown', code: null }
     else {
       const entry = entries[line.n]
       if (entry !== undefined) entries[line.n] = { ...entry, fate: line.fate, code: line.code ?? null }
     }
   }
-  return { entries, torn }
+  return { entries, torn, givenUp }
 }

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import type { CancelTimer } from '@holdfast/core'
 
 import type { ProxyFault } from './proxy-fault.ts'
+import { resetSocket } from './reset-socket.ts'
 import { type RequestFrame, RequestFrames, type RequestHead } from './request-frames.ts'
 
 /** What a connection through the proxy is made from. */
@@ -65,8 +66,8 @@ export class ProxiedConnection {
 
   /** Resets both sides. */
   reset(): void {
-    this.#client.resetAndDestroy()
-    this.#upstream?.resetAndDestroy()
+    resetSocket(this.#client)
+    if (this.#upstream !== undefined) resetSocket(this.#upstream)
     for (const stray of this.#strays) stray.destroy()
     for (const cancel of this.#replays) cancel()
     this.#replays.clear()
@@ -91,7 +92,7 @@ export class ProxiedConnection {
   async #passRequest(frame: RequestFrame): Promise<void> {
     const fault = this.#fault
     if (frame.head === undefined) this.#requestBytes += frame.bytes.length
-    if (fault.kind === 'refuse') return void this.#client.resetAndDestroy()
+    if (fault.kind === 'refuse') return resetSocket(this.#client)
     if (fault.kind === 'half-open' && fault.when === 'request') return this.#swallow(fault.ms)
     if (fault.kind === 'stall' && fault.when === 'request' && frame.head !== undefined) {
       await this.#sleep(fault.ms)
@@ -115,8 +116,8 @@ export class ProxiedConnection {
     if (upstream.connecting)
       await Promise.race([once(upstream, 'connect'), once(upstream, 'close')]).catch(ignore)
     await this.#lingerBeforeReset(afterBytes)
-    upstream.resetAndDestroy()
-    this.#client.resetAndDestroy()
+    resetSocket(upstream)
+    resetSocket(this.#client)
   }
 
   /** A reset takes with it what the other side has not read yet; a moment lets the bytes in front of it arrive. */
@@ -136,7 +137,7 @@ export class ProxiedConnection {
     upstream.destroy()
     if (fault.kind === 'cut') return void this.#client.end()
     await this.#lingerBeforeReset(fault.afterBytes)
-    this.#client.resetAndDestroy()
+    resetSocket(this.#client)
   }
 
   /** The way to the server, opened when it is first needed. */
@@ -165,7 +166,7 @@ export class ProxiedConnection {
       if (isCurrent() && !this.#isSwallowing()) this.#client.end()
     })
     upstream.on('error', () => {
-      if (isCurrent() && !this.#isSwallowing()) this.#client.resetAndDestroy()
+      if (isCurrent() && !this.#isSwallowing()) resetSocket(this.#client)
     })
   }
 

@@ -16,6 +16,8 @@ export interface ChaosOptions {
   readonly longestMs?: number
   /** How a disk gets full: a disk of its own where the machine allows it (needs root), or a limit on the size of files. */
   readonly disk?: 'loop' | 'limit'
+  /** The longest pause between two writes of a device, ms: the shorter, the more is written. */
+  readonly paceMs?: number
 }
 
 /** What a chaos run did and found. */
@@ -26,6 +28,7 @@ export interface ChaosReport {
   /** By kind, over all proxies. */
   readonly faults: Readonly<Record<string, number>>
   readonly writes: AuditReport['writes']
+  readonly givenUp: AuditReport['givenUp']
   /** Why the full disk was a limit on files instead; null when it was a disk. */
   readonly diskNote: string | null
   readonly violations: readonly string[]
@@ -47,11 +50,12 @@ export async function runChaos({
   devices = 3,
   longestMs = 3_600_000,
   disk = 'loop',
+  paceMs = 12,
 }: ChaosOptions): Promise<ChaosReport> {
   const startMs = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
-  const conductor = new Conductor({ seed, folder, devices, disk })
-  let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 } }
+  const conductor = new Conductor({ seed, folder, devices, disk, paceMs })
+  let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 }, givenUp: 0 }
   try {
     await conductor.start()
     await conductor.rage(kills, longestMs)
@@ -71,6 +75,7 @@ export async function runChaos({
     troubles: conductor.troubles,
     faults: sumFaults(conductor),
     writes: audit.writes,
+    givenUp: audit.givenUp,
     diskNote: conductor.diskNote,
     violations,
     folder,
@@ -93,7 +98,7 @@ export function chaosSummary(report: ChaosReport): string {
     `killed     ${devices + server}: devices ${devices}, server ${server}`,
     `troubles   ${list(report.troubles)}; the full disk was ${disk}`,
     `network    ${list(report.faults)}`,
-    `writes     acknowledged ${durable}, refused ${refused}, died before they heard ${unknown}`,
+    `writes     acknowledged ${durable}, refused ${refused}, died before they heard ${unknown}, taken back unheard ${report.givenUp}`,
     report.violations.length === 0
       ? 'verdict    every acknowledged write has its outcome, each count once, pairs whole, devices equal, files sound'
       : `verdict    ${report.violations.length} violations; kept in ${report.folder}`,
@@ -118,6 +123,7 @@ if (import.meta.main) {
       devices: { type: 'string', default: '3' },
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       disk: { type: 'string', default: 'loop' },
+      pace: { type: 'string', default: '12' },
     },
   })
   const report = await runChaos({
@@ -125,6 +131,7 @@ if (import.meta.main) {
     kills: Number(values.kills),
     devices: Number(values.devices),
     disk: values.disk === 'limit' ? 'limit' : 'loop',
+    paceMs: Number(values.pace),
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1
