@@ -57,6 +57,17 @@ describe('broken rules', () => {
     expect(gone.end().found(checker)).toEqual([message.replace('line 1', 'line 3')])
   })
 
+  test('[SIM-83] a reference to what only a later transaction makes, in the same batch as well', () => {
+    const history = givenHistory()
+      .write(1, { op: 'create', changes: { box: 'b1' }, group: 'g1' })
+      .write(2, { op: 'create', record: 'r2', group: 'g1' })
+      .write(3, { ...box, op: 'create' })
+    for (const seq of [1, 2, 3]) history.send(seq)
+    for (const seq of [1, 2, 3]) history.rule(seq)
+    const message = 'line 1 makes box of items/r1 refer to boxes/b1, which is not there'
+    expect(history.end().found(checker)).toEqual([message])
+  })
+
   test('[SIM-83] two records with one key, also in another case or form of Unicode', () => {
     expect(
       givenHistory()
@@ -77,18 +88,13 @@ describe('broken rules', () => {
 })
 
 describe('rules that hold', () => {
-  test('[SIM-83] a parent that is made in the same transaction, and one that is deleted later', () => {
+  test('[SIM-83] a parent that is made in the same transaction, and one that is deleted later, in the same batch as well', () => {
     const history = givenHistory()
-      .write(1, { op: 'create', changes: { box: 'b1' } })
-      .write(2, { ...box, op: 'create' })
-    history
-      .send(1)
-      .send(2)
-      .rule(1)
-      .rule(2)
+      .write(1, { op: 'create', changes: { box: 'b1' }, group: 'g1' })
+      .write(2, { ...box, op: 'create', group: 'g1' })
       .write(3, { ...box, op: 'delete' })
-      .send(3)
-      .rule(3)
+    for (const seq of [1, 2, 3]) history.send(seq)
+    for (const seq of [1, 2, 3]) history.rule(seq)
     expect(history.end().found(checker)).toEqual([])
   })
 

@@ -1,6 +1,6 @@
 import type { Checker } from './checker.ts'
 import { AuditModel } from './model.ts'
-import type { Json, Observation, RunEnded, ServerAudit, Values } from './observation.ts'
+import type { Json, Observation, RunEnded, ServerAudit, ServerOutcome, Values } from './observation.ts'
 import { type Commit, RunBook } from './run-book.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 
@@ -46,32 +46,61 @@ class KeyWatch {
     else if (o.kind === 'end') this.#end(o)
   }
 
-  #commit({ lines }: Commit): void {
+  #commit({ lines, outcomes }: Commit): void {
+    const groups = new Map(outcomes.map((outcome) => [outcome.id, this.#groupOf(outcome)]))
     // Records of one transaction may refer to each other, so that one may be written later than what refers to it.
-    const open: Reference[] = []
+    let open: readonly Reference[] = []
+    let group: string | undefined
     for (const line of lines) {
+      const next = groups.get(line.mutation ?? '')
+      // A commit holds several transactions, and a later one may delete what an earlier one referred to.
+      if (next !== undefined && next !== group) {
+        this.#close(open)
+        open = []
+        group = next
+      }
       this.#model.apply(line)
-      if (line.op === 'none' || line.after === null) continue
-      if (line.user === null) {
-        if (this.#facts[line.collection]?.unique.some(({ fields }) => touches(line.after, fields))) {
-          this.#foreign.add(`${line.collection}/${line.record}`)
-        }
-        continue
-      }
-      for (const [field, collection] of Object.entries(this.#facts[line.collection]?.references ?? {})) {
-        const record = line.after[field]
-        if (typeof record !== 'string') continue
-        // A field that came back with its record as it was when that was deleted is checked as well.
-        if (this.#model.row(collection, record)?.isLive !== true)
-          open.push({ line, field, collection, record })
-      }
+      open = [...open, ...this.#openIn(line)]
     }
+    this.#close(open)
+  }
+
+  /** What was written as one; undefined when nobody was seen offering it. */
+  #groupOf(outcome: ServerOutcome): string | undefined {
+    const [first] = this.#book.membersOf(outcome) ?? []
+    return first && (first.write.first.group ?? outcome.id)
+  }
+
+  /** References of a line to records that are not there yet. */
+  #openIn(line: ServerAudit): readonly Reference[] {
+    const { op, after, user } = line
+    if (op === 'none' || after === null) return []
+    const { references = {}, unique = [] } = this.#facts[line.collection] ?? {}
+    if (user === null) {
+      if (unique.some(({ fields }) => touches(after, fields)))
+        this.#foreign.add(`${line.collection}/${line.record}`)
+      return []
+    }
+    // A field that came back with its record as it was when that was deleted is checked as well.
+    return Object.entries(references).flatMap(([field, collection]): readonly Reference[] => {
+      const record = after[field]
+      return typeof record === 'string' && !this.#isThere(collection, record)
+        ? [{ line, field, collection, record }]
+        : []
+    })
+  }
+
+  #close(open: readonly Reference[]): void {
     for (const { line, field, collection, record } of open) {
-      if (this.#model.row(collection, record)?.isLive === true) continue
+      if (this.#isThere(collection, record)) continue
       this.#fail(
         `line ${line.n} makes ${field} of ${line.collection}/${line.record} refer to ${collection}/${record}, which is not there`,
       )
     }
+  }
+
+  #isThere(collection: string, record: string): boolean {
+    return this.#model.row(collection, record)?.isLive === true
   }
 
   #end({ server }: RunEnded): void {
