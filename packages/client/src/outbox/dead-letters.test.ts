@@ -265,19 +265,6 @@ describe('retry', () => {
       code: 'VALUE_INVALID',
     })
   })
-
-  test('[OB-15, PR-1] an edit that is retried shows in its new place, behind what was written after it', async () => {
-    const device = await givenDevice()
-    const id = await givenSyncedItem(device)
-    await device.items.update(id, { name: 'first' })
-    await cut(device)
-    await device.items.update(id, { name: 'second' })
-    const [first, second] = await entriesOf(device)
-    await refuse(device, [first?.seq ?? 0, second?.seq ?? 0])
-    expect((await device.items.get(id))?.name).toBe('second')
-    await lettersOf(device).retry(first?.id ?? '')
-    expect((await device.items.get(id))?.name).toBe('first')
-  })
 })
 
 describe('discard', () => {
