@@ -1,3 +1,7 @@
+import type { Json, Payload, Values } from './values.ts'
+
+export type { Json, Payload, Values } from './values.ts'
+
 /** What the server's clock says when a run begins, ms since 1970. It is always right. */
 export const runStartMs: number = Date.UTC(2026, 10, 20, 10)
 
@@ -34,21 +38,6 @@ export type Observation =
   | Measured
   | Healed
   | RunEnded
-
-/** JSON as it is stored. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
-
-/** Field values by name. */
-export type Values = { readonly [name: string]: Json }
-
-/** What a mutation does, as it stands in the outbox. */
-export interface Payload {
-  readonly changes: Values
-  readonly base: Values | null
-  readonly increments: { readonly [field: string]: number }
-  readonly additions: { readonly [field: string]: readonly (string | number)[] }
-  readonly removals: { readonly [field: string]: readonly (string | number)[] }
-}
 
 interface OnDisk {
   readonly atMs: number
