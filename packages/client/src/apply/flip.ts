@@ -8,7 +8,7 @@ import { promoteViews, unpromotedHaves } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
-import { revokeScopes } from './revoke-scopes.ts'
+import { emptyTombstones, revokeScopes } from './revoke-scopes.ts'
 import {
   breakHeadlessOffers,
   dropOvertaken,
@@ -61,6 +61,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
   const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase })
+  if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasErased = await rebaseAll(tx, input, toRebase)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)

@@ -14,7 +14,7 @@ export interface RevokedScopes {
 }
 
 /**
- * Erases rows that were received in these scopes and in no other: from tables, shadows, tombstones and quarantine, in
+ * Erases rows that were received in these scopes and in no other: from tables, shadows and quarantine, in
  * the transaction that moves the cursor. Own unsent edits stay in the outbox: they are their author's. Rules: AP-8, PR-6.
  */
 export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes): Promise<void> {
@@ -26,12 +26,14 @@ export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes)
     }
     await tx.run('DELETE FROM _quarantine WHERE scope = ?', [scope])
     await tx.run('DELETE FROM _scopes WHERE name = ?', [scope])
-    await emptyTombstones(tx, revoked.toRebase)
   }
 }
 
-/** Tombstones do not know their scopes. Without values they still say that the record is gone. */
-async function emptyTombstones(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
+/**
+ * Tombstones do not know their scopes. Without values they still say that the record is gone. Once the pages are in: they
+ * may tell of the deletion of a record that had moved on from a scope that is gone. Rules: AP-8, PR-6.
+ */
+export async function emptyTombstones(tx: LocalTransaction, toRebase: RecordsToRebase): Promise<void> {
   await tx.run('UPDATE _deleted SET data = NULL WHERE version > 0')
   const shadows = await tx.all(
     'UPDATE _shadow SET data = NULL WHERE deleted AND data IS NOT NULL RETURNING collection, record',

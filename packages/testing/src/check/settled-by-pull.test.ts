@@ -47,4 +47,19 @@ describe('what is not', () => {
     history.copy(history.entry(1))
     expect(read(history, 1).found(settledByPull)).toEqual([])
   })
+
+  test('[SIM-89] a disk that was put back to before it acknowledged', () => {
+    const history = taken()
+    const { atMs } = history
+    history.add({
+      kind: 'device-lost',
+      atMs,
+      disk: 'd1',
+      cause: 'backup',
+      durability: 'full',
+      entries: [],
+      back: [],
+    })
+    expect(read(history, 1).found(settledByPull)).toEqual([])
+  })
 })

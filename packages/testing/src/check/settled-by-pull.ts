@@ -19,8 +19,8 @@ class ReplayWatch {
   readonly #fail: (message: string) => void
   readonly #book = new RunBook()
   /**
-   * Copies of each other: what one acknowledged the server names to none, and the others ask for it again, as for what a
-   * restored server has lost.
+   * Copies of each other, and those put back, which are copies of themselves: what one acknowledged the server names to
+   * none, and the others ask for it again, as for what a restored server has lost.
    */
   readonly #copies = new Set<string>()
   /** What was told already, by disk and key. */
@@ -33,6 +33,7 @@ class ReplayWatch {
   observe(o: Observation): void {
     this.#book.observe(o)
     if (o.kind === 'device-copied') this.#copies.add(o.disk).add(o.to)
+    if (o.kind === 'device-lost') this.#copies.add(o.disk)
     if (o.kind === 'cursor' && o.epoch !== null && !this.#copies.has(o.disk)) this.#check(o)
   }
 

@@ -270,6 +270,24 @@ describe('a row that is not ours to keep', () => {
     expect(await db.deadLetters.list()).toMatchObject([{ mutations: [{ record: idOf(0) }] }])
   })
 
+  test('[AP-8] B37: a record that moved on and was deleted leaves no values of the scope it came from', async () => {
+    const path = world.path('moved-deleted.sqlite')
+    world.server.grant('ann', 'w:w2')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    givenItems(1)
+    world.server.write('items', idOf(0), { note: secret })
+    await world.sync(db)
+    world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await db.items.increment(idOf(0), { stock: 1 })
+    world.server.write('items', idOf(0), { wh: 'w2', note: '' })
+    world.server.delete('items', idOf(0))
+    world.server.revoke('ann', 'w:w1')
+    await world.sync(db)
+    await world.sync(db)
+    const tables = ['_shadow', '_deleted', 'items'].map((table) => openFile(path, `SELECT * FROM ${table}`))
+    expect(JSON.stringify(await Promise.all(tables))).not.toContain(secret)
+  })
+
   test('[AP-8] B37: a revoked scope takes the values of a deleted record along that an unsent edit waits on', async () => {
     const path = world.path('revoked-deleted.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })

@@ -12,7 +12,18 @@ export interface OpenFinding {
  * What is known to be wrong, told at the end of every run and in docs/reliability.md. The list is for the shortest time:
  * a seed is on it by number and promise, so that anything else it breaks fails, and it is to go once it is mended.
  */
-export const openFindings: readonly OpenFinding[] = []
+export const openFindings: readonly OpenFinding[] = [
+  {
+    seed: 42,
+    invariant: 'liveness',
+    story: 'Three copies of a disk hold edits behind a dispute that none of them lists, for ever.',
+  },
+  {
+    seed: 62,
+    invariant: 'no-lost-mutation',
+    story: 'An edit whose answer came twice is taken for settled by a server that was put back to before it.',
+  },
+]
 
 /** The failures of a run that are known, and those that are not. */
 export function partFindings(
