@@ -2,7 +2,7 @@ import type { CollectionSchema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, type Shadow, showRecord, statementsOf } from '../local/records.ts'
 import type { Entry } from '../outbox/entry.ts'
-import { knownBefore } from '../outbox/hold-reasons.ts'
+import { isKnownBefore } from '../outbox/hold-reasons.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
 import { absentShadow, isOutside, versionOf } from './change-shadow.ts'
 
@@ -37,7 +37,7 @@ export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): 
 
 function isContained(entry: Entry, shadowVersion: number, hasLeft: boolean): boolean {
   if (entry.status !== 'answered') return false
-  return hasLeft || entry.heldBy === knownBefore || (entry.version !== null && shadowVersion >= entry.version)
+  return hasLeft || isKnownBefore(entry.heldBy) || (entry.version !== null && shadowVersion >= entry.version)
 }
 
 /** Makes `shadow` the server's copy of a record; the row follows with `rebaseRecord`. */

@@ -225,8 +225,8 @@ export async function breakHeadlessOffers(tx: LocalTransaction, toRebase: Record
  */
 export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
   const rows = await tx.all(
-    "SELECT collection, record FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = ?",
-    [knownBefore],
+    "SELECT collection, record FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by IN (SELECT value FROM json_each(?))",
+    [JSON.stringify(knownBefore)],
   )
   for (const row of rows) toRebase.add(String(row['collection']), String(row['record']))
 }

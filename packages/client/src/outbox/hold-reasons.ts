@@ -6,6 +6,15 @@ export const newIdentity = 'identity'
 
 /**
  * On an `answered` entry: the server had decided about it before. Another copy of this database may have acknowledged
- * the outcome, so that no pull need name it; it is over with the next flip.
+ * the outcome, so that no pull need name it; it is over with the next flip. `known`: under another number, perhaps;
+ * `repeated`: under this one, so that a server that does not know the number has lost it.
  */
-export const knownBefore = 'known'
+export const knownBefore = ['known', 'repeated'] as const
+
+/** How the server knows of an entry that it had decided about before. */
+export type KnownBefore = (typeof knownBefore)[number]
+
+/** Whether `held_by` says so. */
+export function isKnownBefore(heldBy: string | null): boolean {
+  return knownBefore.some((reason) => reason === heldBy)
+}

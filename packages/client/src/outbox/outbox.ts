@@ -4,7 +4,7 @@ import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
-import type { knownBefore } from './hold-reasons.ts'
+import type { KnownBefore } from './hold-reasons.ts'
 import { type Entry, type EntryError, type EntryStatus, entryColumns, readEntry } from './entry.ts'
 
 /** A mutation about to be written down. */
@@ -112,7 +112,7 @@ export async function markAnswered(
     readonly serverUpdatedAt: string | null
     /** The server took it as it was: its answer needed no `record`. */
     readonly exact: boolean
-    readonly heldBy?: typeof knownBefore
+    readonly heldBy?: KnownBefore
   },
 ): Promise<void> {
   await updateEntries(tx, seqs, {

@@ -114,7 +114,7 @@ export class Push {
   async #cut(tx: LocalTransaction, answered: string | undefined): Promise<Cut> {
     const { env, limits, schema } = this.#context
     const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
-    const known = answered ?? (await readAnswered(tx))
+    const known = await readAnswered(tx)
     const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
     await endStrayWaits(tx, bounds.nowMs)
     const offers = await cutBatch(tx, schema, bounds)
@@ -210,6 +210,7 @@ export class Push {
   /** A smaller batch next time; throws unless the push can go on at once. */
   async #onFailure(run: Run, offers: readonly Offer[], error: unknown): Promise<void> {
     const failure = failureOf(error)
+    if (failure.kind === 'reset') await this.#context.session.write(run, doubtRepeated)
     if (failure.kind !== 'refused' && failure.kind !== 'backoff') throw error
     if (!isAlone(offers)) {
       this.#batchLimit = Math.max(1, Math.floor(Math.min(this.#batchLimit, offers.length) / 2))
@@ -297,9 +298,16 @@ function matchAnswers(offers: readonly Offer[], response: PushResponse): Answere
 async function readAnswered(tx: LocalReader): Promise<string> {
   const rows = await tx.all(
     // That they are not pending is said for the index.
-    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by IS NULL",
+    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND (held_by IS NULL OR held_by = 'repeated')",
   )
   return coversOf(rows.map((row) => Number(row['seq'])))
+}
+
+/** The server does not know a number that it had answered twice: what no pull names of these, it has lost. Rules: SY-21. */
+async function doubtRepeated(tx: LocalTransaction): Promise<void> {
+  await tx.run(
+    "UPDATE _outbox SET held_by = NULL WHERE status = 'answered' AND status <> 'pending' AND held_by = 'repeated'",
+  )
 }
 
 async function pendingReport(tx: LocalReader): Promise<string> {

@@ -1,7 +1,7 @@
 import { assertNever, type PushResult } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
-import { knownBefore } from '../outbox/hold-reasons.ts'
+import type { KnownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
@@ -52,7 +52,7 @@ async function markTaken(tx: LocalTransaction, answers: readonly AnsweredOffer[]
   const marks = answers.flatMap(({ offer, result }) => {
     const { status, version, serverUpdatedAt, record, duplicate } = result
     const isExact = status === 'applied' && record === undefined && duplicate !== true
-    const heldBy = duplicate === true ? knownBefore : null
+    const heldBy: KnownBefore | null = duplicate === true ? 'repeated' : null
     return offer.seqs.map((seq) => [seq, status, isExact ? 1 : 0, version, serverUpdatedAt, heldBy])
   })
   const rows = await tx.all(

@@ -1,6 +1,5 @@
 import { assertNever, type Outcome, parseRanges, type PushResult, type Ranges } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { knownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { markAnswered, markConflicted, markDead } from '../outbox/outbox.ts'
 import { offerAfresh } from '../outbox/requeue.ts'
@@ -73,7 +72,7 @@ async function takeKnown(tx: LocalTransaction, outcome: Outcome, seqs: readonly 
   switch (status) {
     case 'applied':
     case 'merged':
-      return markAnswered(tx, seqs, { status, version, serverUpdatedAt, exact: false, heldBy: knownBefore })
+      return markAnswered(tx, seqs, { status, version, serverUpdatedAt, exact: false, heldBy: 'known' })
     case 'conflict':
       return markConflicted(tx, seqs, conflict?.id ?? '')
     case 'rejected':

@@ -18,11 +18,6 @@ export const openFindings: readonly OpenFinding[] = [
     invariant: 'liveness',
     story: 'Three copies of a disk hold edits behind a dispute that none of them lists, for ever.',
   },
-  {
-    seed: 62,
-    invariant: 'no-lost-mutation',
-    story: 'An edit whose answer came twice is taken for settled by a server that was put back to before it.',
-  },
 ]
 
 /** The failures of a run that are known, and those that are not. */
