@@ -136,12 +136,29 @@ function queueOf({ disk }: SimDevice): Queue {
   }
 }
 
-/** Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide. */
+/**
+ * Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide, here
+ * or wherever their dispute can be seen.
+ */
 export function isCalm(world: World, device: SimDevice): boolean {
   // A disk that lost everything has no tables until the app is open.
   if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  return open === 0 && (waiting === 0 || asked > 0) && isUpToDate(world, device)
+  const isWaitFounded = waiting === 0 || asked > 0 || isDisputedElsewhere(world, device)
+  return open === 0 && isWaitFounded && isUpToDate(world, device)
+}
+
+/**
+ * What stands behind a conflict that took the place of its own may be out of its author's sight: somebody else decides.
+ * Rules: CF-12.
+ */
+function isDisputedElsewhere({ serverDisk }: World, { disk }: SimDevice): boolean {
+  const records = disk.read('SELECT DISTINCT collection, record FROM _outbox')
+  return records.some(({ collection, record }) => {
+    const sql = `SELECT 1 FROM holdfast_conflict_records r JOIN holdfast_conflicts c ON c.id = r.conflict
+      WHERE c.status = 'open' AND r.collection = ? AND r.record = ?`
+    return serverDisk.read(sql, collection ?? null, record ?? null).length > 0
+  })
 }
 
 /** The device has read everything there is for its user, and covers exactly the scopes its user has now. */

@@ -1,0 +1,94 @@
+import { afterEach, expect, test } from 'vitest'
+
+import type { AnyCollection } from '../gen/turn.ts'
+import { healthy } from './network.ts'
+import { isCalm } from './play.ts'
+import type { SimDevice } from './sim-device.ts'
+import { World } from './world.ts'
+
+let world: World
+afterEach(() => world.close())
+
+async function givenWorld(): Promise<readonly [SimDevice, SimDevice]> {
+  const device = { tenant: 0, durability: 'full', clockOffsetMs: 0, clockDriftPpm: 0 } as const
+  const plan = {
+    version: 1,
+    seed: 5,
+    tenants: 1,
+    devices: [
+      { ...device, user: 0 },
+      { ...device, user: 1 },
+    ],
+    network: healthy(40),
+    storage: { deviceFull: 0, serverFull: 0, slow: 0 },
+    steps: [],
+    chaosMs: 0,
+  } as const
+  world = new World(plan, { observe: () => undefined })
+  await world.server.start()
+  const [ann, bob] = world.devices
+  if (!ann || !bob) throw new Error('the plan has two devices')
+  for (const each of [ann, bob]) void each.open()
+  await pass(1_000)
+  return [ann, bob]
+}
+
+async function pass(ms: number): Promise<void> {
+  await world.scheduler.run(world.scheduler.nowMs + ms)
+}
+
+/** Calls take no real time, but virtual time must pass for them. */
+async function done<Result>(call: Promise<Result>): Promise<Result> {
+  const [result] = await Promise.all([call, pass(100)])
+  return result
+}
+
+function badgesOf({ client }: SimDevice): AnyCollection {
+  if (!client) throw new Error('the app is not open')
+  return client.collection('badges')
+}
+
+function setOnline({ client, link }: SimDevice, isOnline: boolean): void {
+  link.offlineUntilMs = isOnline ? 0 : Number.POSITIVE_INFINITY
+  client?.sync.setOnline(isOnline)
+}
+
+function writeBeside(owner: string): void {
+  world.serverDisk.write('UPDATE badges SET owner = ?', owner)
+}
+
+const conflictsOf = ({ client }: SimDevice): Promise<readonly { readonly id: string }[]> =>
+  client ? done(client.conflicts.list()) : Promise.resolve([])
+
+test('[SIM-6] what waits behind a dispute that its author cannot see waits for whoever can', async () => {
+  const [ann, bob] = await givenWorld()
+  const id = await done(badgesOf(ann).insert({ site: 't0b', code: '§t0§1', owner: '§t0§a' }))
+  await pass(5_000)
+  setOnline(bob, false)
+  writeBeside('§t0§b')
+  await done(badgesOf(bob).update(id, { owner: '§t0§c' }))
+  expect(isCalm(world, bob)).toBe(false)
+  setOnline(bob, true)
+  await pass(5_000)
+  const [first] = await conflictsOf(ann)
+  for (const each of [ann, bob]) setOnline(each, false)
+  await done(badgesOf(bob).update(id, { owner: '§t0§d' }))
+  await done(ann.client?.conflicts.keepMine(first?.id ?? '') ?? Promise.reject(new Error('not open')))
+  writeBeside('§t0§e')
+  world.grant('u1', ['site:t0a'])
+  setOnline(ann, true)
+  await pass(5_000)
+  const [second, ...others] = await conflictsOf(ann)
+  expect([second?.id === first?.id, others]).toEqual([false, []])
+  setOnline(bob, true)
+  await pass(5_000)
+  expect(await conflictsOf(bob)).toEqual([])
+  expect(bob.disk.read('SELECT status FROM _outbox')).toEqual([{ status: 'pending' }])
+  expect(isCalm(world, bob)).toBe(true)
+  await done(ann.client?.conflicts.keepTheirs(second?.id ?? '') ?? Promise.reject(new Error('not open')))
+  await pass(5_000)
+  expect(isCalm(world, bob)).toBe(false)
+  await pass(60_000)
+  expect(bob.disk.read('SELECT status FROM _outbox')).toEqual([{ status: 'dead' }])
+  expect(isCalm(world, bob)).toBe(true)
+})
