@@ -20,23 +20,31 @@ export const revocation: Checker = {
 class EraseWatch {
   readonly #fail: (message: string) => void
   /**
-   * Keys of mutations, of their transactions and of the records they are about. SQLite leaves some entries of the outbox in
-   * pages whose rows it moved.
+   * By disk, the keys of its own mutations, of their transactions and of the records they are about. SQLite leaves some
+   * entries of the outbox in pages whose rows it moved.
    */
-  readonly #own = new Set<string | null>()
+  readonly #own = new Map<string, Set<string | null>>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
   }
 
   observe(o: Observation): void {
-    if (o.kind === 'entry-written') this.#own.add(o.id).add(o.group).add(o.record)
-    else if (o.kind === 'entry-moved') this.#own.add(o.to.id)
+    if (o.kind === 'entry-written') this.#ownOf(o.disk).add(o.id).add(o.group).add(o.record)
+    else if (o.kind === 'entry-moved') this.#ownOf(o.disk).add(o.to.id)
+    else if (o.kind === 'device-copied') this.#own.set(o.to, new Set(this.#ownOf(o.disk)))
     else if (o.kind === 'scopes-left') this.#check(o)
   }
 
+  #ownOf(disk: string): Set<string | null> {
+    let own = this.#own.get(disk)
+    if (own === undefined) this.#own.set(disk, (own = new Set()))
+    return own
+  }
+
   #check({ disk, scopes, kept, ghosts }: ScopesLeft): void {
-    const left = [...kept, ...ghosts.filter((id) => !this.#own.has(id)).map((id) => `bytes of ${id}`)]
+    const own = this.#ownOf(disk)
+    const left = [...kept, ...ghosts.filter((id) => !own.has(id)).map((id) => `bytes of ${id}`)]
     if (left.length === 0) return
     const named = left.slice(0, namedMost).join(', ')
     this.#fail(`${disk} gave up ${scopes.join(', ')} and still holds ${left.length} of their rows: ${named}`)
