@@ -14,8 +14,8 @@ export interface RevokedScopes {
 }
 
 /**
- * Erases rows that were received in these scopes and in no other: from tables, shadows and quarantine, in
- * the transaction that moves the cursor. Own unsent edits stay in the outbox: they are their author's. Rules: AP-8, PR-6.
+ * Erases rows that were received in these scopes and in no other: from tables, shadows and quarantine, in the transaction
+ * that moves the cursor. Own unsent edits stay in the outbox: they are their author's. Rules: AP-8, PR-6.
  */
 export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes): Promise<void> {
   for (const scope of revoked.scopes) {

@@ -87,18 +87,15 @@ export class Push {
   /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
   async all(run: Run): Promise<void> {
     const { session } = this.#context
-    let answered: string | undefined
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const mark = await this.#lookForWork()
       if (mark === undefined) return
-      const isFirst = answered === undefined
       const { batch, renewed, untilMs } = await session.write(
         run,
-        (tx): Promise<Cut> => this.#cut(tx, answered),
+        (tx): Promise<Cut> => this.#cut(tx, isFirst),
         // What is offered is on the disk before it leaves.
         { durable: true },
       )
-      answered = batch.answered
       if (renewed) this.#adopt(run, renewed)
       if (batch.offers.length > 0) {
         await this.#sendBatch(run, batch)
@@ -110,20 +107,20 @@ export class Push {
     }
   }
 
-  /** `answered`: undefined when this is the first of the cycle. */
-  async #cut(tx: LocalTransaction, answered: string | undefined): Promise<Cut> {
+  /** `isFirst`: of the cycle. */
+  async #cut(tx: LocalTransaction, isFirst: boolean): Promise<Cut> {
     const { env, limits, schema } = this.#context
-    const renewed = answered === undefined ? await this.#renewIdentity(tx) : undefined
-    const known = await readAnswered(tx)
+    const renewed = isFirst ? await this.#renewIdentity(tx) : undefined
+    const answered = await readAnswered(tx)
     const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
     await endStrayWaits(tx, bounds.nowMs)
     const offers = await cutBatch(tx, schema, bounds)
     if (offers.length === 0) {
       const untilMs = env.monotonicMs() + (await nextAttemptMs(tx, bounds.nowMs))
-      return { batch: { offers, ack: '', answered: known, pending: '' }, renewed, untilMs }
+      return { batch: { offers, ack: '', answered, pending: '' }, renewed, untilMs }
     }
     const ack = formatRanges(await readAck(tx))
-    const batch = { offers, ack, answered: known, pending: await pendingReport(tx) }
+    const batch = { offers, ack, answered, pending: await pendingReport(tx) }
     return { batch, renewed, untilMs: env.monotonicMs() }
   }
 
@@ -293,7 +290,7 @@ function matchAnswers(offers: readonly Offer[], response: PushResponse): Answere
 
 /**
  * Numbers with a final answer that no flip has settled, as ranges: a server that does not know them was put back to before
- * it gave that answer. Only a cycle that was interrupted leaves any.
+ * it gave that answer. They are those of this cycle, and of one that was interrupted before.
  */
 async function readAnswered(tx: LocalReader): Promise<string> {
   const rows = await tx.all(

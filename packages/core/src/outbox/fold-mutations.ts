@@ -23,9 +23,9 @@ const apart: FoldResult = { kind: 'apart' }
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
  * Closed table: create+update → create; create+delete → nothing; update+update → update; update of plain fields + delete
  * → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
- * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, an edit of a value that `first` did not leave, counter or set changes before a
- * delete, delete+create, more than `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers
- * both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
+ * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, an edit of a
+ * value that `first` did not leave, counter or set changes before a delete, delete+create, more than
+ * `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
  */
 export function foldMutations(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
   if (!mayFold(collection, first, second)) return apart

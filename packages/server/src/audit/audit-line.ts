@@ -3,6 +3,7 @@ import {
   explainDelete,
   explainRule,
   type Json,
+  jsonEqual,
   type Mutation,
   type Values,
 } from '@holdfast/core'
@@ -30,7 +31,7 @@ export function diffOf(
 function carriedBy(old: Values, { snapshot }: CurrentRecord): Values | null {
   if (snapshot.kind === 'absent' || snapshot.values === null) return null
   const carried = Object.entries(snapshot.values).filter(
-    ([name, value]) => JSON.stringify(value) !== JSON.stringify(old[name] ?? null),
+    ([name, value]) => !jsonEqual(value, old[name] ?? null),
   )
   return carried.length === 0 ? null : Object.fromEntries(carried)
 }
