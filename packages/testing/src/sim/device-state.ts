@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 
 import type { DeviceCursor, EntryStatus, EntryWritten, Observation, Payload } from '../check/observation.ts'
+import { readCursorShape } from './cursor-shape.ts'
 
 /** A row by position. */
 export type Row = readonly SQLOutputValue[]
@@ -139,13 +140,7 @@ function payloadOf(text: unknown): Payload {
 export function cursorOf(text: string | null, on: OnDisk): DeviceCursor {
   const moved = { kind: 'cursor', atMs: on.atMs, disk: on.disk } as const
   if (text === null) return { ...moved, epoch: null, position: 0 }
-  // The server writes it; see its pull/cursor.ts.
-  const shape = JSON.parse(Buffer.from(text, 'base64url').toString()) as {
-    readonly e: string
-    readonly p: number
-    readonly at?: unknown
-    readonly b?: { readonly p: number } | null
-  }
+  const shape = readCursorShape(text)
   return { ...moved, epoch: shape.e, position: shape.at === undefined ? shape.p : (shape.b?.p ?? 0) }
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 
 import type { AnyCollection } from '../gen/turn.ts'
-import { healthy } from './network.ts'
+import { planOf } from './given-plan.ts'
 import { isCalm } from './play.ts'
 import type { SimDevice } from './sim-device.ts'
 import { World } from './world.ts'
@@ -10,21 +10,7 @@ let world: World
 afterEach(() => world.close())
 
 async function givenWorld(): Promise<readonly [SimDevice, SimDevice]> {
-  const device = { tenant: 0, durability: 'full', clockOffsetMs: 0, clockDriftPpm: 0 } as const
-  const plan = {
-    version: 1,
-    seed: 5,
-    tenants: 1,
-    devices: [
-      { ...device, user: 0 },
-      { ...device, user: 1 },
-    ],
-    network: healthy(40),
-    storage: { deviceFull: 0, serverFull: 0, slow: 0 },
-    steps: [],
-    chaosMs: 0,
-  } as const
-  world = new World(plan, { observe: () => undefined })
+  world = new World(planOf([]), { observe: () => undefined })
   await world.server.start()
   const [ann, bob] = world.devices
   if (!ann || !bob) throw new Error('the plan has two devices')

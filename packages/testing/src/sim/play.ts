@@ -2,6 +2,7 @@ import { globalScope, personalScope } from '@holdfast/core'
 
 import { marksIn } from '../gen/mix-schema.ts'
 import { decideAll } from '../gen/person.ts'
+import { readCursorShape } from './cursor-shape.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { takeStep } from './take-step.ts'
@@ -179,15 +180,10 @@ interface ReadUpTo {
   readonly ahead: Readonly<Record<string, number>>
 }
 
-/** The cursor is text of our own server; a run looks into it though devices never do. */
 function cursorOf(text: unknown): ReadUpTo | null {
   if (typeof text !== 'string') return null
-  const shape = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as {
-    readonly p: number
-    readonly s: readonly string[] | '*'
-    readonly a?: Readonly<Record<string, number>>
-  }
-  return { position: shape.p, scopes: shape.s === '*' ? [] : shape.s, ahead: shape.a ?? {} }
+  const { p, s, a = {} } = readCursorShape(text)
+  return { position: p, scopes: s === '*' ? [] : s, ahead: a }
 }
 
 function isDone(device: SimDevice): boolean {

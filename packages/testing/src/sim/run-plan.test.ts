@@ -3,32 +3,14 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { Observation } from '../check/observation.ts'
 import { generatePlan } from '../gen/generate-plan.ts'
 import { budgetProblems, faultsToMeet } from './budget.ts'
-import { healthy } from './network.ts'
+import { planOf } from './given-plan.ts'
 import { partFindings } from './open-findings.ts'
 import { play } from './play.ts'
-import type { Plan, Step } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { runPlan } from './run-plan.ts'
 import { addSummary, emptySummary, runSeeds, type Summary } from './run-seeds.ts'
 import { shrink } from './shrink.ts'
 import { World } from './world.ts'
-
-/** Two devices on a good network; steps come ten virtual seconds apart. */
-function planOf(steps: readonly Omit<Step, 'atMs'>[]): Plan {
-  const device = { tenant: 0, durability: 'full', clockOffsetMs: 0, clockDriftPpm: 0 } as const
-  return {
-    version: 1,
-    seed: 5,
-    tenants: 1,
-    devices: [
-      { ...device, user: 0 },
-      { ...device, user: 1 },
-    ],
-    network: healthy(40),
-    storage: { deviceFull: 0, serverFull: 0, slow: 0 },
-    steps: steps.map((step, index) => ({ ...step, atMs: (index + 1) * 10_000 })),
-    chaosMs: (steps.length + 1) * 10_000,
-  }
-}
 
 const work = [
   { device: 0, action: { kind: 'import', collection: 'jobs', count: 5 }, draw: 1 },

@@ -2,6 +2,7 @@ import { type Schema, scopesOfRow } from '@holdfast/core'
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { Values } from '../check/observation.ts'
+import { readCursorShape } from './cursor-shape.ts'
 import { quoted, tableNames, valuesOf } from './dump-rows.ts'
 
 /** What a cursor gave up, and what it covers. */
@@ -19,12 +20,9 @@ export function scopesLeft(before: string | null, after: string | null): Covered
   return { left: old.filter((scope) => !covered.includes(scope)), covered }
 }
 
-/** The server writes it; see its pull/cursor.ts. */
 function scopesIn(cursor: string | null): readonly string[] | undefined {
   if (cursor === null) return undefined
-  const { s } = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as {
-    readonly s: readonly string[] | '*'
-  }
+  const { s } = readCursorShape(cursor)
   return s === '*' ? undefined : s
 }
 

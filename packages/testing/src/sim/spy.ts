@@ -11,14 +11,13 @@ export async function spy(world: World, device: SimDevice, random: SeededRandom)
   const { schema, serverDisk, server, grants } = world
   const { user } = device
   const granted = new Set([...(grants.get(user) ?? []), globalScope, personalScope(user)])
+  if (granted.has(everyScope)) return
   const hidden = [...schema.collections.values()].flatMap((collection) =>
-    granted.has(everyScope)
-      ? []
-      : serverDisk.read(`SELECT * FROM ${quoted(collection.name)} ORDER BY id LIMIT 50`).flatMap((row) => {
-          const scopes = scopesOfRow(collection.scopes, valuesOf(collection, row))
-          const path = `${collection.name}/${row['id']}`
-          return scopes.some((scope) => granted.has(scope)) ? [] : [{ path, scopes }]
-        }),
+    serverDisk.read(`SELECT * FROM ${quoted(collection.name)} ORDER BY id LIMIT 50`).flatMap((row) => {
+      const scopes = scopesOfRow(collection.scopes, valuesOf(collection, row))
+      const path = `${collection.name}/${row['id']}`
+      return scopes.some((scope) => granted.has(scope)) ? [] : [{ path, scopes }]
+    }),
   )
   const target = hidden[random.below(Math.max(1, hidden.length))]
   const { answer } = server.destination()
@@ -26,17 +25,16 @@ export async function spy(world: World, device: SimDevice, random: SeededRandom)
   world.faults.add('spy')
   const headers = { authorization: `Bearer ${world.tokenOf(user)}` }
   const url = `https://any.example/records/${target.path}${random.below(2) === 0 ? '' : '/history'}`
-  const { status, text } = await answer(new Request(url, { headers })).then(async (response) => ({
-    status: response.status,
-    text: await response.text(),
-  }))
+  const response = await answer(new Request(url, { headers }))
+  const { status } = response
+  const scopesSeen = marksIn(await response.text())
   world.observe({
     kind: 'response',
     atMs: world.scheduler.nowMs,
     user,
     route: 'records',
     status,
-    scopesSeen: marksIn(text),
+    scopesSeen,
     scopesServed: status === 200 ? target.scopes.slice(0, 1) : [],
   })
 }
