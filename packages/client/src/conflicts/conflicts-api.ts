@@ -1,5 +1,5 @@
 import { type Json, SyncError, type Values } from '@holdfast/core'
-import type { LocalDatabase, LocalReader } from '../local/local-database.ts'
+import type { LocalDatabase } from '../local/local-database.ts'
 import { type Conflict, readConflict } from './conflict.ts'
 import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
@@ -42,15 +42,13 @@ export function createConflictsApi(
   context: SettleContext & { readonly foretelling: Foretelling },
 ): ConflictsApi {
   const { schema, foretelling } = context
-  const find = async (tx: LocalReader, id: string): Promise<Conflict> => {
-    const [row] = await tx.all('SELECT * FROM _conflicts WHERE id = ?', [id])
-    if (!row) throw new SyncError('CONFLICT_UNKNOWN', 'this device sees no such conflict')
-    return readConflict(schema, row)
-  }
   const settle = (id: string, decide: (conflict: Conflict) => Decision): Promise<Settled> =>
     database.write(async (tx) => {
-      const conflict = await find(tx, id)
-      return settleConflict(tx, context, { conflict, decision: decide(conflict) })
+      const [row] = await tx.all('SELECT * FROM _conflicts WHERE id = ?', [id])
+      if (!row) throw new SyncError('CONFLICT_UNKNOWN', 'this device sees no such conflict')
+      const conflict = readConflict(schema, row)
+      const isPulled = Number(row['_version']) > 0
+      return settleConflict(tx, context, { conflict, isPulled, decision: decide(conflict) })
     })
   const list = async (query: ConflictQuery = {}): Promise<readonly Conflict[]> => {
     const { status = 'open', collection = null, record = null } = query

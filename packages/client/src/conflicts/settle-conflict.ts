@@ -51,6 +51,14 @@ export interface Settled {
   readonly copies: readonly string[]
 }
 
+/** A conflict, and what is decided about it. */
+export interface Settlement {
+  readonly conflict: Conflict
+  /** A pull has brought it, and the records it is about as they stood then; else only an answer has shown it. */
+  readonly isPulled: boolean
+  readonly decision: Decision
+}
+
 interface Draft {
   readonly collection: CollectionSchema
   readonly record: string
@@ -68,9 +76,9 @@ interface Draft {
 export async function settleConflict(
   tx: LocalTransaction,
   context: SettleContext,
-  settlement: { readonly conflict: Conflict; readonly decision: Decision },
+  settlement: Settlement,
 ): Promise<Settled> {
-  const { conflict, decision } = settlement
+  const { conflict, decision, isPulled } = settlement
   if (conflict.status !== 'open') throw new SyncError('CONFLICT_CLOSED', 'the conflict was settled already')
   const [known] = await tx.all('SELECT 1 FROM _outbox WHERE resolves = ? AND status <> ?', [
     conflict.id,
@@ -83,7 +91,7 @@ export async function settleConflict(
     const collection = context.schema.collections.get(part.collection)
     if (!collection) throw new SyncError('SCHEMA_TOO_OLD', `this app has no collection ${part.collection}`)
     const shadow = await readShadow(tx, collection, part.record)
-    const seen = { collection, part, shadow, conflict }
+    const seen = { collection, part, shadow, conflict, isPulled }
     const copy = decision.kind === 'both' ? await draftCopy(tx, context, seen) : undefined
     if (copy) copies.push(copy.record)
     if (copy) drafts.push(copy)
@@ -93,8 +101,7 @@ export async function settleConflict(
   return { mutations, copies }
 }
 
-interface Seen {
-  readonly conflict: Conflict
+interface Seen extends Pick<Settlement, 'conflict' | 'isPulled'> {
   readonly collection: CollectionSchema
   readonly part: ConflictPart
   readonly shadow: Shadow
@@ -116,13 +123,16 @@ async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decisio
 }
 
 /** A create that met the unique key of another record: on the server there is no record of this id. */
-function isRefusedCreate({ conflict, part }: Seen): boolean {
+function isRefusedCreate({ conflict, part }: Pick<Seen, 'conflict' | 'part'>): boolean {
   return conflict.kind === 'unique' && part.op === 'create'
 }
 
-/** There was a record, which this device does not see any more: leaving it as it is takes no write. */
-function isOutOfSight(seen: Seen): boolean {
-  return seen.shadow.snapshot.kind === 'absent' && seen.part.theirs !== null && !isRefusedCreate(seen)
+/**
+ * There was a record, which this device does not see any more: leaving it as it is takes no write. Before the pull that
+ * brings the conflict, the record may just not have come yet.
+ */
+function isOutOfSight({ isPulled, shadow, ...seen }: Seen): boolean {
+  return isPulled && shadow.snapshot.kind === 'absent' && seen.part.theirs !== null && !isRefusedCreate(seen)
 }
 
 /** What stands in the record itself. In a dispute over a unique key, theirs is the other record. */
