@@ -3,6 +3,7 @@ import { bounds } from './bounds.ts'
 import type { Checker } from './checker.ts'
 import { convergence } from './convergence.ts'
 import { counters } from './counters.ts'
+import { decisions } from './decisions.ts'
 import { durability } from './durability.ts'
 import { effect } from './effect.ts'
 import { exactlyOnce } from './exactly-once.ts'
@@ -42,6 +43,7 @@ export const checkers: readonly Checker[] = [
   noResurrection,
   setMembers,
   settledByPull,
+  decisions,
   bounds,
   liveLists,
 ]
