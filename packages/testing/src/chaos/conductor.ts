@@ -20,6 +20,8 @@ export interface ConductorOptions {
   readonly disk: 'loop' | 'limit'
   /** The longest pause of a writer, ms. */
   readonly paceMs: number
+  /** The longest pause between two things that are done to the processes, ms. */
+  readonly everyMs: number
 }
 
 /** What was done to processes beside killing them. */
@@ -76,14 +78,16 @@ export class Conductor {
   readonly #deviceCount: number
   readonly #diskKind: ConductorOptions['disk']
   readonly #paceMs: number
+  readonly #everyMs: number
   readonly #work = new Set<Promise<void>>()
   #server: Child | undefined
   #serverPort = 0
   #isServerBusy = false
   #disk: SmallDisk | undefined
 
-  constructor({ seed, folder, devices, disk, paceMs }: ConductorOptions) {
+  constructor({ seed, folder, devices, disk, paceMs, everyMs }: ConductorOptions) {
     this.#paceMs = paceMs
+    this.#everyMs = everyMs
     this.#diskKind = disk
     this.#folder = folder
     this.#random = new SeededRandom(seed)
@@ -132,7 +136,7 @@ export class Conductor {
     const endMs = Date.now() + longestMs
     while (this.kills < kills && Date.now() < endMs) {
       this.#begin(this.#draw())
-      await sleep(this.#random.below(160))
+      await sleep(this.#random.below(this.#everyMs))
     }
     await Promise.all(this.#work)
   }

@@ -18,6 +18,8 @@ export interface ChaosOptions {
   readonly disk?: 'loop' | 'limit'
   /** The longest pause between two writes of a device, ms: the shorter, the more is written. */
   readonly paceMs?: number
+  /** The longest pause between two troubles, ms: the longer, the more is written between them. */
+  readonly everyMs?: number
 }
 
 /** What a chaos run did and found. */
@@ -51,10 +53,11 @@ export async function runChaos({
   longestMs = 3_600_000,
   disk = 'loop',
   paceMs = 12,
+  everyMs = 160,
 }: ChaosOptions): Promise<ChaosReport> {
   const startMs = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
-  const conductor = new Conductor({ seed, folder, devices, disk, paceMs })
+  const conductor = new Conductor({ seed, folder, devices, disk, paceMs, everyMs })
   let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 }, givenUp: 0 }
   try {
     await conductor.start()
@@ -124,6 +127,7 @@ if (import.meta.main) {
       seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
       disk: { type: 'string', default: 'loop' },
       pace: { type: 'string', default: '12' },
+      every: { type: 'string', default: '160' },
     },
   })
   const report = await runChaos({
@@ -132,6 +136,7 @@ if (import.meta.main) {
     devices: Number(values.devices),
     disk: values.disk === 'limit' ? 'limit' : 'loop',
     paceMs: Number(values.pace),
+    everyMs: Number(values.every),
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1
