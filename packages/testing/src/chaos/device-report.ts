@@ -26,7 +26,7 @@ export async function reportOf(db: ChaosClient): Promise<DeviceReport> {
   }
 }
 
-/** Nothing is under way, and nothing waits for a person who would have something to decide or to give up. */
-export function isAtRest({ unsettled, conflicts, lateDecisions }: DeviceReport): boolean {
-  return unsettled + conflicts + lateDecisions === 0
+/** What is under way, or waits for a person who has something to decide or to give up. */
+export function openCount({ unsettled, conflicts, lateDecisions }: DeviceReport): number {
+  return unsettled + conflicts + lateDecisions
 }

@@ -39,7 +39,7 @@ export interface ChaosReport {
   readonly seconds: number
 }
 
-/** Nothing may be open after this, ms: the longest silence of a proxy, a lease and a few cycles fit many times. */
+/** What is open becomes less within this, ms: the longest silence of a proxy, a lease and a few cycles fit many times. */
 const quietMs = 60_000
 
 /**
