@@ -55,6 +55,8 @@ async function revokeFrom(
     const record = String(row['record'])
     const next = withoutScope(await readShadow(tx, collection, record), scope)
     await saveShadow(tx, { collection, record }, next)
+    // A page may say that the row as it stands is the server's copy, in the scopes it has besides.
+    await tx.run(`UPDATE ${table} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
     toRebase.add(collection.name, record, isOutside(next))
   }
   const isClean = `NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`

@@ -36,7 +36,6 @@ describe('half a transaction', () => {
     const history = givenPair().rule(1).status(1, 'answered').rule(2)
     expect(history.end().found(groupAtomicity)).toEqual([
       'the server ruled on 1 of the 2 mutations of the transaction g',
-      'the server ruled on 1 of the 2 mutations of the transaction g',
     ])
   })
 })
@@ -85,5 +84,18 @@ describe('a whole one', () => {
       .send(1)
       .rule(1)
     expect(torn.end().found(groupAtomicity)).toEqual([])
+  })
+
+  test('[SIM-80] of which a copy of the disk had given one up before, and offered the other alone', () => {
+    const copied = givenHistory().write(1, { group: 'g' }).write(2, { group: 'g', record: 'r2' })
+    copied.copy(copied.entry(1, { group: 'g' }), copied.entry(2, { group: 'g', record: 'r2' }))
+    copied.leave(1, { disk: 'd2' }).status(2, 'sending', { disk: 'd2' }).rule(2)
+    copied.move(1, 3, 'm1').move(2, 4, 'm2')
+    for (const [seq, id] of [
+      [3, 'm1'],
+      [4, 'm2'],
+    ] as const)
+      copied.status(seq, 'sending', { id })
+    expect(copied.rule(3, { id: 'm1' }).end().found(groupAtomicity)).toEqual([])
   })
 })

@@ -18,8 +18,8 @@ export const groupAtomicity: Checker = {
 class GroupWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
-  /** By disk and group: how many of its mutations the disk has that are not ruled on. */
-  readonly #sizes = new Map<string, number>()
+  /** By disk and group: its mutations that the disk has. */
+  readonly #members = new Map<string, Set<Item>>()
 
   /**
    * Records about which a person kept theirs when a whole transaction was in dispute: the other records of it take mine,
@@ -33,35 +33,31 @@ class GroupWatch {
   }
 
   observe(o: Observation): void {
+    const before = o.kind === 'entry-moved' ? this.#book.itemOf(o.disk, o.from.id) : undefined
     const item = this.#book.observe(o)
     switch (o.kind) {
       case 'group-read':
         this.#look(o)
         return
       case 'entry-written':
-        if (item) this.#count(item, 1)
+        this.#add(item)
         if (o.resolves !== null && o.group !== null && Object.keys(o.payload.changes).length === 0) {
           this.#parted.add(o.record)
         }
         return
+      case 'entry-moved':
+        this.#remove(before)
+        this.#add(item)
+        return
       case 'entry-gone':
-        if (item) this.#count(item, -1)
+        this.#remove(item)
         return
       case 'device-lost':
-        for (const { id } of o.entries) {
-          const lost = this.#book.itemOf(o.disk, id)
-          if (lost) this.#count(lost, -1)
-        }
-        for (const { id } of o.back) {
-          const back = this.#book.itemOf(o.disk, id)
-          if (back) this.#count(back, 1)
-        }
+        for (const { id } of o.entries) this.#remove(this.#book.itemOf(o.disk, id))
+        for (const { id } of o.back) this.#add(this.#book.itemOf(o.disk, id))
         return
       case 'device-copied':
-        for (const { id } of o.entries) {
-          const copy = this.#book.itemOf(o.to, id)
-          if (copy) this.#count(copy, 1)
-        }
+        for (const { id } of o.entries) this.#add(this.#book.itemOf(o.to, id))
         return
       default:
         return
@@ -77,14 +73,18 @@ class GroupWatch {
     this.#fail(`${reader} saw ${records[0]} with the mark ${first} and ${other} with ${marks[other]}`)
   }
 
-  #count({ disk, write }: Item, difference: 1 | -1): void {
-    const { group } = write.first
-    if (group === null) return
-    const key = `${disk} ${group}`
-    this.#sizes.set(key, (this.#sizes.get(key) ?? 0) + difference)
+  #add(item: Item | undefined): void {
+    const key = item && keyOf(item)
+    if (key) this.#members.set(key, (this.#members.get(key) ?? new Set()).add(item))
+  }
+
+  #remove(item: Item | undefined): void {
+    const key = item && keyOf(item)
+    if (key) this.#members.get(key)?.delete(item)
   }
 
   #commit({ outcomes }: Commit): void {
+    const now = new Set(outcomes)
     const ruled = new Map<string, { readonly kinds: Set<string>; readonly item: Item; count: number }>()
     for (const outcome of outcomes) {
       for (const item of this.#book.membersOf(outcome) ?? []) {
@@ -101,10 +101,19 @@ class GroupWatch {
       const { group } = item.write.first
       if (kinds.size > 1)
         this.#fail(`of the transaction ${group} some are ${[...kinds].sort().join(' and some are ')}`)
-      const size = this.#sizes.get(`${item.disk} ${group}`) ?? 0
-      if (count < size) {
-        this.#fail(`the server ruled on ${count} of the ${size} mutations of the transaction ${group}`)
+      // What a copy of the disk had offered without the rest, which a person gave up there, was ruled on before.
+      const open = [...(this.#members.get(keyOf(item) ?? '') ?? [])].filter((member) => {
+        const verdict = this.#book.outcomeFor(member)
+        return verdict === undefined || now.has(verdict)
+      })
+      if (count < open.length) {
+        this.#fail(`the server ruled on ${count} of the ${open.length} mutations of the transaction ${group}`)
       }
     }
   }
+}
+
+function keyOf({ disk, write }: Item): string | undefined {
+  const { group } = write.first
+  return group === null ? undefined : `${disk} ${group}`
 }

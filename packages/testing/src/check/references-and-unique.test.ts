@@ -98,6 +98,13 @@ describe('rules that hold', () => {
     expect(history.end().found(checker)).toEqual([])
   })
 
+  test('[SIM-83] an edit that goes with the deletion after it', () => {
+    const history = givenHistory()
+      .line({ op: 'create' })
+      .line({ op: 'delete', mutation: 'm1', user: 'u1', after: { box: 'b9' } })
+    expect(history.end().found(checker)).toEqual([])
+  })
+
   test('[SIM-83] what others write beside the server', () => {
     const history = givenHistory().line({ op: 'create', after: { box: 'b9' } })
     history.line({ collection: 'badges', record: 'r1', op: 'create', after: { code: 'a', label: 'y' } })

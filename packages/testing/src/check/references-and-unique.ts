@@ -74,7 +74,8 @@ class KeyWatch {
   /** References of a line to records that are not there yet. */
   #openIn(line: ServerAudit): readonly Reference[] {
     const { op, after, user } = line
-    if (op === 'none' || after === null) return []
+    // An edit that is folded with the deletion after it makes nothing refer to anything.
+    if (op === 'none' || op === 'delete' || after === null) return []
     const { references = {}, unique = [] } = this.#facts[line.collection] ?? {}
     if (user === null) {
       if (unique.some(({ fields }) => touches(after, fields)))

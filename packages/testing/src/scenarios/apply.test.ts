@@ -145,33 +145,46 @@ describe('a row that is not ours to keep', () => {
   )
 
   test.each([
-    ['w:w1', 'w:w2'],
-    ['w:w2', 'w:w1'],
-  ])('[AP-8] an own row that lies in two scopes stays when %s is revoked', async (revoked, other) => {
-    const own = createShopWorld({ haves: true })
-    const { env, server } = own
-    server.grant('ann', 'w:w2')
-    const db = await own.open()
-    await own.sync(db)
-    await db.items.insert({ name: 'shared' })
-    env.connect(async (request) => {
-      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
-      // The scopes of this world lie side by side.
-      const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
-      const changes = page.changes.flatMap((have) => [have, { ...have, scope: 'w:w2' }])
-      return Response.json({ ...page, changes })
-    })
-    await own.sync(db)
-    env.connect(server.fetch)
-    expect(await itemsOf(db)).toMatchObject([{ name: 'shared', _state: 'clean' }])
-    server.revoke('ann', revoked)
-    await own.sync(db)
-    expect(await itemsOf(db)).toMatchObject([{ name: 'shared' }])
-    server.revoke('ann', other)
-    await own.sync(db)
-    expect(await itemsOf(db)).toEqual([])
-    await own.close()
-  })
+    ['w:w1', 'w:w2', 'untouched'],
+    ['w:w2', 'w:w1', 'untouched'],
+    ['w:w1', 'w:w2', 'edited'],
+    ['w:w2', 'w:w1', 'edited'],
+  ])(
+    '[AP-8] an own row that lies in two scopes stays when %s is revoked, and goes with %s, %s',
+    async (revoked, other, state) => {
+      const own = createShopWorld({ haves: true })
+      const { env, server } = own
+      server.grant('ann', 'w:w2')
+      const db = await own.open()
+      await own.sync(db)
+      const id = await db.items.insert({ name: 'shared' })
+      env.connect(async (request) => {
+        if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+        // The scopes of this world lie side by side.
+        const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+        const changes = page.changes.flatMap((have) => [have, { ...have, scope: 'w:w2' }])
+        return Response.json({ ...page, changes })
+      })
+      await own.sync(db)
+      expect(await itemsOf(db)).toMatchObject([{ name: 'shared', _state: 'clean' }])
+      // The pull that says that the scope is gone says of the edit that the row as it stands is the server's.
+      if (state === 'edited') await db.items.increment(id, { stock: 1 })
+      env.connect(async (request) => {
+        if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+        server.revoke('ann', revoked)
+        const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+        const changes = page.changes.map((have) => ({ ...have, scope: other }))
+        return Response.json({ ...page, changes })
+      })
+      await own.sync(db)
+      expect(await itemsOf(db)).toMatchObject([{ name: 'shared', _state: 'clean' }])
+      env.connect(server.fetch)
+      server.revoke('ann', other)
+      await own.sync(db)
+      expect(await itemsOf(db)).toEqual([])
+      await own.close()
+    },
+  )
 
   test.each(['leave', 'have'])(
     '[AP-8] a deleted row that its author brings back in another scope is there, the %s told first',
