@@ -7,6 +7,10 @@ export interface CursorShape {
   readonly s: readonly string[] | '*'
   /** Scopes that are further. */
   readonly a?: Readonly<Record<string, number>>
+  /** Where the server was when reading from the very start began. */
+  readonly f?: number
+  /** Of the history that made the newest position in it. */
+  readonly t?: string
   /** In the middle of a snapshot: where it stands, and what it is added to. */
   readonly at?: unknown
   readonly b?: { readonly p: number } | null

@@ -165,25 +165,21 @@ function isDisputedElsewhere({ serverDisk }: World, { disk }: SimDevice): boolea
 /** The device has read everything there is for its user, and covers exactly the scopes its user has now. */
 function isUpToDate({ serverDisk, grants }: World, { disk, user }: SimDevice): boolean {
   const [meta] = disk.read("SELECT value FROM _meta WHERE key = 'cursor'")
-  const cursor = cursorOf(meta?.['value'])
+  const text = meta?.['value']
+  if (typeof text !== 'string') return false
+  const { p, s, a = {}, f = 0, t = '' } = readCursorShape(text)
   const scopes = grants.get(user) ?? []
-  if (!cursor || cursor.scopes.toSorted().join() !== scopes.toSorted().join()) return false
+  if ((s === '*' ? [] : s).toSorted().join() !== scopes.toSorted().join()) return false
+  // A server that was put back has another history there, or has not come so far again.
+  const history =
+    'SELECT counter, (SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1) AS tag FROM holdfast_state'
+  const newest = Math.max(p, f, ...Object.values(a))
+  const [state] = serverDisk.read(history, newest)
+  if (newest > Number(state?.['counter']) || t !== (state?.['tag'] ?? '')) return false
   return [...scopes, globalScope, personalScope(user)].every((scope) => {
     const [row] = serverDisk.read('SELECT max(position) AS newest FROM holdfast_feed WHERE scope = ?', scope)
-    return Number(row?.['newest'] ?? 0) <= Math.max(cursor.position, cursor.ahead[scope] ?? 0)
+    return Number(row?.['newest'] ?? 0) <= Math.max(p, a[scope] ?? 0)
   })
-}
-
-interface ReadUpTo {
-  readonly position: number
-  readonly scopes: readonly string[]
-  readonly ahead: Readonly<Record<string, number>>
-}
-
-function cursorOf(text: unknown): ReadUpTo | null {
-  if (typeof text !== 'string') return null
-  const { p, s, a = {} } = readCursorShape(text)
-  return { position: p, scopes: s === '*' ? [] : s, ahead: a }
 }
 
 function isDone(device: SimDevice): boolean {

@@ -43,9 +43,14 @@ export function keptOutside(database: DatabaseSync, schema: Schema, covered: rea
       `SELECT * FROM ${quoted(name)} WHERE id NOT IN (SELECT record FROM _outbox WHERE collection = ?)`,
     )
     for (const row of rows.all(name)) note('row', row['id'], valuesOf(collection, row))
-    for (const table of ['_shadow', '_deleted']) {
+    // What somebody deleted where nothing of it was sent yet is his own, as are his rows.
+    const isSettled = 'record NOT IN (SELECT record FROM _outbox o WHERE o.collection = t.collection)'
+    for (const [table, isLooked] of [
+      ['_shadow', 'true'],
+      ['_deleted', isSettled],
+    ] as const) {
       const texts = database.prepare(
-        `SELECT record, data FROM ${table} WHERE collection = ? AND version > 0 AND data IS NOT NULL`,
+        `SELECT record, data FROM ${table} t WHERE collection = ? AND version > 0 AND data IS NOT NULL AND ${isLooked}`,
       )
       // The client keeps the values of a record there, by field.
       for (const { record, data } of texts.all(name)) note(table, record, JSON.parse(String(data)) as Values)
