@@ -62,8 +62,11 @@ interface Waiting {
 /** What came of a page. */
 type Taken = Waiting | { readonly flipped: Flipped }
 
-/** Rounds of fetching single records in one pull; what is missing after them waits for its next change. */
-const haveRoundsMost = 2
+/**
+ * How often one pull looks at the feed again because a record that it fetched has moved on meanwhile. What is missing after
+ * that is taken as it is: whoever writes faster than this device reads must not keep it from the rest.
+ */
+const haveLooksMost = 4
 
 /** Rows of a page are asked for down to this number when the way is bad. */
 const pageRowsLeast = 100
@@ -110,7 +113,7 @@ export class Pull {
   async #resume(run: Run): Promise<PullProgress> {
     const { database, schema, session } = this.#context
     const { cursor, left, fit } = await readPull(database, schema.version)
-    if (fit !== undefined) return lookAgain(fit)
+    if (fit !== undefined) return { ...lookAgain(fit), haveRounds: 0 }
     if (left) await session.write(run, dropStaging)
     return startPull(cursor, schema.version)
   }
@@ -169,7 +172,7 @@ export class Pull {
       await stagePage(tx, schema, page)
       const isLast = progress.step.kind === 'ready'
       const notes = isLast ? await stagedNotes(tx) : []
-      const missing = progress.haveRounds < haveRoundsMost ? await this.#missingHaves(tx, notes) : []
+      const missing = progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes) : []
       if (isLast && missing.length === 0) return { flipped: await this.#flip(tx, run, { progress, notes }) }
       await keepProgress(tx, progress)
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
@@ -236,7 +239,7 @@ export class Pull {
       const { version, server_updated_at: serverUpdatedAt } = row
       changes.push({ collection, record, op: 'put', scope, version, serverUpdatedAt, data: row })
     }
-    const again = hasMoved ? lookAgain(progress) : progress
+    const again = hasMoved && progress.haveRounds < haveLooksMost ? lookAgain(progress) : progress
     const next: PullProgress = { ...again, haveRounds: progress.haveRounds + 1 }
     const text = JSON.stringify({ changes })
     return this.#takeIn(run, { verdicts: undefined, text, changes: readChanges(changes), progress: next })

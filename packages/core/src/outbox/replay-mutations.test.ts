@@ -26,10 +26,15 @@ const fields = {
 }
 const schema = defineSchema({
   version: 1,
-  collections: { items: collection({ fields }), strict: collection({ fields, strict: true }) },
+  collections: {
+    items: collection({ fields }),
+    strict: collection({ fields, strict: true }),
+    stays: collection({ fields, onDelete: 'delete' }),
+  },
 })
 const items = schema.collections.get('items')!
 const strict = schema.collections.get('strict')!
+const stays = schema.collections.get('stays')!
 const stored: Values = {
   name: 'a',
   place: 'A',
@@ -128,6 +133,17 @@ describe('on a shadow', () => {
     }
     expect(viewOf(strict, settledFirst, chain.slice(1))).toMatchObject({ name: 'c', tags: ['t', 'u'] })
     expect(viewOf(items, settledFirst, [given(2, { op: 'delete' })])).toBe('deleted')
+  })
+
+  test('[RB-4] a record made anew behind an own deletion is there, whether that was settled or not', () => {
+    const settled: RecordSnapshot = { kind: 'deleted', version: 5, values: stored }
+    const again = given(2, { op: 'create', changes: { must: 'n' } })
+    for (const collection of [items, strict, stays]) {
+      expect(viewOf(collection, shadow, [given(1, { op: 'delete' }), again])).toMatchObject({ must: 'n' })
+      expect(viewOf(collection, settled, [again])).toMatchObject({ must: 'n' })
+    }
+    // Who never saw that it was gone made it beside the deletion.
+    expect(viewOf(stays, settled, [{ ...again, after: null }])).toBe('deleted')
   })
 
   test('[RB-5] an own latest edit shows, whatever the shadow says', () => {

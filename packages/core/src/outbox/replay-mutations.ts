@@ -36,7 +36,7 @@ export function replayMutations(
 ): Replayed {
   const foretold: Foretold[] = []
   let view = shadow
-  let ownTombstone = false
+  let isOwnTombstone = false
   let madeAt: Hlc | null = null
   for (const mutation of mutations) {
     const outcome = mergeRecord({
@@ -44,18 +44,23 @@ export function replayMutations(
       mutation,
       current: view,
       concurrent: concurrentFields(collection, mutation, view),
-      ownTombstone,
+      ownTombstone: isOwnTombstone || isAnew(mutation),
       clocks: {},
       fallbackStamp: beforeAll,
     })
     if (outcome.kind !== 'apply') foretold.push({ mutation: mutation.id, outcome })
     const next = outcome.kind === 'apply' ? outcome.next : forceMine(collection, mutation, view)
-    ownTombstone = next.kind === 'deleted' && (ownTombstone || view.kind === 'live')
+    isOwnTombstone = next.kind === 'deleted' && (isOwnTombstone || view.kind === 'live')
     // As on the server: what meets a record that is there, or brings one back as it was, does not make it.
     if (mutation.op === 'create' && view.kind !== 'live' && next.kind === 'live') madeAt = mutation.at
     view = next
   }
   return { view, foretold, madeAt }
+}
+
+/** A record made again was gone for its author, who had deleted it: that may have been settled since. */
+function isAnew({ op, after }: Mutation): boolean {
+  return op === 'create' && after !== null
 }
 
 /**

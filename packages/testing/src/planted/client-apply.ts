@@ -129,7 +129,7 @@ export const clientApplyPlants: readonly Plant[] = [
     id: 'have-without-knowing',
     case: 'AP-9',
     file: `${sync}/pull.ts`,
-    edits: [{ find: `const haveRoundsMost = 2`, replace: `const haveRoundsMost = 0` }],
+    edits: [{ find: `const haveLooksMost = 4`, replace: `const haveLooksMost = -1` }],
     story: 'The server says "you have it" of a row whose answer was lost, and the device never gets it.',
     expect: ['convergence'],
   },

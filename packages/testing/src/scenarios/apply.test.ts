@@ -444,6 +444,39 @@ describe('pages', () => {
     expect(await itemsOf(bob)).toMatchObject([{ ...expected, note: 'm' }])
     await own.close()
   })
+
+  test('[AP-9] of what moves on faster than it is fetched nothing is left out, stopped half-way or not', async () => {
+    const { env, server } = world
+    const db = await world.open()
+    await world.sync(db)
+    givenItems(1)
+    let count = 1
+    let stopAt = 4
+    env.connect(async (request) => {
+      const [, , record] = new URL(request.url).pathname.match(/records\/(\w+)\/([\w-]+)/) ?? []
+      if (record !== undefined) {
+        if (count === stopAt) throw new TypeError('fetch failed')
+        // A copy of this device writes all the time: what it wrote the server only names.
+        server.write('items', record, { note: `note ${count}` })
+        givenItems(1, 'w1', count++)
+      }
+      const answer = await server.fetch(request)
+      if (!request.url.endsWith('/sync/pull')) return answer
+      const page = (await answer.json()) as { changes: { op: string; data?: unknown }[] }
+      const changes = page.changes.map(({ data: _, ...change }) => ({ ...change, op: 'have' }))
+      return Response.json({ ...page, changes })
+    })
+    await world.sync(db)
+    expect(await itemsOf(db)).toEqual([])
+    stopAt = 50
+    await world.sync(db)
+    expect((await itemsOf(db)).length).toBeGreaterThan(4)
+    const before = count
+    env.connect(server.fetch)
+    await world.sync(db)
+    expect(before).toBeLessThan(stopAt)
+    expect(await itemsOf(db)).toHaveLength(before)
+  })
 })
 
 describe('a reset', () => {
