@@ -9,6 +9,7 @@ import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
 import { emptyTombstones, revokeScopes } from './revoke-scopes.ts'
+import { oweRewriting, rewritingDue } from './rewrite-file.ts'
 import {
   breakHeadlessOffers,
   dropOvertaken,
@@ -36,6 +37,8 @@ export interface Flipped {
   readonly releasedCount: number
   /** Rows were erased because the device may not keep them: what is left of them in the log must go as well. */
   readonly hasErased: boolean
+  /** When the file is to be rewritten, ms since 1970; undefined when it need not be. */
+  readonly rewritingDue: number | undefined
 }
 
 /**
@@ -46,8 +49,8 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const { schema, progress, notes, checkpoint } = input
   assert(progress.step.kind === 'ready', 'a flip before everything is staged')
   const toRebase = new RecordsToRebase()
-  if (progress.replaces) await clearServerCopy(tx, schema)
-  else assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
+  const hasCleared = progress.replaces && (await clearServerCopy(tx, schema))
+  if (!progress.replaces) assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
   await numberScopes(tx, notes)
   const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
@@ -62,19 +65,24 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   }
   const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
-  const hasErased = await rebaseAll(tx, input, toRebase)
+  const hasLeft = await rebaseAll(tx, input, toRebase)
+  if (progress.revoked.length > 0 || hasCleared) await oweRewriting(tx)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
-  return { rows: progress.rows, releasedCount, hasErased: hasErased || progress.revoked.length > 0 }
+  const hasErased = hasLeft || hasCleared || progress.revoked.length > 0
+  return { rows: progress.rows, releasedCount, hasErased, rewritingDue: await rewritingDue(tx) }
 }
 
-/** A snapshot stands for everything, so everything but the outbox goes first. Rules: AP-10. */
-async function clearServerCopy(tx: LocalTransaction, schema: Schema): Promise<void> {
+/** A snapshot stands for everything, so everything but the outbox goes first. Returns whether there was any. Rules: AP-10. */
+async function clearServerCopy(tx: LocalTransaction, schema: Schema): Promise<boolean> {
+  let hasCleared = false
   for (const collection of schema.collections.values()) {
     const { changes } = await tx.run(`DELETE FROM ${quoteName(collection.name)}`)
     if (changes > 0) tx.touch(collection.name, 'all')
+    hasCleared ||= changes > 0
   }
   for (const table of ['_shadow', '_deleted', '_scopes', '_quarantine']) await tx.run(`DELETE FROM ${table}`)
+  return hasCleared
 }
 
 /** Every record that still has entries must be shown again. */

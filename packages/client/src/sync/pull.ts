@@ -23,6 +23,7 @@ import {
   type PullProgress,
   startPull,
 } from '../apply/pull-progress.ts'
+import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
   dropStaging,
@@ -106,7 +107,7 @@ export class Pull {
         missing.length === 0
           ? await this.#fetchPage(run, progress)
           : await this.#fetchHaves(run, progress, missing)
-      if ('flipped' in taken) return this.#finish(taken.flipped)
+      if ('flipped' in taken) return this.#finish(run, taken.flipped)
     }
   }
 
@@ -298,9 +299,17 @@ export class Pull {
     return { ...result, releasedCount }
   }
 
-  async #finish(flipped: Flipped): Promise<Flipped> {
+  /** What was erased leaves the bytes of the file. */
+  async #finish(run: Run, flipped: Flipped): Promise<Flipped> {
+    const { database, env, session } = this.#context
+    const nowMs = env.now()
+    const isDue = nowMs >= (flipped.rewritingDue ?? Number.POSITIVE_INFINITY)
+    if (isDue) {
+      const failure = await rewriteFile(database, nowMs)
+      if (failure) session.log('warn', 'rewrite-failed', { syncRunId: run.id, code: failure.code })
+    }
     // The log still holds the pages of erased rows until it is folded into the file.
-    if (flipped.hasErased) await this.#context.database.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    if (isDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
 }

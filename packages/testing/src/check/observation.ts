@@ -116,7 +116,10 @@ export interface DeviceCursor extends OnDisk {
   readonly position: number
 }
 
-/** A cursor was committed that no longer covers scopes which the one before did, and the file was searched for their rows. */
+/**
+ * A cursor was committed that no longer covers scopes which the one before did, and the tables were searched for their rows.
+ * Once the file was rewritten for that, and in the end where it never was, its bytes are.
+ */
 export interface ScopesLeft extends OnDisk {
   readonly kind: 'scopes-left'
   /** Those it no longer covers. */

@@ -183,12 +183,17 @@ export const clientApplyPlants: readonly Plant[] = [
     expect: ['scope-isolation'],
   },
   {
-    id: 'erased-rows-in-free-pages',
+    id: 'file-not-rewritten',
     case: 'B37',
-    file: 'packages/client/src/local/open-database.ts',
-    edits: [{ find: `secure_delete: 1,`, replace: `secure_delete: 0,` }],
+    file: `${apply}/flip.ts`,
+    edits: [
+      {
+        find: `  if (progress.revoked.length > 0 || hasCleared) await oweRewriting(tx)\n`,
+        replace: ``,
+      },
+    ],
     story: 'Rows that had to go are gone from every table and can still be read out of the file.',
-    expect: ['scope-isolation'],
+    expect: ['revocation'],
   },
   {
     id: 'leave-must-be-newer',

@@ -324,6 +324,44 @@ describe('a row that is not ours to keep', () => {
     expect(await copiesIn(path)).not.toContain(secret)
     expect(await db.outbox.list()).toMatchObject([{ record: idOf(0), payload: { increments: { stock: 1 } } }])
   })
+
+  /** Of rows that grow and shrink, SQLite leaves older copies in the pages that it builds anew. */
+  async function givenCopies(path: string): Promise<void> {
+    for (let n = 0; n < 360; n++) {
+      const at = (n * 37) % 120
+      const note = (at % 2 === 0 ? secret : 'open to everybody here').repeat(1 + ((n * 7) % 23))
+      await openFile(path, `UPDATE items SET note = '${note}' WHERE id = '${idOf(at)}'`)
+    }
+  }
+
+  test('[AP-8] B37: when a scope goes the file is rewritten, as soon as there is room for that', async () => {
+    const path = world.path('rewritten.sqlite')
+    let isFull = false
+    let rewrites = 0
+    const storage = faultyStorage(sqliteStorage(path), (sql) => {
+      if (sql !== 'VACUUM') return 'run'
+      rewrites += 1
+      return isFull ? 'fail' : 'run'
+    })
+    const db = await world.open({ storage })
+    world.server.grant('ann', 'w:w2')
+    for (let n = 0; n < 120; n++) givenItems(1, n % 2 === 0 ? 'w2' : 'w1', n)
+    await world.sync(db)
+    await givenCopies(path)
+    isFull = true
+    world.server.revoke('ann', 'w:w2')
+    expect(await world.sync(db)).toMatchObject({ status: 'done' })
+    expect(await itemsOf(db)).toHaveLength(60)
+    expect([rewrites, readFileSync(path).includes(secret)]).toEqual([1, true])
+    isFull = false
+    await world.sync(db)
+    expect(rewrites).toBe(1)
+    await world.env.advance(3_600_000)
+    await world.sync(db)
+    expect([rewrites, readFileSync(path).includes(secret)]).toEqual([2, false])
+    await world.sync(db)
+    expect(rewrites).toBe(2)
+  })
 })
 
 describe('pages', () => {

@@ -170,6 +170,7 @@ export class DeviceDisk {
   /** Everything it holds. `markOf` finds the marks of scopes in a text. Never while a transaction is open. */
   dump(grants: readonly string[], markOf: (text: string) => readonly string[]): DeviceDump {
     this.#assertQuiet()
+    this.#file.tellTraces()
     const { name, user, schema } = this.#options
     const { device, entries } = this.#file.state()
     const outbox = [...entries.values()].map(({ written, status }) => ({

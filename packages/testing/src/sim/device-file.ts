@@ -135,6 +135,11 @@ export class DeviceFile {
     return bytes.length === 0 ? null : bytes
   }
 
+  /** All is over: tells what can still be read out of it. */
+  tellTraces(): void {
+    this.#witness.tellTraces(true)
+  }
+
   state(): DeviceState {
     const { name, ports } = this.#options
     return readState(this.#database, { disk: name, atMs: ports.nowMs() })
@@ -173,6 +178,7 @@ export class DeviceFile {
         if (kind === 'define') this.#hasDefined = true
         this.#log.note(sql, params)
         if (!this.#database.isTransaction) this.#committed()
+        if (sql === 'VACUUM') this.#witness.tellTraces(false)
         break
       case 'mark':
         this.#log.note(sql, params)

@@ -15,7 +15,7 @@ import {
 } from './device-state.ts'
 import type { DiskPorts } from './disk-ports.ts'
 import { readCommit, type Speaker } from './read-commit.ts'
-import { ghostsIn, keptOutside, scopesLeft } from './scopes-left.ts'
+import { ghostsIn, isRewritingPutOff, keptOutside, scopesLeft } from './scopes-left.ts'
 
 /** Whose database is watched. */
 export interface WitnessOptions {
@@ -64,6 +64,8 @@ export class DeviceWitness {
   readonly #forget: StatementSync
   readonly #speaker: Speaker
   #isWatching = false
+  /** Scopes that were given up since the file was rewritten last. */
+  #traced: readonly string[] = []
 
   constructor(database: DatabaseSync, options: WitnessOptions) {
     this.#database = database
@@ -109,13 +111,25 @@ export class DeviceWitness {
     if (cursor !== before) this.#tellWhatIsLeft(before, cursor)
   }
 
-  /** Rows of scopes that a cursor gave up are looked for in the whole file; that is rare. */
+  /** Rows of scopes that a cursor gave up are looked for wherever the file holds values; that is rare. */
   #tellWhatIsLeft(before: string | null, after: string | null): void {
     const { left, covered } = scopesLeft(before, after)
     if (left.length === 0) return
+    this.#traced = left
     const kept = keptOutside(this.#database, this.#options.schema, covered)
+    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes: left, kept, ghosts: [] })
+  }
+
+  /**
+   * What can be read out of the bytes of the file and is in no row, once it was rewritten because scopes were given up.
+   * When all is over: also where it never was, unless that was put off.
+   */
+  tellTraces(isOver: boolean): void {
+    if (this.#traced.length === 0 || (isOver && isRewritingPutOff(this.#database))) return
+    const scopes = this.#traced
+    this.#traced = []
     const ghosts = ghostsIn(this.#database)
-    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes: left, kept, ghosts })
+    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes, kept: [], ghosts })
   }
 
   #now(): OnDisk {

@@ -59,6 +59,12 @@ export function keptOutside(database: DatabaseSync, schema: Schema, covered: rea
   return kept
 }
 
+/** The client could not rewrite the file, and will try again. */
+export function isRewritingPutOff(database: DatabaseSync): boolean {
+  const row = database.prepare("SELECT 1 FROM _meta WHERE key = 'sync.rewrite' AND value > 0").get()
+  return row !== undefined
+}
+
 const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 
 /** Ids that can be read out of the bytes of a file and are in no row of it: what was erased, and is still there. */
