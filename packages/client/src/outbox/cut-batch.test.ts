@@ -272,6 +272,22 @@ describe('order', () => {
     expect(seqsOf(await cut(device))).toEqual([[1], [2], [3]])
   })
 
+  test('[OB-4] [OB-6] nor does offering it again, where the create was on its way when it was folded', async () => {
+    const device = await givenDevice()
+    const line = await device.lines.insert({ amount: 1 })
+    await cut(device)
+    await wait(device, [1], device.clock.nowMs + 1_000)
+    await device.lines.increment(line, { amount: 1 })
+    const item = await device.items.insert({ name: 'a' })
+    expect(seqsOf(await cut(device))).toEqual([[3]])
+    await device.lines.update(line, { item })
+    device.clock.nowMs += 1_000
+    expect(seqsOf(await cut(device))).toEqual([[1], [3], [2, 4]])
+    expect(seqsOf(await cut(device))).toEqual([[1], [3], [2, 4]])
+    await wait(device, [3], device.clock.nowMs + 1_000)
+    expect(seqsOf(await cut(device))).toEqual([[1]])
+  })
+
   test('[OB-10] collections of higher priority go first, as far as what they depend on allows', async () => {
     const device = await givenDevice()
     const schema = defineSchema({

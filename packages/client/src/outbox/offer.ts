@@ -15,8 +15,8 @@ export interface Offer {
 }
 
 /**
- * What was offered before and has no verdict yet, as the same bytes, in the order written; a user transaction is one unit,
- * anything else one by itself. Left out is what waits for its next attempt, what stands on something that does or that the
+ * What was offered before and has no verdict yet, as the same bytes, in the order written, but nothing before what it
+ * depends on; a user transaction is one unit, anything else one by itself. Left out is what waits for its next attempt, what stands on something that does or that the
  * server holds, and the whole of a transaction of which anything waits; a decision passes what waits for it. Rules: OB-4, OB-5.
  */
 export async function readOpenOffers(
@@ -40,7 +40,7 @@ export async function readOpenOffers(
   const waiting = new Map<number, string>()
   const waitingRecords = new Set<string>()
   const open: (readonly Offer[])[] = []
-  for (const members of units.values()) {
+  for (const members of parentsFirst([...units.values()])) {
     const isWaiting = members.some(
       (member) =>
         (member.nextAttemptAt ?? 0) > nowMs ||
@@ -55,6 +55,27 @@ export async function readOpenOffers(
     if (!isWaiting) open.push(offersOfUnit(members))
   }
   return open
+}
+
+/**
+ * Units in their order, each behind those it depends on: what was written later may travel under the number of an earlier
+ * edit, folded into it once the create that it refers to was on its way.
+ */
+function parentsFirst(units: readonly Entry[][]): readonly Entry[][] {
+  const unitOf = new Map(units.flatMap((members) => members.map(({ seq }) => [seq, members] as const)))
+  const ordered = new Set<Entry[]>()
+  const visited = new Set<Entry[]>()
+  const visit = (members: Entry[]): void => {
+    if (visited.has(members)) return
+    visited.add(members)
+    for (const seq of members.flatMap(({ depends }) => depends)) {
+      const parent = unitOf.get(seq)
+      if (parent !== undefined) visit(parent)
+    }
+    ordered.add(members)
+  }
+  for (const members of units) visit(members)
+  return [...ordered]
 }
 
 /**
