@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 
 import { decisions } from './decisions.ts'
-import { givenConflict, givenHistory, type GivenWrite } from './given-history.ts'
+import { givenConflict, type GivenHistory, givenHistory, type GivenWrite } from './given-history.ts'
 import type { DumpedConflict } from './observation.ts'
 
 const overName = { reason: 'fields', fields: ['name'], records: ['items/r1'] } as const
@@ -30,6 +30,48 @@ test('[SIM-91] legal: mine is kept, what only waited is written, and what merges
   expect(found('settle mine', rename)).toEqual([])
   expect(found('settle theirs', { increments: { stock: 2 } })).toEqual([])
   expect(found('settle theirs', { changes: { name: 'theirs' }, base: { name: 'theirs' } })).toEqual([])
+})
+
+/** Ann changed the name and counted three in one request; over the name she keeps theirs. */
+function givenCounted(
+  decision: GivenWrite,
+  counted: GivenWrite = { increments: { stock: 3 } },
+): GivenHistory {
+  return givenHistory()
+    .write(1, { changes: { name: 'mine' }, base: { name: 'x' } })
+    .write(2, counted)
+    .send(1, 2)
+    .rule(1, { status: 'conflict', covers: '1-2' })
+    .add({ kind: 'call', atMs: 0, disk: 'd1', call: 1, what: 'settle theirs' })
+    .write(3, { resolves: 'c1', ...decision })
+    .add({ kind: 'call-ended', atMs: 0, disk: 'd1', call: 1, result: 'done', code: null, mutations: ['m3'] })
+}
+
+const resolved = {
+  server: { conflicts: [givenConflict('c1', { status: 'resolved', mutation: 'm1', ...overName })] },
+}
+
+test('[SIM-91] theirs is kept, and what was counted with mine is dropped', () => {
+  expect(givenCounted({}).end(resolved).found(decisions)).toEqual([
+    'm3 on d1 keeps theirs of items/r1 in conflict c1, and drops what was counted of stock',
+  ])
+})
+
+test('[SIM-91] legal: what was counted is written, came to nothing, was in dispute itself, or has nowhere to go', () => {
+  const legal = [
+    givenCounted({ increments: { stock: 3 } }),
+    givenCounted({}, { increments: { stock: 0 } }),
+    givenCounted({}).line({ op: 'delete' }),
+    givenCounted({}).line({ before: { site: 't0a' }, after: { site: 't0b' } }),
+    givenCounted({}).add({ kind: 'grants', atMs: 9, user: 'ann', scopes: [] }),
+  ]
+  for (const history of legal) expect(history.end(resolved).found(decisions)).toEqual([])
+  const disputed = givenConflict('c1', { mutation: 'm1', ...overName, fields: ['name', 'stock'] })
+  expect(
+    givenCounted({})
+      .end({ server: { conflicts: [disputed] } })
+      .found(decisions),
+  ).toEqual([])
 })
 
 test('[SIM-91] not looked at: a record that is gone, and a field that waits in one record and is in dispute in another', () => {

@@ -288,7 +288,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever accepts the other name also throws away the pieces that were counted in the same edit.',
-    expect: ['counters', 'no-lost-mutation'],
+    expect: ['decisions'],
   },
   {
     id: 'decision-without-its-conflict',
