@@ -53,13 +53,16 @@ class StampWatch {
     if (line.op === 'create' && stamps && clocks === undefined) this.#records.set(key, new Map(stamps))
     else if (line.op === 'update' || line.op === 'none') {
       if (clocks && stamps) this.#judge(line, clocks, stamps)
-      else if (line.op === 'update') this.#records.set(key, null)
+      // Of the rest of the record nothing became unknown.
+      else if (clocks) for (const field of Object.keys(line.after ?? {})) clocks.set(field, null)
     } else this.#records.set(key, null)
   }
 
   #judge(line: ServerAudit, clocks: Clocks, stamps: ReadonlyMap<string, string | null>): void {
     for (const { field, rule, winner } of decisionsOf(line.decisions)) {
       const [mine, theirs] = [stamps.get(field), clocks.get(field)]
+      // What stands by being later is known from here on.
+      if (rule === 'latest' && mine && !theirs && winner === 'mine') clocks.set(field, mine)
       if (rule !== 'latest' || !mine || !theirs || mine > theirs === (winner === 'mine')) continue
       const name = `${field} of ${line.collection}/${line.record}`
       this.#fail(`of ${name}, written at ${theirs} and by ${line.mutation} at ${mine}, ${winner} stands`)

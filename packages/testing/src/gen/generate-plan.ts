@@ -210,7 +210,10 @@ function addStretch(draft: Draft, shift: Shift): void {
   draft.stretches.push({ device, startMs, onlineMs, endMs })
 }
 
-/** Somebody changes what everybody is at, and something else in it before they come back: old and new travel as one. */
+/**
+ * Somebody changes what everybody is at, and something else in it before they come back: old and new travel as one, and
+ * meet what another one has written in between.
+ */
 function addOldAndNew(
   draft: Draft,
   { device, themes }: Shift,
@@ -218,13 +221,16 @@ function addOldAndNew(
 ): void {
   const [collection = ''] = draft.collections.update ?? []
   for (const theme of themes) {
-    for (const [rule, atMs] of [['latest', oldMs] as const, ['ask', newMs] as const]) {
-      addStep(draft, {
-        atMs,
-        device,
-        action: { kind: 'update', collection, fields: 1, hot: false, rule },
-        theme,
-      })
+    const other = (device + 1) % draft.swarm.devices.length
+    const between = { atMs: (oldMs + newMs) / 2, device: other, rule: 'latest' } as const
+    const writes = [
+      { atMs: oldMs, device, rule: 'latest' },
+      between,
+      { atMs: newMs, device, rule: 'max' },
+    ] as const
+    for (const { rule, ...write } of writes) {
+      const action = { kind: 'update', collection, fields: 1, hot: false, rule } as const
+      addStep(draft, { ...write, action, theme })
     }
   }
 }
