@@ -79,7 +79,12 @@ function faultOf(draft: Draft, kind: FaultKind): Action {
       return { kind, downMs: span(random, 60_000) }
     case 'clock-jump':
       return { kind, byMs: around(random, random.below(12) === 0 ? 10 * yearMs : 900_000) }
-    case 'disk-full':
+    case 'disk-full': {
+      // Where something still fits people go on working, and find out one write at a time.
+      const way = random.below(4)
+      const isTight = way > 1
+      return { kind, forMs: span(random, isTight ? 120_000 : 30_000), late: way === 0, tight: isTight }
+    }
     case 'server-full':
       return { kind, forMs: span(random, 30_000), late: random.below(2) === 0 }
     case 'server-kill':

@@ -83,7 +83,7 @@ const usualFaults: Readonly<Record<FaultKind, { readonly share: number; readonly
   suspend: { share: 0.25, most: 0.3 },
   close: { share: 0.25, most: 0.3 },
   'clock-jump': { share: 0.3, most: 0.4 },
-  'disk-full': { share: 0.2, most: 0.2 },
+  'disk-full': { share: 0.3, most: 0.8 },
   'server-kill': { share: 0.3, most: 0.4 },
   'server-full': { share: 0.15, most: 0.2 },
   collect: { share: 0.25, most: 0.2 },

@@ -129,7 +129,8 @@ export class DeviceWitness {
     const scopes = this.#traced
     this.#traced = []
     const ghosts = ghostsIn(this.#database)
-    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes, kept: [], ghosts })
+    const kept = isOver ? ['a file that was not rewritten'] : []
+    this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes, kept, ghosts })
   }
 
   #now(): OnDisk {

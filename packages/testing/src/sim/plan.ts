@@ -115,7 +115,12 @@ export type Action =
   | { readonly kind: 'suspend'; readonly forMs: number }
   | { readonly kind: 'close'; readonly downMs: number }
   | { readonly kind: 'clock-jump'; readonly byMs: number }
-  | { readonly kind: 'disk-full'; readonly forMs: number; readonly late?: boolean }
+  | {
+      readonly kind: 'disk-full'
+      readonly forMs: number
+      readonly late?: boolean
+      readonly tight?: boolean
+    }
   | { readonly kind: 'backup' }
   | { readonly kind: 'put-back' }
   | { readonly kind: 'clone' }

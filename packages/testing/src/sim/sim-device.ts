@@ -46,6 +46,8 @@ export class SimDevice {
   fullUntilMs = 0
   /** Then only commits find it full: what was written before them fits into the cache. */
   isFullLate = false
+  /** Then most of what needs room still finds some. */
+  isNearlyFull = false
   readonly #parts: SimDeviceParts
   #life: Life
   #client: Client<Schema> | undefined

@@ -54,6 +54,7 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
       faults.add('disk-full')
       device.fullUntilMs = until(action.forMs)
       device.isFullLate = action.late ?? false
+      device.isNearlyFull = action.tight ?? false
       return
     case 'backup':
       return void (device.life.isAlive || world.backups.set(device.name, device.disk.image()))

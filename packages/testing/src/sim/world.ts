@@ -220,7 +220,12 @@ export class World {
     const planned = this.strike.device?.(device, sql)
     if (planned !== undefined) return planned
     const { deviceFull, slow } = this.storage
-    if (isFullNow(device, this.scheduler.nowMs, sql) || (deviceFull > 0 && random.next() < deviceFull)) {
+    const fullChance = isFullNow(device, this.scheduler.nowMs, sql)
+      ? device.isNearlyFull
+        ? nearlyFull
+        : 1
+      : deviceFull
+    if (fullChance > 0 && random.next() < fullChance) {
       this.faults.add('device-full')
       return 'full'
     }
@@ -292,6 +297,9 @@ function scopesNamed(page: string): readonly string[] {
   for (const [, name = ''] of page.matchAll(/"scope":"([^"\\]*)"/g)) names.add(name)
   return [...names]
 }
+
+/** Share of the statements that find a disk full which has a little room left. */
+const nearlyFull = 0.1
 
 /** Whether a disk is in a window in which this statement finds it full. */
 function isFullNow(

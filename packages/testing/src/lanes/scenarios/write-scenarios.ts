@@ -46,6 +46,28 @@ export const writeScenarios: readonly Scenario[] = [
     expected: { items: { [lamp]: { ...lampValues, name: 'e' } } },
   },
   {
+    name: 'writes that are asked for at once',
+    devices: two,
+    given: givenLampAndDesk,
+    act: async (stage) => {
+      await stage.on(0, 'update two at once', async ({ items }) => {
+        let open = [
+          () => items.update(lamp, { name: 'Lamp 2' }),
+          () => items.update(desk, { name: 'Desk 2' }),
+        ]
+        while (open.length > 0) {
+          // What is asked for while the database is busy shares a commit; one that finds the disk full is asked for again.
+          const [, ...done] = await Promise.allSettled([items.get(lamp), ...open.map((write) => write())])
+          open = open.filter((_, at) => done[at]?.status === 'rejected')
+        }
+      })
+      await stage.rest()
+    },
+    expected: {
+      items: { [lamp]: { ...lampValues, name: 'Lamp 2' }, [desk]: { name: 'Desk 2' } },
+    },
+  },
+  {
     name: 'edits while a push is under way',
     devices: one,
     given: givenLamp,
