@@ -22,7 +22,8 @@ export interface NetworkParts {
   readonly faults: Tally
   readonly destination: () => Destination
   /** The token of this user is refused from now on. */
-  readonly expireToken: (user: string) => void
+  /** Tokens of the user are refused from now on; new ones too for so long, ms, until somebody signs in again. */
+  readonly expireToken: (user: string, forMs: number) => void
   /** With the bytes of the body; 0 when there was no network to send it by. */
   readonly onRequest: (sender: Sender, route: string, bytes: number) => void
   readonly onResponse: (sender: Sender, route: string, status: number, text: string) => void
@@ -41,6 +42,9 @@ interface Message {
 }
 
 type Give = (response: Response) => void
+
+/** The longest that somebody whose session is over takes to sign in, ms. */
+const signedOutMs = 20_000
 
 /**
  * Carries requests and answers between devices and the server, late, twice, in pieces or not at all. What happens to a
@@ -115,7 +119,9 @@ export class Network {
     if (fate !== undefined && fate !== 'double') return this.#meet(fate, sent)
     if (message === null) return this.#openStream(sent)
     const mix = this.#mix
-    if (this.#strikes('expire', mix.expire)) this.#parts.expireToken(sender.user)
+    if (this.#strikes('expire', mix.expire)) {
+      this.#parts.expireToken(sender.user, random.below(3) === 0 ? random.below(signedOutMs) : 0)
+    }
     if (this.#strikes('impostor', mix.impostor)) {
       const response = impostors[random.below(impostors.length)]
       return void scheduler.after(this.#delay(sender.link), () => response && give(response()))

@@ -33,6 +33,7 @@ export async function heal(world: World): Promise<void> {
   const { scheduler, network, devices } = world
   world.storage = { deviceFull: 0, serverFull: 0, slow: 0 }
   network.heal()
+  world.signIn()
   for (const device of devices) device.heal()
   const healedMs = scheduler.nowMs
   const isTold = world.plan.healsUntold !== true

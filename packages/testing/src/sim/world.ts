@@ -73,6 +73,8 @@ export class World {
   readonly #onOpen: WorldOptions['onOpen']
   readonly #hash = new TraceHash()
   readonly #tokens = new Map<string, number>()
+  /** By user, until when no token is good, virtual ms. */
+  readonly #signedOut = new Map<string, number>()
   #observationCount = 0
   #actorCount = 0
 
@@ -129,9 +131,19 @@ export class World {
     this.observe({ kind: 'grants', atMs: this.scheduler.nowMs, user, scopes })
   }
 
-  /** The token this user has is refused from now on; the next one that is asked for is good. */
-  expireToken(user: string): void {
+  /** The token this user has is refused from now on, and so are new ones until the user has signed in again. */
+  expireToken(user: string, forMs = 0): void {
     this.#tokens.set(user, (this.#tokens.get(user) ?? 0) + 1)
+    if (forMs === 0) return
+    this.#signedOut.set(user, this.scheduler.nowMs + forMs)
+    this.scheduler.after(forMs, () => {
+      for (const device of this.devices) if (device.user === user) device.client?.sync.resume()
+    })
+  }
+
+  /** Everybody is signed in. */
+  signIn(): void {
+    this.#signedOut.clear()
   }
 
   /** The token that is good for a user now. */
@@ -261,6 +273,7 @@ export class World {
       limits: this.#serverLimits,
       authenticate: (token) => {
         const [user = '', issue] = token.split('#')
+        if (this.scheduler.nowMs < (this.#signedOut.get(user) ?? 0)) return null
         return Number(issue) >= (this.#tokens.get(user) ?? 0) ? user : null
       },
       scopes: (user) => this.grants.get(user) ?? [],
@@ -276,7 +289,7 @@ export class World {
       destination: () => this.server.destination(),
       strike: () => this.strike,
       killServer: () => this.server.crash(0, 2_000),
-      expireToken: (user) => this.expireToken(user),
+      expireToken: (user, forMs) => this.expireToken(user, forMs),
       onRequest: ({ name }, route, bytes) => {
         this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route, bytes })
       },
