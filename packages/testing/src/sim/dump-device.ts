@@ -29,6 +29,21 @@ export function dumpDevice(
     stagedCount: count('_staging'),
     quarantineCount: count('_quarantine'),
     scopesSeen: marksIn(database, tables, markOf),
-    damage: damageIn(database),
+    damage: [
+      ...damageIn(database),
+      ...(tables.includes('_deleted') ? bothIn(database, Object.keys(collections)) : []),
+    ],
   }
+}
+
+/** Records that a file has as a row and as a deleted one. */
+function bothIn(database: DatabaseSync, collections: readonly string[]): readonly string[] {
+  return collections.flatMap((name) =>
+    database
+      .prepare(
+        `SELECT d.record FROM _deleted d JOIN ${quoted(name)} t ON t.id = d.record WHERE d.collection = ?`,
+      )
+      .all(name)
+      .map(({ record }) => `${name}/${record} is there and deleted`),
+  )
 }
