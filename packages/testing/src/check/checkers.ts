@@ -22,6 +22,7 @@ import { scopeIsolation } from './scope-isolation.ts'
 import { setMembers } from './set-members.ts'
 import { settledByPull } from './settled-by-pull.ts'
 import { statusHonesty } from './status-honesty.ts'
+import { writeRights } from './write-rights.ts'
 
 /** Every promise that can be checked without knowing the schema. */
 export const checkers: readonly Checker[] = [
@@ -50,5 +51,5 @@ export const checkers: readonly Checker[] = [
 
 /** Every promise, for a schema whose facts `factsOf` gives. */
 export function checkersFor(facts: SchemaFacts): readonly Checker[] {
-  return [...checkers, referencesAndUnique(facts)]
+  return [...checkers, referencesAndUnique(facts), writeRights(facts)]
 }

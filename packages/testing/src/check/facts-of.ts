@@ -10,7 +10,8 @@ export function factsOf(schema: Schema): SchemaFacts {
       if (field.references !== undefined) references[field.name] = field.references
     }
     const unique = collection.unique.map(({ fields, ignoreCase }) => ({ fields, ignoresCase: ignoreCase }))
-    facts[name] = { references, unique }
+    const scopes = collection.scopes.map(({ literals, fields }) => ({ literals, fields }))
+    facts[name] = { references, unique, scopes }
   }
   return facts
 }

@@ -33,13 +33,14 @@ const badge = (...rows: readonly [string, string][]) => ({
 })
 
 test('[SIM-83] the facts of a schema are its references and unique keys', () => {
-  expect(facts['items']).toEqual({ references: { box: 'boxes' }, unique: [] })
+  expect(facts['items']).toEqual({ references: { box: 'boxes' }, unique: [], scopes: [] })
   expect(facts['badges']).toEqual({
     references: {},
     unique: [
       { fields: ['code'], ignoresCase: false },
       { fields: ['label'], ignoresCase: true },
     ],
+    scopes: [],
   })
 })
 

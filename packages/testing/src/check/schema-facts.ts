@@ -10,4 +10,9 @@ export interface CollectionFacts {
     readonly fields: readonly string[]
     readonly ignoresCase: boolean
   }[]
+  /** What the scopes of a row are made of: texts, and between them the values of fields; none where everybody sees it. */
+  readonly scopes?: readonly {
+    readonly literals: readonly string[]
+    readonly fields: readonly string[]
+  }[]
 }
