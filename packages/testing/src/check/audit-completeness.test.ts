@@ -56,6 +56,17 @@ describe('a log that does not explain the rows', () => {
     ])
   })
 
+  test('[SIM-33] a refusal and a conflict without a line', () => {
+    for (const status of ['rejected', 'conflict'] as const) {
+      const history = givenHistory().write(1).send(1).rule(1, { status, code: 'SCOPE_DENIED', line: false })
+      expect(history.end().found(auditCompleteness)).toEqual([
+        `m1 was ${status}, but the audit log has no line of it`,
+      ])
+      const unread = givenHistory().write(1).send(1).rule(1, { status, code: 'VALUE_INVALID', line: false })
+      expect(unread.end().found(auditCompleteness)).toEqual([])
+    }
+  })
+
   test('[SIM-33] versions that go back, rows that vanish, tombstones nobody made', () => {
     const back = givenItem().line({ version: 1, after: { stock: 2 } })
     expect(back.end(end(1, { name: 'Rope', stock: 2 })).found(auditCompleteness)).toEqual([

@@ -46,8 +46,12 @@ class AuditWatch {
       written.set(`${line.device} ${line.mutation}`, line)
       this.#compareLine(line, line.device, line.mutation)
     }
-    for (const { device, id, status, version } of outcomes) {
+    for (const { device, id, status, version, code } of outcomes) {
       const line = written.get(`${device} ${id}`)
+      const isRefused = status === 'rejected' || status === 'conflict'
+      // What could not be read has no words that a line could repeat.
+      if (isRefused && line === undefined && code !== 'VALUE_INVALID' && code !== 'MUTATION_INVALID')
+        this.#fail(`${id} was ${status}, but the audit log has no line of it`)
       if (version === null || (status !== 'applied' && status !== 'merged')) continue
       if (line === undefined || line.op === 'none') {
         this.#fail(`${id} was ${status} as version ${version}, but the audit log has no line of it`)
