@@ -121,7 +121,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'Two processes of one app sync one database at the same time and send everything twice.',
-    expect: ['monotone', 'exactly-once'],
+    expect: ['monotone', 'exactly-once', 'liveness'],
     seenBy: 'lane',
   },
   {
@@ -299,27 +299,6 @@ import { settle } from '../outbox/outbox.ts'`,
     ],
     story: 'A phone was restored from a backup of another: its new edits end as dead letters.',
     expect: ['no-lost-mutation', 'effect'],
-  },
-  {
-    id: 'new-name-before-the-old-is-settled',
-    case: 'B21',
-    file: `${sync}/renew-identity.ts`,
-    edits: [
-      { find: `  if (answered) return []\n`, replace: `` },
-      { find: `return open.length > 0 ? [] : rows.map`, replace: `return rows.map` },
-    ],
-    story:
-      'A copied device takes a new name while edits under the old one are on their way: they count twice.',
-    expect: ['exactly-once', 'counters', 'no-lost-mutation'],
-  },
-  {
-    id: 'free-numbers-under-new-keys',
-    case: 'B21',
-    file: `${sync}/record-reuse.ts`,
-    edits: [{ find: `else await offerAfresh(tx, free)`, replace: `else await holdForIdentity(tx, free)` }],
-    story:
-      'Two copies of one database send the same unsent edit, each under a name of its own: it counts twice.',
-    expect: ['exactly-once', 'counters'],
   },
   {
     id: 'fold-of-a-clone-swallows-neighbours',
