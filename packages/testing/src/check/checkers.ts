@@ -14,6 +14,7 @@ import { liveness } from './liveness.ts'
 import { monotone } from './monotone.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
 import { noResurrection } from './no-resurrection.ts'
+import { oneDispute } from './one-dispute.ts'
 import { readYourWrites } from './read-your-writes.ts'
 import { referencesAndUnique } from './references-and-unique.ts'
 import { revocation } from './revocation.ts'
@@ -45,6 +46,7 @@ export const checkers: readonly Checker[] = [
   setMembers,
   settledByPull,
   decisions,
+  oneDispute,
   bounds,
   liveLists,
 ]

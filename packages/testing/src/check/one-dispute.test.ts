@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+
+import { givenConflict, givenHistory, type GivenHistory, type GivenWrite } from './given-history.ts'
+import type { DumpedConflict } from './observation.ts'
+import { oneDispute } from './one-dispute.ts'
+
+const overName = { reason: 'fields', fields: ['name'], records: ['items/r1'] } as const
+
+/** Ann's first edit of the name met conflict c1. */
+function givenDispute(): GivenHistory {
+  return givenHistory()
+    .write(1, { changes: { name: 'one' } })
+    .send(1)
+    .rule(1, { status: 'conflict' })
+}
+
+function found(history: GivenHistory, second: Partial<DumpedConflict> = overName): readonly string[] {
+  const conflicts = [
+    givenConflict('c1', { ...overName, mutation: 'm1' }),
+    givenConflict('c2', { mutation: 'm2', ...second }),
+  ]
+  return history.end({ server: { conflicts } }).found(oneDispute)
+}
+
+function again(history: GivenHistory, write: GivenWrite = { changes: { name: 'two' } }): GivenHistory {
+  return history.write(2, write).send(2).rule(2, { status: 'conflict' })
+}
+
+test('[SIM-93] the next edit of what is in dispute meets a conflict of its own', () => {
+  expect(found(again(givenDispute()))).toEqual([
+    'm2 met conflict c2 over items/r1, while c1 over the same was open',
+  ])
+})
+
+test('[SIM-93] legal: once the first is settled, another field, a decision, and another device', () => {
+  const settled = givenDispute().write(3, { resolves: 'c1' }).send(3).rule(3)
+  expect(found(again(settled))).toEqual([])
+  expect(found(again(givenDispute(), { changes: { note: 'two' } }))).toEqual([])
+  expect(found(again(givenDispute(), { changes: { name: 'two' }, resolves: 'c9' }))).toEqual([])
+  const bo = { disk: 'd2', device: 'D2', user: 'bo' }
+  const other = givenDispute()
+    .write(2, { ...bo, changes: { name: 'two' } })
+    .status(2, 'sending', bo)
+    .rule(2, { ...bo, status: 'conflict' })
+  expect(found(other)).toEqual([])
+})
+
+test('[SIM-93] not looked at: conflicts over other things, and what a restored server has forgotten', () => {
+  expect(found(again(givenDispute()), { ...overName, reason: 'delete' })).toEqual([])
+  expect(found(again(givenDispute()), { ...overName, records: ['items/r1', 'items/r2'] })).toEqual([])
+  expect(found(again(givenDispute().restore(0)))).toEqual([])
+})

@@ -1,0 +1,93 @@
+import type { Checker } from './checker.ts'
+import type { DumpedConflict, Observation } from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
+
+/**
+ * What a device sends over fields that an open conflict of its own is about waits with them: a person is asked once, and
+ * not for each edit. Only conflicts over the fields of one record are looked at. Rules: SIM-93.
+ */
+export const oneDispute: Checker = {
+  name: 'one-dispute',
+  promise: 'What is in dispute is asked about once.',
+  start: (fail) => {
+    const watch = new DisputeWatch(fail)
+    return (o) => watch.observe(o)
+  },
+}
+
+interface Dispute {
+  readonly mutation: string
+  readonly device: string
+  readonly record: string
+  readonly touched: ReadonlySet<string>
+  /** A decision that met another conflict is about the same on purpose. */
+  readonly isDecision: boolean
+  /** Conflicts that were settled before it. */
+  readonly settledCount: number
+}
+
+class DisputeWatch {
+  readonly #fail: (message: string) => void
+  readonly #book: RunBook
+  #disputes: Dispute[] = []
+  /** Ids of conflicts in the order in which decisions on them were taken, or met another conflict. */
+  #settled: string[] = []
+
+  constructor(fail: (message: string) => void) {
+    this.#fail = fail
+    this.#book = new RunBook((commit) => this.#commit(commit))
+  }
+
+  observe(o: Observation): void {
+    this.#book.observe(o)
+    if (o.kind === 'server-restored') {
+      this.#disputes = []
+      this.#settled = []
+    } else if (o.kind === 'end') this.#end(o.server.conflicts)
+  }
+
+  #commit({ outcomes }: Commit): void {
+    for (const outcome of outcomes) {
+      const members = this.#book.membersOf(outcome) ?? []
+      const [first] = members
+      if (first === undefined) continue
+      const { collection, record, resolves } = first.write.first
+      if (outcome.status === 'conflict')
+        this.#disputes.push({
+          mutation: outcome.id,
+          device: outcome.device,
+          record: `${collection}/${record}`,
+          touched: new Set(members.flatMap(touchedBy)),
+          isDecision: resolves !== null,
+          settledCount: this.#settled.length,
+        })
+      if (resolves !== null && outcome.status !== 'rejected') this.#settled.push(resolves)
+    }
+  }
+
+  #end(conflicts: readonly DumpedConflict[]): void {
+    const byMutation = new Map(conflicts.map((conflict) => [conflict.mutation, conflict]))
+    const open: { readonly dispute: Dispute; readonly conflict: DumpedConflict }[] = []
+    for (const dispute of this.#disputes) {
+      const conflict = byMutation.get(dispute.mutation)
+      if (conflict?.reason !== 'fields' || conflict.records?.length !== 1) continue
+      const settled = this.#settled.slice(0, dispute.settledCount)
+      const before = open.find(
+        (other) =>
+          other.dispute.device === dispute.device &&
+          other.dispute.record === dispute.record &&
+          other.conflict.fields?.some((field) => dispute.touched.has(field)) === true &&
+          !settled.includes(other.conflict.id),
+      )
+      if (before && !dispute.isDecision)
+        this.#fail(
+          `${dispute.mutation} met conflict ${conflict.id} over ${dispute.record}, while ${before.conflict.id} over the same was open`,
+        )
+      open.push({ dispute, conflict })
+    }
+  }
+}
+
+function touchedBy({ payload: { changes, increments, additions, removals } }: Item): readonly string[] {
+  return [changes, increments, additions, removals].flatMap((words) => Object.keys(words))
+}
