@@ -63,7 +63,11 @@ export function decideUnit<U extends User>(
     )
     return verdicts
   }
-  if (finding.kind === 'missing') return reject(session, members, finding)
+  if (finding.kind === 'missing') {
+    return finding.heldBy === undefined
+      ? reject(session, members, finding)
+      : hold(session, members, finding.heldBy)
+  }
   return refuseKey(session, members, finding)
 }
 
@@ -222,9 +226,16 @@ function refuseKey<U extends User>(
   return openFor(session, disputed)
 }
 
-type Missing = Rejection & { readonly kind: 'missing' }
+type Missing = Rejection & {
+  readonly kind: 'missing'
+  /** What the record waits for that is to be there. */
+  readonly heldBy: string | undefined
+}
 
-/** References are checked at the end of the unit, so that two records may refer to each other. Rules: PU-17. */
+/**
+ * References are checked at the end of the unit, so that two records may refer to each other. What refers to a record that
+ * its author made, and that waits or is in dispute, waits with it. Rules: PU-17.
+ */
 function findMissingReference<U extends User>(
   session: Session<U>,
   view: UnitView,
@@ -248,8 +259,22 @@ function findMissingReference<U extends User>(
         code: 'REFERENCE_MISSING',
         message: `${field.name} refers to a record that is not there`,
         field: field.name,
+        heldBy: waitsFor(session, { collection: field.references, record: target }),
       }
     }
   }
   return undefined
+}
+
+/** The conflict or mutation that the making of a record waits for; undefined when it does not. */
+function waitsFor<U extends User>(
+  { held, working, caller }: Session<U>,
+  target: { readonly collection: string; readonly record: string },
+): string | undefined {
+  const { collection, record } = target
+  const dispute = working.openConflicts(collection, record).find(({ id, values: { author, device } }) => {
+    const isOwn = author === caller.user.id && device === caller.device
+    return isOwn || working.carriesOn(id)
+  })
+  return held.get(heldKey(target))?.heldBy ?? dispute?.id
 }

@@ -96,9 +96,9 @@ export class WorkingSet {
     for (const [name, records] of ids) await this.#loadRecords(name, [...records])
     await this.#loadChanges(mutations)
     await this.#loadOwners(mutations.flatMap((mutation) => this.#likelyKeys(mutation)))
-    const records = [
-      ...new Map(mutations.map((each) => [keyOf(each.collection, each.record), each])).values(),
-    ]
+    const records = [...ids].flatMap(([collection, some]) =>
+      [...some].map((record) => ({ collection, record })),
+    )
     const settled = mutations.flatMap(({ resolves }) => (resolves === null ? [] : [resolves]))
     const open =
       author.device === null

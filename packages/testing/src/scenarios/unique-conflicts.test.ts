@@ -1,6 +1,15 @@
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { collection, counter, defineSchema, type Field, integer, type Schema, text } from '@holdfast/core'
+import {
+  collection,
+  counter,
+  defineSchema,
+  type Field,
+  integer,
+  reference,
+  type Schema,
+  text,
+} from '@holdfast/core'
 import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
@@ -12,7 +21,11 @@ type LockerSchema = Schema<{
     readonly number: Field<number | null, false>
     readonly uses: Field<number, false>
   }
-  readonly keys: { readonly number: Field<number, true>; readonly label: Field<string, false> }
+  readonly keys: {
+    readonly number: Field<number, true>
+    readonly label: Field<string, false>
+    readonly locker: Field<string | null, false>
+  }
 }>
 
 /** Two people may not have the same locker, nor the same key. */
@@ -24,7 +37,11 @@ const schema: LockerSchema = defineSchema({
       unique: [{ fields: ['code'], onConflict: 'ask' }],
     }),
     keys: collection({
-      fields: { number: integer(), label: text({ default: '' }) },
+      fields: {
+        number: integer(),
+        label: text({ default: '' }),
+        locker: reference('lockers', { optional: true }),
+      },
       unique: [{ fields: ['number'], onConflict: 'ask' }],
     }),
   },
@@ -173,3 +190,34 @@ test('[CF-11] keeping theirs ends a dispute over a record that is gone or out of
   await expectRest()
   expect(await lockers(ann)).toMatchObject([{ code: 'A1' }])
 })
+
+for (const how of ['mine', 'theirs'] as const) {
+  test(`[PU-17] [PU-15] what refers to a record in dispute waits with it, and comes to its end when ${how} is kept`, async () => {
+    await ann.lockers.insert({ code: 'A1' })
+    const locker = await bob.lockers.insert({ code: 'A1' })
+    await bob.keys.insert({ number: 1, locker })
+    const group = await bob.transaction(async (tx) => {
+      const other = await tx.keys.insert({ number: 2, locker })
+      await tx.keys.insert({ number: 3 })
+      return other
+    })
+    const conflict = await conflictOfBob()
+    const statuses = async (): Promise<unknown> => (await bob.outbox.list()).map(({ status }) => status)
+    expect(await statuses()).toEqual(['conflicted', 'held', 'held', 'held'])
+    expect(await bob.deadLetters.list()).toEqual([])
+    if (how === 'mine') {
+      await bob.conflicts.merge(conflict, { code: 'A2' })
+      await expectRest()
+      expect((await ann.keys.get(group))?.locker).toBe(locker)
+    } else {
+      await bob.conflicts.keepTheirs(conflict)
+      await rounds()
+      // There is no such locker any more: a person must say what the keys are to.
+      expect(await bob.deadLetters.list()).toMatchObject([
+        { error: { code: 'REFERENCE_MISSING' } },
+        { error: { code: 'REFERENCE_MISSING' } },
+      ])
+      expect(await ann.keys.get(group)).toBeUndefined()
+    }
+  })
+}
