@@ -9,7 +9,7 @@ import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
 import { emptyTombstones, revokeScopes } from './revoke-scopes.ts'
-import { oweRewriting, rewritingDue } from './rewrite-file.ts'
+import { isRewritingDue, oweRewriting } from './rewrite-file.ts'
 import {
   breakHeadlessOffers,
   dropOvertaken,
@@ -28,6 +28,8 @@ export interface FlipInput {
   readonly notes: readonly PageNote[]
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
+  /** By the wall clock. */
+  readonly nowMs: number
 }
 
 /** What came of it. */
@@ -37,8 +39,8 @@ export interface Flipped {
   readonly releasedCount: number
   /** Rows were erased because the device may not keep them: what is left of them in the log must go as well. */
   readonly hasErased: boolean
-  /** When the file is to be rewritten, ms since 1970; undefined when it need not be. */
-  readonly rewritingDue: number | undefined
+  /** The file is to be rewritten. */
+  readonly isRewritingDue: boolean
 }
 
 /**
@@ -70,7 +72,12 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
   const hasErased = hasLeft || hasCleared || progress.revoked.length > 0
-  return { rows: progress.rows, releasedCount, hasErased, rewritingDue: await rewritingDue(tx) }
+  return {
+    rows: progress.rows,
+    releasedCount,
+    hasErased,
+    isRewritingDue: await isRewritingDue(tx, input.nowMs),
+  }
 }
 
 /** A snapshot stands for everything, so everything but the outbox goes first. Returns whether there was any. Rules: AP-10. */

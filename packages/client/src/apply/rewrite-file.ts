@@ -13,10 +13,10 @@ export function oweRewriting(tx: LocalTransaction): Promise<void> {
   return writeMeta(tx, 'sync.rewrite', 0)
 }
 
-/** When the file is to be rewritten, ms since 1970; undefined when it need not be. */
-export async function rewritingDue(tx: LocalReader): Promise<number | undefined> {
+/** Whether the file is to be rewritten now. A clock that was ahead does not put it off for longer than it may. */
+export async function isRewritingDue(tx: LocalReader, nowMs: number): Promise<boolean> {
   const dueMs = await readMeta(tx, 'sync.rewrite')
-  return typeof dueMs === 'number' ? dueMs : undefined
+  return typeof dueMs === 'number' && (nowMs >= dueMs || dueMs - nowMs > retryMs)
 }
 
 /** Writes the file anew with what is in its rows and nothing else. Returns what kept it from that; then it is put off. */

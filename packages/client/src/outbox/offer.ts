@@ -16,8 +16,9 @@ export interface Offer {
 
 /**
  * What was offered before and has no verdict yet, as the same bytes, in the order written, but nothing before what it
- * depends on; a user transaction is one unit, anything else one by itself. Left out is what waits for its next attempt, what stands on something that does or that the
- * server holds, and the whole of a transaction of which anything waits; a decision passes what waits for it. Rules: OB-4, OB-5.
+ * depends on; a user transaction is one unit, anything else one by itself. Left out is what waits for its next attempt,
+ * what stands on something that does or that the server holds, and the whole of a transaction of which anything waits; a
+ * decision passes what waits for it. Rules: OB-4, OB-5.
  */
 export async function readOpenOffers(
   tx: LocalReader,

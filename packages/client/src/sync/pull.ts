@@ -289,7 +289,7 @@ export class Pull {
   ): Promise<Flipped> {
     const { env, schema } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
-    const result = await flip(tx, { schema, ...pulled, checkpoint })
+    const result = await flip(tx, { schema, ...pulled, checkpoint, nowMs: env.now() })
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs
     await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))
@@ -302,14 +302,12 @@ export class Pull {
   /** What was erased leaves the bytes of the file. */
   async #finish(run: Run, flipped: Flipped): Promise<Flipped> {
     const { database, env, session } = this.#context
-    const nowMs = env.now()
-    const isDue = nowMs >= (flipped.rewritingDue ?? Number.POSITIVE_INFINITY)
-    if (isDue) {
-      const failure = await rewriteFile(database, nowMs)
+    if (flipped.isRewritingDue) {
+      const failure = await rewriteFile(database, env.now())
       if (failure) session.log('warn', 'rewrite-failed', { syncRunId: run.id, code: failure.code })
     }
     // The log still holds the pages of erased rows until it is folded into the file.
-    if (isDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
+    if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
 }

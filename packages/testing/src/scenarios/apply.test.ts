@@ -362,6 +362,27 @@ describe('a row that is not ours to keep', () => {
     await world.sync(db)
     expect(rewrites).toBe(2)
   })
+
+  test('[AP-8] a clock that was a year ahead does not put the rewriting of the file off', async () => {
+    const clock = { aheadMs: 365 * 86_400_000 }
+    const path = world.path('ahead.sqlite')
+    let rewrites = 0
+    const storage = faultyStorage(sqliteStorage(path), (sql) =>
+      sql === 'VACUUM' && ++rewrites === 1 ? 'fail' : 'run',
+    )
+    const env = { ...world.env, now: () => world.env.now() + clock.aheadMs }
+    const common = { schema: shopSchema, server: 'https://shop.example', auth: 'ann', sync: { auto: false } }
+    const db = await openClient({ ...common, env, storage })
+    givenItems(3)
+    await world.sync(db)
+    world.server.revoke('ann', 'w:w1')
+    await world.sync(db)
+    expect(rewrites).toBe(1)
+    clock.aheadMs = 0
+    await world.sync(db)
+    expect(rewrites).toBe(2)
+    await db.close()
+  })
 })
 
 describe('pages', () => {
