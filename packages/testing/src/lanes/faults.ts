@@ -144,4 +144,5 @@ export const faultKinds: readonly FaultKind[] = [
   onAnswer('answer reset', 'reset'),
   onAnswer('answer broken off', 'cut'),
   onAnswer('answer ends early', 'short'),
+  onAnswer('answer falls silent', 'stall'),
 ]

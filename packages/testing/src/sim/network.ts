@@ -191,11 +191,23 @@ export class Network {
     }
     const isCut = fate !== undefined || this.#strikes('cut', mix.cut)
     const length = Math.floor((fate === undefined ? random.next() : 0.5) * text.length)
-    const body = isCut ? cutBody(text, length, fate) : text
+    const body = isCut ? this.#cutBody(text, length, fate ?? cuts[length % cuts.length]) : text
     this.#carry({ kind: 'answer', sender, route, bytes: 0 }, () => {
       // Nobody who is offline by now hears of it.
       if (link.isOffline(scheduler.nowMs)) return
       give(new Response(status === 204 ? null : body, { status, headers }))
+    })
+  }
+
+  #cutBody(text: string, length: number, fate: AnswerFate | undefined): ReadableStream<Uint8Array> | string {
+    if (fate === 'short') return text.slice(0, length)
+    const bytes = new TextEncoder().encode(text.slice(0, length))
+    return new ReadableStream({
+      start: (controller) => {
+        controller.enqueue(bytes)
+        if (fate === 'stall') this.#endings.add((reason) => controller.error(reason))
+        else controller.error(new TypeError('terminated'))
+      },
     })
   }
 
@@ -312,21 +324,8 @@ async function messageOf(request: Request): Promise<Message> {
   return { url, init: { method, headers, body }, bytes: body?.length ?? 0 }
 }
 
-/** A body that breaks off: with an error, or as if that had been all; half the time each unless it was planned. */
-function cutBody(
-  text: string,
-  length: number,
-  fate: AnswerFate = length % 2 === 0 ? 'short' : 'cut',
-): ReadableStream<Uint8Array> | string {
-  if (fate === 'short') return text.slice(0, length)
-  const bytes = new TextEncoder().encode(text.slice(0, length))
-  return new ReadableStream({
-    start(controller) {
-      controller.enqueue(bytes)
-      controller.error(new TypeError('terminated'))
-    },
-  })
-}
+/** How a body breaks off: as if that had been all, with an error, or by falling silent. */
+const cuts: readonly AnswerFate[] = ['short', 'cut', 'stall']
 
 const html = { 'content-type': 'text/html' }
 const json = { 'content-type': 'application/json' }

@@ -19,9 +19,10 @@ export type RequestFate = 'lose' | 'reset' | 'double' | Response
 
 /**
  * What becomes of an answer. `lose`: it never comes. `reset`: the connection fails in its place. `cut`: it breaks off in
- * the middle. `short`: it ends in the middle as if that had been all. `kill`: the server died before it was sent.
+ * the middle. `short`: it ends in the middle as if that had been all. `stall`: it stops in the middle and never ends.
+ * `kill`: the server died before it was sent.
  */
-export type AnswerFate = 'lose' | 'reset' | 'cut' | 'short' | 'kill'
+export type AnswerFate = 'lose' | 'reset' | 'cut' | 'short' | 'stall' | 'kill'
 
 /**
  * What somebody who plans a run moment by moment puts in front of chance. It is asked first; what it has no answer to,
