@@ -176,11 +176,18 @@ export class Stage {
     await this.#open(device)
   }
 
+  /** No power cut takes what a device has stored by now. */
+  writtenOut(index: number): void {
+    this.#device(index).disk.sync()
+  }
+
   /** A copy of a device that is switched off, without a network too; gives its index. Both run then. */
   async clone(index: number): Promise<number> {
     const device = this.#device(index)
     await this.#findLost()
     device.stop()
+    // What is in the copy is nobody's to do again when the power goes.
+    this.writtenOut(index)
     this.world.clone(device)
     const copy = this.world.devices.length - 1
     this.offline(copy)

@@ -136,6 +136,8 @@ export const troubleScenarios: readonly Scenario[] = [
       const image = serverDisk.image()
       await stage.on(0, 'update', (db) => db.items.update(lamp, { name: 'lost with the server' }))
       await stage.rest()
+      // Whoever found it gone by a power cut as well would do it again.
+      stage.writtenOut(0)
       stage.offline(1)
       await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
       server.kill()
