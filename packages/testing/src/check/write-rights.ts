@@ -72,13 +72,16 @@ class RightsWatch {
     const templates = this.#facts[collection]?.scopes ?? []
     if (templates.length === 0) return undefined
     return templates.flatMap(({ literals, fields }) => {
-      const parts = fields.map((field) => values[field])
-      if (parts.some((part) => typeof part !== 'string' && typeof part !== 'number')) return []
-      return [
-        literals.map((literal, at) => `${literal}${at < parts.length ? String(parts[at]) : ''}`).join(''),
-      ]
+      const parts = fields.map((field) => values[field]).filter(isWord)
+      if (parts.length < fields.length) return []
+      return [literals.map((literal, at) => `${literal}${parts[at] ?? ''}`).join('')]
     })
   }
+}
+
+/** What a scope can be spelled with. */
+function isWord(value: unknown): value is string | number {
+  return typeof value === 'string' || typeof value === 'number'
 }
 
 function maySee({ scopes, before, sinceMs }: Rights, scope: string, atMs: number): boolean {
