@@ -16,6 +16,16 @@ export const auditCompleteness: Checker = {
   },
 }
 
+/** Refusals of what was read and understood. */
+const judgedCodes: ReadonlySet<string> = new Set([
+  'SCOPE_DENIED',
+  'RECORD_NOT_FOUND',
+  'UNIQUE_VIOLATION',
+  'REFERENCE_MISSING',
+  'TRANSITION_REFUSED',
+  'DEPENDENCY_FAILED',
+])
+
 class AuditWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
@@ -46,11 +56,14 @@ class AuditWatch {
       written.set(`${line.device} ${line.mutation}`, line)
       this.#compareLine(line, line.device, line.mutation)
     }
+    // With what could not be read, which has no words that a line could repeat, falls all of its transaction.
+    const isUnread = outcomes.some(
+      ({ status, code }) => status === 'rejected' && !judgedCodes.has(code ?? ''),
+    )
     for (const { device, id, status, version, code } of outcomes) {
       const line = written.get(`${device} ${id}`)
-      const isRefused = status === 'rejected' || status === 'conflict'
-      // What could not be read has no words that a line could repeat.
-      if (isRefused && line === undefined && code !== 'VALUE_INVALID' && code !== 'MUTATION_INVALID')
+      const isJudged = status === 'conflict' || (status === 'rejected' && judgedCodes.has(code ?? ''))
+      if (isJudged && line === undefined && !(isUnread && code === 'DEPENDENCY_FAILED'))
         this.#fail(`${id} was ${status}, but the audit log has no line of it`)
       if (version === null || (status !== 'applied' && status !== 'merged')) continue
       if (line === undefined || line.op === 'none') {

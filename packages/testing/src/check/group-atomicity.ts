@@ -18,8 +18,8 @@ export const groupAtomicity: Checker = {
 class GroupWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
-  /** By disk and group: its mutations that the disk has. */
-  readonly #members = new Map<string, Set<Item>>()
+  /** By disk and group: its mutations that the disk has, by key. */
+  readonly #members = new Map<string, Map<string, Item>>()
 
   /**
    * Records about which a person kept theirs when a whole transaction was in dispute: the other records of it take mine,
@@ -75,12 +75,12 @@ class GroupWatch {
 
   #add(item: Item | undefined): void {
     const key = item && keyOf(item)
-    if (key) this.#members.set(key, (this.#members.get(key) ?? new Set()).add(item))
+    if (key) this.#members.set(key, (this.#members.get(key) ?? new Map<string, Item>()).set(item.id, item))
   }
 
   #remove(item: Item | undefined): void {
     const key = item && keyOf(item)
-    if (key) this.#members.get(key)?.delete(item)
+    if (key) this.#members.get(key)?.delete(item.id)
   }
 
   #commit({ outcomes }: Commit): void {
@@ -102,7 +102,7 @@ class GroupWatch {
       if (kinds.size > 1)
         this.#fail(`of the transaction ${group} some are ${[...kinds].sort().join(' and some are ')}`)
       // What a copy of the disk had offered without the rest, which a person gave up there, was ruled on before.
-      const open = [...(this.#members.get(keyOf(item) ?? '') ?? [])].filter((member) => {
+      const open = [...(this.#members.get(keyOf(item) ?? '')?.values() ?? [])].filter((member) => {
         const verdict = this.#book.outcomeFor(member)
         return verdict === undefined || now.has(verdict)
       })
