@@ -77,15 +77,7 @@ export class Stage {
 
   /** Does something on a device, for as long as it takes. Write one transaction, or what may be done twice. */
   async on(device: number, what: string, act: Act): Promise<void> {
-    const deed: Deed = {
-      place: this.#deeds.length,
-      device,
-      what,
-      act,
-      mutations: new Set(),
-      keys: new Set(),
-      isDone: false,
-    }
+    const deed = this.#newDeed({ device, what, act, isDone: false })
     this.#deeds.push(deed)
     await this.#perform(deed)
   }
@@ -94,15 +86,7 @@ export class Stage {
   begin(device: number, what: string, act: Act, expected: readonly string[]): void {
     const { client, life } = this.#device(device)
     if (!client) throw new Error(`d${device} is not open`)
-    const deed: Deed = {
-      place: this.#deeds.length,
-      device,
-      what,
-      act,
-      mutations: new Set(),
-      keys: new Set(),
-      isDone: true,
-    }
+    const deed = this.#newDeed({ device, what, act, isDone: true })
     // The stage is for one schema alone.
     this.#call(deed, client as unknown as LaneClient).catch((error: unknown) => {
       const isExpected = error instanceof SyncError && expected.includes(error.code)
@@ -276,6 +260,10 @@ export class Stage {
     do await scheduler.run(scheduler.nowMs + 500)
     while (!isSo() && scheduler.nowMs < endMs)
     return isSo()
+  }
+
+  #newDeed(deed: Pick<Deed, 'device' | 'what' | 'act' | 'isDone'>): Deed {
+    return { ...deed, place: this.#deeds.length, mutations: new Set(), keys: new Set() }
   }
 
   async #perform(deed: Deed): Promise<void> {
