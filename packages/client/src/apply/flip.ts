@@ -68,14 +68,14 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
-  if (progress.revoked.length > 0 || hasCleared) await oweRewriting(tx)
+  const hasGone = hasCleared || progress.revoked.length > 0
+  if (hasGone) await oweRewriting(tx)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
-  const hasErased = hasLeft || hasCleared || progress.revoked.length > 0
   return {
     rows: progress.rows,
     releasedCount,
-    hasErased,
+    hasErased: hasLeft || hasGone,
     isRewritingDue: await isRewritingDue(tx, input.nowMs),
   }
 }

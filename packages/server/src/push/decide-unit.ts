@@ -4,6 +4,7 @@ import {
   type ErrorCode,
   type ErrorReport,
   forceMine,
+  type Mutation,
   scopesOfRow,
   touchedFields,
   type Values,
@@ -19,6 +20,7 @@ import {
   type Judgement,
   judgeMutation,
   type MemberVerdict,
+  ownDisputes,
   type ReadOffer,
   valuesOf,
 } from './judge-mutation.ts'
@@ -268,13 +270,8 @@ function findMissingReference<U extends User>(
 
 /** The conflict or mutation that the making of a record waits for; undefined when it does not. */
 function waitsFor<U extends User>(
-  { held, working, caller }: Session<U>,
-  target: { readonly collection: string; readonly record: string },
+  session: Session<U>,
+  target: Pick<Mutation, 'collection' | 'record'>,
 ): string | undefined {
-  const { collection, record } = target
-  const dispute = working.openConflicts(collection, record).find(({ id, values: { author, device } }) => {
-    const isOwn = author === caller.user.id && device === caller.device
-    return isOwn || working.carriesOn(id)
-  })
-  return held.get(heldKey(target))?.heldBy ?? dispute?.id
+  return session.held.get(heldKey(target))?.heldBy ?? ownDisputes(session, target)[0]?.id
 }

@@ -15,6 +15,7 @@ import {
 } from '@holdfast/core'
 import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
+import type { StoredConflict } from '../store/store.ts'
 import type { Offer } from './offer.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
@@ -154,22 +155,30 @@ function judgeDependency<U extends User>(
  * settlement never does: two open conflicts of one record would wait for each other's.
  */
 function judgeHeld<U extends User>(
-  { working, caller }: Session<U>,
+  session: Session<U>,
   collection: CollectionSchema,
   mutation: Mutation,
 ): Verdictless | undefined {
   if (mutation.resolves !== null) return undefined
-  for (const conflict of working.openConflicts(collection.name, mutation.record)) {
-    const { author, device, kind } = conflict.values
-    const isOwn = author === caller.user.id && device === caller.device
-    if (!isOwn && !working.carriesOn(conflict.id)) continue
-    const isWhole = collection.strict || kind !== 'fields' || mutation.op !== 'update'
+  for (const conflict of ownDisputes(session, mutation)) {
+    const isWhole = collection.strict || conflict.values['kind'] !== 'fields' || mutation.op !== 'update'
     const disputed = partsOf(conflict)
       .filter((part) => part.collection === collection.name && part.record === mutation.record)
       .flatMap((part) => [...part.fields, ...Object.keys(part.mine ?? {})])
     if (isWhole || overlaps(disputed, touchedFields(mutation))) return { kind: 'held', heldBy: conflict.id }
   }
   return undefined
+}
+
+/** The open conflicts about a record that this device began, and those that carry them on. */
+export function ownDisputes<U extends User>(
+  { working, caller }: Session<U>,
+  { collection, record }: Pick<Mutation, 'collection' | 'record'>,
+): readonly StoredConflict[] {
+  return working.openConflicts(collection, record).filter(({ id, values: { author, device } }) => {
+    const isOwn = author === caller.user.id && device === caller.device
+    return isOwn || working.carriesOn(id)
+  })
 }
 
 function judgeSettlement<U extends User>(

@@ -1,6 +1,6 @@
 import type { Checker } from './checker.ts'
-import type { EntryWritten, Observation, Payload, RunEnded, ServerOutcome } from './observation.ts'
-import { eachCovered } from './covered-numbers.ts'
+import type { EntryWritten, Observation, Payload, RunEnded } from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue } from './same-value.ts'
 
 /**
@@ -17,47 +17,40 @@ export const decisions: Checker = {
   },
 }
 
+/** What was written to keep theirs, as it was then: a person may repair it later. */
+interface Kept {
+  readonly id: string
+  readonly disk: string
+  readonly write: EntryWritten
+  readonly payload: Payload
+}
+
 class DecisionWatch {
   readonly #fail: (message: string) => void
-  /** By key, what each mutation said last. */
-  readonly #said = new Map<string, EntryWritten>()
+  readonly #book: RunBook
   /** Calls under way that keep theirs. */
   readonly #calls = new Set<number>()
-  readonly #kept: EntryWritten[] = []
-  /** By device and number, the keys under which mutations travelled there; several where a disk was copied. */
-  readonly #travelled = new Map<string, Set<string>>()
-  /** By key, what met a conflict. */
-  readonly #disputed = new Map<string, ServerOutcome>()
+  readonly #kept: Kept[] = []
+  /** By key, what went as a mutation that met a conflict. */
+  readonly #disputed = new Map<string, readonly Item[]>()
   /** Records that were gone, or moved out of sight, at some time: what waited for them may have nowhere to go. */
   readonly #strayed = new Set<string>()
   #areGrantsSettled = true
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
+    this.#book = new RunBook((commit) => this.#commit(commit))
   }
 
   observe(o: Observation): void {
+    this.#book.observe(o)
     switch (o.kind) {
-      case 'entry-written':
-        this.#said.set(o.id, o)
-        return
-      case 'entry-payload': {
-        const entry = this.#said.get(o.id)
-        if (entry) this.#said.set(o.id, { ...entry, payload: o.payload })
-        return
-      }
       case 'call':
         if (o.what === 'settle theirs') this.#calls.add(o.call)
         return
       case 'call-ended':
         if (this.#calls.delete(o.call))
-          this.#kept.push(...o.mutations.flatMap((id) => this.#said.get(id) ?? []))
-        return
-      case 'outcome':
-        if (o.status === 'conflict') this.#disputed.set(o.id, o)
-        return
-      case 'entry-status':
-        if (o.status === 'sending') this.#travels(`${o.device} ${o.seq}`, o.id)
+          for (const id of o.mutations) this.#keep(this.#book.itemOf(o.disk, id))
         return
       case 'audit':
         if (o.op === 'delete' || (o.before !== null && Object.hasOwn(o.before, 'site')))
@@ -73,9 +66,21 @@ class DecisionWatch {
     }
   }
 
+  #keep(item: Item | undefined): void {
+    if (item?.write.first.resolves == null) return
+    const { id, disk, write, payload } = item
+    this.#kept.push({ id, disk, write: write.first, payload })
+  }
+
+  #commit({ outcomes }: Commit): void {
+    for (const outcome of outcomes)
+      if (outcome.status === 'conflict') this.#disputed.set(outcome.id, this.#book.membersOf(outcome) ?? [])
+  }
+
   #end({ server }: RunEnded): void {
     const conflicts = new Map(server.conflicts.map((conflict) => [conflict.id, conflict]))
-    for (const { id, disk, collection, record, op, resolves, payload } of this.#kept) {
+    for (const { id, disk, write, payload } of this.#kept) {
+      const { collection, record, op, resolves } = write
       const conflict = conflicts.get(resolves ?? '')
       // The server may have been put back to before it.
       if (conflict?.reason !== 'fields' || conflict.records?.length !== 1 || op !== 'update') continue
@@ -90,25 +95,14 @@ class DecisionWatch {
     }
   }
 
-  #travels(place: string, id: string): void {
-    this.#travelled.set(place, (this.#travelled.get(place) ?? new Set()).add(id))
-  }
-
   /** What a mutation that met a conflict counts, with all that went folded into it; nothing where that cannot be told. */
   #countedBy(mutation: string): readonly string[] {
-    const outcome = this.#disputed.get(mutation)
-    if (outcome === undefined) return []
+    const members = this.#disputed.get(mutation) ?? []
+    if (members.some(({ write }) => write.first.op !== 'update')) return []
     const sums = new Map<string, number>()
-    let isClear = true
-    eachCovered(outcome.covers, (number) => {
-      const [id, ...others] = this.#travelled.get(`${outcome.device} ${number}`) ?? []
-      const entry = this.#said.get(id ?? '')
-      if (entry?.op !== 'update' || others.length > 0) isClear = false
-      else
-        for (const [field, amount] of Object.entries(entry.payload.increments))
-          sums.set(field, (sums.get(field) ?? 0) + amount)
-    })
-    return isClear ? [...sums].flatMap(([field, sum]) => (sum === 0 ? [] : [field])) : []
+    for (const [field, amount] of members.flatMap(({ payload }) => Object.entries(payload.increments)))
+      sums.set(field, (sums.get(field) ?? 0) + amount)
+    return [...sums].flatMap(([field, sum]) => (sum === 0 ? [] : [field]))
   }
 }
 

@@ -220,14 +220,13 @@ function addOldAndNew(
   [oldMs, newMs]: readonly [number, number],
 ): void {
   const [collection = ''] = draft.collections.update ?? []
+  const other = (device + 1) % draft.swarm.devices.length
+  const writes = [
+    { atMs: oldMs, device, rule: 'latest' },
+    { atMs: (oldMs + newMs) / 2, device: other, rule: 'latest' },
+    { atMs: newMs, device, rule: 'max' },
+  ] as const
   for (const theme of themes) {
-    const other = (device + 1) % draft.swarm.devices.length
-    const between = { atMs: (oldMs + newMs) / 2, device: other, rule: 'latest' } as const
-    const writes = [
-      { atMs: oldMs, device, rule: 'latest' },
-      between,
-      { atMs: newMs, device, rule: 'max' },
-    ] as const
     for (const { rule, ...write } of writes) {
       const action = { kind: 'update', collection, fields: 1, hot: false, rule } as const
       addStep(draft, { ...write, action, theme })

@@ -388,6 +388,7 @@ function isAtRest(world: World, device: SimDevice): boolean {
   return isCalm(world, device)
 }
 
-function isFull(error: unknown): boolean {
+/** Whether somebody was told that the disk is full. */
+export function isFull(error: unknown): boolean {
   return error instanceof SyncError && error.code === 'STORE_FULL'
 }

@@ -71,8 +71,8 @@ export const clientApplyPlants: readonly Plant[] = [
       { find: `SELECT line.first, c.resolution ->> '$.by'`, replace: `SELECT line.first, line.id` },
       {
         file: 'packages/server/src/push/judge-mutation.ts',
-        find: `if (!isOwn && !working.carriesOn(conflict.id)) continue`,
-        replace: `if (!isOwn) continue`,
+        find: `return isOwn || working.carriesOn(id)`,
+        replace: `return isOwn`,
       },
     ],
     story:
@@ -188,7 +188,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/flip.ts`,
     edits: [
       {
-        find: `  if (progress.revoked.length > 0 || hasCleared) await oweRewriting(tx)\n`,
+        find: `  if (hasGone) await oweRewriting(tx)\n`,
         replace: ``,
       },
     ],

@@ -21,7 +21,6 @@ export interface NetworkParts {
   readonly random: SeededRandom
   readonly faults: Tally
   readonly destination: () => Destination
-  /** The token of this user is refused from now on. */
   /** Tokens of the user are refused from now on; new ones too for so long, ms, until somebody signs in again. */
   readonly expireToken: (user: string, forMs: number) => void
   /** With the bytes of the body; 0 when there was no network to send it by. */

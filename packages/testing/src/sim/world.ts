@@ -232,11 +232,8 @@ export class World {
     const planned = this.strike.device?.(device, sql)
     if (planned !== undefined) return planned
     const { deviceFull, slow } = this.storage
-    const fullChance = isFullNow(device, this.scheduler.nowMs, sql)
-      ? device.isNearlyFull
-        ? nearlyFull
-        : 1
-      : deviceFull
+    const chanceInWindow = device.isNearlyFull ? nearlyFull : 1
+    const fullChance = isFullNow(device, this.scheduler.nowMs, sql) ? chanceInWindow : deviceFull
     if (fullChance > 0 && random.next() < fullChance) {
       this.faults.add('device-full')
       return 'full'

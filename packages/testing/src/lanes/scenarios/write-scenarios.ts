@@ -1,4 +1,5 @@
 import type { Scenario } from '../run-scenario.ts'
+import { isFull } from '../stage.ts'
 import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, line, one, sofa, two } from './given.ts'
 
 /** What one person does on one device, and what others see of it. */
@@ -58,7 +59,12 @@ export const writeScenarios: readonly Scenario[] = [
         while (open.length > 0) {
           // What is asked for while the database is busy shares a commit; one that finds the disk full is asked for again.
           const [, ...done] = await Promise.allSettled([items.get(lamp), ...open.map((write) => write())])
-          open = open.filter((_, at) => done[at]?.status === 'rejected')
+          open = open.filter((_, at) => {
+            const each = done[at]
+            if (each?.status !== 'rejected') return false
+            if (!isFull(each.reason)) throw each.reason
+            return true
+          })
         }
       })
       await stage.rest()
