@@ -67,7 +67,7 @@ export async function createEngine<U extends User>(
   const env = options.env ?? systemEnvironment()
   const limits: Limits = { ...defaultLimits, ...options.limits }
   await store.open({ schema, env })
-  const feed = await CommitFeed.open(store, options.logger)
+  const feed = new CommitFeed(store)
   const counts = new VerdictCounts()
   const context: PushContext<U> = {
     store,

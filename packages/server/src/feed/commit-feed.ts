@@ -1,5 +1,5 @@
-import type { CommitEvent, Logger } from '../engine.ts'
-import type { Store, StoreReader } from '../store/store.ts'
+import type { CommitEvent } from '../engine.ts'
+import type { Store, StoreWriter } from '../store/store.ts'
 
 /**
  * Tells who listens which scopes moved, after each commit: of this process at once, of others when the store notices.
@@ -7,24 +7,9 @@ import type { Store, StoreReader } from '../store/store.ts'
  */
 export class CommitFeed {
   readonly #listeners = new Set<(event: CommitEvent) => void>()
-  /** Newest position that was told. */
-  #told: number
 
-  private constructor(told: number) {
-    this.#told = told
-  }
-
-  static async open(store: Store, logger: Logger | undefined): Promise<CommitFeed> {
-    const { head } = await store.read((tx) => tx.state())
-    const feed = new CommitFeed(head)
-    store.onForeignCommit(() => {
-      feed
-        .#tellForeign(store)
-        .catch((error: unknown) =>
-          logger?.warn({ error: String(error) }, 'commits of other processes could not be read'),
-        )
-    })
-    return feed
+  constructor(store: Store) {
+    store.onForeignCommit((scopes) => this.#tell({ scopes, user: null, device: null }))
   }
 
   subscribe(listener: (event: CommitEvent) => void): () => void {
@@ -36,21 +21,11 @@ export class CommitFeed {
 
   /** Called last in a transaction: what it returns is to be called once it has committed. */
   async beforeCommit(
-    tx: StoreReader,
+    tx: StoreWriter,
     { user, device }: { readonly user: string | null; readonly device: string | null },
   ): Promise<() => void> {
-    const before = this.#told
-    const { head } = await tx.state()
-    const scopes = head > before ? await tx.scopesSince(before) : []
-    return () => {
-      this.#told = Math.max(this.#told, head)
-      this.#tell({ scopes, user, device })
-    }
-  }
-
-  async #tellForeign(store: Store): Promise<void> {
-    const tell = await store.read((tx) => this.beforeCommit(tx, { user: null, device: null }))
-    tell()
+    const scopes = await tx.movedScopes()
+    return () => this.#tell({ scopes, user, device })
   }
 
   #tell(event: CommitEvent): void {

@@ -1,7 +1,7 @@
 import type { Environment, Limits } from '@holdfast/core'
 import type { Caller, ChangesSince, User } from '../engine.ts'
 import { scopeList, visibilityOf } from '../scope/grants.ts'
-import type { Store } from '../store/store.ts'
+import type { Reached, Store } from '../store/store.ts'
 import { scopesHash } from './cursor.ts'
 
 /** What a plain client's sync by time is asked with. */
@@ -32,17 +32,18 @@ export async function readChangesSince<U extends User>(
     const issued = time === null ? null : await tx.issuedTime(user.id, name, time)
     const isKnown =
       issued !== null && (issued.time === time || time === null || time >= (await tx.state()).openedAt)
-    let after = isKnown && issued.scopes === hash ? issued.position : 0
+    let reached: Reached = { position: isKnown && issued.scopes === hash ? issued.position : 0, ahead: {} }
     const changes: string[] = []
     // These clients know no pages: what they are not given now they would not ask for.
     for (let count = 0; count < limits.pullPages; count++) {
-      const from = scopes === '*' ? { after } : scopes.map((scope) => ({ scope, after }))
+      const from = { ...reached, scopes }
       const page = await tx.rowsPage(from, { rows: limits.pullRowsMax, bytes: limits.pageBytes }, collection)
       changes.push(...page.changes)
-      after = page.position
+      reached = page.reached
       if (!page.more) break
     }
-    return { changes, position: after }
+    // What was read beyond this position is given again.
+    return { changes, position: reached.position }
   })
   const syncTimestamp = new Date(env.now()).toISOString()
   await store.write((tx) => tx.saveIssuedTime(user.id, name, { time: syncTimestamp, position, scopes: hash }))

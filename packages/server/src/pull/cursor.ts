@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto'
-import { isJsonArray, isObject, type Limits, SyncError } from '@holdfast/core'
-import type { SnapshotPlace, StoreReader, StoreState } from '../store/store.ts'
+import { isJsonArray, isObject, isUuid, type Limits, SyncError } from '@holdfast/core'
+import type { Reached, SnapshotPlace, StoreReader, StoreState } from '../store/store.ts'
 
 /** Up to where a device has read: one position, and scopes that are further. Devices never look into it. */
-export interface PullCursor {
+export interface PullCursor extends Reached {
   readonly epoch: string
-  readonly position: number
   /** The scopes it covers beside the implicit ones; '*' is everything. */
   readonly scopes: readonly string[] | '*'
-  /** Scopes that were read to a later position, such as one just snapshotted. */
-  readonly ahead: Readonly<Record<string, number>>
   /** The head when reading from the very start began: what was deleted before then was never received. */
   readonly from?: number
 }
@@ -43,7 +40,8 @@ export interface CursorContext {
 /** The newest position a cursor names: the history that made it made the older ones as well. */
 export function newestPosition(cursor: PullCursor | SnapshotCursor): number {
   if ('place' in cursor) return Math.max(cursor.position, cursor.base ? newestPosition(cursor.base) : 0)
-  return Math.max(cursor.position, cursor.from ?? 0, ...Object.values(cursor.ahead))
+  const { position, from = 0, ahead, inside } = cursor
+  return Math.max(position, from, inside?.position ?? 0, ...Object.values(ahead))
 }
 
 /** The text of a cursor, and the lists that must be stored before it is given out. Rules: PL-1, PL-2. */
@@ -58,7 +56,7 @@ export function formatCursor(
 }
 
 function pullShape(
-  { epoch, position, scopes, ahead, from }: PullCursor,
+  { epoch, position, scopes, ahead, inside, from }: PullCursor,
   lists: ScopeLists,
   limits: Pick<Limits, 'cursorScopes'>,
 ): object {
@@ -69,6 +67,7 @@ function pullShape(
     p: position,
     s: shortList(scopes, lists, limits),
     ...more,
+    ...(inside && { i: [inside.position, inside.collection, inside.record] }),
     ...(isFromStart && { f: from }),
   }
 }
@@ -141,11 +140,19 @@ async function readShape(tx: StoreReader, shape: Shape, state: StoreState): Prom
 }
 
 async function readPullCursor(tx: StoreReader, shape: Shape, state: StoreState): Promise<PullCursor> {
-  const { p, s, a, f } = shape
+  const { p, s, a, i, f } = shape
   if (!isPosition(p) || !(f === undefined || isPosition(f))) throw invalid()
   if (Math.max(p, f ?? 0) < state.horizon)
     throw new SyncError('CURSOR_EXPIRED', 'the cursor lies behind the horizon')
-  return { epoch: state.epoch, position: p, scopes: await readScopes(tx, s), ahead: readAhead(a), from: f }
+  const inside = readInside(i)
+  return {
+    epoch: state.epoch,
+    position: p,
+    scopes: await readScopes(tx, s),
+    ahead: readAhead(a),
+    ...(inside && { inside }),
+    from: f,
+  }
 }
 
 type Shape = Readonly<Record<string, unknown>>
@@ -177,6 +184,14 @@ function readAhead(shape: unknown): Readonly<Record<string, number>> {
       return [scope, position]
     }),
   )
+}
+
+function readInside(shape: unknown): Reached['inside'] {
+  if (shape === undefined) return undefined
+  if (!isJsonArray(shape) || shape.length !== 3) throw invalid()
+  const [position, collection, record] = shape
+  if (!isPosition(position) || typeof collection !== 'string' || !isUuid(record)) throw invalid()
+  return { position, collection, record }
 }
 
 function isPosition(value: unknown): value is number {

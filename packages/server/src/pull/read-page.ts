@@ -45,13 +45,8 @@ export async function readPullPage<U extends User>(
     boundsOf(options.limit, limits),
     device?.n ?? null,
   )
-  const { position } = feed
-  const next: PullCursor = {
-    ...cursor,
-    position,
-    scopes: covered,
-    ahead: stillAhead(cursor.ahead, position, covered),
-  }
+  const { epoch, from } = cursor
+  const next: PullCursor = { epoch, from, ...feed.reached, scopes: covered }
   const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'
   return buildPage(tx, {
     changes: feed.changes,
@@ -81,9 +76,9 @@ interface Start {
 }
 
 async function startOf(tx: StoreReader, { since, state, visibility }: Start): Promise<PullCursor> {
-  const { epoch, head } = state
+  const { epoch, complete } = state
   if (since === undefined)
-    return { epoch, position: 0, scopes: explicitScopes(visibility), ahead: {}, from: head }
+    return { epoch, position: 0, scopes: explicitScopes(visibility), ahead: {}, from: complete }
   const read = await readCursor(tx, since, state)
   if (read.kind !== 'pull') throw new SyncError('CURSOR_INVALID', 'this cursor is of a snapshot under way')
   if ((read.cursor.scopes === '*') !== (visibility.scopes === '*')) throw otherKind()
@@ -99,24 +94,14 @@ function explicitScopes({ scopes, implicit }: Visibility): readonly string[] | '
   return scopes === '*' ? '*' : [...scopes].filter((scope) => !implicit.includes(scope))
 }
 
-/** Where each scope is read from. The implicit scopes are covered by every cursor. */
+/** What is read on. The implicit scopes are covered by every cursor; what is not covered any more is not ahead either. */
 function readFrom(cursor: PullCursor, covered: readonly string[] | '*', visibility: Visibility): ReadFrom {
-  const { position, ahead } = cursor
-  if (covered === '*') return { after: position }
-  const scopes = new Set([...covered, ...visibility.implicit])
-  return [...scopes].map((scope) => ({ scope, after: Math.max(position, ahead[scope] ?? 0) }))
-}
-
-function stillAhead(
-  ahead: PullCursor['ahead'],
-  position: number,
-  covered: readonly string[] | '*',
-): PullCursor['ahead'] {
-  return Object.fromEntries(
-    Object.entries(ahead).filter(
-      ([scope, at]) => at > position && covered !== '*' && covered.includes(scope),
-    ),
+  const { position, inside } = cursor
+  const scopes = covered === '*' ? '*' : [...new Set([...covered, ...visibility.implicit])]
+  const ahead = Object.fromEntries(
+    Object.entries(cursor.ahead).filter(([scope]) => scopes === '*' || scopes.includes(scope)),
   )
+  return { position, ahead, scopes, ...(inside && { inside }) }
 }
 
 /**
@@ -174,7 +159,7 @@ async function snapshotOf(
   tx: StoreReader,
   { options, state, visibility }: SnapshotStart,
 ): Promise<{ readonly snapshot: SnapshotCursor; readonly isFirst: boolean }> {
-  const { epoch, head: position } = state
+  const { epoch, complete: position } = state
   const { scopes: granted } = visibility
   const read = options.cursor === undefined ? undefined : await readCursor(tx, options.cursor, state)
   if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false }

@@ -158,7 +158,7 @@ export async function openPlainSession<U extends User>(
     horizon: state.horizon,
     held: new Map(),
     effects: noEffects(),
-    nextVersion: state.head + 1,
+    nextVersion: await tx.firstVersion(),
   }
 }
 

@@ -173,7 +173,7 @@ async function openSession<U extends User>(
     horizon: state.horizon,
     held: new Map(),
     effects: noEffects(),
-    nextVersion: state.head + 1,
+    nextVersion: await tx.firstVersion(),
   }
   return { session, device }
 }

@@ -10,7 +10,7 @@ import {
 } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemEnvironment } from '../system-environment.ts'
-import type { RecordWrite, Store, StoreReader } from './store.ts'
+import type { FeedPage, Reached, ReadFrom, RecordWrite, Store, StoreReader, StoreWriter } from './store.ts'
 
 const schema: Schema = defineSchema({
   version: 1,
@@ -62,14 +62,20 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
 
     afterEach(() => destroy(store))
 
+    /** Takes one version. */
+    async function take(tx: StoreWriter): Promise<number> {
+      const version = await tx.firstVersion()
+      await tx.reserve(1, now)
+      return version
+    }
+
     /** One item in a scope, in a transaction of its own. */
     async function insert(
       values: Partial<Record<'place' | 'name', string>> = {},
       more: Partial<RecordWrite> = {},
     ): Promise<RecordWrite> {
       return store.write(async (tx) => {
-        const version = await tx.reserve(1, now)
-        const record = insertOf({ place: 'a', name: 'n', stock: 0, ...values }, version, more)
+        const record = insertOf({ place: 'a', name: 'n', stock: 0, ...values }, await take(tx), more)
         await tx.writeRecords([record])
         return record
       })
@@ -77,38 +83,51 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
 
     const parsed = (texts: readonly string[]): readonly Record<string, unknown>[] =>
       texts.map((each) => JSON.parse(each) as Record<string, unknown>)
-    const from = (after: number, ...scopes: readonly string[]): readonly { scope: string; after: number }[] =>
-      scopes.map((scope) => ({ scope, after }))
+    const start: Reached = { position: 0, ahead: {} }
+    const all: ReadFrom = { ...start, scopes: '*' }
+    const from = (reached: Reached, ...places: readonly string[]): ReadFrom => ({
+      ...reached,
+      scopes: places.map((place) => `place:${place}`),
+    })
 
     test('[FE-21] a transaction that throws leaves nothing, and the next one goes on', async () => {
       const failed = store.write(async (tx) => {
-        await tx.writeRecords([insertOf({ place: 'a', name: 'lost', stock: 0 }, await tx.reserve(1, now))])
+        await tx.writeRecords([insertOf({ place: 'a', name: 'lost', stock: 0 }, await take(tx))])
         throw new Error('given up')
       })
       await expect(failed).rejects.toThrow('given up')
       expect(await store.read((tx) => tx.state())).toMatchObject({ head: 0, horizon: 0 })
-      expect(await insert()).toMatchObject({ version: 1 })
+      const { id } = await insert()
+      const { changes } = await store.read((tx) => tx.feedPage(all, bounds, null))
+      expect(parsed(changes).map(({ record }) => record)).toEqual([id])
     })
 
-    test('[FE-22] writers wait for each other, in order of arrival', async () => {
-      const order: string[] = []
-      const writer = (who: string): Promise<number> =>
+    test('[FE-22] of two writers of one record the second decides on what the first has made of it', async () => {
+      const { id } = await insert()
+      const addOne = (): Promise<number> =>
         store.write(async (tx) => {
-          order.push(`${who} begins`)
-          const version = await tx.reserve(1, now)
+          const [stored] = await tx.records('items', [id])
+          if (!stored) throw new Error('it is there')
           await Promise.resolve()
-          order.push(`${who} ends`)
+          const version = await take(tx)
+          const values = { ...stored.values, stock: Number(stored.values['stock']) + 1 }
+          await tx.writeRecords([
+            insertOf(values, version, { id, write: 'update', changed: new Set(['stock']), isInTable: true }),
+          ])
           return version
         })
-      expect(await Promise.all([writer('first'), writer('second')])).toEqual([1, 2])
-      expect(order).toEqual(['first begins', 'first ends', 'second begins', 'second ends'])
+      const versions = await Promise.all(Array.from({ length: 8 }, addOne))
+      const [stored] = await store.read((tx) => tx.records('items', [id]))
+      expect(stored?.values['stock']).toBe(8)
+      expect(stored?.version).toBe(Math.max(...versions))
+      expect(new Set(versions).size).toBe(8)
     })
 
     test('[FE-23] a reader sees one moment, and never half a transaction', async () => {
       await insert()
       const seen = async (tx: StoreReader): Promise<readonly number[]> => [
         (await tx.state()).head,
-        (await tx.feedPage({ after: 0 }, bounds, null)).changes.length,
+        (await tx.feedPage(all, bounds, null)).changes.length,
       ]
       const reading = store.read(async (tx) => {
         const before = await seen(tx)
@@ -118,7 +137,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       await Promise.all([reading, insert()])
       const [first, second] = await reading
       expect(second).toEqual(first)
-      expect(await store.read(seen)).toEqual([2, 2])
+      expect((await store.read(seen))[1]).toBe(2)
     })
 
     test('[FE-24] a record is read as it was written, and as a change in its scope', async () => {
@@ -126,7 +145,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       const [read] = await store.read((tx) => tx.records('items', [written.id, newUuid(env)]))
       expect(read).toEqual({
         id: written.id,
-        version: 1,
+        version: written.version,
         values: { place: 'a', name: 'crate', stock: 0 },
         createdAt: now,
         updatedAt: now,
@@ -135,19 +154,21 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
         clocks: {},
         isInTable: true,
       })
-      const page = await store.read((tx) => tx.feedPage(from(0, 'place:a', 'place:b'), bounds, null))
+      const page = await store.read((tx) => tx.feedPage(from(start, 'a', 'b'), bounds, null))
       expect(parsed(page.changes)).toEqual([
         {
           collection: 'items',
           record: written.id,
           op: 'put',
           scope: 'place:a',
-          version: 1,
+          version: written.version,
           serverUpdatedAt: now,
           data: { place: 'a', name: 'crate', stock: 0, created_at: now, updated_at: now },
         },
       ])
-      expect([page.position, page.more]).toEqual([1, false])
+      expect(page.more).toBe(false)
+      const again = await store.read((tx) => tx.feedPage(from(page.reached, 'a', 'b'), bounds, null))
+      expect(again).toEqual({ changes: [], reached: page.reached, more: false })
     })
 
     test('[FE-25] a record has one entry per scope: put where it is, leave where it was, delete when it is gone', async () => {
@@ -157,78 +178,103 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
         { id, write: 'update', changed: new Set(['place']), isInTable: true },
       )
       const ops = async (): Promise<readonly unknown[]> => {
-        const page = await store.read((tx) => tx.feedPage(from(0, 'place:a', 'place:b'), bounds, null))
-        return parsed(page.changes).map(({ scope, op, version }) => [scope, op, version])
+        const page = await store.read((tx) => tx.feedPage(from(start, 'a', 'b'), bounds, null))
+        const told = parsed(page.changes).map(
+          ({ scope, op, version }) => [String(scope), op, version] as const,
+        )
+        return told.sort((left, right) => left[0].localeCompare(right[0]))
       }
       expect(await ops()).toEqual([
-        ['place:a', 'leave', 2],
-        ['place:b', 'put', 2],
+        ['place:a', 'leave', moved.version],
+        ['place:b', 'put', moved.version],
       ])
-      await insert(
+      const gone = await insert(
         { place: 'b' },
         { id, write: 'update', changed: new Set(['deleted_at']), deletedAt: now, isInTable: true },
       )
       expect(await ops()).toEqual([
-        ['place:a', 'leave', 2],
-        ['place:b', 'delete', 3],
+        ['place:a', 'leave', moved.version],
+        ['place:b', 'delete', gone.version],
       ])
-      expect(moved.version).toBe(2)
       expect(await store.read((tx) => tx.scopesOf('items', id))).toEqual(['place:b'])
     })
 
     test('[FE-25] a record that is deleted for good leaves its values and a tombstone', async () => {
       const note: Partial<RecordWrite> = { collection: 'notes', values: { body: 'hello' } }
       const { id } = await insert({}, note)
-      await insert({}, { ...note, id, write: 'delete', deletedAt: now, isInTable: true })
+      const { version } = await insert({}, { ...note, id, write: 'delete', deletedAt: now, isInTable: true })
       expect(await store.read((tx) => tx.records('notes', [id]))).toMatchObject([
-        { id, version: 2, values: { body: 'hello' }, deletedAt: now, isInTable: false },
+        { id, version, values: { body: 'hello' }, deletedAt: now, isInTable: false },
       ])
-      const page = await store.read((tx) => tx.feedPage(from(0, 'global'), bounds, null))
-      expect(parsed(page.changes)).toMatchObject([{ op: 'delete', record: id, version: 2 }])
-      await insert({}, { ...note, id })
+      const page = await store.read((tx) => tx.feedPage({ ...start, scopes: ['global'] }, bounds, null))
+      expect(parsed(page.changes)).toMatchObject([{ op: 'delete', record: id, version }])
+      const back = await insert({}, { ...note, id })
       expect(await store.read((tx) => tx.records('notes', [id]))).toMatchObject([
-        { version: 3, deletedAt: null, isInTable: true },
+        { version: back.version, deletedAt: null, isInTable: true },
       ])
     })
 
     test('[FE-26] pages hold so many rows or bytes, in order of position, and say whether more is there', async () => {
-      for (const place of ['a', 'b', 'a', 'c', 'b']) await insert({ place, name: 'x'.repeat(1_000) })
-      const page = (after: number, rows: number, bytes = 1_000_000) =>
-        store.read((tx) => tx.feedPage(from(after, 'place:a', 'place:b'), { rows, bytes }, null))
-      const first = await page(0, 3)
-      expect([parsed(first.changes).map(({ version }) => version), first.position, first.more]).toEqual([
-        [1, 2, 3],
-        3,
-        true,
-      ])
-      const second = await page(3, 3)
-      expect([parsed(second.changes).map(({ version }) => version), second.position, second.more]).toEqual([
-        [5],
-        5,
-        false,
-      ])
-      expect(await page(0, 10, 1_500)).toMatchObject({ position: 2, more: true })
-      const everything = await store.read((tx) =>
-        tx.feedPage({ after: 1 }, { rows: 2, bytes: 1_000_000 }, null),
-      )
-      expect(parsed(everything.changes).map(({ scope, version }) => [scope, version])).toEqual([
-        ['*', 2],
-        ['*', 3],
-      ])
+      const versions: number[] = []
+      for (const place of ['a', 'b', 'a', 'c', 'b'])
+        versions.push((await insert({ place, name: 'x'.repeat(1_000) })).version)
+      const page = (reached: Reached, rows: number, bytes = 1_000_000) =>
+        store.read((tx) => tx.feedPage(from(reached, 'a', 'b'), { rows, bytes }, null))
+      const told = ({ changes }: FeedPage): readonly number[] =>
+        parsed(changes).map(({ version }) => versions.indexOf(Number(version)) + 1)
+      const first = await page(start, 3)
+      expect([told(first), first.more]).toEqual([[1, 2, 3], true])
+      const second = await page(first.reached, 3)
+      expect([told(second), second.more]).toEqual([[5], false])
+      const narrow = await page(start, 10, 1_500)
+      expect([told(narrow), narrow.more]).toEqual([[1, 2], true])
+      expect(told(await page(narrow.reached, 10))).toEqual([3, 5])
+      const everything = await store.read((tx) => tx.feedPage(all, { rows: 2, bytes: 1_000_000 }, null))
+      expect([told(everything), everything.more]).toEqual([[1, 2], true])
+      const rest = await store.read((tx) => tx.feedPage({ ...everything.reached, scopes: '*' }, bounds, null))
+      expect([told(rest), rest.more]).toEqual([[3, 4, 5], false])
+      expect(parsed(rest.changes).map(({ scope }) => scope)).toEqual(['*', '*', '*'])
+    })
+
+    test('[FE-26] a page may end within a transaction, and the next one goes on where it ended', async () => {
+      const ids = await store.write(async (tx) => {
+        const version = await tx.firstVersion()
+        await tx.reserve(25, now)
+        const records = Array.from({ length: 25 }, (_, at) =>
+          insertOf({ place: at % 2 === 0 ? 'a' : 'b', name: 'n', stock: 0 }, version + at),
+        )
+        await tx.writeRecords(records)
+        return records.map(({ id }) => id)
+      })
+      const last = (await insert()).id
+      for (const scopes of [['place:a', 'place:b'], '*'] as const) {
+        const told: unknown[] = []
+        let page: FeedPage = { changes: [], reached: start, more: true }
+        while (page.more) {
+          const { reached } = page
+          page = await store.read((tx) =>
+            tx.feedPage({ ...reached, scopes }, { rows: 4, bytes: 9_999 }, null),
+          )
+          told.push(...parsed(page.changes).map(({ record }) => record))
+        }
+        expect(new Set(told)).toEqual(new Set([...ids, last]))
+        expect(told.length).toBe(26)
+        expect(told.at(-1)).toBe(last)
+      }
     })
 
     test('[FE-27] snapshots go by scope, collection and id, and a place goes on where it was', async () => {
       const ids: string[] = []
       for (const place of ['b', 'a', 'a', 'b', 'a']) ids.push((await insert({ place })).id)
-      const [all, first] = await store.read(async (tx) => [
+      const [whole, first] = await store.read(async (tx) => [
         await tx.snapshotPage(['place:b', 'place:a'], null, bounds),
         await tx.snapshotPage(['place:b', 'place:a'], null, { rows: 2, bytes: 1_000_000 }),
       ])
-      const order = parsed(all.changes).map(({ scope, record }) => JSON.stringify([scope, record]))
+      const order = parsed(whole.changes).map(({ scope, record }) => JSON.stringify([scope, record]))
       expect(order).toEqual([...order].sort())
       const rest = await store.read((tx) => tx.snapshotPage(['place:b', 'place:a'], first.place, bounds))
-      expect([...first.changes, ...rest.changes]).toEqual(all.changes)
-      expect([all.changes.length, all.place, rest.place]).toEqual([5, null, null])
+      expect([...first.changes, ...rest.changes]).toEqual(whole.changes)
+      expect([whole.changes.length, whole.place, rest.place]).toEqual([5, null, null])
     })
 
     test('[FE-28] the device that made a version is told that it has it', async () => {
@@ -245,7 +291,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       )
       await insert({}, { maker: n })
       const opFor = async (device: number | null): Promise<unknown> =>
-        parsed((await store.read((tx) => tx.feedPage({ after: 0 }, bounds, device))).changes)[0]?.['op']
+        parsed((await store.read((tx) => tx.feedPage(all, bounds, device))).changes)[0]?.['op']
       expect([await opFor(n), await opFor(n + 1), await opFor(null)]).toEqual(['have', 'put', 'put'])
     })
 

@@ -10,8 +10,10 @@ export interface StoreSetup {
 /** Where the history of a server stands, in one snapshot. */
 export interface StoreState {
   readonly epoch: string
-  /** Newest position and version given out. */
+  /** Newest position that this snapshot shows. */
   readonly head: number
+  /** No change with a position up to here will appear later. Where several writers commit at once it may lie behind `head`. */
+  readonly complete: number
   /** Cursors below it cannot be served: tombstones up to it are gone. */
   readonly horizon: number
   /** ISO time at which the store was last opened: what was issued before may be of a history that a backup undid. */
@@ -118,10 +120,20 @@ export interface UniqueText {
   readonly text: string
 }
 
-/** The scopes a reader has and the position up to which it has read each; '*' is every scope there is. */
-export type ReadFrom =
-  | readonly { readonly scope: string; readonly after: number }[]
-  | { readonly after: number }
+/** Up to where a reader has read. */
+export interface Reached {
+  /** Everything up to here, in every scope. */
+  readonly position: number
+  /** Scopes that were read to a later position. */
+  readonly ahead: Readonly<Record<string, number>>
+  /** A page ended within a transaction: the last entry it holds of that position, in order of collection and record. */
+  readonly inside?: { readonly position: number; readonly collection: string; readonly record: string }
+}
+
+/** What is read on; '*' is every scope there is. */
+export interface ReadFrom extends Reached {
+  readonly scopes: readonly string[] | '*'
+}
 
 /** What a page may hold. */
 export interface PageBounds {
@@ -133,7 +145,7 @@ export interface PageBounds {
 export interface FeedPage {
   readonly changes: readonly string[]
   /** Everything up to here is in this page or before it. */
-  readonly position: number
+  readonly reached: Reached
   readonly more: boolean
 }
 
@@ -192,8 +204,6 @@ export interface StoreReader {
     after: SnapshotPlace | null,
     bounds: PageBounds,
   ): Promise<SnapshotPage>
-  /** Scopes whose feed moved after a position. */
-  scopesSince(position: number): Promise<readonly string[]>
   /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */
   scopesOf(collection: string, record: string): Promise<readonly string[]>
   /** Canonical rows by id after `after`, as JSON texts with their ids. */
@@ -225,8 +235,14 @@ export interface StoreReader {
 
 /** Writes, all in one transaction. */
 export interface StoreWriter extends StoreReader {
-  /** Takes `count` numbers and returns the first. Rows written under it carry versions from it on. Once per transaction. */
-  reserve(count: number, now: string): Promise<number>
+  /** The first of the versions this transaction may give: above every version of what it has read and will read. */
+  firstVersion(): Promise<number>
+  /** Takes `count` versions from the first on, which the rows written next carry. Once per transaction. */
+  reserve(count: number, now: string): Promise<void>
+  /** Whether triggers of the host wrote rows too, or made others of those that were written. */
+  hostWrote(): Promise<boolean>
+  /** Scopes whose feed this transaction moves. To be asked last. */
+  movedScopes(): Promise<readonly string[]>
   /** Inserts or updates everything but `n`; a new device gets one. */
   saveDevice(device: Omit<StoredDevice, 'n'>): Promise<number>
   /** Drops bodies of these outcomes. */
@@ -270,8 +286,8 @@ export interface Store {
   write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result>
   /** One database snapshot. */
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
-  /** Called when another process may have committed. */
-  onForeignCommit(listener: () => void): void
+  /** Told the scopes that others than this process have moved; '*' when nobody can tell. */
+  onForeignCommit(listener: (scopes: readonly string[] | '*') => void): void
   close(): Promise<void>
 }
 

@@ -18,8 +18,8 @@ export const serverPullPlants: readonly Plant[] = [
     file: `${sqlite}/read-pages.ts`,
     edits: [
       {
-        find: `position: end.more ? end.last : head, more`,
-        replace: `position: Math.max(end.last, head), more`,
+        find: `reachedBy(from, end.more ? end.last : head)`,
+        replace: `reachedBy(from, Math.max(end.last, head))`,
       },
       smallPages,
     ],
@@ -57,11 +57,11 @@ export const serverPullPlants: readonly Plant[] = [
   {
     id: 'feed-read-from-one-too-far',
     case: 'B04',
-    file: `${pull}/read-page.ts`,
+    file: `${sqlite}/read-pages.ts`,
     edits: [
       {
-        find: `after: Math.max(position, ahead[scope] ?? 0) }`,
-        replace: `after: Math.max(position, (ahead[scope] ?? -1) + 1) }`,
+        find: `return Math.max(from.position, from.ahead[scope] ?? 0)`,
+        replace: `return Math.max(from.position, (from.ahead[scope] ?? -1) + 1)`,
       },
     ],
     story: 'The first change in a scope after somebody was let into it never reaches him.',

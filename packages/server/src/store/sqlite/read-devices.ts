@@ -27,6 +27,7 @@ export function deviceQueries(db: Connection): DeviceQueries {
       return {
         epoch: String(row?.['epoch']),
         head: Number(row?.['counter']),
+        complete: Number(row?.['counter']),
         horizon: Number(row?.['horizon']),
         openedAt: String(row?.['opened']),
       }

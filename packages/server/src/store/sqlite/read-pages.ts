@@ -1,9 +1,17 @@
 import { type CollectionSchema, conflictsCollection, type Schema } from '@holdfast/core'
-import type { FeedPage, PageBounds, ReadFrom, SnapshotPage, SnapshotPlace, StoreReader } from '../store.ts'
+import type {
+  FeedPage,
+  PageBounds,
+  Reached,
+  ReadFrom,
+  SnapshotPage,
+  SnapshotPlace,
+  StoreReader,
+} from '../store.ts'
 import { canonicalRow, fieldsObject, quoteName, quoteText, tableOf } from './columns.ts'
 import type { Connection } from './connection.ts'
 
-type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage' | 'scopesSince'>
+type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage'>
 
 /** Pages of the feed and of snapshots. Every change is built as text by the database; no row becomes an object here. */
 export function pageQueries(db: Connection, schema: Schema): PageQueries {
@@ -16,13 +24,6 @@ export function pageQueries(db: Connection, schema: Schema): PageQueries {
       readPage(db, { from, bounds, text: row, extra: collection }),
     snapshotPage: async (scopes, after, bounds) =>
       readSnapshot(db, { scopes, after, bounds, text: putExpression(collections) }),
-    scopesSince: async (position) =>
-      db
-        .all(
-          'SELECT DISTINCT scope FROM holdfast_feed INDEXED BY holdfast_feed_by_position WHERE position > ?',
-          position,
-        )
-        .map((each) => String(each['scope'])),
   }
 }
 
@@ -87,7 +88,8 @@ function readPage(db: Connection, query: PageQuery): FeedPage {
     for (const row of entriesUpTo(db, query, end)) {
       const at = Number(row['position'])
       // A page never ends between two entries of one position.
-      if (bytes >= bounds.bytes && at !== position) return { changes, position, more: true }
+      if (bytes >= bounds.bytes && at !== position)
+        return { changes, reached: reachedBy(from, position), more: true }
       position = at
       if (row['text'] === null) continue
       const text = String(row['text'])
@@ -96,7 +98,16 @@ function readPage(db: Connection, query: PageQuery): FeedPage {
     }
   }
   const head = Number(db.get('SELECT counter FROM holdfast_state')?.['counter'])
-  return { changes, position: end.more ? end.last : head, more: end.more }
+  return { changes, reached: reachedBy(from, end.more ? end.last : head), more: end.more }
+}
+
+/** One writer at a time: whatever lies up to a position that was read is there. */
+function reachedBy(from: ReadFrom, position: number): Reached {
+  return { position, ahead: Object.fromEntries(Object.entries(from.ahead).filter(([, at]) => at > position)) }
+}
+
+function afterOf(from: ReadFrom, scope: string): number {
+  return Math.max(from.position, from.ahead[scope] ?? 0)
 }
 
 interface PageEnd {
@@ -108,9 +119,9 @@ interface PageEnd {
 
 /** How far a page of that many entries reaches, from the positions alone. */
 function endOfPage(db: Connection, from: ReadFrom, rows: number): PageEnd {
-  if (!isList(from)) {
+  if (from.scopes === '*') {
     const sql = 'SELECT position FROM holdfast_feed WHERE position > ? ORDER BY position LIMIT ?'
-    const positions = db.all(sql, from.after, rows + 1).map((row) => Number(row['position']))
+    const positions = db.all(sql, from.position, rows + 1).map((row) => Number(row['position']))
     return {
       last: positions[Math.min(rows, positions.length) - 1] ?? 0,
       more: positions.length > rows,
@@ -120,7 +131,8 @@ function endOfPage(db: Connection, from: ReadFrom, rows: number): PageEnd {
   let positions: number[] = []
   let bound = Number.MAX_SAFE_INTEGER
   const active: (readonly [string, number])[] = []
-  for (const { scope, after } of from) {
+  for (const scope of from.scopes) {
+    const after = afterOf(from, scope)
     const sql =
       'SELECT position FROM holdfast_feed WHERE scope = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?'
     const found = db.all(sql, scope, after, bound, rows + 1)
@@ -135,10 +147,6 @@ function endOfPage(db: Connection, from: ReadFrom, rows: number): PageEnd {
   return { last: positions[Math.min(rows, positions.length) - 1] ?? 0, more: positions.length > rows, active }
 }
 
-function isList(from: ReadFrom): from is Extract<ReadFrom, readonly unknown[]> {
-  return Array.isArray(from)
-}
-
 /** Entries in order of position. They are sorted narrow, before the text of the first row is built. */
 function entriesUpTo(
   db: Connection,
@@ -146,13 +154,13 @@ function entriesUpTo(
   end: PageEnd,
 ): ReturnType<Connection['iterate']> {
   const columns = 'f.collection, f.record, f.position, f.version, f.op, f.maker, f.at'
-  const all = text.includes('?4') ? [JSON.stringify(isList(from) ? from.map(({ scope }) => scope) : [])] : []
-  if (!isList(from)) {
+  const all = text.includes('?4') ? [JSON.stringify(from.scopes === '*' ? [] : from.scopes)] : []
+  if (from.scopes === '*') {
     const page = `SELECT '*' AS scope, f.collection, f.record, f.position, max(f.version) AS version, f.op, f.maker, f.at FROM holdfast_feed f
       WHERE f.position > ?1 AND f.position <= ?2 AND f.op <> 'leave' GROUP BY f.position, f.collection, f.record ORDER BY f.position LIMIT 1000000`
     return db.iterate(
       `WITH page AS MATERIALIZED (${page}) SELECT f.position, ${text} AS text FROM page f`,
-      from.after,
+      from.position,
       end.last,
       extra,
       ...all,

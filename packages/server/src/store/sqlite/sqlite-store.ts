@@ -3,7 +3,7 @@ import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Connection, type Durability, type OpenSqlite, openWithNode } from './connection.ts'
 import { checkOwnership, prepareDatabase } from './prepare-database.ts'
 import { sqliteReader } from './sqlite-reader.ts'
-import { sqliteWriter } from './sqlite-writer.ts'
+import { scopesSince, sqliteWriter, type ToldPosition } from './sqlite-writer.ts'
 
 /** How `sqliteStore` keeps its file. */
 export interface SqliteStoreOptions {
@@ -38,7 +38,8 @@ class SqliteStore implements Store {
   readonly #options: Required<SqliteStoreOptions>
   readonly #writing = new Mutex()
   readonly #reading = new Mutex()
-  readonly #listeners: (() => void)[] = []
+  readonly #listeners: ((scopes: readonly string[]) => void)[] = []
+  readonly #told: ToldPosition = { position: 0, next: undefined }
   #writer: Connection | undefined
   #reader: Connection | undefined
   #setup: StoreSetup | undefined
@@ -66,6 +67,7 @@ class SqliteStore implements Store {
       if (path !== ':memory:') writer.exec('PRAGMA journal_mode = WAL')
       await this.#begin(writer)
       prepareDatabase(writer, setup)
+      this.#told.position = Number(writer.get('SELECT counter FROM holdfast_state')?.['counter'])
       writer.exec('COMMIT')
       if (path !== ':memory:') this.#reader = new Connection({ path, durability, database, readOnly: true })
     } catch (error) {
@@ -79,8 +81,9 @@ class SqliteStore implements Store {
     return this.#writing.run(async () => {
       const { writer, setup } = this.#opened()
       await this.#begin(writer)
-      return transact(writer, async () => {
-        const tx = sqliteWriter(writer, setup.schema)
+      this.#told.next = undefined
+      const done = await transact(writer, async () => {
+        const tx = sqliteWriter(writer, setup.schema, this.#told)
         await tx.readForeignNotes()
         const result = await work(tx)
         writer.run(
@@ -88,6 +91,8 @@ class SqliteStore implements Store {
         )
         return result
       })
+      this.#told.position = this.#told.next ?? this.#told.position
+      return done
     })
   }
 
@@ -101,7 +106,7 @@ class SqliteStore implements Store {
     })
   }
 
-  onForeignCommit(listener: () => void): void {
+  onForeignCommit(listener: (scopes: readonly string[]) => void): void {
     this.#listeners.push(listener)
   }
 
@@ -140,6 +145,19 @@ class SqliteStore implements Store {
     }
   }
 
+  /** Behind whoever writes just now, so that nothing is told twice and nothing before its commit. */
+  #tellForeign(): Promise<void> {
+    return this.#writing.run(async () => {
+      if (!this.#writer) return
+      const { position } = this.#told
+      this.#told.position = Number(
+        this.#writer.get('SELECT counter FROM holdfast_state')?.['counter'] ?? position,
+      )
+      const scopes = scopesSince(this.#writer, position)
+      for (const listener of this.#listeners) listener(scopes)
+    })
+  }
+
   /** `data_version` changes when another connection commits; our second one only reads. */
   #poll(seen: number): void {
     const { env } = this.#setup ?? {}
@@ -147,7 +165,7 @@ class SqliteStore implements Store {
     this.#stopPolling = env.setTimer(() => {
       if (!this.#writer) return
       const version = this.#writer.isInTransaction ? seen : dataVersion(this.#writer)
-      if (version !== seen) for (const listener of this.#listeners) listener()
+      if (version !== seen) void this.#tellForeign()
       this.#poll(version)
     }, this.#options.pollMs)
   }

@@ -1,11 +1,18 @@
 import { formatRanges } from '@holdfast/core'
-import type { AuditLine, StoredDevice, StoredOutcome, StoreReader, StoreWriter } from '../store.ts'
+import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
-type LedgerStatements = Omit<
+type LedgerStatements = Pick<
   StoreWriter,
-  keyof StoreReader | 'reserve' | 'writeRecords' | 'writeUnique' | 'writeConflict'
+  | 'saveDevice'
+  | 'acknowledge'
+  | 'writeOutcomes'
+  | 'writeAudit'
+  | 'saveScopeSet'
+  | 'saveKey'
+  | 'saveIssuedTime'
+  | 'collect'
 >
 
 /** Writes of everything that is remembered about writes: devices, outcomes, audit, keys, issued times. */

@@ -14,7 +14,10 @@ import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
 import { columnValue, fieldsObject, hasDeletedAt, parseValues, quoteName } from './columns.ts'
 import type { Connection } from './connection.ts'
 
-type RecordStatements = Pick<StoreWriter, 'reserve' | 'writeRecords' | 'writeUnique' | 'writeConflict'> & {
+type RecordStatements = Pick<
+  StoreWriter,
+  'firstVersion' | 'reserve' | 'hostWrote' | 'writeRecords' | 'writeUnique' | 'writeConflict'
+> & {
   /** First in every transaction: what other writers did to unique keys. */
   readonly readForeignNotes: () => Promise<void>
 }
@@ -39,12 +42,20 @@ export function recordStatements(db: Connection, schema: Schema): RecordStatemen
     for (const { op, collection, key, text, record } of changes)
       (op === 'add' ? add : remove)(collection, key, text, record)
   }
+  let reserved = 0
   return {
+    firstVersion: async () => counterOf(db) + 1,
     reserve: async (count, now) => {
-      const sql =
-        'UPDATE holdfast_state SET counter = counter + ?1, engine = counter + 1, now = ?2 RETURNING counter'
-      return Number(db.get(sql, count, now)?.['counter']) - count + 1
+      reserved = counterOf(db) + count
+      db.run('UPDATE holdfast_state SET counter = counter + ?1, engine = counter + 1, now = ?2', count, now)
     },
+    hostWrote: async () =>
+      // Only in a transaction that reserved versions does it stand; the store takes it back at the end of each.
+      Number(
+        db.get('SELECT counter - ? AS more FROM holdfast_state WHERE engine IS NOT NULL', reserved)?.[
+          'more'
+        ] ?? 0,
+      ) > 0,
     readForeignNotes: () => readForeignNotes(db, collectionOf, writeUnique),
     writeRecords: async (records) => {
       let maker: number | null = null
@@ -60,6 +71,10 @@ export function recordStatements(db: Connection, schema: Schema): RecordStatemen
     writeUnique,
     writeConflict: async (conflict, scopes) => writeConflict(db, conflict, scopes),
   }
+}
+
+function counterOf(db: Connection): number {
+  return Number(db.get('SELECT counter FROM holdfast_state')?.['counter'])
 }
 
 function writeRecord(db: Connection, collection: CollectionSchema, record: RecordWrite): void {
