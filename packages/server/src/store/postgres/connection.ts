@@ -1,0 +1,97 @@
+import { SyncError } from '@holdfast/core'
+import type { PoolClient } from 'pg'
+import { ConstraintError } from '../store.ts'
+
+/** A row as PostgreSQL gives it back, by column name: int8 as number, JSON as text. */
+export type PgRow = Readonly<Record<string, unknown>>
+
+/** Another writer was faster; the whole transaction is decided again. Never leaves the store. */
+export class RaceLost extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'RaceLost'
+  }
+}
+
+/** What may be bound to a statement. */
+export type PgValue = string | number | boolean | null | readonly (string | number | null)[]
+
+/** One connection for the length of a transaction. Everything it throws is a SyncError, a ConstraintError or a RaceLost. */
+export class Connection {
+  readonly #client: PoolClient
+  readonly #prepares: boolean
+
+  constructor(client: PoolClient, prepares: boolean) {
+    this.#client = client
+    this.#prepares = prepares
+  }
+
+  /** A statement that is kept prepared under its own text, where the way to the server allows it. */
+  async all(text: string, ...values: readonly PgValue[]): Promise<readonly PgRow[]> {
+    try {
+      const name = this.#prepares ? nameOf(text) : undefined
+      const query = { text, values: [...values], ...(name !== undefined && { name }) }
+      const { rows } = await this.#client.query<PgRow>(query)
+      return rows
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  async get(text: string, ...values: readonly PgValue[]): Promise<PgRow | undefined> {
+    return (await this.all(text, ...values))[0]
+  }
+
+  /** Several statements without values. */
+  async exec(text: string): Promise<void> {
+    try {
+      await this.#client.query(text)
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+}
+
+const names = new Map<string, string>()
+
+/** Short and the same for the same text; PostgreSQL cuts names at 63 bytes. */
+function nameOf(text: string): string {
+  let name = names.get(text)
+  if (name === undefined) {
+    name = `holdfast_${names.size}`
+    names.set(text, name)
+  }
+  return name
+}
+
+/** Classes of SQLSTATE that a constraint, a check or a trigger of the host answers with. Source: PostgreSQL, appendix A. */
+const refusals = new Set(['22', '23', '44', 'P0', '27', '0A'])
+
+/** An error of the driver or the server in the terms of the store. */
+export function translate(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (code === '40001' || code === '40P01') return new RaceLost(error.message, error)
+  if (code === '23505' && 'schema' in error && error.schema === 'holdfast')
+    return new RaceLost(error.message, error)
+  if (code === '53100')
+    return new SyncError('STORE_FULL', 'the disk of the database is full', { cause: error })
+  if (code === '55P03')
+    return new SyncError('STORE_BUSY', 'another transaction holds a row for long', { cause: error })
+  if (/^[0-9A-Z]{5}$/.test(code) && refusals.has(code.slice(0, 2))) {
+    const named = 'constraint' in error && typeof error.constraint === 'string' ? error.constraint : undefined
+    return new ConstraintError(named ?? error.message, error)
+  }
+  if (isUnreachable(error, code))
+    return new SyncError('STORE_BUSY', 'the database cannot be reached', { cause: error })
+  return new SyncError('STORE_FAILED', 'the database refused an operation', { cause: error })
+}
+
+/** Connections that broke, and servers that start, stop or have no room: later is another matter. */
+function isUnreachable(error: Error, code: string): boolean {
+  return (
+    /^(?:08|53|57)/.test(code) ||
+    /^E[A-Z]+$/.test(code) ||
+    /terminated|timeout|Connection|not queryable/.test(error.message)
+  )
+}

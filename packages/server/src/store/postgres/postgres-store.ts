@@ -1,0 +1,314 @@
+import { assert, type CancelTimer, SyncError } from '@holdfast/core'
+import { createRequire } from 'node:module'
+import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
+import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
+import { Naming, type TableMappings } from './columns.ts'
+import { Connection, RaceLost, translate } from './connection.ts'
+import { checkMigrated, isMigrated, planMigration, runMigration } from './migrate.ts'
+import { completeSql, deviceQueries } from './read-devices.ts'
+import { decisionQueries } from './read-decisions.ts'
+import { historyQueries } from './read-history.ts'
+import { pageQueries } from './read-pages.ts'
+import { recordQueries, type Tables } from './read-records.ts'
+import { ledgerStatements } from './write-ledger.ts'
+import { scopeLockClass } from './system-tables.ts'
+import { recordStatements } from './write-records.ts'
+
+/** How `postgresStore` reaches its database. */
+export interface PostgresStoreOptions {
+  /** `postgres://user:password@host:port/database`. */
+  readonly url: string
+  /** Tables and columns that are called otherwise than collections and fields. */
+  readonly tables?: TableMappings
+  /**
+   * Whether `open` adds what the schema needs. Otherwise it only checks, and `holdfast migrate` prints and runs the plan.
+   */
+  readonly migrate?: boolean
+  /** Connections at most; 10 unless said. */
+  readonly connections?: number
+  /** How long a write waits for a row that another transaction holds, ms; 4,000 unless said. */
+  readonly lockTimeoutMs?: number
+  /** How often to look for commits of other programs, ms; 250 unless said, 0 is never. Nodes also wake each other. */
+  readonly pollMs?: number
+  /** Set to false behind a pooler that shares sessions between transactions and keeps no prepared statements. */
+  readonly preparedStatements?: boolean
+  /** Set to false behind a pooler: a listener needs a session of its own. Other nodes are then noticed by polling alone. */
+  readonly listen?: boolean
+}
+
+/**
+ * A server store in a PostgreSQL database (14 or newer), beside the host's own tables. Any number of processes may use
+ * one database, and any other program may write to the collections' tables. Needs the package `pg`.
+ * Errors come from `open`, not from here.
+ *
+ * @example
+ * const sync = await createServer({ schema, store: postgresStore(process.env.DATABASE_URL), authenticate, scopes })
+ */
+export function postgresStore(options: string | PostgresStoreOptions): Store {
+  return new PostgresStore(typeof options === 'string' ? { url: options } : options)
+}
+
+/** A transaction that lost a race is decided again so many times, each after a longer wait. */
+const attempts = 12
+const firstWaitMs = 4
+const channel = 'holdfast'
+/** At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. */
+const notifyEveryMs = 5
+
+interface Opened {
+  readonly pool: Pool
+  readonly setup: StoreSetup
+  readonly tables: Tables
+}
+
+class PostgresStore implements Store {
+  readonly kind = 'postgres'
+  readonly #options: Required<PostgresStoreOptions>
+  readonly #listeners: ((scopes: readonly string[]) => void)[] = []
+  readonly #told = new Map<string, number>()
+  #opened: Opened | undefined
+  #listener: Client | undefined
+  #complete = 0
+  #stopPolling: CancelTimer = () => undefined
+  #polling: Promise<void> | undefined
+  #notifyTimer: CancelTimer | undefined
+  #isClosed = false
+
+  constructor(options: PostgresStoreOptions) {
+    this.#options = {
+      tables: {},
+      migrate: false,
+      connections: 10,
+      lockTimeoutMs: 4_000,
+      pollMs: 250,
+      preparedStatements: true,
+      listen: true,
+      ...options,
+    }
+  }
+
+  async open(setup: StoreSetup): Promise<void> {
+    assert(this.#opened === undefined, 'a store is opened once')
+    const { url, connections, tables, migrate } = this.#options
+    const pg = driver()
+    const pool = new pg.Pool({ ...poolConfig(pg, url), max: connections })
+    // A connection that breaks while idle is replaced; whoever needs it next is told.
+    pool.on('error', () => undefined)
+    const naming = new Naming(tables)
+    this.#opened = { pool, setup, tables: { schema: setup.schema, naming } }
+    try {
+      await this.#use(async (db) => {
+        if (!migrate) return checkMigrated(db, setup.schema)
+        if (await isMigrated(db, setup.schema)) return
+        await db.exec('BEGIN')
+        await finish(db, async () => {
+          // One node at a time; the others then find it done.
+          await db.exec(`SELECT pg_advisory_xact_lock(${scopeLockClass + 1}, 1)`)
+          if (!(await isMigrated(db, setup.schema)))
+            await runMigration(db, await planMigration(db, { ...setup, naming }))
+        })
+      })
+      this.#complete = (await this.read((tx) => tx.state())).complete
+      if (this.#options.listen) await this.#listen(pg, url)
+    } catch (error) {
+      this.#opened = undefined
+      await pool.end()
+      throw error
+    }
+    if (this.#options.pollMs > 0) this.#poll()
+  }
+
+  async write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
+    const { env } = this.#use_().setup
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const result = await this.#use((db) => this.#transact(db, work))
+        this.#wakeOthers()
+        return result
+      } catch (error) {
+        if (!(error instanceof RaceLost)) throw error
+        if (attempt === attempts)
+          throw new SyncError('STORE_BUSY', 'other writers were faster each time', { cause: error })
+      }
+      const waitMs = firstWaitMs * 2 ** Math.min(attempt, 6) * env.random()
+      await new Promise<void>((resolve) => {
+        env.setTimer(resolve, waitMs)
+      })
+    }
+  }
+
+  read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {
+    return this.#use(async (db) => {
+      await db.exec('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      return finish(db, () => work(readerOf(db, this.#use_().tables)))
+    })
+  }
+
+  onForeignCommit(listener: (scopes: readonly string[]) => void): void {
+    this.#listeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopPolling()
+    this.#notifyTimer?.()
+    await this.#polling
+    await this.#listener?.end().catch(() => undefined)
+    await this.#opened?.pool.end()
+    this.#opened = undefined
+  }
+
+  #use_(): Opened {
+    if (!this.#opened || this.#isClosed) throw new SyncError('SERVER_CLOSING', 'the store is not open')
+    return this.#opened
+  }
+
+  async #use<Result>(work: (db: Connection) => Promise<Result>): Promise<Result> {
+    const { pool } = this.#use_()
+    let client: PoolClient
+    try {
+      client = await pool.connect()
+    } catch (error) {
+      throw translate(error)
+    }
+    let isBroken = false
+    const onError = (): void => {
+      isBroken = true
+    }
+    client.on('error', onError)
+    try {
+      return await work(new Connection(client, this.#options.preparedStatements))
+    } finally {
+      client.removeListener('error', onError)
+      client.release(isBroken)
+    }
+  }
+
+  #transact<Result>(db: Connection, work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
+    const { tables } = this.#use_()
+    return db
+      .exec(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${this.#options.lockTimeoutMs}`)
+      .then(() =>
+        finish(db, async () => {
+          const records = recordStatements(db, tables)
+          const tx: StoreWriter = {
+            ...readerOf(db, tables),
+            ...lockingReads(db),
+            ...ledgerStatements(db),
+            ...records,
+          }
+          await records.readForeignNotes()
+          return work(tx)
+        }),
+      )
+  }
+
+  async #listen(pg: Driver, url: string): Promise<void> {
+    const client = new pg.Client({ connectionString: url })
+    client.on('error', () => {
+      this.#listener = undefined
+    })
+    client.on('notification', () => void this.#tellForeign())
+    await client.connect()
+    await client.query(`LISTEN ${channel}`)
+    this.#listener = client
+  }
+
+  /** After a commit, never from a trigger; several commits share one. */
+  #wakeOthers(): void {
+    if (!this.#options.listen || this.#notifyTimer) return
+    const { setup } = this.#use_()
+    this.#notifyTimer = setup.env.setTimer(() => {
+      this.#notifyTimer = undefined
+      if (this.#isClosed) return
+      this.#use((db) => db.exec(`NOTIFY ${channel}`)).catch(() => undefined)
+    }, notifyEveryMs)
+  }
+
+  #poll(): void {
+    const { env } = this.#use_().setup
+    this.#stopPolling = env.setTimer(() => {
+      if (this.#isClosed) return
+      void this.#tellForeign().finally(() => {
+        if (!this.#isClosed) this.#poll()
+      })
+    }, this.#options.pollMs)
+  }
+
+  /** Told is what moved since the last time, also what this process moved itself: hints may come twice. */
+  #tellForeign(): Promise<void> {
+    this.#polling ??= this.#readMoved()
+      .then((scopes) => {
+        if (scopes.length > 0) for (const listener of this.#listeners) listener(scopes)
+      })
+      // The next poll tries again.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#polling = undefined
+      })
+    return this.#polling
+  }
+
+  async #readMoved(): Promise<readonly string[]> {
+    const rows = await this.#use((db) =>
+      db.all(
+        `SELECT s.scope, max(s.position) AS position, (${completeSql}) AS complete FROM holdfast.stamps s
+         WHERE s.position > $1 GROUP BY s.scope`,
+        this.#complete,
+      ),
+    )
+    const moved = rows.filter((row) => Number(row['position']) > (this.#told.get(String(row['scope'])) ?? 0))
+    for (const row of moved) this.#told.set(String(row['scope']), Number(row['position']))
+    this.#complete = Math.max(this.#complete, Number(rows[0]?.['complete'] ?? 0))
+    for (const [scope, position] of this.#told) if (position <= this.#complete) this.#told.delete(scope)
+    return moved.map((row) => String(row['scope']))
+  }
+}
+
+function readerOf(db: Connection, tables: Tables): StoreReader {
+  const options = { locks: false }
+  return {
+    ...deviceQueries(db, options),
+    ...recordQueries(db, tables, options),
+    ...decisionQueries(db, options),
+    ...pageQueries(db, tables),
+    ...historyQueries(db),
+  }
+}
+
+/** Reads of a writer that lock what they read. */
+function lockingReads(db: Connection): Pick<StoreReader, 'conflicts'> {
+  const { conflicts } = decisionQueries(db, { locks: true })
+  return { conflicts }
+}
+
+/** Commits what `work` did. */
+async function finish<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
+  try {
+    const result = await work()
+    await db.exec('COMMIT')
+    return result
+  } catch (error) {
+    // A connection that broke has nothing left to roll back.
+    await db.exec('ROLLBACK').catch(() => undefined)
+    throw error
+  }
+}
+
+type Driver = typeof import('pg')
+
+/** The driver is an optional dependency: only who uses this store needs it. */
+function driver(): Driver {
+  // A CommonJS package, loaded when it is needed.
+  return createRequire(import.meta.url)('pg') as Driver
+}
+
+const int8 = 20
+
+function poolConfig(pg: Driver, url: string): PoolConfig {
+  const types = {
+    getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
+      oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+  }
+  return { connectionString: url, types: types as PoolConfig['types'] }
+}

@@ -1,0 +1,95 @@
+import { conflictsCollection, type Values } from '@holdfast/core'
+import type { StoredConflict, StoreReader } from '../store.ts'
+import { fieldMembers, iso, jsonObject, Naming } from './columns.ts'
+import type { Connection, PgRow } from './connection.ts'
+import { type ReadOptions, textOrNull, textsOf } from './read-devices.ts'
+
+type DecisionQueries = Pick<
+  StoreReader,
+  'changesSince' | 'conflicts' | 'openConflicts' | 'uniqueOwners' | 'scopesOf'
+>
+
+/** Reads of what decides about a mutation beside the record itself. */
+export function decisionQueries(db: Connection, { locks }: ReadOptions): DecisionQueries {
+  return {
+    changesSince: async (name, since) => {
+      if (since.length === 0) return []
+      const rows = await db.all(
+        changesSql,
+        name,
+        since.map((each) => each.record),
+        since.map((each) => each.version),
+      )
+      return rows.map((row) => ({
+        record: String(row['record']),
+        version: Number(row['version']),
+        user: textOrNull(row['account']),
+        device: textOrNull(row['device']),
+        fields: textsOf(row['fields']),
+      }))
+    },
+    conflicts: async (ids) => {
+      if (ids.length === 0) return []
+      const lock = locks ? 'ORDER BY r.id FOR NO KEY UPDATE OF r' : ''
+      const sql = `${conflictSql} FROM holdfast.conflicts r WHERE r.id = ANY($1::uuid[]) ${lock}`
+      return (await db.all(sql, ids)).map(conflictOf)
+    },
+    openConflicts: async ({ user, device }, records) => {
+      if (records.length === 0) return []
+      const collections = records.map((each) => each.collection)
+      const ids = records.map((each) => each.record)
+      return (await db.all(openConflictsSql, collections, ids, user, device)).map(conflictOf)
+    },
+    uniqueOwners: async (texts) => {
+      if (texts.length === 0) return []
+      const sql = `SELECT u.collection, u.key, u.text, u.record FROM holdfast.unique_keys u
+        JOIN unnest($1::text[], $2::integer[], $3::text[]) k (collection, key, text)
+        ON u.collection = k.collection AND u.key = k.key AND u.text = k.text`
+      const rows = await db.all(
+        sql,
+        texts.map((each) => each.collection),
+        texts.map((each) => each.key),
+        texts.map((each) => each.text),
+      )
+      return rows.map((row) => ({
+        collection: String(row['collection']),
+        key: Number(row['key']),
+        text: String(row['text']),
+        record: String(row['record']),
+      }))
+    },
+    scopesOf: async (name, record) =>
+      (
+        await db.all(
+          `SELECT scope FROM holdfast.feed WHERE collection = $1 AND record = $2 AND op <> 'leave'`,
+          name,
+          record,
+        )
+      ).map((row) => String(row['scope'])),
+  }
+}
+
+const changesSql = `SELECT a.record, a.version, a.account, a.device, (SELECT coalesce(json_agg(k), '[]') FROM (
+    SELECT json_object_keys(coalesce(a.before, '{}')) k UNION SELECT json_object_keys(coalesce(a.after, '{}'))) keys)::text AS fields
+  FROM unnest($2::uuid[], $3::bigint[]) k (record, version)
+  JOIN holdfast.audit a ON a.collection = $1 AND a.record = k.record AND a.version > k.version`
+
+const conflictSql = `SELECT r.id, r.version, ${iso('r.updated_at')} AS updated_at,
+  ${jsonObject(fieldMembers(new Naming(), conflictsCollection, 'r'))}::text AS data`
+
+const openConflictsSql = `WITH RECURSIVE line (id) AS (
+  SELECT r.id FROM unnest($1::text[], $2::uuid[]) k (collection, record)
+  JOIN holdfast.conflict_records c ON c.collection = k.collection AND c.record = k.record
+  JOIN holdfast.conflicts r ON r.id = c.conflict AND r.author = $3 AND r.device = $4
+  UNION SELECT (r.resolution ->> 'by')::uuid FROM line JOIN holdfast.conflicts r ON r.id = line.id)
+  ${conflictSql} FROM line JOIN holdfast.conflicts r ON r.id = line.id AND r.status = 'open'`
+
+function conflictOf(row: PgRow): StoredConflict {
+  return {
+    id: String(row['id']),
+    version: Number(row['version']),
+    // Built by the database over columns that the schema describes.
+    values: JSON.parse(String(row['data'])) as Values,
+    updatedAt: String(row['updated_at']),
+  }
+}

@@ -1,0 +1,69 @@
+import type { HistoryEntry } from '../../engine.ts'
+import type { StoreReader } from '../store.ts'
+import { iso } from './columns.ts'
+import type { Connection, PgRow } from './connection.ts'
+import { numberOrNull, textOrNull, textsOf, valuesOrNull } from './read-devices.ts'
+
+type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
+
+const entryColumns = `n, op, status, decisions::text AS decisions, account, device, mutation, version, ${iso('at')} AS at,
+  ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace`
+
+/** Reads of the audit and of what plain clients and large cursors left here. */
+export function historyQueries(db: Connection): HistoryQueries {
+  return {
+    history: async (collection, record, { before, limit }) => {
+      const sql = `SELECT ${entryColumns} FROM holdfast.audit a WHERE collection = $1 AND record = $2 AND n < $3 ORDER BY a.n DESC LIMIT $4`
+      const newest = Math.min(before, Number.MAX_SAFE_INTEGER)
+      return (await db.all(sql, collection, record, newest, limit)).map(entryOf)
+    },
+    scopeSet: async (hash) => {
+      const row = await db.get('SELECT scopes::text AS scopes FROM holdfast.scope_sets WHERE hash = $1', hash)
+      return row ? textsOf(row['scopes']) : null
+    },
+    key: async (account, key) => {
+      const row = await db.get(
+        'SELECT hash, body FROM holdfast.keys WHERE account = $1 AND key = $2',
+        account,
+        key,
+      )
+      return row ? { hash: String(row['hash']), body: String(row['body']) } : null
+    },
+    issuedTime: async (account, collection, time) => {
+      const sql = `SELECT ${iso('t.time')} AS issued, position, scopes FROM holdfast.times t
+        WHERE account = $1 AND collection = $2 AND time <= $3::timestamptz ORDER BY t.time DESC LIMIT 1`
+      const row = await db.get(sql, account, collection, time)
+      if (!row) return null
+      return {
+        time: String(row['issued']),
+        position: Number(row['position']),
+        scopes: String(row['scopes']),
+      }
+    },
+    counts: async () => ({
+      openConflicts: Number(
+        (await db.get(`SELECT count(*) AS n FROM holdfast.conflicts WHERE status = 'open'`))?.['n'],
+      ),
+    }),
+  }
+}
+
+function entryOf(row: PgRow): HistoryEntry {
+  return {
+    n: Number(row['n']),
+    // These three were written by writeAudit and capture from the same types.
+    op: String(row['op']) as HistoryEntry['op'],
+    status: String(row['status']) as HistoryEntry['status'],
+    decisions: JSON.parse(String(row['decisions'])) as HistoryEntry['decisions'],
+    user: textOrNull(row['account']),
+    device: textOrNull(row['device']),
+    mutation: textOrNull(row['mutation']),
+    version: numberOrNull(row['version']),
+    at: String(row['at']),
+    receivedAt: String(row['received_at']),
+    before: valuesOrNull(row['before']),
+    after: valuesOrNull(row['after']),
+    code: textOrNull(row['code']),
+    trace: textOrNull(row['trace']),
+  }
+}

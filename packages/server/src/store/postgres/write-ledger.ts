@@ -1,0 +1,180 @@
+import { formatRanges, isUuid, type Schema } from '@holdfast/core'
+import type { AuditLine, StoredOutcome, StoreWriter } from '../store.ts'
+import { type Connection, type PgRow, RaceLost } from './connection.ts'
+import { deviceQueries } from './read-devices.ts'
+
+type LedgerStatements = Pick<
+  StoreWriter,
+  | 'device'
+  | 'decidedKeys'
+  | 'saveDevice'
+  | 'acknowledge'
+  | 'writeOutcomes'
+  | 'writeAudit'
+  | 'saveScopeSet'
+  | 'saveKey'
+  | 'saveIssuedTime'
+  | 'collect'
+>
+
+/** Writes of everything that is remembered about writes, for one transaction. */
+export function ledgerStatements(db: Connection): LedgerStatements {
+  const reads = deviceQueries(db, { locks: true })
+  /** Devices that this transaction has locked; only those may be overwritten. */
+  const locked = new Map<string, string>()
+  const known = new Set<string>()
+  return {
+    device: async (user, device) => {
+      const stored = await reads.device(user, device)
+      if (stored) locked.set(`${stored.n}`, user)
+      return stored
+    },
+    decidedKeys: async (user, ids) => {
+      const outcomes = await reads.decidedKeys(user, ids)
+      for (const { id, folded } of outcomes) for (const key of [id, ...folded]) known.add(key)
+      return outcomes
+    },
+    saveDevice: async (stored) => {
+      const values = [
+        stored.user,
+        stored.device,
+        formatRanges(stored.finals),
+        formatRanges(stored.acked),
+        stored.pending === null ? null : JSON.stringify(stored.pending),
+        stored.lastSeenAt,
+      ] as const
+      const update = `UPDATE holdfast.devices SET finals = $3, acked = $4, pending = $5, last_seen_at = $6
+        WHERE account = $1 AND device = $2 AND n = ANY($7::integer[]) RETURNING n`
+      const known = await db.get(update, ...values, [...locked.keys()].map(Number))
+      if (known) return Number(known['n'])
+      const insert = `INSERT INTO holdfast.devices (account, device, finals, acked, pending, last_seen_at, first_seen_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, device) DO NOTHING RETURNING n`
+      const made = await db.get(insert, ...values, stored.firstSeenAt)
+      // Somebody made it since it was looked for, and may have decided numbers of it.
+      if (!made) throw new RaceLost('the device was made by another request')
+      locked.set(String(made['n']), stored.user)
+      return Number(made['n'])
+    },
+    acknowledge: async (device, seqs) => {
+      if (seqs.length === 0) return
+      // Of a conflict its id is part of the verdict.
+      await db.all(
+        `UPDATE holdfast.outcomes o SET body = CASE o.status WHEN 'conflict' THEN json_build_object('conflict', json_build_object(
+           'id', o.body #>> '{conflict,id}', 'fields', '[]'::json, 'base', NULL, 'mine', NULL, 'theirs', NULL)) END
+         FROM unnest($2::bigint[], $3::bigint[]) r (first, last)
+         WHERE o.device = $1 AND o.seq BETWEEN r.first AND r.last AND o.body IS NOT NULL`,
+        device,
+        seqs.map(([first]) => first),
+        seqs.map(([, last]) => last),
+      )
+    },
+    writeOutcomes: async (device, outcomes, at) => {
+      if (outcomes.length === 0) return
+      const account = locked.get(String(device)) ?? ''
+      await db.all(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
+      const keys = outcomes.flatMap(({ id, folded, seq }) =>
+        [...new Set([id, ...folded])].filter((key) => !known.has(key)).map((key) => ({ id: key, seq })),
+      )
+      const made = await db.all(keysSql, device, account, JSON.stringify(keys))
+      if (made.length < new Set(keys.map(({ id }) => id)).size)
+        throw new RaceLost('another request has decided one of these keys')
+    },
+    writeAudit: async (lines) => {
+      if (lines.length > 0) await db.all(auditSql, JSON.stringify(lines.map(auditRow)))
+    },
+    saveScopeSet: async (hash, scopes) => {
+      const sql =
+        'INSERT INTO holdfast.scope_sets (hash, scopes) VALUES ($1, $2::json) ON CONFLICT DO NOTHING'
+      await db.all(sql, hash, JSON.stringify(scopes))
+    },
+    saveKey: async (user, key, { hash, body, at }) => {
+      const sql = 'INSERT INTO holdfast.keys (account, key, hash, body, at) VALUES ($1, $2, $3, $4, $5)'
+      await db.all(sql, user, key, hash, body, at)
+    },
+    saveIssuedTime: async (user, collection, { time, position, scopes }) => {
+      // Two answers of one ms share a time; the older position repeats rows and leaves out none.
+      const sql = `INSERT INTO holdfast.times AS t (account, collection, time, position, scopes) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (account, collection, time) DO UPDATE SET
+        position = CASE WHEN t.scopes = excluded.scopes THEN least(t.position, excluded.position) ELSE 0 END`
+      await db.all(sql, user, collection, time, position, scopes)
+    },
+    collect: async (deletedBefore, forgetBefore) => collect(db, deletedBefore, forgetBefore),
+  }
+}
+
+const outcomesSql = `INSERT INTO holdfast.outcomes (device, at, seq, covers, folded, id, hash, status, version, stood_on,
+    server_updated_at, code, body, exact, op, fields)
+  SELECT $1, $2::timestamptz, x.seq, x.covers, x.folded, x.id, x.hash, x.status, x.version, x.stood_on, x.server_updated_at,
+    x.code, x.body, x.exact, x.op, x.fields
+  FROM json_to_recordset($3::json) x (seq bigint, covers text, folded json, id text, hash text, status text, version bigint,
+    stood_on bigint, server_updated_at timestamptz, code text, body json, exact boolean, op text, fields json)`
+
+const keysSql = `INSERT INTO holdfast.decided_keys (device, account, id, seq)
+  SELECT DISTINCT ON (x.id) $1::integer, $2, x.id, x.seq FROM json_to_recordset($3::json) x (id text, seq bigint) ORDER BY x.id
+  ON CONFLICT DO NOTHING RETURNING id`
+
+const auditSql = `INSERT INTO holdfast.audit (collection, record, version, op, account, device, mutation, at, received_at, before,
+    after, status, decisions, code, trace)
+  SELECT x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
+    x.status, x.decisions, x.code, x.trace
+  FROM json_to_recordset($1::json) WITH ORDINALITY x (collection text, record uuid, version bigint, op text, account text,
+    device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
+    decisions json, code text, trace text, line bigint) ORDER BY x.line`
+
+function outcomeRow(outcome: StoredOutcome): object {
+  const { seq, covers, folded, id, hash, status, version, stoodOn, code, exact, op } = outcome
+  const body: unknown = outcome.body === null ? null : JSON.parse(outcome.body)
+  // What stands on a create that was refused falls whatever it touches.
+  const fields = op === 'create' ? [] : outcome.fields
+  const stood = { stood_on: stoodOn, server_updated_at: outcome.serverUpdatedAt }
+  const held = { seq, covers, id, hash, status, version, code, exact, op, fields, body }
+  return { ...held, ...stood, folded: folded.length === 0 ? null : folded }
+}
+
+function auditRow(line: AuditLine): object {
+  const { user, receivedAt, ...rest } = line
+  return { ...rest, account: user, received_at: receivedAt }
+}
+
+async function collect(
+  db: Connection,
+  deletedBefore: string,
+  forgetBefore: { readonly outcomes: string; readonly keys: string },
+): Promise<number> {
+  const old = await db.all(
+    `DELETE FROM holdfast.feed f USING holdfast.transactions t WHERE f.op <> 'put' AND f.at < $1::timestamptz AND t.n = f.tx
+       AND t.position IS NOT NULL RETURNING t.position`,
+    deletedBefore,
+  )
+  const newest = Math.max(0, ...old.map((row: PgRow) => Number(row['position'])))
+  await db.all('DELETE FROM holdfast.tombstones WHERE server_updated_at < $1::timestamptz', deletedBefore)
+  await db.all('UPDATE holdfast.state SET horizon = greatest(horizon, $1)', newest)
+  // Behind the horizon no cursor is served, so that nobody asks for the tags there. Stamps that show nothing are in the way.
+  await db.exec(`DELETE FROM holdfast.transactions t WHERE t.position < (SELECT horizon FROM holdfast.state)
+    AND NOT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = t.n)`)
+  await db.exec(`DELETE FROM holdfast.stamps s WHERE NOT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = s.tx AND f.scope = s.scope)
+    AND EXISTS (SELECT 1 FROM holdfast.stamps o WHERE o.scope = s.scope AND o.position > s.position)`)
+  await db.all('DELETE FROM holdfast.keys WHERE at < $1::timestamptz', forgetBefore.keys)
+  await db.exec('DELETE FROM holdfast.times WHERE position < (SELECT horizon FROM holdfast.state)')
+  for (const { n, acked } of await deviceQueries(db, { locks: false }).devices()) {
+    if (acked.length === 0) continue
+    await db.all(
+      `WITH gone AS (DELETE FROM holdfast.outcomes o USING unnest($2::bigint[], $3::bigint[]) r (first, last)
+         WHERE o.device = $1 AND o.seq BETWEEN r.first AND r.last AND o.at < $4::timestamptz RETURNING o.device, o.seq)
+       DELETE FROM holdfast.decided_keys k USING gone g WHERE k.device = g.device AND k.seq = g.seq`,
+      n,
+      acked.map(([first]) => first),
+      acked.map(([, last]) => last),
+      forgetBefore.outcomes,
+    )
+  }
+  return old.length
+}
+
+/** Ids that PostgreSQL can hold; others are nowhere. */
+export function uuidsOf(ids: readonly string[]): readonly string[] {
+  return ids.filter(isUuid)
+}
+
+/** Collections by name, as `Schema` has them. */
+export type Collections = Schema['collections']
