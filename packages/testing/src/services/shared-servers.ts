@@ -18,7 +18,10 @@ export function sharedRedisUrl(): string | undefined {
  */
 export default async function shareServers(): Promise<() => Promise<void>> {
   const postgres = await startUnlessMissing(() => startPostgres({ fast: true }))
-  const redis = await startUnlessMissing(() => startRedis())
+  const redis = await startUnlessMissing(() => startRedis()).catch(async (error: unknown) => {
+    await postgres?.stop()
+    throw error
+  })
   if (postgres !== undefined) process.env['HOLDFAST_TEST_POSTGRES'] = postgres.url
   if (redis !== undefined) process.env['HOLDFAST_TEST_REDIS'] = redis.url
   return async () => {
