@@ -1,13 +1,34 @@
 import { defineConfig } from 'vitest/config'
 
+const sources = '{packages,apps}/*/src/**'
+const servicesTests = `${sources}/*.pg.test.ts`
+
 export default defineConfig({
   test: {
-    include: ['{packages,apps}/*/src/**/*.test.ts', 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
     // Forks, because native SQLite drivers and tests that crash a process on purpose must not share one with others.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     retry: 0,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: [`${sources}/*.test.ts`, 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
+          exclude: [servicesTests],
+        },
+      },
+      {
+        // What needs a PostgreSQL or a Redis; all files share one of each.
+        extends: true,
+        test: {
+          name: 'services',
+          include: [servicesTests],
+          globalSetup: 'packages/testing/src/services/shared-servers.ts',
+        },
+      },
+    ],
   },
 })

@@ -1,0 +1,6 @@
+export { type FreshDatabase, freshDatabase } from './services/fresh-database.ts'
+export { MissingService, startUnlessMissing } from './services/missing-service.ts'
+export { type Pgbouncer, type PgbouncerOptions, startPgbouncer } from './services/pgbouncer.ts'
+export { type PostgresOptions, type PostgresServer, startPostgres } from './services/postgres.ts'
+export { type RedisOptions, type RedisServer, startRedis } from './services/redis.ts'
+export { hasPostgres, sharedRedisUrl } from './services/shared-servers.ts'

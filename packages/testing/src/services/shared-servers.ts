@@ -1,0 +1,30 @@
+import { startUnlessMissing } from './missing-service.ts'
+import { startPostgres } from './postgres.ts'
+import { startRedis } from './redis.ts'
+
+/** Whether this test run shares a PostgreSQL, in which `freshDatabase()` makes databases. */
+export function hasPostgres(): boolean {
+  return process.env['HOLDFAST_TEST_POSTGRES'] !== undefined
+}
+
+/** The Redis that this test run shares, if any. Tests share its content too: give keys a prefix of your own. */
+export function sharedRedisUrl(): string | undefined {
+  return process.env['HOLDFAST_TEST_REDIS']
+}
+
+/**
+ * Vitest's global set-up: one PostgreSQL and one Redis for all test files. Their addresses travel in the environment,
+ * which the test processes inherit.
+ */
+export default async function shareServers(): Promise<() => Promise<void>> {
+  const postgres = await startUnlessMissing(() => startPostgres({ fast: true }))
+  const redis = await startUnlessMissing(() => startRedis()).catch(async (error: unknown) => {
+    await postgres?.stop()
+    throw error
+  })
+  if (postgres !== undefined) process.env['HOLDFAST_TEST_POSTGRES'] = postgres.url
+  if (redis !== undefined) process.env['HOLDFAST_TEST_REDIS'] = redis.url
+  return async () => {
+    await Promise.all([postgres?.stop(), redis?.stop()])
+  }
+}
