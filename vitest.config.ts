@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 const sources = '{packages,apps}/*/src/**'
+const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
 
 export default defineConfig({
@@ -26,7 +27,17 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [servicesTests],
-          globalSetup: 'packages/testing/src/services/shared-servers.ts',
+          globalSetup,
+        },
+      },
+      {
+        // The tests of the engine, which know no store, on PostgreSQL.
+        extends: true,
+        test: {
+          name: 'engine on postgres',
+          include: ['packages/server/src/{push,pull,audit}/*.test.ts'],
+          env: { HOLDFAST_ENGINE_ON: 'postgres' },
+          globalSetup,
         },
       },
     ],

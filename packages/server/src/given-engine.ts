@@ -20,6 +20,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Caller, Engine, Grants, PullOptions, SnapshotOptions } from './engine.ts'
 import { createEngine, type ServerOptions } from './server.ts'
+import { postgresStore } from './store/postgres/postgres-store.ts'
+import type { Store } from './store/store.ts'
 import { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
 import { systemEnvironment } from './system-environment.ts'
 
@@ -77,20 +79,19 @@ export async function givenEngine(
   path?: string,
   atMs: number = startMs,
 ): Promise<GivenEngine> {
-  const folder = path === undefined ? mkdtempSync(join(tmpdir(), 'holdfast-')) : undefined
-  const file = path ?? join(folder ?? '', 'server.db')
+  const place = path === undefined ? await newPlace() : { path, remove: async () => undefined }
   let nowMs = atMs
   const env = { ...systemEnvironment(), now: () => nowMs }
   const engine = await createEngine({
     ...options,
     schema: options.schema ?? stockSchema,
-    store: sqliteStore({ pollMs: 0, ...options.store, path: file }),
+    store: storeAt(place.path, options),
     scopes: () => [],
     env,
   })
   return {
     engine,
-    path: file,
+    path: place.path,
     device: (user = 'ann', grants = ['warehouse:1']) =>
       new GivenDevice({
         engine,
@@ -105,13 +106,41 @@ export async function givenEngine(
     nowMs: () => nowMs,
     reopen: async (other = options) => {
       await engine.close()
-      return givenEngine(other, file, nowMs)
+      const again = await givenEngine(other, place.path, nowMs)
+      return { ...again, close: () => again.engine.close().then(place.remove) }
     },
     close: async () => {
       await engine.close()
-      rmSync(join(file, '..'), { recursive: true, force: true })
+      await place.remove()
     },
   }
+}
+
+/** Where the tests of the engine run: on a file, or on the PostgreSQL that the test run shares. */
+export const isOnPostgres: boolean = process.env['HOLDFAST_ENGINE_ON'] === 'postgres'
+
+interface Place {
+  readonly path: string
+  readonly remove: () => Promise<void>
+}
+
+async function newPlace(): Promise<Place> {
+  if (isOnPostgres) {
+    const { freshDatabase } = await import('@holdfast/testing/services')
+    const { url, drop } = await freshDatabase()
+    return { path: url, remove: drop }
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
+  return {
+    path: join(folder, 'server.db'),
+    remove: async () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+function storeAt(path: string, options: GivenOptions): Store {
+  return isOnPostgres
+    ? postgresStore({ url: path, migrate: true, pollMs: 0, connections: 4 })
+    : sqliteStore({ pollMs: 0, ...options.store, path })
 }
 
 interface DeviceParts {

@@ -310,9 +310,11 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       } as const
       const [first, second] = [newUuid(env), newUuid(env)]
       const folded = [newUuid(env), newUuid(env)]
-      await store.write((tx) =>
+      const times = { firstSeenAt: now, lastSeenAt: now }
+      const ann = { user: 'ann', device: newUuid(env), finals: [], acked: [], pending: null, ...times }
+      await store.write(async (tx) =>
         tx.writeOutcomes(
-          1,
+          await tx.saveDevice(ann),
           [
             { ...outcome, id: first, seq: 1, covers: '1-3', folded },
             { ...outcome, id: second, seq: 4, covers: '4', folded: [], body: null },
@@ -324,9 +326,6 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       expect(found.map(({ id }) => id)).toEqual([first, second])
       expect(found[0]).toEqual({ ...outcome, id: first, seq: 1, covers: '1-3', folded })
       expect(await store.read((tx) => tx.outcomes(2, { seqs: [2], ids: [second] }))).toEqual([])
-      const times = { firstSeenAt: now, lastSeenAt: now }
-      const ann = { user: 'ann', device: newUuid(env), finals: [], acked: [], pending: null, ...times }
-      expect(await store.write((tx) => tx.saveDevice(ann))).toBe(1)
       const keysOf = async (user: string, ...ids: string[]): Promise<readonly string[]> =>
         (await store.read((tx) => tx.decidedKeys(user, ids))).map(({ id }) => id)
       expect(await keysOf('ann', second)).toEqual([second])

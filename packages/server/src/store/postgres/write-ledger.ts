@@ -117,9 +117,9 @@ const auditSql = `INSERT INTO holdfast.audit (collection, record, version, op, a
     after, status, decisions, code, trace)
   SELECT x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
     x.status, x.decisions, x.code, x.trace
-  FROM json_to_recordset($1::json) WITH ORDINALITY x (collection text, record uuid, version bigint, op text, account text,
+  FROM ROWS FROM (json_to_recordset($1::json) AS (collection text, record uuid, version bigint, op text, account text,
     device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
-    decisions json, code text, trace text, line bigint) ORDER BY x.line`
+    decisions json, code text, trace text)) WITH ORDINALITY x ORDER BY x.ordinality`
 
 function outcomeRow(outcome: StoredOutcome): object {
   const { seq, covers, folded, id, hash, status, version, stoodOn, code, exact, op } = outcome

@@ -307,8 +307,8 @@ async function readForeignNotes(
 ): Promise<void> {
   for (;;) {
     const notes = await db.all(
-      `WITH some AS (SELECT n FROM holdfast.foreign_writes ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
-       gone AS (DELETE FROM holdfast.foreign_writes w USING some WHERE w.n = some.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
+      `WITH few AS (SELECT n FROM holdfast.foreign_writes ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
+       gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
        SELECT * FROM gone ORDER BY n`,
     )
     if (notes.length === 0) return

@@ -1,0 +1,22 @@
+import { type FreshDatabase, freshDatabase, hasPostgres } from '@holdfast/testing/services'
+import { describe } from 'vitest'
+import { describeStore } from '../store-contract.ts'
+import type { Store } from '../store.ts'
+import { postgresStore } from './postgres-store.ts'
+
+const databases = new Map<Store, FreshDatabase>()
+
+describe.skipIf(!hasPostgres())('on PostgreSQL', () => {
+  describeStore('PostgreSQL', {
+    create: async () => {
+      const database = await freshDatabase()
+      const store = postgresStore({ url: database.url, migrate: true, pollMs: 0 })
+      databases.set(store, database)
+      return store
+    },
+    destroy: async (store) => {
+      await store.close()
+      await databases.get(store)?.drop()
+    },
+  })
+})
