@@ -45,7 +45,6 @@ export const checkers: readonly Checker[] = [
   noResurrection,
   setMembers,
   settledByPull,
-  decisions,
   oneDispute,
   bounds,
   liveLists,
@@ -53,5 +52,5 @@ export const checkers: readonly Checker[] = [
 
 /** Every promise, for a schema whose facts `factsOf` gives. */
 export function checkersFor(facts: SchemaFacts): readonly Checker[] {
-  return [...checkers, referencesAndUnique(facts), writeRights(facts)]
+  return [...checkers, referencesAndUnique(facts), writeRights(facts), decisions(facts)]
 }

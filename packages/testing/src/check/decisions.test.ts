@@ -1,8 +1,14 @@
 import { expect, test } from 'vitest'
 
-import { decisions } from './decisions.ts'
+import { decisions as decisionsOf } from './decisions.ts'
 import { givenConflict, type GivenHistory, givenHistory, type GivenWrite } from './given-history.ts'
 import type { DumpedConflict } from './observation.ts'
+import type { SchemaFacts } from './schema-facts.ts'
+
+const facts: SchemaFacts = {
+  items: { references: {}, unique: [], scopes: [{ literals: ['place:', ''], fields: ['place'] }] },
+}
+const decisions = decisionsOf(facts)
 
 const overName = { reason: 'fields', fields: ['name'], records: ['items/r1'] } as const
 
@@ -57,12 +63,17 @@ test('[SIM-91] theirs is kept, and what was counted with mine is dropped', () =>
   ])
 })
 
+test('[SIM-91] what was counted has somewhere to go when no field moved that its scope is made of', () => {
+  const line = { before: { site: 't0a' }, after: { site: 't0b' } }
+  expect(givenCounted({}).line(line).end(resolved).found(decisions)).toHaveLength(1)
+})
+
 test('[SIM-91] legal: what was counted is written, came to nothing, was in dispute itself, or has nowhere to go', () => {
   const legal = [
     givenCounted({ increments: { stock: 3 } }),
     givenCounted({}, { increments: { stock: 0 } }),
     givenCounted({}).line({ op: 'delete' }),
-    givenCounted({}).line({ before: { site: 't0a' }, after: { site: 't0b' } }),
+    givenCounted({}).line({ before: { place: 'attic' }, after: { place: 'cellar' } }),
     givenCounted({}).add({ kind: 'grants', atMs: 9, user: 'ann', scopes: [] }),
   ]
   for (const history of legal) expect(history.end(resolved).found(decisions)).toEqual([])

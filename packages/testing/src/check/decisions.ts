@@ -1,20 +1,23 @@
 import type { Checker } from './checker.ts'
-import type { EntryWritten, Observation, Payload, RunEnded } from './observation.ts'
+import type { EntryWritten, Observation, Payload, RunEnded, ServerAudit } from './observation.ts'
 import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue } from './same-value.ts'
+import type { SchemaFacts } from './schema-facts.ts'
 
 /**
  * Who keeps theirs writes nothing over what is in dispute, whenever they decide: right after the answer, or after the
  * next pull. What the author counted in the same edit only waited, and is written. Only conflicts over the fields of one
  * record are looked at; where there are several, a field may be in dispute in one and wait in the other. Rules: SIM-91.
  */
-export const decisions: Checker = {
-  name: 'decisions',
-  promise: 'Keeping theirs keeps theirs, and nothing else.',
-  start: (fail) => {
-    const watch = new DecisionWatch(fail)
-    return (o) => watch.observe(o)
-  },
+export function decisions(facts: SchemaFacts): Checker {
+  return {
+    name: 'decisions',
+    promise: 'Keeping theirs keeps theirs, and nothing else.',
+    start: (fail) => {
+      const watch = new DecisionWatch(fail, facts)
+      return (o) => watch.observe(o)
+    },
+  }
 }
 
 /** What was written to keep theirs, as it was then: a person may repair it later. */
@@ -27,6 +30,7 @@ interface Kept {
 
 class DecisionWatch {
   readonly #fail: (message: string) => void
+  readonly #facts: SchemaFacts
   readonly #book: RunBook
   /** Calls under way that keep theirs. */
   readonly #calls = new Set<number>()
@@ -37,8 +41,9 @@ class DecisionWatch {
   readonly #strayed = new Set<string>()
   #areGrantsSettled = true
 
-  constructor(fail: (message: string) => void) {
+  constructor(fail: (message: string) => void, facts: SchemaFacts) {
     this.#fail = fail
+    this.#facts = facts
     this.#book = new RunBook((commit) => this.#commit(commit))
   }
 
@@ -53,8 +58,7 @@ class DecisionWatch {
           for (const id of o.mutations) this.#keep(this.#book.itemOf(o.disk, id))
         return
       case 'audit':
-        if (o.op === 'delete' || (o.before !== null && Object.hasOwn(o.before, 'site')))
-          this.#strayed.add(`${o.collection}/${o.record}`)
+        if (o.op === 'delete' || this.#isMoved(o)) this.#strayed.add(`${o.collection}/${o.record}`)
         return
       case 'grants':
         if (o.atMs > 0) this.#areGrantsSettled = false
@@ -64,6 +68,11 @@ class DecisionWatch {
         return
       default:
     }
+  }
+
+  #isMoved({ collection, before }: ServerAudit): boolean {
+    const fields = this.#facts[collection]?.scopes?.flatMap((scope) => scope.fields) ?? []
+    return before !== null && fields.some((field) => Object.hasOwn(before, field))
   }
 
   #keep(item: Item | undefined): void {

@@ -145,4 +145,5 @@ export const faultKinds: readonly FaultKind[] = [
   onAnswer('answer broken off', 'cut'),
   onAnswer('answer ends early', 'short'),
   onAnswer('answer falls silent', 'stall'),
+  onAnswer('answer of which only the head comes', 'head'),
 ]

@@ -1,7 +1,13 @@
 import type { Scenario } from './run-scenario.ts'
+import { copyScenarios } from './scenarios/copy-scenarios.ts'
 import { mergeScenarios } from './scenarios/merge-scenarios.ts'
 import { troubleScenarios } from './scenarios/trouble-scenarios.ts'
 import { writeScenarios } from './scenarios/write-scenarios.ts'
 
 /** Every golden scenario. */
-export const scenarios: readonly Scenario[] = [...writeScenarios, ...mergeScenarios, ...troubleScenarios]
+export const scenarios: readonly Scenario[] = [
+  ...writeScenarios,
+  ...mergeScenarios,
+  ...troubleScenarios,
+  ...copyScenarios,
+]

@@ -22,7 +22,8 @@ function sourceOf(file: string): string {
   return readFileSync(new URL(file, root), 'utf8')
 }
 
-const knownCheckers = new Set(checkersFor({}).map(({ name }) => name))
+/** A lane also compares the end of a scenario with the one that its story must have. */
+const knownCheckers = new Set([...checkersFor({}).map(({ name }) => name), 'expected-end'])
 
 describe('the catalogue', () => {
   test('[SIM-50] every planted bug fits the present source in one place, and what comes of it parses', () => {

@@ -78,6 +78,7 @@ export const clientApplyPlants: readonly Plant[] = [
     story:
       'Somebody takes a tag out again that is still in dispute; a decision of another person meets a new dispute, and settling that brings the tag back.',
     expect: ['set-members'],
+    seenBy: 'lane',
   },
   {
     id: 'cursor-past-unapplied-pages',

@@ -36,6 +36,7 @@ export const clientEnginePlants: readonly Plant[] = [
     ],
     story: 'An answer that stops in its middle is waited for without end.',
     expect: ['liveness'],
+    seenBy: 'lane',
   },
   {
     id: 'no-timer-behind-the-pokes',
@@ -49,6 +50,7 @@ export const clientEnginePlants: readonly Plant[] = [
     ],
     story: 'One hint is lost, and the device shows yesterday until somebody writes on it.',
     expect: ['liveness', 'convergence'],
+    seenBy: 'lane',
   },
   {
     id: 'failure-loses-the-timer',
@@ -96,6 +98,7 @@ export const clientEnginePlants: readonly Plant[] = [
     ],
     story: 'After a long time offline the device looks for the network again next week.',
     expect: ['liveness'],
+    seenBy: 'lane',
   },
   {
     id: 'fleet-comes-back-together',

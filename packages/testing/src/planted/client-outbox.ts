@@ -306,12 +306,13 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${sync}/record-reuse.ts`,
     edits: [
       {
-        find: `await takeKnown(tx, outcome, seqs)`,
-        replace: `await takeKnown(tx, outcome, reused.offer.seqs)`,
+        find: `[outcome, within(parseRanges(outcome.covers))] as const`,
+        replace: `[outcome, offer.seqs] as const`,
       },
     ],
     story: 'Two copies of one database fold differently: edits that only one of them has are taken for sent.',
-    expect: ['no-lost-mutation', 'effect'],
+    expect: ['no-lost-mutation', 'effect', 'expected-end'],
+    seenBy: 'lane',
   },
   {
     id: 'edited-letter-loses-its-counts',

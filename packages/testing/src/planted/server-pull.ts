@@ -66,6 +66,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story: 'The first change in a scope after somebody was let into it never reaches him.',
     expect: ['convergence'],
+    seenBy: 'lane',
   },
   {
     id: 'snapshot-cursor-read-after-its-pages',
@@ -108,6 +109,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story: 'Rights are taken away while a device takes its first copy, and the copy is completed.',
     expect: ['scope-isolation'],
+    seenBy: 'lane',
   },
   {
     id: 'entering-a-scope-skips-the-others',
@@ -243,6 +245,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story: 'A tablet that was away too long keeps what was deleted meanwhile.',
     expect: ['convergence', 'no-resurrection'],
+    seenBy: 'lane',
   },
   {
     id: 'horizon-moves-too-little',
@@ -251,6 +254,7 @@ export const serverPullPlants: readonly Plant[] = [
     edits: [{ find: `Number(row?.['position'] ?? 0)`, replace: `Number(row?.['n'] ?? 0)` }],
     story: 'Tombstones are dropped while devices may still ask for them: deleted records stay there.',
     expect: ['convergence', 'no-resurrection'],
+    seenBy: 'lane',
   },
   {
     id: 'collects-what-is-fresh',
@@ -263,6 +267,7 @@ export const serverPullPlants: readonly Plant[] = [
     story:
       'Deletes of the last minutes are forgotten with the old ones, and some devices never hear of them.',
     expect: ['convergence', 'no-resurrection', 'monotone'],
+    seenBy: 'lane',
   },
   {
     id: 'cursor-of-a-lost-history',

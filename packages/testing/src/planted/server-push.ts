@@ -49,7 +49,8 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'A copy of a database folds one edit more under the same key: it is told "applied" and is not.',
-    expect: ['no-lost-mutation', 'counters'],
+    expect: ['no-lost-mutation', 'counters', 'expected-end'],
+    seenBy: 'lane',
   },
   {
     id: 'covers-overlap-unchecked',
@@ -293,7 +294,7 @@ export const serverPushPlants: readonly Plant[] = [
       { find: `value: decision.mine, user: entry.user`, replace: `value: decision.theirs, user: entry.user` },
     ],
     story: 'Whoever brings back his lost value gets the one that had replaced it.',
-    expect: ['effect'],
+    expect: ['expected-end'],
     seenBy: 'lane',
   },
   {
@@ -310,6 +311,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${sqlite}/sqlite-store.ts`,
     edits: [{ find: `        await tx.readForeignNotes()\n`, replace: `` }],
     story: 'A code that another program wrote into the table can be taken a second time.',
-    expect: ['references-and-unique'],
+    expect: ['references-and-unique', 'expected-end'],
+    seenBy: 'lane',
   },
 ]

@@ -203,8 +203,8 @@ export class Network {
     const bytes = new TextEncoder().encode(text.slice(0, length))
     return new ReadableStream({
       start: (controller) => {
-        controller.enqueue(bytes)
-        if (fate === 'stall') this.#endings.add((reason) => controller.error(reason))
+        if (fate !== 'head') controller.enqueue(bytes)
+        if (fate === 'stall' || fate === 'head') this.#endings.add((reason) => controller.error(reason))
         else controller.error(new TypeError('terminated'))
       },
     })

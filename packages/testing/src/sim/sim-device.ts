@@ -42,6 +42,8 @@ export class SimDevice {
   readonly disk: DeviceDisk
   /** What the app knows the next time it is opened. */
   schema: Schema
+  /** Whether the app syncs of itself the next time it is opened; otherwise only when it is told to. */
+  syncsAlone = true
   /** Its disk is full until then, virtual ms. */
   fullUntilMs = 0
   /** Then only commits find it full: what was written before them fits into the cache. */
@@ -103,6 +105,7 @@ export class SimDevice {
         server: 'http://sim.test',
         auth: () => token(user),
         durability: plan.durability,
+        sync: { auto: this.syncsAlone },
         env,
       })
       if (!life.isAlive) return

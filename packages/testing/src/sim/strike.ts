@@ -20,9 +20,9 @@ export type RequestFate = 'lose' | 'reset' | 'double' | Response
 /**
  * What becomes of an answer. `lose`: it never comes. `reset`: the connection fails in its place. `cut`: it breaks off in
  * the middle. `short`: it ends in the middle as if that had been all. `stall`: it stops in the middle and never ends.
- * `kill`: the server died before it was sent.
+ * `head`: of its body nothing comes, and it never ends. `kill`: the server died before it was sent.
  */
-export type AnswerFate = 'lose' | 'reset' | 'cut' | 'short' | 'stall' | 'kill'
+export type AnswerFate = 'lose' | 'reset' | 'cut' | 'short' | 'stall' | 'head' | 'kill'
 
 /**
  * What somebody who plans a run moment by moment puts in front of chance. It is asked first; what it has no answer to,

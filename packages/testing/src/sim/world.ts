@@ -164,7 +164,9 @@ export class World {
 
   /** A copy of the device's disk in a second device, with the same identity and the same user. */
   clone(original: SimDevice): SimDevice {
-    return this.#addDevice(original.plan, (name, ports) => original.disk.copyTo(name, ports))
+    const copy = this.#addDevice(original.plan, (name, ports) => original.disk.copyTo(name, ports))
+    copy.syncsAlone = original.syncsAlone
+    return copy
   }
 
   #addDevice(plan: DevicePlan, makeDisk: (name: string, ports: DiskPorts) => DeviceDisk): SimDevice {

@@ -6,7 +6,7 @@ import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, sofa, three, two }
 type Act = (db: LaneClient) => Promise<unknown>
 
 /** The first device's work is on the server before the second, which has not seen it, does its own. */
-async function meanwhile(stage: Stage, first: Act, second: Act): Promise<void> {
+export async function meanwhile(stage: Stage, first: Act, second: Act): Promise<void> {
   stage.offline(1)
   await stage.on(0, 'write first', first)
   await stage.rest()
@@ -24,7 +24,7 @@ async function givenConflict(stage: Stage): Promise<void> {
 }
 
 /** Settles the conflict a device sees. One that is settled already was settled by the same person before the app died. */
-async function settle(
+export async function settle(
   db: LaneClient,
   decide: (conflicts: LaneClient['conflicts'], id: string) => Promise<unknown>,
 ): Promise<void> {

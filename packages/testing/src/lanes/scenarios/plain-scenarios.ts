@@ -1,6 +1,7 @@
 import type { Scenario } from '../run-scenario.ts'
 import type { Stage } from '../stage.ts'
-import { givenLamp, lamp, lampValues, one } from './given.ts'
+import { givenLamp, lamp, lampValues, one, three } from './given.ts'
+import { meanwhile, settle } from './merge-scenarios.ts'
 
 /** How long the server of a fleet fails, virtual ms. */
 const outageMs = 120_000
@@ -89,5 +90,27 @@ export const plainScenarios: readonly Scenario[] = [
       await stage.online(0)
     },
     expected: { items: { [lamp]: { ...lampValues, stock: lampValues.stock + burst } } },
+  },
+  {
+    name: 'a decision that meets another dispute',
+    devices: three,
+    given: givenLamp,
+    act: async (stage) => {
+      await meanwhile(
+        stage,
+        (db) => db.items.update(lamp, { name: 'theirs' }),
+        (db) => db.items.update(lamp, { name: 'mine', tags: ['old', 'x'] }),
+      )
+      await stage.on(1, 'take the tag out', (db) => db.items.remove(lamp, { tags: ['x'] }))
+      await stage.rest()
+      stage.offline(2)
+      await stage.on(0, 'update', (db) => db.items.update(lamp, { name: 'theirs, later' }))
+      await stage.rest()
+      await stage.on(2, 'settle', (db) => settle(db, (conflicts, id) => conflicts.keepMine(id)))
+      await stage.online(2)
+      await stage.on(0, 'settle', (db) => settle(db, (conflicts, id) => conflicts.keepMine(id)))
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, name: 'mine' } } },
   },
 ]

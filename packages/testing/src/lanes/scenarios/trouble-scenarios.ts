@@ -276,6 +276,21 @@ export const troubleScenarios: readonly Scenario[] = [
     expected: { items: { [lamp]: { ...lampValues, place: 'by a job', stock: 16 } } },
   },
   {
+    name: 'a key that somebody gives beside the server',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      stage.offline(0)
+      await stage.on(0, 'insert code', (db) => db.codes.insert({ id: desk, site: 't0a', code: 'A' }))
+      await stage.untilServed()
+      stage.world.serverDisk.write("INSERT INTO codes (id, site, code) VALUES (?, 't0a', 'A')", lamp)
+      await stage.online(0)
+      await stage.discard(0)
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: lampValues }, codes: { [lamp]: { code: 'A' } } },
+  },
+  {
     name: 'app closed and opened again with work under way',
     devices: two,
     given: givenLamp,
