@@ -14,6 +14,7 @@ import {
   releaseHeld,
   updateEntries,
 } from './outbox.ts'
+import { offerAfresh } from './requeue.ts'
 
 const cut = ({ database, clock }: GivenDevice, given: Partial<BatchLimits> = {}): Promise<readonly Offer[]> =>
   database.write((tx) =>
@@ -94,6 +95,16 @@ describe('what travels', () => {
     ).toEqual([])
     await device.items.insert({ name: 'b' })
     expect(seqsOf(await cut(device))).toEqual([[3]])
+  })
+
+  test('[OB-9] nor do they when the create was offered and refused whole for its number', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.items.delete(id)
+    await device.database.write((tx) => offerAfresh(tx, [1]))
+    expect(await cut(device)).toEqual([])
+    expect(await entriesOf(device)).toEqual([])
   })
 
   test('[OB-9] B28: create, delete and create again offline travel as one create', async () => {
