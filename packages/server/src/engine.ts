@@ -52,6 +52,8 @@ export interface PullOptions {
   /** Only these of the granted scopes. */
   readonly scopes?: readonly string[]
   readonly ack?: string
+  /** Numbers that the device was answered for. */
+  readonly answered?: string
 }
 
 /** What `Engine.snapshot` takes. */

@@ -31,10 +31,13 @@ export interface PagesToApply {
 export async function applyPages(tx: LocalTransaction, input: PagesToApply): Promise<void> {
   const { schema, notes, checkpoint } = input
   const [parked] = await tx.all('SELECT 1 FROM _quarantine LIMIT 1')
+  // What became the server's copy as it stands has the scopes of one page: an earlier one may have taken them from it.
+  const left = new Set<string>()
   const hasParked = parked !== undefined || notes.some((note) => note.unfit.length > 0)
   for (const note of notes) {
     const shortfalls = await putAll(tx, note, input)
-    const singles = note.hasOthers || shortfalls.size > 0 ? await readSingles(tx, note, input) : []
+    const promoted = (input.promoted.get(note.page) ?? []).filter((record) => !left.has(record))
+    const singles = note.hasOthers || shortfalls.size > 0 ? await readSingles(tx, note, promoted) : []
     for (const [collection, count] of shortfalls) {
       const withEntries = singles.filter(({ change }) => isPutOf(change, collection)).length
       if (withEntries < count) await addScopes(tx, collection, note)
@@ -45,6 +48,7 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
       checkpoint()
       await applyChange(tx, { ...single, input })
     }
+    for (const { change } of singles) if (change.op === 'leave') left.add(change.record)
   }
   // Whatever else makes a row newer than its tombstone rebuilds the record.
   const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
@@ -88,11 +92,11 @@ interface Single {
   readonly scope: number
 }
 
-/** Changes that bulk cannot take: other than `put`, or of records with entries. */
+/** Changes that bulk cannot take: other than `put`, or of records with entries, but no `have` of those that were promoted. */
 async function readSingles(
   tx: LocalTransaction,
   note: PageNote,
-  input: PagesToApply,
+  promoted: readonly string[],
 ): Promise<readonly Single[]> {
   const rows = await tx.all(
     `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
@@ -100,11 +104,7 @@ async function readSingles(
        OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = v ->> '$.record' AND o.collection = v ->> '$.collection'))
      AND NOT (v ->> '$.op' = 'have' AND v ->> '$.record' IN (SELECT value FROM json_each(?3)))
      ORDER BY k`,
-    [
-      note.page,
-      JSON.stringify(note.unfit.map(({ index }) => index)),
-      JSON.stringify([...(input.promoted.get(note.page) ?? [])]),
-    ],
+    [note.page, JSON.stringify(note.unfit.map(({ index }) => index)), JSON.stringify(promoted)],
   )
   return rows.map((row) => ({
     // The page was parsed before it was staged, and unfit changes are not among these.

@@ -14,6 +14,7 @@ import {
   releaseHeld,
   updateEntries,
 } from './outbox.ts'
+import { offerAfresh } from './requeue.ts'
 
 const cut = ({ database, clock }: GivenDevice, given: Partial<BatchLimits> = {}): Promise<readonly Offer[]> =>
   database.write((tx) =>
@@ -94,6 +95,16 @@ describe('what travels', () => {
     ).toEqual([])
     await device.items.insert({ name: 'b' })
     expect(seqsOf(await cut(device))).toEqual([[3]])
+  })
+
+  test('[OB-9] nor do they when the create was offered and refused whole for its number', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.items.delete(id)
+    await device.database.write((tx) => offerAfresh(tx, [1]))
+    expect(await cut(device)).toEqual([])
+    expect(await entriesOf(device)).toEqual([])
   })
 
   test('[OB-9] B28: create, delete and create again offline travel as one create', async () => {
@@ -474,6 +485,34 @@ describe('state and damage', () => {
     seen.push(await stateOf(device, id))
     expect(seen).toEqual(['pending', 'syncing', 'syncing', 'conflicted', 'failed'])
     expect(touched).toEqual([true, false, true, false, true, true])
+  })
+
+  test('[OB-21] what waits behind something held, or does not fit any more, is not said to be under way', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await device.items.update(id, { name: 'b' })
+    await cut(device)
+    await device.items.insert({ name: 'c' })
+    await device.items.insert({ name: 'd' })
+    await cut(device)
+    await device.database.write((tx) => markHeld(tx, [1], 'conflict'))
+    expect(seqsOf(await cut(device, { maxMutations: 1 }))).toEqual([[3]])
+    expect((await entriesOf(device)).map(({ status }) => status)).toEqual([
+      'held',
+      'pending',
+      'sending',
+      'pending',
+    ])
+    expect(await stateOf(device, id)).toBe('pending')
+    const mark = await device.database.markOf('_outbox')
+    await device.database.write((tx) => markDead(tx, [3, 4], { code: 'SCOPE_DENIED', message: '' }))
+    expect(await cut(device)).toEqual([])
+    const marks = [mark, await device.database.markOf('_outbox')]
+    expect(await cut(device)).toEqual([])
+    expect(await device.database.markOf('_outbox')).toBe(marks[1])
+    await device.database.write((tx) => releaseHeld(tx, 'conflict'))
+    expect(seqsOf(await cut(device))).toEqual([[1], [2]])
   })
 
   test('[OB-12] an entry that cannot be read becomes a dead letter with its bytes, and others go on', async () => {

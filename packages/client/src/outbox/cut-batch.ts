@@ -6,7 +6,7 @@ import { rebuildRecord } from '../local/records.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readOpenOffers } from './offer.ts'
-import { refreshStates } from './outbox.ts'
+import { refreshStates, updateEntries } from './outbox.ts'
 import { readObstacles, readyEntries } from './ready-entries.ts'
 
 export type { Offer } from './offer.ts'
@@ -25,7 +25,7 @@ export interface BatchLimits {
  * was offered before and never got an answer, as the same bytes; then fresh entries: collections of higher priority
  * first, in the order written, folded, a group whole, nothing before what it depends on. What cancels out leaves the
  * outbox unsent; what cannot be read becomes a dead letter. Empty when there is nothing to send now.
- * Rules: OB-4 to OB-12.
+ * Rules: OB-4 to OB-12, OB-21.
  */
 export async function cutBatch(
   tx: LocalTransaction,
@@ -45,6 +45,7 @@ export async function cutBatch(
       afterSeq = window.nextSeq
     }
   }
+  await markWaiting(tx, batch.seqs)
   await markSending(tx, batch.offers, repeated)
   return batch.offers
 }
@@ -192,6 +193,18 @@ async function buryUnreadable(tx: LocalTransaction, schema: Schema, rows: readon
     })
     if (schema.collections.has(String(row.collection))) await refreshStates(tx, [row])
   }
+}
+
+/** What was under way before and does not go with this batch is not under way. Rules: OB-21. */
+async function markWaiting(tx: LocalTransaction, seqs: ReadonlySet<number>): Promise<void> {
+  const rows = await tx.all(
+    // That they are not pending is said for the index.
+    `SELECT seq FROM _outbox WHERE status = 'sending' AND status <> 'pending'
+     AND seq NOT IN (SELECT value FROM json_each(?))`,
+    [JSON.stringify([...seqs])],
+  )
+  const waiting = rows.map((row) => Number(row.seq))
+  await updateEntries(tx, waiting, { set: "status = 'pending'", params: [] })
 }
 
 async function markSending(tx: LocalTransaction, offers: readonly Offer[], repeated: number): Promise<void> {

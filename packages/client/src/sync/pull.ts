@@ -11,7 +11,7 @@ import {
 import { readShadow } from '../local/records.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { entriesOfRecord } from '../outbox/outbox.ts'
+import { coversOf, entriesOfRecord } from '../outbox/outbox.ts'
 import { versionOf } from '../apply/change-shadow.ts'
 import { type FlipInput, type Flipped, flip } from '../apply/flip.ts'
 import { chainOfHave, doubtfulHaves } from '../apply/own-version.ts'
@@ -187,8 +187,10 @@ export class Pull {
   ): Promise<{ ack: string; text: string; page: PullResponse }> {
     const { database, session } = this.#context
     const ack = formatRanges(await readAck(database))
+    // A reset offers again whatever its snapshot does not settle.
+    const answered = progress.replaces ? '' : await readRepeated(database)
     try {
-      const answer = await session.ask(run, this.#request(progress, ack))
+      const answer = await session.ask(run, this.#request(progress, ack, answered))
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
       const { requestId } = answer
@@ -207,14 +209,24 @@ export class Pull {
     }
   }
 
-  #request({ step }: PullProgress, ack: string): { method: 'GET' | 'POST'; path: string; body?: string } {
+  #request(
+    { step }: PullProgress,
+    ack: string,
+    answered: string,
+  ): { method: 'GET' | 'POST'; path: string; body?: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
       const limit = Math.max(pageRowsLeast, Math.floor(limits.pullRows * this.#share))
       return {
         method: 'POST',
         path: '/sync/pull',
-        body: JSON.stringify({ since: step.cursor, limit, scopes, ack }),
+        body: JSON.stringify({
+          since: step.cursor,
+          limit,
+          scopes,
+          ack,
+          ...(answered === '' ? {} : { answered }),
+        }),
       }
     }
     const limit = Math.max(pageRowsLeast, Math.floor(limits.snapshotRows * this.#share))
@@ -310,6 +322,18 @@ export class Pull {
     if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
+}
+
+/**
+ * Numbers that were answered twice, as ranges: of an outcome that a copy of this database has acknowledged no page speaks,
+ * and neither does a server that was put back to before it. Rules: SY-21.
+ */
+async function readRepeated(tx: LocalReader): Promise<string> {
+  const rows = await tx.all(
+    // That they are not pending is said for the index.
+    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = 'repeated'",
+  )
+  return coversOf(rows.map((row) => Number(row['seq'])))
 }
 
 /** Whether the device has the record in that version, or can build it from own mutations. */

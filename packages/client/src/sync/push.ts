@@ -84,12 +84,15 @@ export class Push {
     this.#batchLimit = context.limits.pushBatchStart
   }
 
-  /** Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them. */
-  async all(run: Run): Promise<void> {
+  /**
+   * Returns when the first offer that waits for its next attempt may go, ms of `env.monotonicMs`; infinite when none waits.
+   * Errors: those of the transport, LEASE_LOST, STORE_…, LonePushError around one of them.
+   */
+  async all(run: Run): Promise<number> {
     const { session } = this.#context
     for (let isFirst = true; ; isFirst = false) {
       const mark = await this.#lookForWork()
-      if (mark === undefined) return
+      if (mark === undefined) return this.#blocked?.untilMs ?? Number.POSITIVE_INFINITY
       const { batch, renewed, untilMs } = await session.write(
         run,
         (tx): Promise<Cut> => this.#cut(tx, isFirst),
@@ -103,7 +106,7 @@ export class Push {
       }
       // Later in a cycle nobody looks whether a new identity may be taken.
       if (isFirst) this.#blocked = { mark, untilMs }
-      return
+      return untilMs
     }
   }
 

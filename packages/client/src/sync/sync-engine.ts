@@ -58,6 +58,8 @@ export class SyncEngine {
   /** Whatever is being done; awaited before the next step begins and before the engine is closed. */
   #work: Promise<void> = Promise.resolve()
   #lastCode: ErrorCode | null = null
+  /** When the first entry that waits for its next attempt may go, ms of `env.monotonicMs`. */
+  #dueMs = Number.POSITIVE_INFINITY
   /** The lease was given back by a transaction of the step under way, if that was committed. */
   #hasRested = false
 
@@ -126,10 +128,12 @@ export class SyncEngine {
     this.#hasRested = false
     try {
       run = await this.#begin()
-      if (kind === 'push') await this.#options.push.all(run)
+      if (kind === 'push') this.#dueMs = await this.#options.push.all(run)
       const more = kind === 'pull' && (await this.#options.pull.all(run)).releasedCount > 0
       if (this.#hasRested) this.#options.lease.forget()
-      if (!run.signal.aborted) this.dispatch(kind === 'push' ? { kind: 'pushed' } : { kind: 'pulled', more })
+      const dueMs = Math.max(0, this.#dueMs - this.#options.env.monotonicMs())
+      if (!run.signal.aborted)
+        this.dispatch(kind === 'push' ? { kind: 'pushed' } : { kind: 'pulled', more, dueMs })
     } catch (error) {
       if (run?.signal.aborted !== true && isWanted()) await this.#fail(error, run)
     }

@@ -36,8 +36,11 @@ export type SyncEvent =
   | { readonly kind: 'due' }
   /** Nothing is left that could be sent now. */
   | { readonly kind: 'pushed' }
-  /** Everything the server had is visible. `more`: the flip made something sendable. */
-  | { readonly kind: 'pulled'; readonly more: boolean }
+  /**
+   * Everything the server had is visible. `more`: the flip made something sendable. `dueMs`: how long the first entry that
+   * waits for its next attempt has to wait; infinite when none does.
+   */
+  | { readonly kind: 'pulled'; readonly more: boolean; readonly dueMs: number }
   | FailedEvent
   | { readonly kind: 'disconnected'; readonly nowMs: number }
   | { readonly kind: 'pause'; readonly cause: 'user' | 'policy' }
@@ -97,7 +100,7 @@ export function transition(state: SyncState, event: SyncEvent, intervals: SyncIn
         ? { state: { ...state, kind: 'pulling' }, effects: [pull] }
         : stay(state)
     case 'pulled':
-      return onPulled(state, event.more, intervals)
+      return onPulled(state, event, intervals)
     case 'failed':
       return isRunning(state) ? onFailed(state, event, intervals) : stay(state)
     case 'disconnected':
@@ -171,10 +174,15 @@ function onDue(state: SyncState): SyncStep {
   }
 }
 
-function onPulled(state: SyncState, more: boolean, intervals: SyncIntervals): SyncStep {
+function onPulled(
+  state: SyncState,
+  { more, dueMs }: Extract<SyncEvent, { kind: 'pulled' }>,
+  intervals: SyncIntervals,
+): SyncStep {
   if (state.kind !== 'pulling') return stay(state)
   if (state.again || more) return begin(0)
-  return { state: { kind: 'idle' }, effects: [{ kind: 'wake', delayMs: intervals.syncIntervalMs }] }
+  const delayMs = Math.min(intervals.syncIntervalMs, dueMs)
+  return { state: { kind: 'idle' }, effects: [{ kind: 'wake', delayMs }] }
 }
 
 function onFailed(state: Running, event: FailedEvent, intervals: SyncIntervals): SyncStep {

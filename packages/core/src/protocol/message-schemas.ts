@@ -196,4 +196,5 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
   ack: v.optional(rangesText),
+  answered: v.optional(rangesText),
 })

@@ -132,6 +132,8 @@ export interface PullRequest {
   readonly scopes?: readonly string[]
   /** As in a push: a device without anything to push acknowledges here. */
   readonly ack?: string
+  /** Device numbers that were answered and that `outcomes` may leave out, because a copy of the device acknowledged them. */
+  readonly answered?: string
 }
 
 /** Every error answer of the sync API. */

@@ -34,6 +34,7 @@ export function parsePushRequest(value: unknown, bounds: Pick<Limits, 'pushBatch
 export function parsePullRequest(value: unknown): PullRequest {
   const request = parseMessage(pullRequestSchema, value, 'REQUEST_INVALID')
   parseRanges(request.ack ?? '')
+  parseRanges(request.answered ?? '')
   return request
 }
 

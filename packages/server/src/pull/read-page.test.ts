@@ -326,6 +326,14 @@ describe('cursors', () => {
       expect((await ann.snapshotPage({ cursor })).changes).toHaveLength(11)
   })
 
+  test('[PL-23] a number the device was answered for and the server does not know is of a lost history', async () => {
+    await ann.push(ann.create('items', item()))
+    const refused = { code: 'EPOCH_CHANGED', retry: 'resync' }
+    await expect(ann.page({ answered: '1-2' })).rejects.toMatchObject(refused)
+    await expect(given.device().page({ answered: '1' })).rejects.toMatchObject(refused)
+    expect((await ann.page({ answered: '1', ack: '1' })).outcomes).toEqual([])
+  })
+
   test('[PL-21] openings without a write leave no trace, and those behind the horizon are forgotten', async () => {
     const openings = (): readonly unknown[] => {
       const db = new DatabaseSync(given.path)

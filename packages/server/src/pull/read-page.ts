@@ -1,4 +1,4 @@
-import { type Limits, type Ranges, SyncError } from '@holdfast/core'
+import { type Limits, parseRanges, type Ranges, SyncError } from '@holdfast/core'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -27,7 +27,7 @@ export interface PageRequest<U extends User, Options> {
 
 /**
  * The next page of a pull. Head, grants, outcomes and rows come from one database snapshot. Errors: CURSOR_INVALID,
- * CURSOR_EXPIRED, EPOCH_CHANGED. Rules: PL-1 to PL-12, SC-1 to SC-6.
+ * CURSOR_EXPIRED, EPOCH_CHANGED. Rules: PL-1 to PL-12, PL-23, SC-1 to SC-6.
  */
 export async function readPullPage<U extends User>(
   tx: StoreReader,
@@ -40,6 +40,8 @@ export async function readPullPage<U extends User>(
   const covered =
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   const device = await deviceNumber(tx, caller)
+  if (subtractRanges(parseRanges(options.answered ?? ''), device?.finals ?? []).length > 0)
+    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
   const feed = await tx.feedPage(
     readFrom(cursor, covered, visibility),
     boundsOf(options.limit, limits),
@@ -202,9 +204,9 @@ function boundsOf(limit: number | undefined, limits: Limits): PageBounds {
 async function deviceNumber<U extends User>(
   tx: StoreReader,
   { user, device }: Caller<U>,
-): Promise<{ readonly n: number; readonly open: Ranges } | null> {
+): Promise<{ readonly n: number; readonly finals: Ranges; readonly open: Ranges } | null> {
   const known = device === null ? null : await tx.device(user.id, device)
-  return known && { n: known.n, open: subtractRanges(known.finals, known.acked) }
+  return known && { ...known, open: subtractRanges(known.finals, known.acked) }
 }
 
 interface PageParts {

@@ -236,13 +236,14 @@ type Missing = Rejection & {
 
 /**
  * References are checked at the end of the unit, so that two records may refer to each other. What refers to a record that
- * its author made, and that waits or is in dispute, waits with it. Rules: PU-17.
+ * its author made, and that waits or is in dispute, waits with it, unless it settles that dispute. Rules: PU-17.
  */
 function findMissingReference<U extends User>(
   session: Session<U>,
   view: UnitView,
   applied: readonly { readonly offer: ReadOffer; readonly judgement: Applied }[],
 ): Missing | undefined {
+  const settled = new Set(applied.map(({ offer }) => offer.mutation.resolves))
   for (const [index, { offer, judgement }] of applied.entries()) {
     const { snapshot } = judgement.after
     if (snapshot.kind !== 'live' || !judgement.hasEffect) continue
@@ -261,17 +262,23 @@ function findMissingReference<U extends User>(
         code: 'REFERENCE_MISSING',
         message: `${field.name} refers to a record that is not there`,
         field: field.name,
-        heldBy: waitsFor(session, { collection: field.references, record: target }),
+        heldBy: waitsFor(session, { collection: field.references, record: target }, settled),
       }
     }
   }
   return undefined
 }
 
-/** The conflict or mutation that the making of a record waits for; undefined when it does not. */
+/**
+ * The conflict or mutation that the making of a record waits for; undefined when it does not. A settlement never waits for
+ * what it settles itself.
+ */
 function waitsFor<U extends User>(
   session: Session<U>,
   target: Pick<Mutation, 'collection' | 'record'>,
+  settled: ReadonlySet<string | null>,
 ): string | undefined {
-  return session.held.get(heldKey(target))?.heldBy ?? ownDisputes(session, target)[0]?.id
+  const held = session.held.get(heldKey(target))?.heldBy
+  const disputes = ownDisputes(session, target).map(({ id }) => id)
+  return [...(held === undefined ? [] : [held]), ...disputes].find((id) => !settled.has(id))
 }

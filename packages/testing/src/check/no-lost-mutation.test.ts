@@ -128,6 +128,24 @@ describe('mutations that are accounted for', () => {
     expect(history.found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] a create and its delete that cancelled out once the offer of the create was refused for its number', () => {
+    const cancelled = (isTaken: boolean): readonly string[] => {
+      const history = givenHistory().write(1, { op: 'create' }).send(1).write(2, { op: 'delete' })
+      for (const seq of [1, 2]) {
+        const [from, to] = [seq, seq + 2].map((number) => ({ seq: number, id: `m${seq}` }))
+        if (from && to) history.add({ kind: 'entry-moved', atMs: 0, disk: 'd1', device: 'D1', from, to })
+        history.status(seq + 2, 'pending', { id: `m${seq}`, offer: null })
+      }
+      history.leave(3, { id: 'm1' }).leave(4, { id: 'm2' })
+      return (isTaken ? history.rule(1) : history).end().found(noLostMutation)
+    }
+    expect(cancelled(false)).toEqual([])
+    expect(cancelled(true)).toEqual([
+      expect.stringContaining('d1 forgot m1 (number 3'),
+      expect.stringContaining('d1 forgot m2 (number 4'),
+    ])
+  })
+
   test('[SIM-30] a dead letter that was retried under another key and then taken', () => {
     const history = givenHistory()
       .write(1)

@@ -137,7 +137,8 @@ class DepartureWatch {
     const byRecord = Map.groupBy(open, ({ item }) => `${item.disk} ${item.write.first.record}`)
     for (const departures of byRecord.values()) {
       departures.sort((left, right) => left.item.seq - right.item.seq)
-      for (const departure of withoutCancelled(departures)) this.#report(departure)
+      for (const departure of withoutCancelled(departures, (item) => this.#mayCancel(item)))
+        this.#report(departure)
     }
   }
 
@@ -153,6 +154,14 @@ class DepartureWatch {
         other.write.first.record === item.write.first.record &&
         other.seq < item.seq,
     )
+  }
+
+  /** Nobody heard of it: it was never offered, or the server took nothing of that, then or later. */
+  #mayCancel({ write, id, offer, offeredBy, status }: Item): boolean {
+    const { op, group, resolves, baseVersion } = write.first
+    const isUnheard = offeredBy === null || this.#book.outcomeOf(offeredBy, id) === undefined
+    const isUnsent = offer === null && status === 'pending' && isUnheard
+    return isUnsent && group === null && resolves === null && (op !== 'create' || baseVersion === 0)
   }
 
   #report({ item, verdict }: Departure): void {
@@ -179,7 +188,10 @@ class DepartureWatch {
 }
 
 /** What is left of the entries of one record without those that came and went before anybody heard of it. Rules: FO-4. */
-function withoutCancelled(departures: readonly Departure[]): readonly Departure[] {
+function withoutCancelled(
+  departures: readonly Departure[],
+  mayCancel: (item: Item) => boolean,
+): readonly Departure[] {
   const left: Departure[] = []
   let open: Departure[] = []
   for (const departure of departures) {
@@ -192,12 +204,6 @@ function withoutCancelled(departures: readonly Departure[]): readonly Departure[
     else open.push(departure)
   }
   return [...left, ...open]
-}
-
-function mayCancel({ write, offeredBy, status }: Item): boolean {
-  const { op, group, resolves, baseVersion } = write.first
-  const isUnsent = offeredBy === null && status === 'pending'
-  return isUnsent && group === null && resolves === null && (op !== 'create' || baseVersion === 0)
 }
 
 /** What should have gone by now: neither waiting for a person nor behind something that does. */

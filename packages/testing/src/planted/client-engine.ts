@@ -44,7 +44,7 @@ export const clientEnginePlants: readonly Plant[] = [
     file: `${sync}/sync-state.ts`,
     edits: [
       {
-        find: `return { state: { kind: 'idle' }, effects: [{ kind: 'wake', delayMs: intervals.syncIntervalMs }] }`,
+        find: `return { state: { kind: 'idle' }, effects: [{ kind: 'wake', delayMs }] }`,
         replace: `return { state: { kind: 'idle' }, effects: [] }`,
       },
     ],

@@ -217,6 +217,36 @@ describe('a row that is not ours to keep', () => {
     },
   )
 
+  test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
+    const own = createShopWorld({ haves: true })
+    const { env, server } = own
+    server.grant('ann', 'w:w2')
+    const db = await own.open()
+    await own.sync(db)
+    const told: string[] = []
+    let pulls = 0
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      // The pull goes on with the next cycle, behind what was pushed meanwhile.
+      if (told.length < 5 && pulls++ % 2 === 1) return new Response('', { status: 503 })
+      const page = (await (await server.fetch(request)).json()) as {
+        changes: { op: string; scope: string }[]
+      }
+      told.push(...page.changes.map(({ op, scope }) => `${op} ${scope}`))
+      return Response.json({ ...page, more: told.length < 5 })
+    })
+    const id = await db.items.insert({ name: 'mine' })
+    for (const wh of ['w2', 'w1']) {
+      await own.sync(db)
+      await db.items.update(id, { wh })
+    }
+    await own.sync(db)
+    expect(told.toSorted()).toEqual(['have w:w1', 'have w:w1', 'have w:w2', 'leave w:w1', 'leave w:w2'])
+    expect(await itemsOf(db)).toMatchObject([{ name: 'mine', _state: 'clean' }])
+    expect(await db.outbox.list()).toEqual([])
+    await own.close()
+  })
+
   test('[AP-8] a row that was deleted in another scope stays deleted, told of its leave after that', async () => {
     const { env, server } = world
     const path = world.path('ended.sqlite')

@@ -296,6 +296,21 @@ describe('one bad mutation', () => {
     expect(await itemsOf(db)).toMatchObject([{ name: 'Rope', _state: 'failed' }])
   })
 
+  test('[SY-11] an entry goes again when its wait is over, not when the engine would have looked anyhow', async () => {
+    const { env, server } = world
+    const db = await world.open({ auto: true })
+    await env.advance(1_000)
+    let answers = 0
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/push') || answers++ > 0) return server.fetch(request)
+      return answerBusy(request, env.now())
+    })
+    await db.items.insert({ name: 'Rope' })
+    await env.advance(2_000)
+    expect(answers).toBe(2)
+    expect(await db.outbox.list()).toEqual([])
+  })
+
   test('[SY-11] a wait for the next attempt does not last for as long as the clock was wrong', async () => {
     const { env, server } = world
     const db = await world.open()

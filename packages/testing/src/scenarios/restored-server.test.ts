@@ -176,6 +176,20 @@ describe('a server that was put back from a backup', () => {
     }
   })
 
+  test('[SY-21, PL-23] B14: what it had answered twice and lost is offered again, also when the device pulls first', async () => {
+    await backUp()
+    await ann.items.increment(rope, { stock: -3 })
+    faults.add({ on: 'push', fault: { kind: 'duplicate' } })
+    await pushOnly(ann)
+    expect(await ann.outbox.list()).toMatchObject([{ status: 'answered' }])
+    await restore()
+    await sync(ann, ann, ben, ann)
+    for (const db of [ann, ben]) {
+      expect(await stockOf(db)).toEqual([7])
+      expect(await db.outbox.list()).toEqual([])
+    }
+  })
+
   test('[SY-21] B14: a conflict that it lost is judged again', async () => {
     await backUp()
     await ben.items.update(rope, { price: '2.00' })

@@ -221,3 +221,22 @@ for (const how of ['mine', 'theirs'] as const) {
     }
   })
 }
+
+test('[PU-17] what a settlement does not make is missing where it refers to that, and not waited for', async () => {
+  await ann.lockers.insert({ code: 'A1' })
+  const key = await bob.keys.insert({ number: 1 })
+  await rounds()
+  await bob.transaction(async (tx) => {
+    const locker = await tx.lockers.insert({ code: 'A1' })
+    await tx.keys.update(key, { locker })
+  })
+  const conflict = await conflictOfBob()
+  await bob.conflicts.keepTheirs(conflict)
+  await rounds()
+  const [letter, ...others] = await bob.deadLetters.list()
+  expect([letter?.error.code, others]).toEqual(['REFERENCE_MISSING', []])
+  await bob.deadLetters.discard(letter?.id ?? '')
+  await bob.conflicts.discard(conflict)
+  await expectRest()
+  expect((await ann.keys.get(key))?.locker).toBeNull()
+})

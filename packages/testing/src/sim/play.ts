@@ -131,9 +131,7 @@ interface Queue {
 /** What is in a device's outbox: on its way, waiting for something else, and in front of a person. */
 function queueOf({ disk }: SimDevice): Queue {
   const [row] = disk.read(
-    // What was offered and stands on something that is held waits for a person as well.
-    `SELECT sum(status = 'answered' OR (status = 'sending' AND NOT EXISTS (SELECT 1 FROM _outbox WHERE status = 'held'))) AS open,
-       sum(status IN ('pending', 'held') OR (status = 'sending' AND EXISTS (SELECT 1 FROM _outbox WHERE status = 'held'))) AS waiting,
+    `SELECT sum(status IN ('answered', 'sending')) AS open, sum(status IN ('pending', 'held')) AS waiting,
        sum(status IN ('dead', 'conflicted')) AS asked FROM _outbox`,
   )
   return {
