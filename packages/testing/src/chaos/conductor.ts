@@ -3,12 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { SeededRandom } from '../seeded-random.ts'
-import { auditFile } from './audit.ts'
 import { ChaosDevice } from './chaos-device.ts'
-import { Child } from './child.ts'
 import { openCount } from './device-report.ts'
 import { openFaultProxy } from './fault-proxy.ts'
 import { seededFaults } from './proxy-fault.ts'
+import { longestLifeMs, type ServerKind, ServerSide } from './server-side.ts'
 import { makeSmallDisk, type SmallDisk } from './small-disk.ts'
 
 /** What a run is made from. */
@@ -22,6 +21,7 @@ export interface ConductorOptions {
   readonly paceMs: number
   /** The longest pause between two things that are done to the processes, ms. */
   readonly everyMs: number
+  readonly server: ServerKind
 }
 
 /** What was done to processes beside killing them. */
@@ -37,13 +37,13 @@ export type Trouble =
 
 const dayMs = 86_400_000
 
-/** A process that is to be killed lives at most this much longer, ms. */
-const longestLifeMs = 1_500
+type Kill = 'kill device' | 'kill server' | 'kill database'
 
 /** How often each thing is done, beside each other. */
-const weights: Readonly<Record<Trouble | 'kill device' | 'kill server', number>> = {
+const weights: Readonly<Record<Trouble | Kill, number>> = {
   'kill device': 34,
   'kill server': 10,
+  'kill database': 5,
   'freeze device': 7,
   'freeze server': 4,
   offline: 7,
@@ -68,8 +68,7 @@ export class Conductor {
     'full disk': 0,
     weather: 0,
   }
-  readonly serverPath: string
-  serverKills = 0
+  readonly #server: ServerSide
   /** Why the disk is no disk of its own; null when it is. */
   diskNote: string | null = null
   readonly #folder: string
@@ -80,12 +79,9 @@ export class Conductor {
   readonly #paceMs: number
   readonly #everyMs: number
   readonly #work = new Set<Promise<void>>()
-  #server: Child | undefined
-  #serverPort = 0
-  #isServerBusy = false
   #disk: SmallDisk | undefined
 
-  constructor({ seed, folder, devices, disk, paceMs, everyMs }: ConductorOptions) {
+  constructor({ seed, folder, devices, disk, paceMs, everyMs, server }: ConductorOptions) {
     this.#paceMs = paceMs
     this.#everyMs = everyMs
     this.#diskKind = disk
@@ -93,11 +89,26 @@ export class Conductor {
     this.#random = new SeededRandom(seed)
     this.#deviceCount = devices
     this.#cacheFolder = join(folder, 'compiled')
-    this.serverPath = join(folder, 'server.db')
+    this.#server = new ServerSide({
+      kind: server,
+      folder,
+      cacheFolder: this.#cacheFolder,
+      // A stream of its own: what befalls the devices is the same whatever the server is.
+      random: new SeededRandom(seed ^ 0x5e4f),
+      onViolation: (what) => this.violations.push(what),
+    })
+  }
+
+  get serverKills(): number {
+    return this.#server.kills
+  }
+
+  get databaseKills(): number {
+    return this.#server.databaseKills
   }
 
   get kills(): number {
-    return this.serverKills + this.devices.reduce((sum, { kills }) => sum + kills, 0)
+    return this.serverKills + this.databaseKills + this.devices.reduce((sum, { kills }) => sum + kills, 0)
   }
 
   /** Everything runs: the server first, whose port then stays. */
@@ -107,10 +118,9 @@ export class Conductor {
     const disk = this.#diskKind === 'loop' ? makeSmallDisk(this.#folder) : 'as asked'
     if (typeof disk === 'string') this.diskNote = disk
     else this.#disk = disk
-    this.#startServer()
-    this.#serverPort = Number(await this.#server?.opened)
+    await this.#server.start()
     for (let n = 0; n < this.#deviceCount; n++) {
-      const proxy = await openFaultProxy({ target: this.#serverPort })
+      const proxy = await openFaultProxy({ target: this.#server.ports[n % this.#server.ports.length] ?? 0 })
       const folder = n === 0 && this.#disk !== undefined ? this.#disk.folder : this.#folder
       const device = new ChaosDevice({
         name: `d${n}`,
@@ -147,7 +157,7 @@ export class Conductor {
       await device.proxy.up()
       device.proxy.heal()
     }
-    await this.#server?.opened
+    await this.#server.opened()
     for (const device of this.devices) {
       await device.ensureAlive()
       await device.ask({ do: 'online' })
@@ -181,17 +191,17 @@ export class Conductor {
     if (calm < 2) this.violations.push(...open)
   }
 
-  /** Every process ends in order. */
-  async close(): Promise<void> {
+  /** Every process ends in order. What the servers hold is in the file that comes back. */
+  async close(): Promise<string> {
     for (const device of this.devices) await device.close()
-    await this.#server?.end()
+    return this.#server.close()
   }
 
   /** Nothing is left running, mounted or listening, whatever happened. */
   async destroy(): Promise<void> {
     await Promise.allSettled(this.#work)
     await Promise.all(this.devices.map((device) => device.destroy()))
-    await this.#server?.kill()
+    await this.#server.destroy()
     await Promise.all(this.devices.map(({ proxy }) => proxy.close()))
     this.#disk?.remove()
   }
@@ -210,9 +220,9 @@ export class Conductor {
     const device = this.devices[this.#random.below(this.devices.length)]
     if (device === undefined) return
     const ms = 50 + this.#random.below(1_200)
-    if (what === 'kill server' || what === 'freeze server') {
-      if (!this.#isServerBusy) this.#run(this.#troubleServer(what, ms))
-    } else {
+    if (what === 'kill server' || what === 'freeze server' || what === 'kill database')
+      this.#run(this.#troubleServer(what, ms))
+    else {
       // The disk that can be full is the first device's.
       const whom = what === 'full disk' ? (this.devices[0] ?? device) : device
       if (!whom.isBusy) this.#run(this.#troubleDevice(whom, what, ms))
@@ -226,28 +236,15 @@ export class Conductor {
     this.#work.add(done)
   }
 
-  async #troubleServer(what: 'kill server' | 'freeze server', ms: number): Promise<void> {
-    this.#isServerBusy = true
-    if (what === 'freeze server') {
-      this.troubles[what] += 1
-      this.#server?.freeze()
-      await sleep(ms)
-      this.#server?.thaw()
-    } else {
-      await this.#server?.opened
-      await sleep(this.#random.below(longestLifeMs))
-      await this.#server?.kill()
-      this.serverKills += 1
-      this.violations.push(...auditFile(this.serverPath, 'server after a kill'))
-      await sleep(this.#random.below(300))
-      this.#startServer()
-    }
-    this.#isServerBusy = false
+  async #troubleServer(what: 'kill server' | 'freeze server' | 'kill database', ms: number): Promise<void> {
+    if (what === 'kill server') await this.#server.kill()
+    else if (what === 'kill database') await this.#server.killDatabase()
+    else if (await this.#server.freeze(ms)) this.troubles[what] += 1
   }
 
   async #troubleDevice(
     device: ChaosDevice,
-    what: Exclude<keyof typeof weights, 'kill server' | 'freeze server'>,
+    what: Exclude<keyof typeof weights, 'kill server' | 'freeze server' | 'kill database'>,
     ms: number,
   ): Promise<void> {
     if (what !== 'kill device') this.troubles[what] += 1
@@ -301,20 +298,6 @@ export class Conductor {
   #changeWeather(device: ChaosDevice): void {
     const chance = [0.05, 0.15, 0.3, 0.6][this.#random.below(4)] ?? 0
     device.proxy.use(seededFaults({ seed: this.#random.below(2 ** 31), chance, longestMs: 1_500 }))
-  }
-
-  #startServer(): void {
-    const server = new Child({
-      program: './server-main.ts',
-      order: { path: this.serverPath, port: this.#serverPort },
-      cacheFolder: this.#cacheFolder,
-    })
-    this.#server = server
-    void server.gone.then((how) => {
-      if (!server.isAwaited) this.violations.push(`the server died by itself (${how}): ${server.errors}`)
-      else if (server.errors !== '')
-        this.violations.push(`the server failed: ${server.errors.slice(0, 2_000)}`)
-    })
   }
 
   #signed(most: number): number {

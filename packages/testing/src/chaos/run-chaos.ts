@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 
 import { type AuditReport, auditFiles } from './audit.ts'
 import { Conductor, type Trouble } from './conductor.ts'
+import type { ServerKind } from './server-side.ts'
 
 /** What a chaos run is asked for. */
 export interface ChaosOptions {
@@ -20,12 +21,14 @@ export interface ChaosOptions {
   readonly paceMs?: number
   /** The longest pause between two troubles, ms: the longer, the more is written between them. */
   readonly everyMs?: number
+  /** `postgres`: two nodes over a PostgreSQL that is killed as well; `sqlite`, one process on a file, unless said. */
+  readonly server?: ServerKind
 }
 
 /** What a chaos run did and found. */
 export interface ChaosReport {
   readonly seed: number
-  readonly kills: { readonly devices: number; readonly server: number }
+  readonly kills: { readonly devices: number; readonly server: number; readonly database: number }
   readonly troubles: Readonly<Record<Trouble, number>>
   /** By kind, over all proxies. */
   readonly faults: Readonly<Record<string, number>>
@@ -54,18 +57,18 @@ export async function runChaos({
   disk = 'loop',
   paceMs = 12,
   everyMs = 160,
+  server = 'sqlite',
 }: ChaosOptions): Promise<ChaosReport> {
   const startMs = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-chaos-'))
-  const conductor = new Conductor({ seed, folder, devices, disk, paceMs, everyMs })
+  const conductor = new Conductor({ seed, folder, devices, disk, paceMs, everyMs, server })
   let audit: AuditReport = { violations: [], writes: { durable: 0, unknown: 0, refused: 0 }, givenUp: 0 }
   try {
     await conductor.start()
     await conductor.rage(kills, longestMs)
     await conductor.heal()
     await conductor.quiet(quietMs)
-    await conductor.close()
-    audit = auditFiles(conductor.serverPath, conductor.devices)
+    audit = auditFiles(await conductor.close(), conductor.devices)
   } finally {
     await conductor.destroy()
   }
@@ -74,7 +77,11 @@ export async function runChaos({
   if (violations.length === 0) rmSync(folder, { recursive: true, force: true })
   return {
     seed,
-    kills: { devices: conductor.kills - conductor.serverKills, server: conductor.serverKills },
+    kills: {
+      devices: conductor.devices.reduce((sum, device) => sum + device.kills, 0),
+      server: conductor.serverKills,
+      database: conductor.databaseKills,
+    },
     troubles: conductor.troubles,
     faults: sumFaults(conductor),
     writes: audit.writes,
@@ -88,7 +95,8 @@ export async function runChaos({
 
 /** A report for people. */
 export function chaosSummary(report: ChaosReport): string {
-  const { devices, server } = report.kills
+  const { devices, server, database } = report.kills
+  const all = devices + server + database
   const { durable, unknown, refused } = report.writes
   const list = (counts: object): string =>
     Object.entries(counts)
@@ -98,7 +106,7 @@ export function chaosSummary(report: ChaosReport): string {
   const disk = report.diskNote === null ? 'a loop-mounted disk' : `a limit on files (${report.diskNote})`
   return [
     `chaos with seed ${report.seed}, ${report.seconds} s`,
-    `killed     ${devices + server}: devices ${devices}, server ${server}`,
+    `killed     ${all}: ${list(report.kills)}`,
     `troubles   ${list(report.troubles)}; the full disk was ${disk}`,
     `network    ${list(report.faults)}`,
     `writes     acknowledged ${durable}, refused ${refused}, died before they heard ${unknown}, taken back unheard ${report.givenUp}`,
@@ -108,7 +116,9 @@ export function chaosSummary(report: ChaosReport): string {
     ...report.violations.slice(0, 50).map((violation) => `  ${violation}`),
     ...(report.violations.length === 0
       ? []
-      : [`again with: npm run chaos -- --kills ${devices + server} --seed ${report.seed}`]),
+      : [
+          `again with: npm run chaos -- --kills ${all} --seed ${report.seed}${database > 0 ? ' --server postgres' : ''}`,
+        ]),
   ].join('\n')
 }
 
@@ -128,6 +138,7 @@ if (import.meta.main) {
       disk: { type: 'string', default: 'loop' },
       pace: { type: 'string', default: '12' },
       every: { type: 'string', default: '160' },
+      server: { type: 'string', default: 'sqlite' },
     },
   })
   const report = await runChaos({
@@ -137,6 +148,7 @@ if (import.meta.main) {
     disk: values.disk === 'limit' ? 'limit' : 'loop',
     paceMs: Number(values.pace),
     everyMs: Number(values.every),
+    server: values.server === 'postgres' ? 'postgres' : 'sqlite',
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1
