@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [servicesTests],
+          env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,
         },
       },
@@ -35,7 +36,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'engine on postgres',
-          include: ['packages/server/src/{push,pull,audit}/*.test.ts'],
+          include: [
+            'packages/server/src/{push,pull,audit}/*.test.ts',
+            'packages/testing/src/end-to-end/*.test.ts',
+          ],
+          exclude: [servicesTests],
           env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,
         },

@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 
 import { createAdaptorServer } from '@hono/node-server'
-import { createServer, sqliteStore } from '@holdfast/server'
+import { createServer, postgresStore, sqliteStore, type Store } from '@holdfast/server'
 
+import { freshDatabase } from '../services/fresh-database.ts'
 import { shopSchema } from './shop-schema.ts'
 
 /** Looks at a request before the server does, or at its answer; what it returns goes to the client instead. */
@@ -14,10 +15,9 @@ export interface Tamper {
   after?(request: Request, response: Response): Promise<Response> | Response
 }
 
-/** A real server on loopback over a real file. */
+/** A real server on loopback over a real file, or over a database of the PostgreSQL that the test run shares. */
 export interface Shop {
   readonly url: string
-  readonly path: string
   readonly sync: Awaited<ReturnType<typeof createServer>>
   /** Everything the server was asked, in order: `POST /sync/push`. */
   readonly requests: string[]
@@ -27,6 +27,7 @@ export interface Shop {
 
 /** How a shop is opened. */
 export interface ShopOptions {
+  /** Names the data: a shop that is opened with the same path later, or at the same time, has the same. */
   readonly path: string
   readonly port?: number
   /** Scopes by user; everything unless said. */
@@ -35,11 +36,26 @@ export interface ShopOptions {
   readonly isValid?: (token: string) => boolean
 }
 
+const isOnPostgres = process.env['HOLDFAST_ENGINE_ON'] === 'postgres'
+const databases = new Map<string, Promise<string>>()
+
+/** The database of the shop of this path, if the tests run on PostgreSQL. */
+export function databaseAt(path: string): Promise<string> {
+  const url = databases.get(path) ?? freshDatabase().then((database) => database.url)
+  databases.set(path, url)
+  return url
+}
+
+async function storeAt(path: string): Promise<Store> {
+  if (!isOnPostgres) return sqliteStore(path)
+  return postgresStore({ url: await databaseAt(path), migrate: true, connections: 5 })
+}
+
 /** Opens a shop. The bearer token is `name` or `name.anything`. */
 export async function openShop(options: ShopOptions): Promise<Shop> {
   const sync = await createServer({
     schema: shopSchema,
-    store: sqliteStore(options.path),
+    store: await storeAt(options.path),
     authenticate: (request) => {
       const token = /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (token === undefined || options.isValid?.(token) === false) return null
@@ -70,7 +86,6 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
   }
   return Object.assign(shop, {
     url: `http://127.0.0.1:${address.port}`,
-    path: options.path,
     sync,
     requests,
     close,

@@ -13,17 +13,19 @@ export interface DeviceOptions {
   /** The token, or how to get one. */
   readonly auth: string | (() => string | null | Promise<string | null>)
   readonly fetch?: (request: Request) => Promise<Response>
+  /** Whether it syncs by itself, as apps do. */
+  readonly isLive?: boolean
 }
 
-/** A real device: its own file, real HTTP; it syncs when a test says so. */
-export function openDevice({ path, url, auth, fetch }: DeviceOptions): Promise<ShopClient> {
+/** A real device: its own file, real HTTP; it syncs when a test says so, unless it is live. */
+export function openDevice({ path, url, auth, fetch, isLive = false }: DeviceOptions): Promise<ShopClient> {
   return openClient({
     schema: shopSchema,
     storage: sqliteStorage(path),
     server: url,
     auth,
     env: fetch === undefined ? systemEnvironment : { ...systemEnvironment, fetch },
-    sync: { auto: false },
+    sync: { auto: isLive },
   })
 }
 
