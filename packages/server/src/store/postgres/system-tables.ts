@@ -17,7 +17,7 @@ const conflictColumns = conflictsCollection.fields.map((field) => columnOf(field
 
 /**
  * Our own tables, in a schema of their own, for statements that are each safe to repeat.
- * Rules: FE-2, FE-40 to FE-45. Design: a change is written down at statement time under a number of its transaction, and
+ * Rules: FE-40 to FE-42. Design: a change is written down at statement time under a number of its transaction, and
  * the transaction gets its position at commit, behind a lock for each scope it touched.
  */
 export const systemTables: readonly string[] = [
