@@ -210,6 +210,27 @@ describe('retry', () => {
     expect((await cut(device)).map(({ seqs }) => seqs)).toEqual([[4], [5], [6]])
   })
 
+  test('[OB-6, OB-15] a letter that is tried again waits for the record that was made anew since it was written', async () => {
+    const device = await givenDevice()
+    const item = await givenSyncedItem(device)
+    await device.lines.insert({ item, amount: 1 })
+    await cut(device)
+    await refuse(device, [2])
+    await device.items.delete(item)
+    await cut(device)
+    await refuse(device, [3])
+    await device.items.insert({ id: item, name: 'anew' })
+    await lettersOf(device).retry((await entriesOf(device))[0]?.id ?? '')
+    expect(await cut(device)).toEqual([])
+    expect((await entriesOf(device)).at(-1)).toMatchObject({ collection: 'lines', depends: [4] })
+    await lettersOf(device).retry((await entriesOf(device))[0]?.id ?? '')
+    expect((await cut(device)).map(({ mutation: { collection, op } }) => [collection, op])).toEqual([
+      ['items', 'delete'],
+      ['items', 'create'],
+      ['lines', 'create'],
+    ])
+  })
+
   test('[OB-6, OB-15] of two letters the one that stands on the other still does when both were tried again', async () => {
     const device = await givenDevice()
     const step = await device.steps.insert({ label: 'one' })

@@ -81,7 +81,7 @@ export function createDeadLetters(database: LocalDatabase, context: RequeueConte
         const rows = await rowsOf(tx, id)
         const row = rows.find((each) => each.id === id)
         await editLetter(tx, schema, { rows, record: String(row?.record), changes })
-        await requeue(tx, context, rows.map(seqOf))
+        await requeueLetter(tx, context, rows)
       }),
     discard: (id) =>
       database.write(async (tx) => ({
@@ -158,7 +158,7 @@ async function retryLetter(
     )
   }
   const isRuledOn = rows.some((row) => !String(row.error).startsWith('ATTEMPTS_EXHAUSTED'))
-  if (isRuledOn) return requeue(tx, context, rows.map(seqOf))
+  if (isRuledOn) return requeueLetter(tx, context, rows)
   // The server never ruled on it, and may have taken it all the same: only the same key keeps it from counting twice.
   await updateEntries(tx, rows.map(seqOf), {
     set: "status = 'pending', verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL",
@@ -190,10 +190,23 @@ async function editLetter(
       own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
     await editEntry(tx, collection, { row: target, name, wanted })
   }
-  for (const row of own) await standOnReferred(tx, collection, { row, letter: rows.map(seqOf) })
 }
 
-/** An entry with other values stands on the creates of other records. */
+/** The records that a letter refers to may be others now, or made anew since it was written: it comes behind their making. */
+async function requeueLetter(
+  tx: LocalTransaction,
+  context: RequeueContext,
+  rows: readonly SqlRow[],
+): Promise<void> {
+  const letter = rows.map(seqOf)
+  for (const row of rows) {
+    const collection = context.schema.collections.get(String(row.collection))
+    if (collection) await standOnReferred(tx, collection, { row, letter })
+  }
+  await requeue(tx, context, letter)
+}
+
+/** An entry stands on the creates of the records that it refers to now. */
 async function standOnReferred(
   tx: LocalTransaction,
   collection: CollectionSchema,
