@@ -50,6 +50,11 @@ export interface ServerOptions<U extends User = User> {
   readonly scopes: (user: U) => Grants | Promise<Grants>
   /** Runs inside the push transaction, hence synchronous. A text or false refuses: NOT_AUTHORIZED. */
   readonly authorize?: (request: AuthorizeRequest<U>) => boolean | string
+  /**
+   * Who decides the conflicts of collections with `review: true`, of those in their sight. Needed when there are such
+   * collections. Runs inside the push transaction, hence synchronous.
+   */
+  readonly mayReview?: (user: U) => boolean
   /** The oldest schema version that is still served; 1 unless said. */
   readonly oldestSchema?: number
   readonly env?: Environment
@@ -63,7 +68,13 @@ const dayMs = 86_400_000
 export async function createEngine<U extends User>(
   options: Omit<ServerOptions<U>, 'authenticate'>,
 ): Promise<Engine<U>> {
-  const { schema, store, scopes, authorize, oldestSchema = 1 } = options
+  const { schema, store, scopes, authorize, mayReview, oldestSchema = 1 } = options
+  const inReview = [...schema.collections.values()].find(({ review }) => review)
+  if (inReview && !mayReview)
+    throw new SyncError(
+      'SCHEMA_INVALID',
+      `${inReview.name} has review: true, and no mayReview says who reviews`,
+    )
   const env = options.env ?? systemEnvironment()
   const limits: Limits = { ...defaultLimits, ...options.limits }
   await store.open({ schema, env })
@@ -75,6 +86,7 @@ export async function createEngine<U extends User>(
     env,
     limits,
     authorize,
+    mayReview,
     beforeCommit: (tx, author) => feed.beforeCommit(tx, author),
     count: (results, offers) => counts.add(results, offers),
   }

@@ -41,6 +41,8 @@ export interface Conflict {
   readonly record: string
   readonly kind: 'fields' | 'delete' | 'unique'
   readonly status: 'open' | 'resolved'
+  /** Decided by a reviewer: who is none may try, and is refused with NOT_AUTHORIZED. */
+  readonly inReview: boolean
   /** One for each record: a transaction is in dispute as a whole. */
   readonly parts: readonly ConflictPart[]
   readonly author: string
@@ -54,13 +56,15 @@ export interface Conflict {
 /** Reads a row of `_conflicts`. What the server left out or this version cannot read shows as empty, never throws. */
 export function readConflict(schema: Schema, row: SqlRow): Conflict {
   const kind = row['kind']
+  const parts = listOf(parsed(row['parts'])).flatMap((part) => readPart(schema, part))
   return {
     id: String(row['id']),
     collection: String(row['collection']),
     record: String(row['record']),
     kind: kind === 'delete' || kind === 'unique' ? kind : 'fields',
     status: row['status'] === 'resolved' ? 'resolved' : 'open',
-    parts: listOf(parsed(row['parts'])).flatMap((part) => readPart(schema, part)),
+    inReview: parts.some(({ collection }) => schema.collections.get(collection)?.review === true),
+    parts,
     author: String(row['author']),
     device: String(row['device']),
     createdAt: String(row['createdAt']),

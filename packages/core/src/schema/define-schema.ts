@@ -70,6 +70,7 @@ const choices = {
   onDelete: ['ask', 'delete', 'edit'],
   outbox: ['coalesce', 'preserve'],
   strict: [true, false],
+  review: [true, false],
 } as const
 const knownOptions: readonly string[] = [
   'fields',
@@ -105,6 +106,7 @@ export function buildCollection(
     onDelete: declaration.onDelete ?? 'ask',
     outbox: declaration.outbox ?? 'coalesce',
     priority: declaration.priority ?? 0,
+    review: declaration.review ?? false,
   }
 }
 

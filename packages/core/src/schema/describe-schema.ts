@@ -21,7 +21,7 @@ export function describeSchema(schema: Schema): string {
 }
 
 function describeCollection(collection: CollectionSchema): Json {
-  const { scopes, unique, indexes, deletes, strict, groups, onDelete, outbox, priority } = collection
+  const { scopes, unique, indexes, deletes, strict, groups, onDelete, outbox, priority, review } = collection
   return {
     fields: Object.fromEntries(collection.fields.map((field) => [field.name, describeField(field)])),
     scopes: scopes.map((scope) => scope.text),
@@ -35,6 +35,8 @@ function describeCollection(collection: CollectionSchema): Json {
     onDelete,
     outbox,
     priority,
+    // Said only where it is so: schemas of before it could be said are described as they were.
+    ...(review && { review }),
   }
 }
 

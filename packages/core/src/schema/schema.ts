@@ -41,6 +41,8 @@ export interface CollectionDeclaration<Fields extends Record<string, Field> = Re
   readonly outbox?: 'coalesce' | 'preserve'
   /** Higher goes first, up and down; 0 unless said. */
   readonly priority?: number
+  /** Its conflicts are decided by those whom the server's `mayReview` names, and by nobody else. */
+  readonly review?: boolean
 }
 
 /** A group of fields after defineSchema. */
@@ -79,6 +81,7 @@ export interface CollectionSchema {
   readonly onDelete: DeleteRule
   readonly outbox: 'coalesce' | 'preserve'
   readonly priority: number
+  readonly review: boolean
 }
 
 /** Fields by name, by collection name: the shape the types are inferred from. */

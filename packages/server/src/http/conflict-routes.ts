@@ -33,10 +33,11 @@ async function listConflicts<U extends User>(services: HttpServices<U>, call: Us
   if (status !== 'open' && status !== 'resolved' && status !== 'all') {
     throw new SyncError('REQUEST_INVALID', 'status is open, resolved or all.')
   }
+  const collection = query.get('collection')
   const { text, next } = await services.engine.list(caller, '_conflicts', {
     limit: parseLimit(query, services.limits.pullRowsMax),
     after: query.get('after') ?? undefined,
-    filters: status === 'all' ? {} : { status },
+    filters: { ...(status !== 'all' && { status }), ...(collection !== null && { collection }) },
   })
   return textAnswer(`{"conflicts":${text},"next":${JSON.stringify(next)}}`)
 }

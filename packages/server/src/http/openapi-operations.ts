@@ -40,6 +40,12 @@ export const parameters: Readonly<Record<string, JsonSchema>> = {
   scope: { name: 'scope', in: 'query', schema: text, description: 'One granted scope; absent: all.' },
   ack: { name: 'ack', in: 'query', schema: text, description: 'Device numbers whose outcomes are stored.' },
   status: { name: 'status', in: 'query', schema: { type: 'string', enum: ['open', 'resolved', 'all'] } },
+  inCollection: {
+    name: 'collection',
+    in: 'query',
+    schema: text,
+    description: 'Only those of this collection.',
+  },
   device: { name: 'Holdfast-Device', in: 'header', schema: uuid },
   deviceRequired: { name: 'Holdfast-Device', in: 'header', required: true, schema: uuid },
   schemaVersion: { name: 'Holdfast-Schema', in: 'header', schema: count },
@@ -118,7 +124,7 @@ export const operations: Readonly<Record<string, OperationText>> = {
   'GET /conflicts': {
     summary: 'Conflicts that wait for a person.',
     tag: 'conflicts',
-    parameters: ['status', 'limit', 'after'],
+    parameters: ['status', 'inCollection', 'limit', 'after'],
     answers: { '200': 'ConflictPage' },
   },
   'POST /conflicts/{id}/resolve': {

@@ -182,7 +182,7 @@ export function ownDisputes<U extends User>(
 }
 
 function judgeSettlement<U extends User>(
-  { working, visibility }: Session<U>,
+  { working, visibility, isReviewer }: Session<U>,
   { resolves }: Mutation,
 ): Verdictless | undefined {
   if (resolves === null) return undefined
@@ -192,6 +192,9 @@ function judgeSettlement<U extends User>(
     return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'no conflict of this id is in your sight' }
   if (conflict.values['status'] !== 'open')
     return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
+  const isInReview = partsOf(conflict).some(({ collection }) => working.collection(collection).review)
+  if (isInReview && !isReviewer)
+    return { kind: 'reject', code: 'NOT_AUTHORIZED', message: 'a reviewer decides this conflict' }
   return undefined
 }
 

@@ -138,7 +138,7 @@ async function transact<U extends User>(
 
 /** A session of somebody without a device. */
 export async function openPlainSession<U extends User>(
-  { schema, env, authorize }: PushContext<U>,
+  { schema, env, authorize, mayReview }: PushContext<U>,
   caller: Caller<U>,
   tx: StoreWriter,
 ): Promise<Session<U>> {
@@ -148,6 +148,7 @@ export async function openPlainSession<U extends User>(
     schema,
     env,
     authorize,
+    isReviewer: mayReview?.(caller.user) ?? false,
     now: new Date(env.now()).toISOString(),
     // A plain client has no device numbers; its writes are nobody's chain.
     caller: { ...caller, device: null },

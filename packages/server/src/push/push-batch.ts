@@ -144,7 +144,7 @@ async function openSession<U extends User>(
   caller: Caller<U>,
   { tx, batch }: { readonly tx: StoreWriter; readonly batch: Batch },
 ): Promise<{ readonly session: Session<U>; readonly device: StoredDevice }> {
-  const { schema, env, authorize } = context
+  const { schema, env, authorize, mayReview } = context
   const state = await tx.state()
   const now = new Date(env.now()).toISOString()
   const device = await knownDevice(tx, { user: caller.user.id, device: batch.device, now })
@@ -165,6 +165,7 @@ async function openSession<U extends User>(
     env,
     caller,
     authorize,
+    isReviewer: mayReview?.(caller.user) ?? false,
     working,
     now,
     visibility: visibilityOf(caller.user, caller.grants),

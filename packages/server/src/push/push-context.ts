@@ -10,6 +10,7 @@ export interface PushContext<U extends User = User> {
   readonly env: Environment
   readonly limits: Limits
   readonly authorize: ((request: AuthorizeRequest<U>) => boolean | string) | undefined
+  readonly mayReview: ((user: U) => boolean) | undefined
   /** Called inside the transaction, last: returns what to tell once it has committed. */
   readonly beforeCommit: (
     tx: StoreWriter,

@@ -13,6 +13,8 @@ export interface Session<U extends User = User> {
   readonly caller: Caller<U>
   readonly visibility: Visibility
   readonly authorize: ((request: AuthorizeRequest<U>) => boolean | string) | undefined
+  /** Whether the caller decides conflicts of collections with `review`. */
+  readonly isReviewer: boolean
   readonly working: WorkingSet
   readonly claims: Claims
   /** Number of the device; null for plain clients. */
