@@ -127,8 +127,8 @@ interface Place {
 async function newPlace(): Promise<Place> {
   if (isOnPostgres) {
     const { freshDatabase } = await import('@holdfast/testing/services')
-    const { url, drop } = await freshDatabase()
-    return { path: url, remove: drop }
+    const database = await freshDatabase()
+    return { path: database.url, remove: () => database.drop() }
   }
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
   return {

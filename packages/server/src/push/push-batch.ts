@@ -145,20 +145,27 @@ async function openSession<U extends User>(
   { tx, batch }: { readonly tx: StoreWriter; readonly batch: Batch },
 ): Promise<{ readonly session: Session<U>; readonly device: StoredDevice }> {
   const { schema, env, authorize, mayReview } = context
-  const state = await tx.state()
   const now = new Date(env.now()).toISOString()
-  const device = await knownDevice(tx, { user: caller.user.id, device: batch.device, now })
+  const [state, device] = await Promise.all([
+    tx.state(),
+    knownDevice(tx, { user: caller.user.id, device: batch.device, now }),
+  ])
   if (subtractRanges(batch.believed, device.finals).length > 0)
     throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
   const offers = batch.units.flat()
-  const outcomes = await knownOutcomes(tx, device, offers)
-  const decided = await tx.decidedKeys(caller.user.id, keysUnknownTo(outcomes, offers))
   const working = new WorkingSet(tx, schema)
   const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
-  await working.load(
-    fresh.flatMap(({ mutation }) => mutation ?? []),
-    { user: caller.user.id, device: batch.device },
-  )
+  const [outcomes, decided] = await Promise.all([
+    knownOutcomes(tx, device, offers),
+    tx.decidedKeys(
+      caller.user.id,
+      offers.flatMap(({ id, folded }) => [id, ...folded]),
+    ),
+    working.load(
+      fresh.flatMap(({ mutation }) => mutation ?? []),
+      { user: caller.user.id, device: batch.device },
+    ),
+  ])
   const session: Session<U> = {
     tx,
     schema,
@@ -211,12 +218,6 @@ async function knownOutcomes(
   const others = offers.filter(({ id, seq, hash }) => !repeats.has(`${id} ${seq} ${hash}`))
   const seqs = others.flatMap(({ covers }) => numbersOf(intersectRanges(covers, device.finals)))
   return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
-}
-
-/** The keys of offers that `outcomes` do not know: a copy of the device may have sent them under its name. */
-function keysUnknownTo(outcomes: readonly StoredOutcome[], offers: readonly Offer[]): readonly string[] {
-  const own = new Set(outcomes.map(({ id }) => id))
-  return offers.filter(({ id }) => !own.has(id)).flatMap(({ id, folded }) => [id, ...folded])
 }
 
 function numbersOf(ranges: Ranges): readonly number[] {

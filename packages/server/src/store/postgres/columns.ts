@@ -113,7 +113,8 @@ function checkOf({ kind }: FieldSchema, column: string): string {
 
 function literalOf(field: FieldSchema, value: Json): string {
   const type = columnType(field)
-  return `${quoteText(type === 'jsonb' ? JSON.stringify(value) : String(value))}::${type}`
+  const isText = typeof value === 'string' && type !== 'jsonb'
+  return `${quoteText(isText ? value : JSON.stringify(value))}::${type}`
 }
 
 /** A time as ISO text in ms. */

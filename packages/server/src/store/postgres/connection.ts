@@ -2,8 +2,8 @@ import { SyncError } from '@holdfast/core'
 import type { PoolClient } from 'pg'
 import { ConstraintError } from '../store.ts'
 
-/** A row as PostgreSQL gives it back, by column name: int8 as number, JSON as text. */
-export type PgRow = Readonly<Record<string, unknown>>
+/** A row as our statements ask for it, by column name: int8 as number, JSON and times as text. */
+export type PgRow = Readonly<Record<string, string | number | boolean | null>>
 
 /** Another writer was faster; the whole transaction is decided again. Never leaves the store. */
 export class RaceLost extends Error {
@@ -20,6 +20,9 @@ export type PgValue = string | number | boolean | null | readonly (string | numb
 export class Connection {
   readonly #client: PoolClient
   readonly #prepares: boolean
+  readonly #sent: Promise<void>[] = []
+  /** What went wrong first: whatever was sent behind it says only that the transaction is broken. */
+  #failure: { readonly error: unknown } | undefined
 
   constructor(client: PoolClient, prepares: boolean) {
     this.#client = client
@@ -28,14 +31,20 @@ export class Connection {
 
   /** A statement that is kept prepared under its own text, where the way to the server allows it. */
   async all(text: string, ...values: readonly PgValue[]): Promise<readonly PgRow[]> {
-    try {
-      const name = this.#prepares ? nameOf(text) : undefined
-      const query = { text, values: [...values], ...(name !== undefined && { name }) }
-      const { rows } = await this.#client.query<PgRow>(query)
-      return rows
-    } catch (error) {
-      throw translate(error)
-    }
+    return this.#watch(this.#query(text, values))
+  }
+
+  /**
+   * A statement whose rows nobody needs: it is on its way, and the next one does not wait for it. What goes wrong is told
+   * by the next statement that is waited for.
+   */
+  send(text: string, ...values: readonly PgValue[]): void {
+    this.#sent.push(
+      this.#watch(this.#query(text, values)).then(
+        () => undefined,
+        () => undefined,
+      ),
+    )
   }
 
   async get(text: string, ...values: readonly PgValue[]): Promise<PgRow | undefined> {
@@ -44,10 +53,37 @@ export class Connection {
 
   /** Several statements without values. */
   async exec(text: string): Promise<void> {
+    await this.#watch(this.#client.query(text))
+  }
+
+  /** Several statements without values that nobody waits for, as `send`. */
+  sendAll(text: string): void {
+    this.#sent.push(
+      this.#watch(this.#client.query(text)).then(
+        () => undefined,
+        () => undefined,
+      ),
+    )
+  }
+
+  /** Everything that was sent has arrived. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#sent.splice(0))
+    if (this.#failure) throw this.#failure.error
+  }
+
+  async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {
+    const name = this.#prepares ? nameOf(text) : undefined
+    const query = { text, values: [...values], ...(name !== undefined && { name }) }
+    return (await this.#client.query<Record<string, string | number | boolean | null>>(query)).rows
+  }
+
+  async #watch<Result>(work: Promise<Result>): Promise<Result> {
     try {
-      await this.#client.query(text)
+      return await work
     } catch (error) {
-      throw translate(error)
+      this.#failure ??= { error: translate(error) }
+      throw this.#failure.error
     }
   }
 }

@@ -1,11 +1,12 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import { createRequire } from 'node:module'
+import type * as pgDriver from 'pg'
 import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { Connection, RaceLost, translate } from './connection.ts'
 import { checkMigrated, isMigrated, planMigration, runMigration } from './migrate.ts'
-import { completeSql, deviceQueries } from './read-devices.ts'
+import { deviceQueries } from './read-devices.ts'
 import { decisionQueries } from './read-decisions.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
@@ -54,6 +55,8 @@ const firstWaitMs = 4
 const channel = 'holdfast'
 /** At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. */
 const notifyEveryMs = 5
+/** How long after its position a commit may be seen and is still told, ms. */
+const lookBackMs = 2_000
 
 interface Opened {
   readonly pool: Pool
@@ -66,9 +69,12 @@ class PostgresStore implements Store {
   readonly #options: Required<PostgresStoreOptions>
   readonly #listeners: ((scopes: readonly string[]) => void)[] = []
   readonly #told = new Map<string, number>()
+  /** Transactions of this process, which told of them itself, and when. */
+  readonly #own = new Map<number, number>()
+  /** The newest position, as often as was looked, for the length of `lookBackMs`. */
+  readonly #marks: { readonly atMs: number; readonly position: number }[] = []
   #opened: Opened | undefined
   #listener: Client | undefined
-  #complete = 0
   #stopPolling: CancelTimer = () => undefined
   #polling: Promise<void> | undefined
   #notifyTimer: CancelTimer | undefined
@@ -108,7 +114,8 @@ class PostgresStore implements Store {
             await runMigration(db, await planMigration(db, { ...setup, naming }))
         })
       })
-      this.#complete = (await this.read((tx) => tx.state())).complete
+      const { head } = await this.read((tx) => tx.state())
+      this.#marks.push({ atMs: setup.env.monotonicMs(), position: head })
       if (this.#options.listen) await this.#listen(pg, url)
     } catch (error) {
       this.#opened = undefined
@@ -139,7 +146,7 @@ class PostgresStore implements Store {
 
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {
     return this.#use(async (db) => {
-      await db.exec('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      db.sendAll('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
       return finish(db, () => work(readerOf(db, this.#use_().tables)))
     })
   }
@@ -186,21 +193,26 @@ class PostgresStore implements Store {
 
   #transact<Result>(db: Connection, work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
     const { tables } = this.#use_()
-    return db
-      .exec(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${this.#options.lockTimeoutMs}`)
-      .then(() =>
-        finish(db, async () => {
-          const records = recordStatements(db, tables)
-          const tx: StoreWriter = {
-            ...readerOf(db, tables),
-            ...lockingReads(db),
-            ...ledgerStatements(db),
-            ...records,
-          }
-          await records.readForeignNotes()
-          return work(tx)
-        }),
+    db.sendAll(
+      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${this.#options.lockTimeoutMs}`,
+    )
+    return finish(db, async () => {
+      const records = recordStatements(db, tables, (transaction) =>
+        this.#own.set(transaction, this.#use_().setup.env.monotonicMs()),
       )
+      const tx: StoreWriter = {
+        ...readerOf(db, tables),
+        ...lockingReads(db),
+        ...ledgerStatements(db),
+        ...records,
+      }
+      const noting = records.readForeignNotes()
+      // Whoever needs unique keys waits for it; a failure is told by the transaction as well.
+      noting.catch(() => undefined)
+      const result = await work(tx)
+      await noting
+      return result
+    })
   }
 
   async #listen(pg: Driver, url: string): Promise<void> {
@@ -235,7 +247,7 @@ class PostgresStore implements Store {
     }, this.#options.pollMs)
   }
 
-  /** Told is what moved since the last time, also what this process moved itself: hints may come twice. */
+  /** Told is what others moved since the last time. */
   #tellForeign(): Promise<void> {
     this.#polling ??= this.#readMoved()
       .then((scopes) => {
@@ -249,18 +261,33 @@ class PostgresStore implements Store {
     return this.#polling
   }
 
+  /**
+   * A position may be seen after a later one while its transaction commits, so that the last moments are read again. What
+   * takes longer is noticed by the devices' own timers: a hint, not the feed.
+   */
   async #readMoved(): Promise<readonly string[]> {
+    const nowMs = this.#use_().setup.env.monotonicMs()
+    while ((this.#marks[1]?.atMs ?? nowMs) < nowMs - lookBackMs) this.#marks.shift()
+    for (const [transaction, atMs] of this.#own)
+      if (atMs < nowMs - 5 * lookBackMs) this.#own.delete(transaction)
+    const after = this.#marks[0]?.position ?? 0
     const rows = await this.#use((db) =>
       db.all(
-        `SELECT s.scope, max(s.position) AS position, (${completeSql}) AS complete FROM holdfast.stamps s
-         WHERE s.position > $1 GROUP BY s.scope`,
-        this.#complete,
+        `SELECT s.scope, max(s.position) AS position, max(s.position) FILTER (WHERE s.tx <> ALL($2::bigint[])) AS foreign_position
+         FROM holdfast.stamps s WHERE s.position > $1 GROUP BY s.scope`,
+        after,
+        [...this.#own.keys()],
       ),
     )
-    const moved = rows.filter((row) => Number(row['position']) > (this.#told.get(String(row['scope'])) ?? 0))
-    for (const row of moved) this.#told.set(String(row['scope']), Number(row['position']))
-    this.#complete = Math.max(this.#complete, Number(rows[0]?.['complete'] ?? 0))
-    for (const [scope, position] of this.#told) if (position <= this.#complete) this.#told.delete(scope)
+    const moved = rows.filter(
+      (row) => Number(row['foreign_position'] ?? 0) > (this.#told.get(String(row['scope'])) ?? after),
+    )
+    for (const row of moved) this.#told.set(String(row['scope']), Number(row['foreign_position']))
+    for (const [scope, position] of this.#told) if (position <= after) this.#told.delete(scope)
+    this.#marks.push({
+      atMs: nowMs,
+      position: Math.max(after, ...rows.map((row) => Number(row['position']))),
+    })
     return moved.map((row) => String(row['scope']))
   }
 }
@@ -286,7 +313,11 @@ function lockingReads(db: Connection): Pick<StoreReader, 'conflicts'> {
 async function finish<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
   try {
     const result = await work()
-    await db.exec('COMMIT')
+    // A transaction in which something failed is rolled back by its COMMIT.
+    const committing = db.exec('COMMIT')
+    committing.catch(() => undefined)
+    await db.settled()
+    await committing
     return result
   } catch (error) {
     // A connection that broke has nothing left to roll back.
@@ -295,7 +326,7 @@ async function finish<Result>(db: Connection, work: () => Promise<Result>): Prom
   }
 }
 
-type Driver = typeof import('pg')
+type Driver = typeof pgDriver
 
 /** The driver is an optional dependency: only who uses this store needs it. */
 function driver(): Driver {
@@ -310,5 +341,6 @@ function poolConfig(pg: Driver, url: string): PoolConfig {
     getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
       oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
   }
-  return { connectionString: url, types: types as PoolConfig['types'] }
+  // Statements that do not need each other's answers are on their way together.
+  return { connectionString: url, types, pipeline: true }
 }

@@ -143,7 +143,8 @@ async function listRecords(
       const field = collection.fieldsByName.get(name)
       assert(field, `no field ${name}`)
       const type = columnType(field)
-      const text = value === null ? null : type === 'jsonb' ? JSON.stringify(value) : String(value)
+      const isText = typeof value === 'string' && type !== 'jsonb'
+      const text = value === null || isText ? value : JSON.stringify(value)
       return `r.${naming.column(collection, name)} IS NOT DISTINCT FROM ${bind(text)}::${type}`
     }),
     ...(query.scopes === '*'

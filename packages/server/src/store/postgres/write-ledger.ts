@@ -1,5 +1,5 @@
-import { formatRanges, isUuid, type Schema } from '@holdfast/core'
-import type { AuditLine, StoredOutcome, StoreWriter } from '../store.ts'
+import { formatRanges } from '@holdfast/core'
+import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
 import { type Connection, type PgRow, RaceLost } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
@@ -21,12 +21,12 @@ type LedgerStatements = Pick<
 export function ledgerStatements(db: Connection): LedgerStatements {
   const reads = deviceQueries(db, { locks: true })
   /** Devices that this transaction has locked; only those may be overwritten. */
-  const locked = new Map<string, string>()
+  const locked = new Map<number, string>()
   const known = new Set<string>()
   return {
     device: async (user, device) => {
       const stored = await reads.device(user, device)
-      if (stored) locked.set(`${stored.n}`, user)
+      if (stored) locked.set(stored.n, keyOfDevice(stored))
       return stored
     },
     decidedKeys: async (user, ids) => {
@@ -44,21 +44,24 @@ export function ledgerStatements(db: Connection): LedgerStatements {
         stored.lastSeenAt,
       ] as const
       const update = `UPDATE holdfast.devices SET finals = $3, acked = $4, pending = $5, last_seen_at = $6
-        WHERE account = $1 AND device = $2 AND n = ANY($7::integer[]) RETURNING n`
-      const known = await db.get(update, ...values, [...locked.keys()].map(Number))
-      if (known) return Number(known['n'])
+        WHERE account = $1 AND device = $2 AND n = $7`
+      const n = [...locked].find(([, key]) => key === keyOfDevice(stored))?.[0]
+      if (n !== undefined) {
+        db.send(update, ...values, n)
+        return n
+      }
       const insert = `INSERT INTO holdfast.devices (account, device, finals, acked, pending, last_seen_at, first_seen_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account, device) DO NOTHING RETURNING n`
       const made = await db.get(insert, ...values, stored.firstSeenAt)
       // Somebody made it since it was looked for, and may have decided numbers of it.
       if (!made) throw new RaceLost('the device was made by another request')
-      locked.set(String(made['n']), stored.user)
+      locked.set(Number(made['n']), keyOfDevice(stored))
       return Number(made['n'])
     },
     acknowledge: async (device, seqs) => {
       if (seqs.length === 0) return
       // Of a conflict its id is part of the verdict.
-      await db.all(
+      db.send(
         `UPDATE holdfast.outcomes o SET body = CASE o.status WHEN 'conflict' THEN json_build_object('conflict', json_build_object(
            'id', o.body #>> '{conflict,id}', 'fields', '[]'::json, 'base', NULL, 'mine', NULL, 'theirs', NULL)) END
          FROM unnest($2::bigint[], $3::bigint[]) r (first, last)
@@ -70,17 +73,14 @@ export function ledgerStatements(db: Connection): LedgerStatements {
     },
     writeOutcomes: async (device, outcomes, at) => {
       if (outcomes.length === 0) return
-      const account = locked.get(String(device)) ?? ''
-      await db.all(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
+      db.send(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
       const keys = outcomes.flatMap(({ id, folded, seq }) =>
         [...new Set([id, ...folded])].filter((key) => !known.has(key)).map((key) => ({ id: key, seq })),
       )
-      const made = await db.all(keysSql, device, account, JSON.stringify(keys))
-      if (made.length < new Set(keys.map(({ id }) => id)).size)
-        throw new RaceLost('another request has decided one of these keys')
+      db.send(keysSql, device, JSON.stringify(keys))
     },
     writeAudit: async (lines) => {
-      if (lines.length > 0) await db.all(auditSql, JSON.stringify(lines.map(auditRow)))
+      if (lines.length > 0) db.send(auditSql, JSON.stringify(lines.map(auditRow)))
     },
     saveScopeSet: async (hash, scopes) => {
       const sql =
@@ -89,7 +89,7 @@ export function ledgerStatements(db: Connection): LedgerStatements {
     },
     saveKey: async (user, key, { hash, body, at }) => {
       const sql = 'INSERT INTO holdfast.keys (account, key, hash, body, at) VALUES ($1, $2, $3, $4, $5)'
-      await db.all(sql, user, key, hash, body, at)
+      db.send(sql, user, key, hash, body, at)
     },
     saveIssuedTime: async (user, collection, { time, position, scopes }) => {
       // Two answers of one ms share a time; the older position repeats rows and leaves out none.
@@ -109,9 +109,14 @@ const outcomesSql = `INSERT INTO holdfast.outcomes (device, at, seq, covers, fol
   FROM json_to_recordset($3::json) x (seq bigint, covers text, folded json, id text, hash text, status text, version bigint,
     stood_on bigint, server_updated_at timestamptz, code text, body json, exact boolean, op text, fields json)`
 
+/** A key that another request has decided since is there already, and this transaction is decided again. */
 const keysSql = `INSERT INTO holdfast.decided_keys (device, account, id, seq)
-  SELECT DISTINCT ON (x.id) $1::integer, $2, x.id, x.seq FROM json_to_recordset($3::json) x (id text, seq bigint) ORDER BY x.id
-  ON CONFLICT DO NOTHING RETURNING id`
+  SELECT DISTINCT ON (x.id) d.n, d.account, x.id, x.seq FROM json_to_recordset($2::json) x (id text, seq bigint)
+  JOIN holdfast.devices d ON d.n = $1 ORDER BY x.id`
+
+function keyOfDevice({ user, device }: Pick<StoredDevice, 'user' | 'device'>): string {
+  return `${device} ${user}`
+}
 
 const auditSql = `INSERT INTO holdfast.audit (collection, record, version, op, account, device, mutation, at, received_at, before,
     after, status, decisions, code, trace)
@@ -170,11 +175,3 @@ async function collect(
   }
   return old.length
 }
-
-/** Ids that PostgreSQL can hold; others are nowhere. */
-export function uuidsOf(ids: readonly string[]): readonly string[] {
-  return ids.filter(isUuid)
-}
-
-/** Collections by name, as `Schema` has them. */
-export type Collections = Schema['collections']

@@ -41,8 +41,12 @@ type RecordStatements = Pick<
 /** Notes of other writers read at once; the loop goes on until there are none. */
 const foreignBatch = 1_000
 
-/** Writes of records, their unique keys and their conflicts, for one transaction. */
-export function recordStatements(db: Connection, tables: Tables): RecordStatements {
+/** Writes of records, their unique keys and their conflicts, for one transaction, whose number is told once it moves. */
+export function recordStatements(
+  db: Connection,
+  tables: Tables,
+  onMoved: (transaction: number) => void,
+): RecordStatements {
   const { schema, naming } = tables
   const collectionOf = (name: string): CollectionSchema => {
     const collection = schema.collections.get(name)
@@ -52,6 +56,7 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
   const reads = recordQueries(db, tables, { locks: true })
   const decisions = decisionQueries(db, { locks: true })
   const owners = new Map<string, Set<string>>()
+  let noting = Promise.resolve()
   let first: number | undefined
   /** Whether what stands there is other than what was written. */
   let isAltered = false
@@ -65,6 +70,7 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
       return stored
     },
     uniqueOwners: async (texts) => {
+      await noting
       const found = await decisions.uniqueOwners(texts)
       for (const text of texts) owners.set(keyOf(text), new Set())
       for (const owner of found) owners.get(keyOf(owner))?.add(owner.record)
@@ -78,19 +84,28 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
       assert(first !== undefined && count < 4_096, 'a batch fits into one step of versions')
     },
     hostWrote: async () => isAltered || (await hostWroteToo(db, first)),
-    movedScopes: async () => (await db.all(movedSql)).map((row) => String(row['scope'])),
-    readForeignNotes: () => readForeignNotes(db, { naming, collectionOf, writeUnique }),
+    movedScopes: async () => {
+      const rows = await db.all(movedSql)
+      if (rows[0]) onMoved(Number(rows[0]['n']))
+      return rows.map((row) => String(row['scope']))
+    },
+    readForeignNotes: () => {
+      // Only collections with unique keys leave notes.
+      const isNoted = [...schema.collections.values()].some(({ unique }) => unique.length > 0)
+      if (isNoted) noting = readForeignNotes(db, { naming, collectionOf, writeUnique })
+      return noting
+    },
     writeRecords: async (records) => {
       for (const group of groupsOf(records)) {
         const collection = collectionOf(group.collection)
-        await db.all(`SELECT set_config('holdfast.own', $1, true)`, String(group.maker ?? 0))
+        db.send(`SELECT set_config('holdfast.own', $1, true)`, String(group.maker ?? 0))
         const altered = await writeGroup(db, { naming, collection, group })
         if (altered.length === 0) continue
         isAltered = true
         await noteAltered(db, { naming, collection, group, altered })
       }
-      await db.all(`SELECT set_config('holdfast.own', '', true)`)
-      await writeClocks(db, records)
+      db.send(`SELECT set_config('holdfast.own', '', true)`)
+      writeClocks(db, records)
     },
     writeUnique,
     writeConflict: (conflict, scopes) => writeConflict(db, conflict, scopes),
@@ -103,7 +118,7 @@ const movedSql = `WITH RECURSIVE this AS (SELECT t.n FROM holdfast.transactions 
     (SELECT f.scope FROM holdfast.feed f, this WHERE f.tx = this.n ORDER BY f.scope LIMIT 1)
     UNION ALL SELECT (SELECT f.scope FROM holdfast.feed f, this WHERE f.tx = this.n AND f.scope > found.scope ORDER BY f.scope LIMIT 1)
     FROM found WHERE found.scope IS NOT NULL)
-  SELECT scope FROM found WHERE scope IS NOT NULL`
+  SELECT scope, (SELECT n FROM this) AS n FROM found WHERE scope IS NOT NULL`
 
 /** Foreign statements take numbers after the transaction's first, and entries of this transaction carry them. */
 async function hostWroteToo(db: Connection, first: number | undefined): Promise<boolean> {
@@ -156,7 +171,7 @@ async function writeGroup(
   const table = naming.table(collection)
   if (group.write === 'delete') {
     const ids = group.rows.map(({ id }) => id)
-    await db.all(tombstonesSql, JSON.stringify(group.rows.map(tombstoneRow)))
+    db.send(tombstonesSql, JSON.stringify(group.rows.map(tombstoneRow)))
     await db.all(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids)
     return []
   }
@@ -249,11 +264,11 @@ async function noteAltered(
   )
 }
 
-async function writeClocks(db: Connection, records: readonly RecordWrite[]): Promise<void> {
+function writeClocks(db: Connection, records: readonly RecordWrite[]): void {
   const changed = records.filter(({ clocksChanged }) => clocksChanged)
   if (changed.length === 0) return
   const rows = changed.map(({ collection, id, clocks }) => ({ collection, id, clocks }))
-  await db.all(
+  db.send(
     `INSERT INTO holdfast.clocks (collection, record, clocks)
      SELECT x.collection, x.id, x.clocks FROM json_to_recordset($1::json) x (collection text, id uuid, clocks jsonb)
      ON CONFLICT (collection, record) DO UPDATE SET clocks = excluded.clocks`,
@@ -270,7 +285,7 @@ async function writeUniqueKeys(
   const final = new Map(changes.map((change) => [`${keyOf(change)} ${change.record}`, change]))
   const removed = [...final.values()].filter(({ op }) => op === 'remove')
   if (removed.length > 0) {
-    await db.all(
+    db.send(
       `DELETE FROM holdfast.unique_keys u USING json_to_recordset($1::json) x (collection text, key integer, text text, record uuid)
        WHERE u.collection = x.collection AND u.key = x.key AND u.text = x.text AND u.record = x.record`,
       JSON.stringify(removed),
@@ -285,7 +300,7 @@ async function writeUniqueKeys(
     held?.add(each.record)
     return { ...each, is_sole: isSole }
   })
-  await db.all(
+  db.send(
     `INSERT INTO holdfast.unique_keys (collection, key, text, record, is_sole)
      SELECT x.collection, x.key, x.text, x.record, x.is_sole
      FROM json_to_recordset($1::json) x (collection text, key integer, text text, record uuid, is_sole boolean)
@@ -365,9 +380,9 @@ async function writeConflict(
   { id, version, values, updatedAt }: StoredConflict,
   scopes: readonly string[] | null,
 ): Promise<void> {
-  await db.all(conflictSql, JSON.stringify(values), id, version, updatedAt)
+  db.send(conflictSql, JSON.stringify(values), id, version, updatedAt)
   if (scopes === null) {
-    await db.all(
+    db.send(
       `UPDATE holdfast.feed SET tx = holdfast.this_transaction(), version = $1
        WHERE collection = '_conflicts' AND record = $2::uuid AND op <> 'leave'`,
       version,
@@ -375,13 +390,13 @@ async function writeConflict(
     )
     return
   }
-  await db.all(
+  db.send(
     `INSERT INTO holdfast.conflict_records (collection, record, conflict)
      SELECT x.collection, x.record, $2::uuid FROM json_to_recordset($1::json) x (collection text, record uuid) ON CONFLICT DO NOTHING`,
     JSON.stringify(partsOf(values)),
     id,
   )
-  await db.all(
+  db.send(
     `INSERT INTO holdfast.feed (scope, collection, record, tx, version, op)
      SELECT s, '_conflicts', $2::uuid, holdfast.this_transaction(), $3, 'put' FROM unnest($1::text[]) s`,
     scopes,
