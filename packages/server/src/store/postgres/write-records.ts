@@ -53,14 +53,16 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
   const decisions = decisionQueries(db, { locks: true })
   const owners = new Map<string, Set<string>>()
   let first: number | undefined
+  let isWritten = false
   /** Whether what stands there is other than what was written. */
   let isAltered = false
   const writeUnique: StoreWriter['writeUnique'] = (changes) => writeUniqueKeys(db, owners, changes)
   return {
     records: async (name, ids) => {
       const stored = await reads.records(name, ids)
-      // Read after the versions were taken, and written since by somebody who took later ones.
-      if (first !== undefined && stored.some(({ version }) => version >= (first ?? 0)))
+      // Read after the versions were taken, and written since by somebody who took later ones: not by what this
+      // transaction itself, or a trigger of the host inside it, has written.
+      if (first !== undefined && !isWritten && stored.some(({ version }) => version >= (first ?? 0)))
         throw new RaceLost('a record has a newer version than this transaction may give')
       return stored
     },
@@ -81,9 +83,10 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
     movedScopes: async () => (await db.all(movedSql)).map((row) => String(row['scope'])),
     readForeignNotes: () => readForeignNotes(db, { naming, collectionOf, writeUnique }),
     writeRecords: async (records) => {
+      isWritten = true
       for (const group of groupsOf(records)) {
         const collection = collectionOf(group.collection)
-        await db.all(`SELECT set_config('holdfast.own', $1, true)`, String(group.maker ?? 0))
+        await db.all(`SELECT set_config('holdfast.own', $1, true)`, `${group.maker ?? 0}:${first ?? 0}`)
         const altered = await writeGroup(db, { naming, collection, group })
         if (altered.length === 0) continue
         isAltered = true
@@ -93,7 +96,10 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
       await writeClocks(db, records)
     },
     writeUnique,
-    writeConflict: (conflict, scopes) => writeConflict(db, conflict, scopes),
+    writeConflict: async (conflict, scopes) => {
+      await writeConflict(db, conflict, scopes)
+      await db.all('SELECT holdfast.ask_stamp(holdfast.this_transaction())')
+    },
   }
 }
 
