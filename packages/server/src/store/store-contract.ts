@@ -236,7 +236,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       expect(parsed(rest.changes).map(({ scope }) => scope)).toEqual(['*', '*', '*'])
     })
 
-    test('[FE-26] [FE-42] a page may end within a transaction, and the next one goes on where it ended', async () => {
+    test('[FE-26] [FE-62] a page may end within a transaction, and the next one goes on where it ended', async () => {
       const ids = await store.write(async (tx) => {
         const version = await tx.firstVersion()
         await tx.reserve(25, now)

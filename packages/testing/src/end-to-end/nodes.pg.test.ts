@@ -39,7 +39,7 @@ const namesOf = async (db: ShopClient): Promise<readonly string[]> =>
   (await db.query((q) => q.selectFrom('items').select('name'))).map(({ name }) => name)
 
 describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
-  test('[FE-44] what one node takes, the devices of another are told at once', async () => {
+  test('[FE-64] what one node takes, the devices of another are told at once', async () => {
     const [first, second] = [await givenNode(), await givenNode()]
     const writer = await givenDevice('ann', first, true)
     const reader = await givenDevice('ben', second, true)
@@ -52,7 +52,7 @@ describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
     })
   })
 
-  test('[FE-45] any node answers any request: a cursor, an acknowledgement and a repeat of another', async () => {
+  test('[FE-65] any node answers any request: a cursor, an acknowledgement and a repeat of another', async () => {
     const [first, second] = [await givenNode(), await givenNode()]
     let turn = 0
     const either = (request: Request): Promise<Response> =>
@@ -79,7 +79,7 @@ describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
     )
   })
 
-  test('[FE-45] nodes are replaced one by one under way, and every write is there once', async () => {
+  test('[FE-65] nodes are replaced one by one under way, and every write is there once', async () => {
     const [first, second] = [await givenNode(), await givenNode()]
     const [ann, ben] = [await givenDevice('ann', first, true), await givenDevice('ben', second, true)]
     const ids = [await ann.items.insert(lamp), await ben.items.insert({ ...lamp, name: 'Rope' })]

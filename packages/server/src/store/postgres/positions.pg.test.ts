@@ -57,7 +57,7 @@ const namesOf = ({ changes }: FeedPage): readonly unknown[] =>
   changes.map((text) => (JSON.parse(text) as { data: { name: string } }).data.name)
 
 describe.skipIf(!hasPostgres())('positions at commit', () => {
-  test('[FE-41] B01 a reader passes a transaction that has its position and is not seen yet, and misses nothing', async () => {
+  test('[FE-61] B01 a reader passes a transaction that has its position and is not seen yet, and misses nothing', async () => {
     const [slow, quick] = [await connect(), await connect()]
     await slow.query('BEGIN')
     await insert(slow, 'a', 'slow')
@@ -77,7 +77,7 @@ describe.skipIf(!hasPostgres())('positions at commit', () => {
     expect(namesOf(third)).toEqual(['last'])
   })
 
-  test('[FE-41] B02 a transaction that writes for long without a position delays nobody', async () => {
+  test('[FE-61] B02 a transaction that writes for long without a position delays nobody', async () => {
     const [slow, quick] = [await connect(), await connect()]
     await slow.query('BEGIN')
     await insert(slow, 'a', 'slow')
@@ -94,7 +94,7 @@ describe.skipIf(!hasPostgres())('positions at commit', () => {
     expect(told).toEqual(['quick 0', 'quick 1', 'quick 2', 'quick 3', 'quick 4', 'slow'])
   })
 
-  test('[FE-40] in one scope whoever commits second waits for who has the position before, in another nobody does', async () => {
+  test('[FE-60] in one scope whoever commits second waits for who has the position before, in another nobody does', async () => {
     const [first, second, other] = [await connect(), await connect(), await connect()]
     await first.query('BEGIN')
     await insert(first, 'a', 'first')
@@ -112,7 +112,7 @@ describe.skipIf(!hasPostgres())('positions at commit', () => {
     expect(rows.map(({ name }: { name: string }) => name)).toEqual(['first', 'other', 'second'])
   })
 
-  test('[FE-43] [PU-38] copies of a device that offer the same mutations at once have one effect', async () => {
+  test('[FE-63] [PU-38] copies of a device that offer the same mutations at once have one effect', async () => {
     const caller = (device: string) => ({
       user: { id: 'ann' },
       device,
@@ -141,7 +141,7 @@ describe.skipIf(!hasPostgres())('positions at commit', () => {
     expect(rows).toEqual([{ stock: 1 }])
   })
 
-  test('[FE-43] [PU-18] of batches that see the same unique text free at once one takes it', async () => {
+  test('[FE-63] [PU-18] of batches that see the same unique text free at once one takes it', async () => {
     const push = (n: number) => {
       const changes = { place: 'a', name: 'the same', stock: n }
       const id = newUuid(env)

@@ -137,7 +137,7 @@ interface Moved {
 
 /**
  * Transactions first, from their positions alone, then their entries, in chunks. Within a position entries go by
- * collection and record, so that a page may end inside a transaction of any size. Rules: FE-26, FE-42.
+ * collection and record, so that a page may end inside a transaction of any size. Rules: FE-26, FE-62.
  */
 async function readPage(db: Connection, query: PageQuery): Promise<FeedPage> {
   const { from, bounds } = query
@@ -275,7 +275,11 @@ async function readChunk(
   )
 }
 
-const afterInside = '(m.position <> $5 OR (f.collection, f.record) > ($6 COLLATE "C", $7::uuid))'
+const beforeAll = '00000000-0000-0000-0000-000000000000'
+
+/** One comparison of rows, which the index can begin at: a page inside a large transaction reads none of it twice. */
+const afterInside = `(f.collection, f.record) > (CASE WHEN m.position = $5 THEN $6 ELSE '' END COLLATE "C",
+  CASE WHEN m.position = $5 THEN $7::uuid ELSE '${beforeAll}' END)`
 
 interface SnapshotQuery {
   readonly scopes: readonly string[] | '*'
@@ -283,8 +287,6 @@ interface SnapshotQuery {
   readonly bounds: PageBounds
   readonly text: string
 }
-
-const beforeAll = '00000000-0000-0000-0000-000000000000'
 
 /** Live rows in order of scope, collection and id: an order that no write can change. */
 async function readSnapshot(

@@ -94,20 +94,18 @@ export const systemFunctions: readonly string[] = [
   `CREATE OR REPLACE FUNCTION holdfast.this_transaction() RETURNS bigint ${header} AS $$
 DECLARE
   known bigint := nullif(current_setting('holdfast.tx', true), '')::bigint;
-  was_open boolean;
 BEGIN
-  IF known IS NOT NULL THEN
-    SELECT t.is_open INTO was_open FROM holdfast.transactions t WHERE t.n = known AND t.xid = pg_current_xact_id();
-    IF FOUND THEN
-      -- It was stamped early, by SET CONSTRAINTS, and goes on: it will be stamped again.
-      IF NOT was_open THEN UPDATE holdfast.transactions t SET is_open = true WHERE t.n = known; END IF;
-      RETURN known;
-    END IF;
-  END IF;
+  IF known IS NOT NULL AND EXISTS (
+    SELECT 1 FROM holdfast.transactions t WHERE t.n = known AND t.xid = pg_current_xact_id()) THEN RETURN known; END IF;
   known := nextval('holdfast.transaction_numbers');
-  INSERT INTO holdfast.transactions (n, xid) VALUES (known, pg_current_xact_id());
+  INSERT INTO holdfast.transactions (n, xid, is_open) VALUES (known, pg_current_xact_id(), false);
   PERFORM set_config('holdfast.tx', known::text, true);
   RETURN known;
+END $$`,
+  // Asks for a stamp, last in a statement: where constraints are immediate it comes at once, and must see all entries.
+  `CREATE OR REPLACE FUNCTION holdfast.ask_stamp(this bigint) RETURNS void ${header} AS $$
+BEGIN
+  UPDATE holdfast.transactions t SET is_open = true WHERE t.n = this AND NOT t.is_open;
 END $$`,
   // At commit: a lock per scope, in one order, then the position. Whoever sees a position in a scope sees all before it.
   `CREATE OR REPLACE FUNCTION holdfast.stamp() RETURNS trigger ${header} AS $$
@@ -115,8 +113,11 @@ DECLARE
   touched text[];
   lock_key integer;
   given bigint;
+  earlier bigint;
+  later bigint;
+  this_xid bigint := pg_current_xact_id()::text::bigint;
 BEGIN
-  PERFORM 1 FROM holdfast.transactions t WHERE t.n = NEW.n AND t.is_open;
+  SELECT t.position INTO earlier FROM holdfast.transactions t WHERE t.n = NEW.n AND t.is_open;
   IF NOT FOUND THEN RETURN NULL; END IF;
   -- One probe of the index per scope, however many rows.
   WITH RECURSIVE found (scope) AS (
@@ -134,13 +135,19 @@ BEGIN
     END LOOP;
   END IF;
   given := nextval('holdfast.numbers');
-  IF NEW.position IS NOT NULL THEN DELETE FROM holdfast.stamps s WHERE s.tx = NEW.n; END IF;
-  INSERT INTO holdfast.stamps (scope, position, tx) SELECT s, given, NEW.n FROM unnest(touched) s;
-  -- The bound: every transaction that began to write before this position was taken is older than it. Only a snapshot of
-  -- now can tell, which READ COMMITTED alone has.
+  IF earlier IS NOT NULL THEN DELETE FROM holdfast.stamps s WHERE s.position = earlier; END IF;
+  -- The bound: whoever took an earlier position has a lower xid. Only an xid that is given out after the position can
+  -- tell, and a block with a handler gets one of its own; the xmax of a snapshot passes over those still at work.
+  BEGIN
+    WITH made AS (INSERT INTO holdfast.stamps (scope, position, tx) SELECT s, given, NEW.n FROM unnest(touched) s
+      RETURNING stamps.xmin AS xid)
+    SELECT made.xid::text::bigint INTO later FROM made LIMIT 1;
+  EXCEPTION WHEN assert_failure THEN RAISE;
+  END;
   UPDATE holdfast.transactions t SET position = given, is_open = false,
     tag = substr(replace(gen_random_uuid()::text, '-', ''), 1, 16),
-    bound = CASE WHEN current_setting('transaction_isolation') = 'read committed' THEN pg_snapshot_xmax(pg_current_snapshot()) END
+    -- An xid in a row has no epoch; it is less than one round after this transaction's own.
+    bound = (this_xid + (later - this_xid % 4294967296 + 4294967296) % 4294967296)::text::xid8
     WHERE t.n = NEW.n;
   RETURN NULL;
 END $$`,
@@ -148,7 +155,8 @@ END $$`,
   `CREATE OR REPLACE FUNCTION holdfast.begin_statement() RETURNS trigger ${header} AS $$
 BEGIN
   PERFORM set_config('holdfast.version', nextval('holdfast.numbers')::text, true);
-  PERFORM set_config('holdfast.moved', '', true);
+  -- What a trigger of the host does inside another statement may have moved the rows of that one.
+  IF pg_trigger_depth() > 1 THEN PERFORM set_config('holdfast.moved', '1', true); END IF;
   RETURN NULL;
 END $$`,
   // The conflicts of a record lie in the scopes that all their records share, and move with them; one never leaves its
@@ -179,6 +187,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
       AND f.op <> 'leave'))
 $$`,
   'DROP TRIGGER IF EXISTS stamp ON holdfast.transactions',
-  `CREATE CONSTRAINT TRIGGER stamp AFTER INSERT OR UPDATE OF is_open ON holdfast.transactions
+  `CREATE CONSTRAINT TRIGGER stamp AFTER UPDATE OF is_open ON holdfast.transactions
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.is_open) EXECUTE FUNCTION holdfast.stamp()`,
 ]

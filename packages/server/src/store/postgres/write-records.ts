@@ -58,14 +58,16 @@ export function recordStatements(
   const owners = new Map<string, Set<string>>()
   let noting = Promise.resolve()
   let first: number | undefined
+  let isWritten = false
   /** Whether what stands there is other than what was written. */
   let isAltered = false
   const writeUnique: StoreWriter['writeUnique'] = (changes) => writeUniqueKeys(db, owners, changes)
   return {
     records: async (name, ids) => {
       const stored = await reads.records(name, ids)
-      // Read after the versions were taken, and written since by somebody who took later ones.
-      if (first !== undefined && stored.some(({ version }) => version >= (first ?? 0)))
+      // Read after the versions were taken, and written since by somebody who took later ones: not by what this
+      // transaction itself, or a trigger of the host inside it, has written.
+      if (first !== undefined && !isWritten && stored.some(({ version }) => version >= (first ?? 0)))
         throw new RaceLost('a record has a newer version than this transaction may give')
       return stored
     },
@@ -96,9 +98,10 @@ export function recordStatements(
       return noting
     },
     writeRecords: async (records) => {
+      isWritten = true
       for (const group of groupsOf(records)) {
         const collection = collectionOf(group.collection)
-        db.send(`SELECT set_config('holdfast.own', $1, true)`, String(group.maker ?? 0))
+        db.send(`SELECT set_config('holdfast.own', $1, true)`, `${group.maker ?? 0}:${first ?? 0}`)
         const altered = await writeGroup(db, { naming, collection, group })
         if (altered.length === 0) continue
         isAltered = true
@@ -108,7 +111,10 @@ export function recordStatements(
       writeClocks(db, records)
     },
     writeUnique,
-    writeConflict: (conflict, scopes) => writeConflict(db, conflict, scopes),
+    writeConflict: async (conflict, scopes) => {
+      await writeConflict(db, conflict, scopes)
+      await db.all('SELECT holdfast.ask_stamp(holdfast.this_transaction())')
+    },
   }
 }
 
