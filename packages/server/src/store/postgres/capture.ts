@@ -15,7 +15,7 @@ import {
 const fewRows = 100
 
 /** What the pieces of one collection's capture share. */
-interface Capture {
+export interface Capture {
   readonly naming: Naming
   readonly collection: CollectionSchema
   /** The collection's name as a literal. */
@@ -31,14 +31,19 @@ interface Capture {
  * inside it is foreign all the same. Rules: FE-1 to FE-8.
  */
 export function captureStatements(naming: Naming, collection: CollectionSchema): readonly string[] {
-  const capture: Capture = {
+  const capture = captureOf(naming, collection)
+  return [rowFunction(capture), ...statementFunctions(capture), ...triggers(capture)]
+}
+
+/** What the pieces share, of one collection. */
+export function captureOf(naming: Naming, collection: CollectionSchema): Capture {
+  return {
     naming,
     collection,
     name: quoteText(collection.name),
     table: naming.table(collection),
     latest: collection.fields.filter((field) => ruleOf(field).rule === 'latest').map(({ name }) => name),
   }
-  return [rowFunction(capture), ...statementFunctions(capture), ...triggers(capture)]
 }
 
 /** Names of our triggers on a table. */
@@ -52,7 +57,8 @@ export const triggerNames = {
   truncated: 'zzz_holdfast_truncated',
 }
 
-function functionName({ name }: CollectionSchema, what: string): string {
+/** Name of one of a collection's functions. */
+export function functionName({ name }: CollectionSchema, what: string): string {
   return `holdfast.${quoteName(`${name}_${what}`)}`
 }
 
@@ -192,7 +198,7 @@ function run(sql: string): string {
 }
 
 /** One current entry per scope of a row, unless a newer one is there. A row in no scope lies in ''. */
-function puts({ naming, collection, name }: Capture, rows: string): string {
+export function puts({ naming, collection, name }: Capture, rows: string): string {
   const isGone = hasDeletedAt(collection) ? 'n.deleted_at IS NOT NULL' : 'false'
   const [first, ...others] = scopeExpressions(naming, collection, 'n')
   const all = [first, ...others].map((scope) => `(${scope})`).join(', ')
@@ -304,7 +310,11 @@ function clocks(capture: Capture, rows: string): readonly string[] {
 }
 
 /** Unique keys compare text as SQL cannot; the engine reads these notes before its next decision. */
-function noteUnique({ naming, collection, name }: Capture, rows: string, row: 'n' | 'o'): readonly string[] {
+export function noteUnique(
+  { naming, collection, name }: Capture,
+  rows: string,
+  row: 'n' | 'o',
+): readonly string[] {
   if (collection.unique.length === 0) return []
   const before = row === 'n' ? 'NULL::json' : jsonObject(fieldMembers(naming, collection, 'o'))
   return [

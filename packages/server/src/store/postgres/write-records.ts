@@ -79,7 +79,7 @@ export function recordStatements(db: Connection, tables: Tables): RecordStatemen
     },
     hostWrote: async () => isAltered || (await hostWroteToo(db, first)),
     movedScopes: async () => (await db.all(movedSql)).map((row) => String(row['scope'])),
-    readForeignNotes: () => readForeignNotes(db, { naming, collectionOf, writeUnique }),
+    readForeignNotes: () => readForeignNotes(db, { ...tables, writeUnique }),
     writeRecords: async (records) => {
       for (const group of groupsOf(records)) {
         const collection = collectionOf(group.collection)
@@ -294,27 +294,27 @@ async function writeUniqueKeys(
   )
 }
 
-interface NotesRead {
-  readonly naming: Naming
-  readonly collectionOf: (name: string) => CollectionSchema
+interface NotesRead extends Tables {
   readonly writeUnique: StoreWriter['writeUnique']
 }
 
 /** Brings the unique keys up to what other writers did. SQL compares text otherwise, so capture leaves notes. */
-async function readForeignNotes(
-  db: Connection,
-  { naming, collectionOf, writeUnique }: NotesRead,
-): Promise<void> {
+async function readForeignNotes(db: Connection, { naming, schema, writeUnique }: NotesRead): Promise<void> {
+  // A server with a later schema reads those of collections that this one does not know.
+  const names = [...schema.collections.keys()]
   for (;;) {
     const notes = await db.all(
-      `WITH few AS (SELECT n FROM holdfast.foreign_writes ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
+      `WITH few AS (SELECT n FROM holdfast.foreign_writes WHERE collection = ANY($1::text[])
+         ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
        gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
        SELECT * FROM gone ORDER BY n`,
+      names,
     )
     if (notes.length === 0) return
     const byCollection = Map.groupBy(notes, (note) => String(note['collection']))
     for (const [name, some] of byCollection) {
-      const collection = collectionOf(name)
+      const collection = schema.collections.get(name)
+      assert(collection, `no collection ${name}`)
       const isLive = hasDeletedAt(collection) ? 'AND r.deleted_at IS NULL' : ''
       const rows = await db.all(
         `SELECT r.id, ${jsonObject(fieldMembers(naming, collection, 'r'))}::text AS data FROM ${naming.table(collection)} r
