@@ -1,5 +1,5 @@
 import type { Schema } from '@holdfast/core'
-import { sqliteApplicationId, sqliteLayout } from '@holdfast/server'
+import { doctor as examinePostgres, sqliteApplicationId, sqliteLayout } from '@holdfast/server'
 import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -10,7 +10,10 @@ import { firstLine } from './command-error.ts'
 import { hasSqliteHeader } from './find-databases.ts'
 import type { Finding } from './finding.ts'
 import { loadSchema } from './load-schema.ts'
+import { loadTables } from './load-tables.ts'
+import { told } from './migrate.ts'
 import type { Output } from './output.ts'
+import { checkUrl } from './postgres-options.ts'
 import type { GivenOptions } from './given-options.ts'
 
 const oldestNode = [22, 14] as const
@@ -22,7 +25,13 @@ export async function runDoctor(given: GivenOptions, output: Output): Promise<nu
   const findings: Finding[] = [checkNode(), checkSqlite()]
   const schema = given.schema === undefined ? undefined : await checkSchema(given.schema, findings)
   if (given.data !== undefined) findings.push(...(await checkData(resolve(given.data), schema)))
-  else findings.push({ kind: 'note', text: 'no database was looked at', remedy: 'Add --data DIR.' })
+  if (given.database !== undefined) findings.push(...(await checkPostgres(given, schema)))
+  if (given.data === undefined && given.database === undefined)
+    findings.push({
+      kind: 'note',
+      text: 'no database was looked at',
+      remedy: 'Add --data DIR, or --database URL.',
+    })
   for (const finding of findings) print(finding, output)
   const illCount = findings.filter(({ kind }) => kind === 'ill').length
   output.line(illCount === 0 ? 'all is well' : `${illCount} of ${findings.length} checks failed`)
@@ -71,6 +80,28 @@ async function checkSchema(file: string, findings: Finding[]): Promise<Schema | 
   } catch (error) {
     findings.push({ kind: 'ill', text: firstLine(error), remedy: 'Correct the schema file.' })
     return undefined
+  }
+}
+
+async function checkPostgres(
+  { database = '', tables }: GivenOptions,
+  schema: Schema | undefined,
+): Promise<readonly Finding[]> {
+  if (schema === undefined)
+    return [
+      {
+        kind: 'ill',
+        text: 'a PostgreSQL database is compared with a schema',
+        remedy: 'Add --schema FILE.',
+      },
+    ]
+  checkUrl(database)
+  const mappings = loadTables(tables)
+  try {
+    return await examinePostgres({ url: database, schema, tables: mappings })
+  } catch (error) {
+    const remedy = 'Correct the address, start the server, or use the version that made the database.'
+    return [{ kind: 'ill', text: `the database cannot be looked at: ${told(error)}`, remedy }]
   }
 }
 

@@ -3,6 +3,9 @@ export interface GivenOptions {
   readonly schema?: string
   readonly port?: string
   readonly data?: string
+  readonly database?: string
+  readonly tables?: string
+  readonly 'dry-run'?: boolean
   readonly scopes?: string
   readonly verbose?: boolean
   /** A file where the command writes one. */

@@ -4,6 +4,10 @@ const overview = `holdfast: offline-first sync for TypeScript
 
   holdfast dev --schema FILE       a server for development, with an embedded SQLite store
   holdfast doctor                  look for what is wrong, and say what to do about it
+  holdfast migrate --schema FILE --database URL
+                                   make or adopt the tables of a PostgreSQL database, after saying what will be done
+  holdfast reconcile --schema FILE --database URL
+                                   bring rows into the feed that were written while its triggers were off
   holdfast inspect DIR             look into a device's or a server's database, without changing it
   holdfast simulate --schema FILE  see what a schema does to a team that works offline
   holdfast help COMMAND            the options of a command
@@ -22,11 +26,31 @@ server for other people. Prints "listening on http://127.0.0.1:N" when it is rea
                   { "ann": ["warehouse:1"], "*": [] }, where "*" stands for all users that are not named and the
                   file is read again when it changes; or a module that exports scopes(user), user being { id }
   --verbose       one JSON line on stderr for each request`,
-  doctor: `holdfast doctor [--data DIR] [--schema FILE]
+  doctor: `holdfast doctor [--data DIR] [--database URL] [--schema FILE] [--tables FILE]
 
 Checks this machine, and with --data the server database DIR/holdfast.db: header, integrity, permissions, rows the
-feed does not know. With --schema also that tables and triggers are those the schema makes. Changes nothing.
+feed does not know. With --schema also that tables and triggers are those the schema makes. With --database and --schema
+the same of a PostgreSQL database, and its settings. Changes nothing.
 The exit code is 0 when all is well and 1 otherwise.`,
+  migrate: `holdfast migrate --schema FILE --database URL [--tables FILE] [--dry-run]
+
+Says in words what a PostgreSQL database (14 or newer) lacks for the schema, then adds it: tables, or in tables that are
+there columns, checks, triggers and indexes; then brings the rows that were there into the feed. Drops and rewrites nothing,
+lets others write meanwhile, asks nothing. All reasons why it cannot be done are listed before anything is done. Ended
+anywhere it may be run again. The exit code is 0 when the database is prepared and 1 otherwise. See docs/postgres.md.
+
+  --schema FILE    a .ts, .js or .mjs module that exports a schema as "schema" or as its default
+  --database URL   postgres://user:password@host:5432/name, with the role that owns the tables
+  --tables FILE    tables and columns that are called otherwise, as JSON by collection:
+                   { "items": { "table": "shop.products", "columns": { "name": "title" } } }
+  --dry-run        prints the SQL as well, and changes nothing`,
+  reconcile: `holdfast reconcile --schema FILE --database URL [--tables FILE] [--dry-run]
+
+Mends what doctor finds about rows of a PostgreSQL database: rows that were written with triggers off come into the feed,
+entries of rows that are gone become deletions, transactions that were committed without a position get one. In batches,
+while others write. Run migrate first when triggers are missing.
+
+  --dry-run        counts, and changes nothing`,
   inspect: `holdfast inspect DIR [--json]
 
 Shows the databases in DIR: of a device its outbox, shadows, conflicts, dead letters and cursor, of a server its feed,

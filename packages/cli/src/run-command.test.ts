@@ -142,7 +142,7 @@ describe('words', () => {
   })
 
   test('[OP-20] each command explains itself, and the version is told', async () => {
-    const names = ['dev', 'doctor', 'inspect']
+    const names = ['dev', 'doctor', 'inspect', 'migrate', 'reconcile']
     const told = await Promise.all(names.flatMap((name) => [run('help', name), run(name, '--help')]))
     expect(told.map(({ stdout }) => /^holdfast \w+ /.exec(stdout)?.[0].trim())).toEqual(
       names.flatMap((name) => [`holdfast ${name}`, `holdfast ${name}`]),
@@ -159,6 +159,12 @@ describe('words', () => {
     [['dev'], 'dev needs --schema FILE'],
     [['dev', '--schema'], '--schema'],
     [['dev', 'now', '--schema', 'schema.ts'], '"now"'],
+    [['migrate', '--schema', 'schema.ts'], 'migrate needs --schema FILE and --database URL'],
+    [['reconcile', '--database', 'postgres://x'], 'reconcile needs --schema FILE and --database URL'],
+    [
+      ['migrate', '--schema', 'schema.ts', '--database', 'mysql://x'],
+      '--database is an address as postgres://',
+    ],
     [['inspect'], 'inspect needs a folder'],
     [['inspect', '.', '--port', '1'], 'inspect takes no --port'],
     [['inspect', 'nowhere'], 'does not exist'],

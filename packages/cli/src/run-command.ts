@@ -9,6 +9,9 @@ const options = {
   schema: { type: 'string' },
   port: { type: 'string' },
   data: { type: 'string' },
+  database: { type: 'string' },
+  tables: { type: 'string' },
+  'dry-run': { type: 'boolean' },
   scopes: { type: 'string' },
   verbose: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -45,9 +48,25 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'doctor',
     {
-      takes: ['schema', 'data'],
+      takes: ['schema', 'data', 'database', 'tables'],
       positionals: 0,
       run: async (given) => (await import('./doctor.ts')).runDoctor(given, standardOutput()),
+    },
+  ],
+  [
+    'migrate',
+    {
+      takes: ['schema', 'database', 'tables', 'dry-run'],
+      positionals: 0,
+      run: async (given) => (await import('./migrate.ts')).runMigrate(given, standardOutput()),
+    },
+  ],
+  [
+    'reconcile',
+    {
+      takes: ['schema', 'database', 'tables', 'dry-run'],
+      positionals: 0,
+      run: async (given) => (await import('./reconcile.ts')).runReconcile(given, standardOutput()),
     },
   ],
   [
@@ -70,7 +89,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
 ])
 
-/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-32. */
+/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-36. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   try {
     return await dispatch(args)

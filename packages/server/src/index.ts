@@ -31,3 +31,14 @@ export { sqliteApplicationId, sqliteLayout } from './store/sqlite/create-tables.
 export { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
 export { postgresStore, type PostgresStoreOptions } from './store/postgres/postgres-store.ts'
 export type { TableMapping, TableMappings } from './store/postgres/columns.ts'
+export {
+  doctor,
+  type MaintenanceOptions,
+  planMigration,
+  reconcile,
+  runMigration,
+} from './store/postgres/maintenance.ts'
+export type { MigrationProgress, MigrationReport } from './store/postgres/migrate.ts'
+export type { Finding } from './store/postgres/migration/examine.ts'
+export type { MigrationPlan, MigrationStep, RowWork } from './store/postgres/migration/steps.ts'
+export type { CollectionReport, ReconcileReport } from './store/postgres/migration/reconcile.ts'

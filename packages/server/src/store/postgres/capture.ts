@@ -25,13 +25,7 @@ const fewRows = 100
  * inside it is foreign all the same. Rules: FE-1 to FE-8.
  */
 export function captureStatements(naming: Naming, collection: CollectionSchema): readonly string[] {
-  const capture: Capture = {
-    naming,
-    collection,
-    name: quoteText(collection.name),
-    table: naming.table(collection),
-    latest: collection.fields.filter((field) => ruleOf(field).rule === 'latest').map(({ name }) => name),
-  }
+  const capture = captureOf(naming, collection)
   return [
     rowFunction(capture),
     ...statementFunctions(capture),
@@ -48,6 +42,17 @@ export function capturePartition(collection: CollectionSchema, partition: string
   return statementTriggers({ collection }, partition)
 }
 
+/** What the pieces share, of one collection. */
+export function captureOf(naming: Naming, collection: CollectionSchema): Capture {
+  return {
+    naming,
+    collection,
+    name: quoteText(collection.name),
+    table: naming.table(collection),
+    latest: collection.fields.filter((field) => ruleOf(field).rule === 'latest').map(({ name }) => name),
+  }
+}
+
 /** Names of our triggers on a table. */
 export const triggerNames = {
   begin: 'a_holdfast_begin',
@@ -59,7 +64,8 @@ export const triggerNames = {
   truncated: 'zzz_holdfast_truncated',
 }
 
-function functionName({ name }: CollectionSchema, what: string): string {
+/** Name of one of a collection's functions. */
+export function functionName({ name }: CollectionSchema, what: string): string {
   return `holdfast.${quoteName(`${name}_${what}`)}`
 }
 

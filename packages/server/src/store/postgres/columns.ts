@@ -25,13 +25,21 @@ export type TableMappings = Readonly<Record<string, TableMapping>>
 /** How the host's tables and columns are called. */
 export class Naming {
   readonly #mappings: TableMappings
+  readonly #only: readonly [schema: string, table: string] | undefined
 
-  constructor(mappings: TableMappings = {}) {
+  constructor(mappings: TableMappings = {}, only?: readonly [schema: string, table: string]) {
     this.#mappings = mappings
+    this.#only = only
+  }
+
+  /** The same columns in another table, as those of a partition are. */
+  inTable(parts: readonly [schema: string, table: string]): Naming {
+    return new Naming(this.#mappings, parts)
   }
 
   /** Schema and name of a collection's table, unquoted. */
   tableParts({ name }: Pick<CollectionSchema, 'name'>): readonly [schema: string, table: string] {
+    if (this.#only) return this.#only
     if (name === '_conflicts') return ['holdfast', 'conflicts']
     const [first, second] = (this.#mappings[name]?.table ?? name).split('.', 2)
     return second === undefined ? ['public', first ?? name] : [first ?? 'public', second]
@@ -85,15 +93,23 @@ export function columnType({ kind }: FieldSchema): string {
 
 const safeInteger = Number.MAX_SAFE_INTEGER
 
-/** The column of a field in a table that we make, with a CHECK that lets in only what the field can hold. Rules: FE-9. */
-export function columnOf(field: FieldSchema, column: string): string {
+/**
+ * The column of a field in a table that we make, with a CHECK that lets in only what the field can hold, unless that is
+ * added by itself. Rules: FE-9.
+ */
+export function columnOf(
+  field: FieldSchema,
+  column: string,
+  { checks = true }: { readonly checks?: boolean } = {},
+): string {
   const required = field.optional ? '' : ' NOT NULL'
   const initial = field.default === undefined ? '' : ` DEFAULT ${literalOf(field, field.default)}`
-  const check = checkOf(field, column)
+  const check = checks ? checkOf(field, column) : ''
   return `${column} ${columnType(field)}${required}${initial}${check === '' ? '' : ` CHECK (${check})`}`
 }
 
-function checkOf({ kind }: FieldSchema, column: string): string {
+/** What a column of the field must keep to beyond its type; empty when that is nothing. */
+export function checkOf({ kind }: Pick<FieldSchema, 'kind'>, column: string): string {
   switch (kind) {
     case 'integer':
     case 'counter':
@@ -101,7 +117,9 @@ function checkOf({ kind }: FieldSchema, column: string): string {
     case 'real':
       return `abs(${column}) <= ${Number.MAX_VALUE}`
     case 'decimal':
-      return `${column} <> 'NaN'`
+      return `${column} NOT IN ('NaN', 'Infinity', '-Infinity')`
+    case 'timestamp':
+      return `${column} BETWEEN '0001-01-01T00:00:00Z' AND '9999-12-31T23:59:59.999Z'`
     case 'set':
       return `jsonb_typeof(${column}) = 'array'`
     case 'attachment':

@@ -66,10 +66,20 @@ export class Connection {
     )
   }
 
-  /** Everything that was sent has arrived. */
-  async settled(): Promise<void> {
+  /** A transaction in which something failed is rolled back by its COMMIT, and what failed is thrown. */
+  async commit(): Promise<void> {
+    const committing = this.exec('COMMIT')
+    committing.catch(() => undefined)
     await Promise.all(this.#sent.splice(0))
     if (this.#failure) throw this.#failure.error
+    await committing
+  }
+
+  /** Never throws: a connection that broke has nothing left to roll back. */
+  async rollBack(): Promise<void> {
+    await this.exec('ROLLBACK').catch(() => undefined)
+    await Promise.all(this.#sent.splice(0))
+    this.#failure = undefined
   }
 
   async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {

@@ -5,14 +5,14 @@ import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { Connection, RaceLost, translate } from './connection.ts'
-import { checkMigrated, isMigrated, planMigration, runMigration } from './migrate.ts'
+import { carryOut } from './migrate.ts'
+import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries } from './read-devices.ts'
 import { decisionQueries } from './read-decisions.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries, type Tables } from './read-records.ts'
 import { ledgerStatements } from './write-ledger.ts'
-import { scopeLockClass } from './system-tables.ts'
 import { recordStatements } from './write-records.ts'
 
 /** How `postgresStore` reaches its database. */
@@ -105,14 +105,7 @@ class PostgresStore implements Store {
     try {
       await this.#use(async (db) => {
         if (!migrate) return checkMigrated(db, setup.schema)
-        if (await isMigrated(db, setup.schema)) return
-        await db.exec('BEGIN')
-        await finish(db, async () => {
-          // One node at a time; the others then find it done.
-          await db.exec(`SELECT pg_advisory_xact_lock(${scopeLockClass + 1}, 1)`)
-          if (!(await isMigrated(db, setup.schema)))
-            await runMigration(db, await planMigration(db, { ...setup, naming }))
-        })
+        if (!(await isMigrated(db, setup.schema))) await carryOut(db, { schema: setup.schema, naming })
       })
       const { head } = await this.read((tx) => tx.state())
       this.#marks.push({ atMs: setup.env.monotonicMs(), position: head })
@@ -313,30 +306,27 @@ function lockingReads(db: Connection): Pick<StoreReader, 'conflicts'> {
 async function finish<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
   try {
     const result = await work()
-    // A transaction in which something failed is rolled back by its COMMIT.
-    const committing = db.exec('COMMIT')
-    committing.catch(() => undefined)
-    await db.settled()
-    await committing
+    await db.commit()
     return result
   } catch (error) {
-    // A connection that broke has nothing left to roll back.
-    await db.exec('ROLLBACK').catch(() => undefined)
+    await db.rollBack()
     throw error
   }
 }
 
-type Driver = typeof pgDriver
+/** The package `pg`. */
+export type Driver = typeof pgDriver
 
 /** The driver is an optional dependency: only who uses this store needs it. */
-function driver(): Driver {
+export function driver(): Driver {
   // A CommonJS package, loaded when it is needed.
   return createRequire(import.meta.url)('pg') as Driver
 }
 
 const int8 = 20
 
-function poolConfig(pg: Driver, url: string): PoolConfig {
+/** Of a pool whose int8 are numbers. */
+export function poolConfig(pg: Driver, url: string): PoolConfig {
   const types = {
     getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
       oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),

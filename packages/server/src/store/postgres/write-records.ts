@@ -94,7 +94,7 @@ export function recordStatements(
     readForeignNotes: () => {
       // Only collections with unique keys leave notes.
       const isNoted = [...schema.collections.values()].some(({ unique }) => unique.length > 0)
-      if (isNoted) noting = readForeignNotes(db, { naming, collectionOf, writeUnique })
+      if (isNoted) noting = readForeignNotes(db, { ...tables, writeUnique })
       return noting
     },
     writeRecords: async (records) => {
@@ -315,27 +315,27 @@ async function writeUniqueKeys(
   )
 }
 
-interface NotesRead {
-  readonly naming: Naming
-  readonly collectionOf: (name: string) => CollectionSchema
+interface NotesRead extends Tables {
   readonly writeUnique: StoreWriter['writeUnique']
 }
 
 /** Brings the unique keys up to what other writers did. SQL compares text otherwise, so capture leaves notes. */
-async function readForeignNotes(
-  db: Connection,
-  { naming, collectionOf, writeUnique }: NotesRead,
-): Promise<void> {
+async function readForeignNotes(db: Connection, { naming, schema, writeUnique }: NotesRead): Promise<void> {
+  // A server with a later schema reads those of collections that this one does not know.
+  const names = [...schema.collections.keys()]
   for (;;) {
     const notes = await db.all(
-      `WITH few AS (SELECT n FROM holdfast.foreign_writes ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
+      `WITH few AS (SELECT n FROM holdfast.foreign_writes WHERE collection = ANY($1::text[])
+         ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
        gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
        SELECT * FROM gone ORDER BY n`,
+      names,
     )
     if (notes.length === 0) return
     const byCollection = Map.groupBy(notes, (note) => String(note['collection']))
     for (const [name, some] of byCollection) {
-      const collection = collectionOf(name)
+      const collection = schema.collections.get(name)
+      assert(collection, `no collection ${name}`)
       const isLive = hasDeletedAt(collection) ? 'AND r.deleted_at IS NULL' : ''
       const rows = await db.all(
         `SELECT r.id, ${jsonObject(fieldMembers(naming, collection, 'r'))}::text AS data FROM ${naming.table(collection)} r

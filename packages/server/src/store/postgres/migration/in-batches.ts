@@ -1,0 +1,21 @@
+import { type Connection, RaceLost } from '../connection.ts'
+
+/** A transaction that lost a race is tried so many times. */
+const attempts = 12
+/** How long a batch waits for a lock, ms. */
+export const lockTimeoutMs = 4_000
+
+/** One transaction, again when another writer was in its way. Errors: STORE_BUSY after the last attempt. */
+export async function inTransaction<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await db.exec(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${lockTimeoutMs}`)
+      const result = await work()
+      await db.commit()
+      return result
+    } catch (error) {
+      await db.rollBack()
+      if (!(error instanceof RaceLost) || attempt === attempts) throw error
+    }
+  }
+}
