@@ -140,7 +140,7 @@ function anomalyOf(members: readonly AppendTransaction[], edges: Edges): AppendA
 
 interface Visit {
   readonly node: AppendTransaction
-  readonly next: Iterator<AppendTransaction>
+  readonly next: Iterator<AppendTransaction, undefined>
 }
 
 /** Strongly connected components, without recursion. Source: Tarjan 1972. */

@@ -167,9 +167,11 @@ export class Reader {
     return new Map(own.map(([key, row]) => [key.slice(name.length + 1), row]))
   }
 
-  /** Values of one field of all rows of a collection, sorted. */
+  /** Texts in one field of all rows of a collection, sorted. */
   values(name: string, field: string): readonly string[] {
-    return [...this.rowsOf(name).values()].map((row) => String(row[field])).sort()
+    return [...this.rowsOf(name).values()]
+      .flatMap((row) => (typeof row[field] === 'string' ? [row[field]] : []))
+      .sort()
   }
 
   /** Sends creates and updates of this device. A `have` of a pull would need them; readers of the tests never push. */

@@ -69,4 +69,34 @@ describe.skipIf(!hasPostgres())('the order of commits', () => {
     await reader.pull()
     expect(reader.values('items', 'name')).toEqual(['kept', 'kept too'])
   })
+
+  test('[FE-40] who reads everything in small pages is not delayed by an open transaction either', async () => {
+    const job = await warehouse.connect()
+    const reader = warehouse.reader('*', 2)
+    await job.query('BEGIN')
+    await job.query(insert, [newId(), '1', 'job'])
+    for (let at = 0; at < 9; at++) await warehouse.sql(insert, [newId(), `${at % 3}`, `quick ${at}`])
+    for (let page = 0; page < 12; page++) if (!(await reader.page()).more) break
+    expect(reader.rows.size).toBe(9)
+    await job.query('COMMIT')
+    await reader.pull()
+    expect(reader.rows.size).toBe(10)
+  })
+
+  test('[FE-41] what becomes visible before the place inside a transaction where a page ended is not passed over', async () => {
+    for (const grants of [['warehouse:1', 'warehouse:2'], '*'] as const) {
+      const late = await warehouse.connect()
+      const reader = warehouse.reader(grants, 2)
+      await late.query('BEGIN')
+      await late.query(insert, [newId(), '2', `late ${String(grants)}`])
+      await late.query('SET CONSTRAINTS ALL IMMEDIATE')
+      await warehouse.sql(
+        `INSERT INTO items (id, warehouse, name, stock) SELECT gen_random_uuid(), '1', 'many', 0 FROM generate_series(1, 7)`,
+      )
+      await reader.page()
+      await late.query('COMMIT')
+      await reader.pull()
+      expect(reader.values('items', 'name')).toContain(`late ${String(grants)}`)
+    }
+  })
 })

@@ -10,7 +10,7 @@ import type {
 } from '../store.ts'
 import { canonicalMembers, fieldMembers, iso, jsonObject, type Naming, quoteText } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
-import { completeSql } from './read-devices.ts'
+import { completeSql, textsOf } from './read-devices.ts'
 import type { Tables } from './read-records.ts'
 
 type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage'>
@@ -75,7 +75,7 @@ function putExpression(naming: Naming, collections: readonly CollectionSchema[])
   )
 }
 
-/** $8 is the number of the device that reads. */
+/** $7 is the number of the device that reads. */
 function changeExpression(naming: Naming, collections: readonly CollectionSchema[]): string {
   const have = perCollection(naming, collections, () =>
     jsonObject([
@@ -93,11 +93,11 @@ function changeExpression(naming: Naming, collections: readonly CollectionSchema
     ['version', 'f.version'],
     ['serverUpdatedAt', iso('f.at')],
   ])
-  return `CASE WHEN f.op <> 'put' THEN ${gone} WHEN f.maker = $8::integer THEN ${have} ELSE ${putExpression(naming, collections)} END`
+  return `CASE WHEN f.op <> 'put' THEN ${gone} WHEN f.maker = $7::integer THEN ${have} ELSE ${putExpression(naming, collections)} END`
 }
 
 /**
- * A canonical row for plain clients; $8 is the collection they ask for, $9 the scopes they see. A row that left one scope
+ * A canonical row for plain clients; $7 is the collection they ask for, $8 the scopes they see. A row that left one scope
  * but is still seen in another is no deletion.
  */
 function rowExpression(naming: Naming, collections: readonly CollectionSchema[]): string {
@@ -114,8 +114,8 @@ function rowExpression(naming: Naming, collections: readonly CollectionSchema[])
     jsonObject([...canonicalMembers(naming, collection, 'r'), ['collection', 'f.collection']]),
   )
   const isSeenElsewhere = `EXISTS (SELECT 1 FROM holdfast.feed o WHERE o.collection = f.collection AND o.record = f.record
-    AND o.op = 'put' AND o.scope = ANY($9::text[]))`
-  return `CASE WHEN coalesce(f.collection <> $8::text, f.collection = '_conflicts') THEN NULL
+    AND o.op = 'put' AND o.scope = ANY($8::text[]))`
+  return `CASE WHEN coalesce(f.collection <> $7::text, f.collection = '_conflicts') THEN NULL
     WHEN f.op <> 'leave' THEN coalesce(${whole}, ${stub}) WHEN NOT ${isSeenElsewhere} THEN ${stub} END`
 }
 
@@ -124,7 +124,7 @@ interface PageQuery {
   readonly bounds: PageBounds
   /** An expression over an entry `f`; rows where it is NULL are passed over. */
   readonly text: string
-  /** $8 and what follows. */
+  /** $7 and what follows. */
   readonly extra: readonly PgValue[]
 }
 
@@ -133,6 +133,8 @@ interface Moved {
   readonly position: number
   readonly tx: number
   readonly scope: string | null
+  /** The scopes in which the reader is further once it was read. */
+  readonly scopes: readonly string[]
 }
 
 /**
@@ -145,7 +147,7 @@ async function readPage(db: Connection, query: PageQuery): Promise<FeedPage> {
   const moved = await movedSince(db, from, limit)
   const complete = Number((await db.get(completeSql))?.['position'] ?? 0)
   const changes: string[] = []
-  let inside = from.inside
+  let inside: Place | undefined
   let [bytes, count, isCut] = [0, 0, false]
   while (moved.length > 0 && !isCut) {
     const asked = Math.min(chunkRows, limit - count)
@@ -208,8 +210,9 @@ function reachedBy(
   // Beyond what is complete a scope was read as far as it showed something.
   const position = Math.max(from.position, Math.min(complete, end.before - 1))
   const ahead = new Map(Object.entries(from.ahead))
-  for (const { scope, position: at } of moved) {
-    if (scope !== null && at < end.before) ahead.set(scope, Math.max(at, ahead.get(scope) ?? 0))
+  for (const { scopes, position: at } of moved) {
+    if (at <= position || at >= end.before) continue
+    for (const scope of scopes) ahead.set(scope, Math.max(at, ahead.get(scope) ?? 0))
   }
   const beyond = Object.fromEntries([...ahead].filter(([, at]) => at > position))
   return { position, ahead: beyond, ...(end.inside && { inside: end.inside }) }
@@ -217,10 +220,21 @@ function reachedBy(
 
 async function movedSince(db: Connection, from: ReadFrom, limit: number): Promise<readonly Moved[]> {
   if (from.scopes === '*') {
-    const sql =
-      'SELECT t.position, t.n AS tx FROM holdfast.transactions t WHERE t.position > $1 ORDER BY t.position LIMIT $2'
-    const rows = await db.all(sql, from.position, limit)
-    return rows.map((row) => ({ position: Number(row['position']), tx: Number(row['tx']), scope: null }))
+    // Within a scope positions appear in order: what was read beyond what is complete is known by its scopes.
+    const rows = await db.all(
+      `SELECT s.position, s.tx, json_agg(s.scope)::text AS scopes FROM holdfast.stamps s
+       WHERE s.position > $1 AND s.position > coalesce(($2::jsonb ->> s.scope)::bigint, 0)
+       GROUP BY s.position, s.tx ORDER BY s.position LIMIT $3`,
+      from.position,
+      JSON.stringify(from.ahead),
+      limit,
+    )
+    return rows.map((row) => ({
+      position: Number(row['position']),
+      tx: Number(row['tx']),
+      scope: null,
+      scopes: textsOf(row['scopes']),
+    }))
   }
   const rows = await db.all(
     `SELECT m.position, m.tx, m.scope FROM unnest($1::text[], $2::bigint[]) s (scope, after) CROSS JOIN LATERAL (
@@ -235,6 +249,7 @@ async function movedSince(db: Connection, from: ReadFrom, limit: number): Promis
     position: Number(row['position']),
     tx: Number(row['tx']),
     scope: String(row['scope']),
+    scopes: [String(row['scope'])],
   }))
 }
 
@@ -250,6 +265,9 @@ async function readChunk(
   { from, text, extra, moved, inside, limit }: ChunkQuery,
 ): Promise<readonly PgRow[]> {
   const left = inside ? moved.filter(({ position }) => position >= inside.position) : moved
+  // Where the last page ended goes on there; what became visible before that place since is read whole.
+  const places = [inside, from.inside]
+  const after = left.map(({ position }) => places.find((place) => place?.position === position))
   const entries =
     from.scopes === '*'
       ? `SELECT DISTINCT ON (f.collection, f.record) '*' AS scope, f.collection, f.record, f.version, f.op, f.maker, f.at
@@ -260,7 +278,8 @@ async function readChunk(
          ORDER BY f.collection, f.record LIMIT $4`
   return db.all(
     `SELECT f.position, f.collection, f.record, ${text}::text AS text FROM (
-       SELECT m.position, e.* FROM unnest($1::bigint[], $2::bigint[], $3::text[]) m (position, tx, scope)
+       SELECT m.position, e.* FROM unnest($1::bigint[], $2::bigint[], $3::text[], $5::text[], $6::uuid[])
+         m (position, tx, scope, collection, record)
        CROSS JOIN LATERAL (${entries}) e
        ORDER BY m.position, e.collection, e.record FETCH FIRST $4 ROWS WITH TIES) f
      ORDER BY f.position, f.collection, f.record`,
@@ -268,9 +287,8 @@ async function readChunk(
     left.map(({ tx }) => tx),
     left.map(({ scope }) => scope),
     limit,
-    inside?.position ?? 0,
-    inside?.collection ?? '',
-    inside?.record ?? null,
+    after.map((place) => place?.collection ?? ''),
+    after.map((place) => place?.record ?? beforeAll),
     ...extra,
   )
 }
@@ -278,8 +296,7 @@ async function readChunk(
 const beforeAll = '00000000-0000-0000-0000-000000000000'
 
 /** One comparison of rows, which the index can begin at: a page inside a large transaction reads none of it twice. */
-const afterInside = `(f.collection, f.record) > (CASE WHEN m.position = $5 THEN $6 ELSE '' END COLLATE "C",
-  CASE WHEN m.position = $5 THEN $7::uuid ELSE '${beforeAll}' END)`
+const afterInside = `(f.collection, f.record) > (m.collection COLLATE "C", m.record)`
 
 interface SnapshotQuery {
   readonly scopes: readonly string[] | '*'
