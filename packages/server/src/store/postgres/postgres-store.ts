@@ -10,6 +10,7 @@ import { decisionQueries } from './read-decisions.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries, type Tables } from './read-records.ts'
+import { receiptQueries, receiptStatements } from './receipts.ts'
 import { ledgerStatements } from './write-ledger.ts'
 import { scopeLockClass } from './system-tables.ts'
 import { recordStatements } from './write-records.ts'
@@ -195,6 +196,7 @@ class PostgresStore implements Store {
             ...readerOf(db, tables),
             ...lockingReads(db),
             ...ledgerStatements(db),
+            ...receiptStatements(db),
             ...records,
           }
           await records.readForeignNotes()
@@ -273,6 +275,7 @@ function readerOf(db: Connection, tables: Tables): StoreReader {
     ...decisionQueries(db, options),
     ...pageQueries(db, tables),
     ...historyQueries(db),
+    ...receiptQueries(db),
   }
 }
 
