@@ -6,6 +6,7 @@ const overview = `holdfast: offline-first sync for TypeScript
   holdfast doctor                  look for what is wrong, and say what to do about it
   holdfast inspect DIR             look into a device's or a server's database, without changing it
   holdfast simulate --schema FILE  see what a schema does to a team that works offline
+  holdfast worker FILE             apply pushes that a server has queued
   holdfast help COMMAND            the options of a command
   holdfast version`
 
@@ -27,6 +28,16 @@ server for other people. Prints "listening on http://127.0.0.1:N" when it is rea
 Checks this machine, and with --data the server database DIR/holdfast.db: header, integrity, permissions, rows the
 feed does not know. With --schema also that tables and triggers are those the schema makes. Changes nothing.
 The exit code is 0 when all is well and 1 otherwise.`,
+  worker: `holdfast worker FILE [--concurrency N] [--verbose]
+
+Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, in a process that does
+nothing else. Any number may run. SIGTERM or Ctrl-C finishes what is being applied and stops it; a worker that is killed
+loses nothing. See docs/queue.md.
+
+  FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a
+                  function that makes them; it must not start a server by itself
+  --concurrency N devices whose pushes are applied at the same time; what the options say otherwise, else 4
+  --verbose       one JSON line on stderr for everything`,
   inspect: `holdfast inspect DIR [--json]
 
 Shows the databases in DIR: of a device its outbox, shadows, conflicts, dead letters and cursor, of a server its feed,
