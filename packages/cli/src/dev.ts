@@ -1,13 +1,15 @@
-import { createServer, type HoldfastServer, type Logger, sqliteStore, type User } from '@holdfast/server'
+import { createServer, type HoldfastServer, sqliteStore, type User } from '@holdfast/server'
 import { createAdaptorServer, type ServerType } from '@hono/node-server'
 import { mkdirSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 
 import { CommandError, firstLine } from './command-error.ts'
+import { failureLogger, lineLogger } from './line-logger.ts'
 import { loadSchema } from './load-schema.ts'
 import { loadScopes } from './load-scopes.ts'
 import type { GivenOptions } from './given-options.ts'
+import { nextSignal } from './next-signal.ts'
 
 const defaultPort = '8787'
 const defaultData = '.holdfast'
@@ -69,13 +71,6 @@ function makeFolder(path: string): string {
   return folder
 }
 
-/** Resolves at the first signal to stop. Later ones change nothing: the drain has a bound. */
-function nextSignal(): Promise<void> {
-  return new Promise((stop) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop())
-  })
-}
-
 async function listen(server: ServerType, port: number): Promise<void> {
   await new Promise<void>((done, failed) => {
     server.once('error', failed)
@@ -102,29 +97,4 @@ async function drain(server: ServerType, sync: HoldfastServer): Promise<void> {
 function closeConnections(server: ServerType, which: 'all' | 'idle'): void {
   if (which === 'idle' && 'closeIdleConnections' in server) server.closeIdleConnections()
   if (which === 'all' && 'closeAllConnections' in server) server.closeAllConnections()
-}
-
-function lineLogger(): Logger {
-  const write =
-    (level: string) =>
-    (fields: object, message: string): void =>
-      void process.stderr.write(
-        `${JSON.stringify({ level, time: new Date().toISOString(), message, ...told(fields) })}\n`,
-      )
-  return { info: write('info'), warn: write('warn'), error: write('error') }
-}
-
-/** Failures of the server itself are always shown: nobody else would hear of them. */
-function failureLogger(): Logger {
-  return { ...lineLogger(), info: () => undefined, warn: () => undefined }
-}
-
-/** An Error is no JSON by itself. */
-function told(fields: object): object {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, value]: [string, unknown]) => [
-      name,
-      value instanceof Error ? (value.stack ?? value.message) : value,
-    ]),
-  )
 }

@@ -18,6 +18,7 @@ export interface GivenOptions {
   readonly edits?: string
   readonly offline?: string
   readonly faults?: string
+  readonly concurrency?: string
   readonly help?: boolean
   readonly version?: boolean
 }

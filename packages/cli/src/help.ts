@@ -10,6 +10,7 @@ const overview = `holdfast: offline-first sync for TypeScript
                                    bring rows into the feed that were written while its triggers were off
   holdfast inspect DIR             look into a device's or a server's database, without changing it
   holdfast simulate --schema FILE  see what a schema does to a team that works offline
+  holdfast worker FILE             apply pushes that a server has queued
   holdfast help COMMAND            the options of a command
   holdfast version`
 
@@ -51,6 +52,16 @@ entries of rows that are gone become deletions, transactions that were committed
 while others write. Run migrate first when triggers are missing.
 
   --dry-run        counts, and changes nothing`,
+  worker: `holdfast worker FILE [--concurrency N] [--verbose]
+
+Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, in a process that does
+nothing else. Any number may run. SIGTERM or Ctrl-C finishes what is being applied and stops it; a worker that is killed
+loses nothing. See docs/queue.md.
+
+  FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a
+                  function that makes them; it must not start a server by itself
+  --concurrency N devices whose pushes are applied at the same time; what the options say otherwise, else 4
+  --verbose       one JSON line on stderr for everything`,
   inspect: `holdfast inspect DIR [--json]
 
 Shows the databases in DIR: of a device its outbox, shadows, conflicts, dead letters and cursor, of a server its feed,

@@ -23,6 +23,7 @@ const options = {
   seed: { type: 'string' },
   seeds: { type: 'string' },
   faults: { type: 'string' },
+  concurrency: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -85,6 +86,14 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
       positionals: 0,
       options: { json: { type: 'string' } },
       run: async (given) => (await import('./simulate.ts')).runSimulate(given, standardOutput()),
+    },
+  ],
+  [
+    'worker',
+    {
+      takes: ['concurrency', 'verbose'],
+      positionals: 1,
+      run: async (given, [file]) => (await import('./worker.ts')).runWorker(given, file),
     },
   ],
 ])

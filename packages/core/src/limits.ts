@@ -77,6 +77,24 @@ export const limits = {
   streamHeartbeatMs: 20_000,
   /** Least time between two looks at one stream's grants and the pokes that follow, in ms: commits in between share one. */
   pokeIntervalMs: 100,
+  /** Pushes one server process works on at once; beyond it devices are asked to come back. Each holds its body in memory. */
+  pushesInFlight: 200,
+  /** Pulls and snapshot pages one server process works on at once; beyond it devices are asked to come back. */
+  pullsInFlight: 400,
+  /** Longest wait asked for when too much is in flight, in ms, before its jitter of half: a fleet is back in five minutes. */
+  turnAwayMs: 200_000,
+  /** Time for which whoever applies a queued push has it alone, in ms; a worker that died is not waited for longer. */
+  receiptLeaseMs: 60_000,
+  /** Times that somebody begins to apply a queued push before its answer is that the server failed. */
+  receiptAttempts: 10,
+  /** Time an answered receipt is kept, in ms: a device that asks later offers again, which changes nothing. */
+  receiptKeptMs: 3_600_000,
+  /** Wait between two looks for queued pushes that no job brought, in ms, and how old they must be. */
+  receiptSweepMs: 5_000,
+  /** Queued pushes a look finds at most; the next one finds more. */
+  receiptsSwept: 1_000,
+  /** Wait between two questions after a receipt when no stream tells of it, in ms; jittered, and doubled up to the cap. */
+  receiptPollMs: 2_000,
   /** Characters of an Idempotency-Key header. */
   idempotencyKeyLength: 255,
   /** Characters of one scope name. */

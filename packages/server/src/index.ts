@@ -24,6 +24,8 @@ export type {
   User,
 } from './engine.ts'
 export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'
+export { createWorker, type HoldfastWorker, type WorkerOptions } from './queue/create-worker.ts'
+export type { AutoBounds, IngestOptions } from './queue/ingest-options.ts'
 export { createEngine, type Logger, type ServerOptions } from './server.ts'
 export type { Store } from './store/store.ts'
 export type { OpenSqlite, SqliteDatabase, SqliteStatement } from './store/sqlite/connection.ts'

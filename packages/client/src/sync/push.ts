@@ -17,6 +17,7 @@ import { coversOf } from '../outbox/outbox.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import { type Attempt, countAttempt, endStrayWaits } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
+import { receiptOf, Receipts } from './receipts.ts'
 import { readyForIdentity, reofferRaw } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import type { Identity } from '../sync-context.ts'
@@ -49,6 +50,13 @@ interface Batch {
   readonly pending: string
 }
 
+/** A batch and what the server said of it. */
+interface Decided {
+  readonly offers: readonly Offer[]
+  readonly response: PushResponse
+  readonly ack: string
+}
+
 /** What came of a look through the outbox. */
 interface Cut {
   readonly batch: Batch
@@ -73,6 +81,7 @@ const quickPushMs = 2_000
  */
 export class Push {
   readonly #context: PushContext
+  readonly #receipts: Receipts
   #batchLimit: number
   /** Nothing in the outbox could go when it was looked through last. */
   #blocked: Blocked | undefined
@@ -81,6 +90,7 @@ export class Push {
 
   constructor(context: PushContext) {
     this.#context = context
+    this.#receipts = new Receipts(context)
     this.#batchLimit = context.limits.pushBatchStart
   }
 
@@ -90,6 +100,8 @@ export class Push {
    */
   async all(run: Run): Promise<number> {
     const { session } = this.#context
+    const awaitedMs = await this.#lookAtReceipt(run)
+    if (awaitedMs !== undefined) return awaitedMs
     for (let isFirst = true; ; isFirst = false) {
       const mark = await this.#lookForWork()
       if (mark === undefined) return this.#blocked?.untilMs ?? Number.POSITIVE_INFINITY
@@ -101,7 +113,8 @@ export class Push {
       )
       if (renewed) this.#adopt(run, renewed)
       if (batch.offers.length > 0) {
-        await this.#sendBatch(run, batch)
+        const receiptMs = await this.#sendBatch(run, batch)
+        if (receiptMs !== undefined) return receiptMs
         continue
       }
       // Later in a cycle nobody looks whether a new identity may be taken.
@@ -144,43 +157,59 @@ export class Push {
     return undefined
   }
 
-  async #sendBatch(run: Run, batch: Batch): Promise<void> {
+  /** When to ask for the decision on what was sent before, which everything else waits for; undefined when nothing is. */
+  async #lookAtReceipt(run: Run): Promise<number | undefined> {
+    const looked = await this.#receipts.look(run)
+    if (looked.kind === 'waiting') return looked.untilMs
+    if (looked.kind === 'decided') await this.#onDecided(run, looked)
+    if (looked.kind === 'failed') await this.#onFailure(run, looked.offers, looked.error)
+    return undefined
+  }
+
+  /** When to ask for the decision, where the server puts it off. */
+  async #sendBatch(run: Run, batch: Batch): Promise<number | undefined> {
     const { offers, ack } = batch
     const { env, limits } = this.#context
     const startedMs = env.monotonicMs()
-    let response: PushResponse
+    let answer: PushResponse | string
     try {
-      response = await this.#ask(run, batch)
+      answer = await this.#ask(run, batch)
     } catch (error) {
       await this.#onFailure(run, offers, error)
-      return
+      return undefined
     }
-    if (this.#suspect?.seq === offers[0]?.seqs[0]) this.#suspect = undefined
-    await this.#record(run, { offers, response, ack })
+    const untilMs =
+      typeof answer === 'string' ? this.#receipts.expect({ receipt: answer, offers, ack }) : undefined
+    if (typeof answer !== 'string') await this.#onDecided(run, { offers, response: answer, ack })
     const isQuick = env.monotonicMs() - startedMs < quickPushMs
     if (isQuick) this.#batchLimit = Math.min(limits.pushBatchMax, this.#batchLimit * 4)
+    return untilMs
   }
 
-  async #ask(run: Run, { offers, ack, answered, pending }: Batch): Promise<PushResponse> {
+  /** What the server decided, or the receipt of what it has yet to decide. */
+  async #ask(run: Run, { offers, ack, answered, pending }: Batch): Promise<PushResponse | string> {
     const { session } = this.#context
     const mutations = offers.map((offer) => offer.text).join(',')
     const known = answered === '' ? '' : `,"answered":${JSON.stringify(answered)}`
     const body = `{"ack":${JSON.stringify(ack)}${known},"pending":${pending},"mutations":[${mutations}]}`
     const answer = await session.ask(run, { method: 'POST', path: '/sync/push', body })
+    const told = { syncRunId: run.id, requestId: answer.requestId, mutations: offers.length }
+    if (answer.status === 202) {
+      const receipt = receiptOf(answer)
+      session.log('info', 'push-queued', { ...told, receipt })
+      return receipt
+    }
     const response = parsePushResponse(answer.body)
-    session.log('info', 'push', {
-      syncRunId: run.id,
-      requestId: answer.requestId,
-      mutations: offers.length,
-      results: tallyOf(response),
-    })
+    session.log('info', 'push', { ...told, results: tallyOf(response) })
     return response
   }
 
-  async #record(
-    run: Run,
-    { offers, response, ack }: { offers: readonly Offer[]; response: PushResponse; ack: string },
-  ): Promise<void> {
+  async #onDecided(run: Run, decided: Decided): Promise<void> {
+    if (this.#suspect?.seq === decided.offers[0]?.seqs[0]) this.#suspect = undefined
+    await this.#record(run, decided)
+  }
+
+  async #record(run: Run, { offers, response, ack }: Decided): Promise<void> {
     const { env, limits, session } = this.#context
     const answers = matchAnswers(offers, response)
     const attempt = { nowMs: env.now(), roll: env.random(), limits }

@@ -3,6 +3,10 @@ import { type Environment, limits as defaultLimits, newUuid } from '@holdfast/co
 import type { Engine, User } from '../engine.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { plainRoutes } from '../plain/plain-routes.ts'
+import { Ingest } from '../queue/ingest.ts'
+import { Admission } from '../queue/admission.ts'
+import type { IngestOptions } from '../queue/ingest-options.ts'
+import { Load, measuredStore } from '../queue/load.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
@@ -23,6 +27,11 @@ export interface HttpServerOptions<U extends User = User> extends ServerOptions<
   readonly basePath?: string
   /** Who may read /metrics, which names collections and counts; everybody unless said. */
   readonly metricsAccess?: (request: Request) => boolean
+  /**
+   * Whether pushes are decided in their request (unless said), or stored, queued and decided by a worker; see
+   * docs/queue.md. What `authenticate` gives is then stored as JSON until the push is decided: keep tokens out of it.
+   */
+  readonly ingest?: IngestOptions
 }
 
 /** A server that runs. */
@@ -45,27 +54,9 @@ export interface HoldfastServer<U extends User = User> {
 export async function createServer<U extends User>(
   options: HttpServerOptions<U>,
 ): Promise<HoldfastServer<U>> {
-  const env = options.env ?? systemEnvironment()
-  const limits = { ...defaultLimits, ...options.limits }
-  const engine = await createEngine<U>({ ...options, env })
-  const metrics = createMetrics({
-    engine,
-    env,
-    entryAttempts: limits.entryAttempts,
-    collections: options.schema.collections.keys(),
-  })
-  const streams = new StreamHub<U>({ engine, env, limits, metrics, logger: options.logger })
   const running = trackRunning()
-  const services: HttpServices<U> = {
-    engine,
-    env,
-    limits,
-    metrics,
-    streams,
-    schema: options.schema,
-    logger: options.logger,
-    isClosing: () => running.isClosing(),
-  }
+  const services = await openServices(options, () => running.isClosing())
+  const { engine, env, ingest, streams } = services
   const routes = [...syncRoutes(services), ...conflictRoutes(services), ...plainRoutes(services)]
   const metricsAccess = options.metricsAccess ?? (() => true)
   const table = createRouteTable<U>([...routes, ...operationRoutes(services, { metricsAccess, routes })])
@@ -84,8 +75,56 @@ export async function createServer<U extends User>(
       const idle = running.close()
       streams.close()
       await idle
+      await ingest.close()
       await engine.close()
     },
+  }
+}
+
+async function openServices<U extends User>(
+  options: HttpServerOptions<U>,
+  isClosing: () => boolean,
+): Promise<HttpServices<U>> {
+  const env = options.env ?? systemEnvironment()
+  const limits = { ...defaultLimits, ...options.limits }
+  const load = new Load(env, options.ingest?.auto)
+  const store = measuredStore(options.store, load, env)
+  const engine = await createEngine<U>({ ...options, store, env })
+  const admission = new Admission(env, limits)
+  const metrics = createMetrics({
+    engine,
+    ingest: { stats: () => ingest.stats(), turnedAway: () => admission.turnedAway },
+    env,
+    entryAttempts: limits.entryAttempts,
+    collections: options.schema.collections.keys(),
+  })
+  const streams = new StreamHub<U>({ engine, env, limits, metrics, logger: options.logger })
+  const ingest = await Ingest.open<U>({
+    engine,
+    store,
+    schema: options.schema,
+    env,
+    limits,
+    load,
+    logger: options.logger,
+    options: options.ingest ?? {},
+    onResult: (result) => streams.tellResult(result),
+    onVerdicts: ({ results }) => metrics.pushAnswered(results),
+  }).catch(async (error: unknown) => {
+    await engine.close()
+    throw error
+  })
+  return {
+    engine,
+    env,
+    limits,
+    metrics,
+    streams,
+    ingest,
+    admission,
+    schema: options.schema,
+    logger: options.logger,
+    isClosing,
   }
 }
 

@@ -1,6 +1,6 @@
 import { type ErrorReport, SyncError } from '@holdfast/core'
 
-import type { User } from '../engine.ts'
+import type { Caller, User } from '../engine.ts'
 import type { Answer } from './answer.ts'
 import { errorAnswer, reportOf } from './error-answer.ts'
 import type { HttpCall, HttpServices, Route } from './http-call.ts'
@@ -69,7 +69,7 @@ async function answerRequest<U extends User>(
   parts: HandlerParts<U>,
   progress: Progress<U>,
 ): Promise<Answer> {
-  const { services, authenticate } = parts
+  const { services } = parts
   const { path, query } = splitUrl(request.url)
   progress.match = path.startsWith(`${parts.basePath}/`)
     ? parts.table(path.slice(parts.basePath.length))
@@ -84,12 +84,26 @@ async function answerRequest<U extends User>(
   if (route.access === 'anyone') return route.handle(call)
   if (services.isClosing()) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
   log['syncRunId'] = readTrace(request.headers)?.slice(3, 35)
+  // Before anybody is asked who it is: turning away must cost nothing.
+  const leave = route.admitted && services.admission.enter(route.admitted)
+  try {
+    return await route.handle({ ...call, caller: await identify(request, parts, progress) })
+  } finally {
+    leave?.()
+  }
+}
+
+async function identify<U extends User>(
+  request: Request,
+  { services, authenticate }: HandlerParts<U>,
+  { requestId, log, headers }: Progress<U>,
+): Promise<Caller<U>> {
   const nowMs = services.env.now()
   const caller = await identifyCaller(request, { authenticate, engine: services.engine, requestId, nowMs })
   log['accountId'] = caller.user.id
   log['deviceId'] = caller.device ?? undefined
-  progress.headers['holdfast-account'] = headerText(caller.user.id)
-  return route.handle({ ...call, caller })
+  headers['holdfast-account'] = headerText(caller.user.id)
+  return caller
 }
 
 /** Path and query of an absolute URL. Parsing by hand, because this is on the way of every request. */

@@ -2,6 +2,8 @@ import type { Environment, Limits, Schema } from '@holdfast/core'
 
 import type { Caller, Engine, User } from '../engine.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import type { Admission, Admitted } from '../queue/admission.ts'
+import type { Ingest } from '../queue/ingest.ts'
 import type { Logger } from '../server.ts'
 import type { Answer } from './answer.ts'
 import type { StreamHub } from './stream-hub.ts'
@@ -14,6 +16,8 @@ export interface HttpServices<U extends User = User> {
   readonly limits: Limits
   readonly metrics: Metrics
   readonly streams: StreamHub<U>
+  readonly ingest: Ingest<U>
+  readonly admission: Admission
   readonly logger: Logger | undefined
   /** True once the server began to close. */
   readonly isClosing: () => boolean
@@ -43,6 +47,8 @@ interface RouteBase {
   readonly isPlain?: boolean
   /** `message` of this route's errors, where clients look for a fixed text; `error.message` has the reason. */
   readonly failedMessage?: string
+  /** Counted among these while it is answered; absent: not bounded. */
+  readonly admitted?: Admitted
 }
 
 /** One address and method. */

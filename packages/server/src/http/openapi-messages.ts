@@ -116,5 +116,7 @@ const plainSchemas: Readonly<Record<string, JsonSchema>> = {
 
 const operationSchemas: Readonly<Record<string, JsonSchema>> = {
   Status: { type: 'object', required: ['status'], properties: { status: text } },
+  Receipt: { type: 'object', required: ['receipt'], properties: { receipt: text } },
+  ReceiptAnswer: { oneOf: [schemaRef('PushResponse'), schemaRef('ErrorResponse')] },
   OpenApi: { type: 'object', required: ['openapi', 'paths', 'components'] },
 }

@@ -76,7 +76,7 @@ export const operations: Readonly<Record<string, OperationText>> = {
     tag: 'sync',
     parameters: pushSpeaker,
     body: 'PushRequest',
-    answers: { '200': 'PushResponse', '413': 'ErrorResponse', '426': 'ErrorResponse' },
+    answers: { '200': 'PushResponse', '202': 'Receipt', '413': 'ErrorResponse', '426': 'ErrorResponse' },
   },
   'GET /sync/pull': {
     summary: 'What changed since a cursor.',
@@ -116,10 +116,10 @@ export const operations: Readonly<Record<string, OperationText>> = {
     answers: { '200': 'text/event-stream', '429': 'ErrorResponse' },
   },
   'GET /sync/receipts/{id}': {
-    summary: 'The state of a queued push; this server answers pushes at once.',
+    summary: 'What a queued push was answered; 202 as long as it waits.',
     tag: 'sync',
     parameters: ['id'],
-    answers: { '404': 'ErrorResponse' },
+    answers: { '200': 'ReceiptAnswer', '202': 'Receipt', '404': 'ErrorResponse' },
   },
   'GET /conflicts': {
     summary: 'Conflicts that wait for a person.',

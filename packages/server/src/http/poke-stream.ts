@@ -66,6 +66,17 @@ export class PokeStream<U extends User> {
     return this.#options.caller.device
   }
 
+  /** The account it is of. */
+  get user(): string {
+    return this.#options.caller.user.id
+  }
+
+  /** A queued push was decided. A reader that has not taken the last one is owed a poke instead, which says as much. */
+  tellResult(receipt: string): void {
+    if ((this.#controller?.desiredSize ?? 0) <= 0) return this.#poke()
+    this.#controller?.enqueue(utf8.encode(`event: result\ndata: ${JSON.stringify({ receipt })}\n\n`))
+  }
+
   /** A commit happened that its reader may not know of. Looked at soon, together with its neighbours. */
   notice(event: CommitEvent): void {
     if (this.#controller === undefined) return

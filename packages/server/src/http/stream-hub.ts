@@ -1,6 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
 import type { Caller, CommitEvent, User } from '../engine.ts'
+import type { ReceiptResult } from '../queue/redis-queue.ts'
 import { tokenExpiry } from './identify-caller.ts'
 import { PokeStream, type StreamSource } from './poke-stream.ts'
 
@@ -47,6 +48,12 @@ export class StreamHub<U extends User> {
     this.#streams.add(stream)
     metrics.streamOpened()
     return stream.body
+  }
+
+  /** A queued push was decided: its device is told, wherever it listens. Rules: QU-11. */
+  tellResult({ user, device, receipt }: ReceiptResult): void {
+    for (const stream of this.#streams)
+      if (stream.device === device && stream.user === user) stream.tellResult(receipt)
   }
 
   /** A device that listens twice has a copy, which may have pushed before it listened. */

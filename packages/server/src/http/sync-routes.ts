@@ -19,15 +19,32 @@ export function syncRoutes<U extends User>(services: HttpServices<U>): readonly 
     pull(services, call, pullFromQuery(call, services.limits))
   const snapshot = (call: UserCall<U>): Promise<Answer> => takeSnapshot(services, call)
   return [
-    { method: 'POST', pattern: '/sync/push', access: 'user', handle: (call) => push(services, call) },
-    { method: 'GET', pattern: '/sync/pull', access: 'user', handle: pullByQuery },
-    { method: 'POST', pattern: '/sync/pull', access: 'user', handle: (call) => pullByBody(services, call) },
-    { method: 'GET', pattern: '/changes', access: 'user', handle: pullByQuery },
-    { method: 'GET', pattern: '/sync/snapshot', access: 'user', handle: snapshot },
-    { method: 'GET', pattern: '/snapshot', access: 'user', handle: snapshot },
+    {
+      method: 'POST',
+      pattern: '/sync/push',
+      access: 'user',
+      admitted: 'push',
+      handle: (call) => push(services, call),
+    },
+    { method: 'GET', pattern: '/sync/pull', access: 'user', admitted: 'pull', handle: pullByQuery },
+    {
+      method: 'POST',
+      pattern: '/sync/pull',
+      access: 'user',
+      admitted: 'pull',
+      handle: (call) => pullByBody(services, call),
+    },
+    { method: 'GET', pattern: '/changes', access: 'user', admitted: 'pull', handle: pullByQuery },
+    { method: 'GET', pattern: '/sync/snapshot', access: 'user', admitted: 'pull', handle: snapshot },
+    { method: 'GET', pattern: '/snapshot', access: 'user', admitted: 'pull', handle: snapshot },
     { method: 'GET', pattern: '/sync/stream', access: 'user', handle: (call) => stream(services, call) },
-    // Receipts belong to queued ingestion; this server decides every push in its answer, so it has issued none.
-    { method: 'GET', pattern: '/sync/receipts/{id}', access: 'user', handle: unknownReceipt },
+    {
+      method: 'GET',
+      pattern: '/sync/receipts/{id}',
+      access: 'user',
+      admitted: 'pull',
+      handle: (call) => receipt(services, call),
+    },
   ]
 }
 
@@ -35,7 +52,9 @@ async function push<U extends User>(services: HttpServices<U>, call: UserCall<U>
   if (call.caller.device === null)
     throw new SyncError('DEVICE_REQUIRED', 'A push names its device in Holdfast-Device.')
   const body = await readJsonBody(call.request, services.limits)
-  const response = await services.engine.push(call.caller, parsePushRequest(body, services.limits))
+  const taken = await services.ingest.push(call.caller, body, parsePushRequest(body, services.limits))
+  if (taken.kind === 'queued') return receiptAnswer(call, taken.receipt)
+  const { response } = taken
   services.metrics.pushAnswered(response.results)
   logVerdicts(call, response)
   return jsonAnswer(response)
@@ -103,6 +122,15 @@ function stream<U extends User>(services: HttpServices<U>, { caller, request }: 
   return { status: 200, body: services.streams.open(caller), headers }
 }
 
-function unknownReceipt(): never {
-  throw new SyncError('NOT_FOUND', 'There is no such receipt.')
+/** What the push was answered, as the push would have been: its results, or the error of the whole. */
+async function receipt<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
+  const id = call.params['id'] ?? ''
+  const state = await services.ingest.receipt(call.caller.user.id, id)
+  if (state === null) throw new SyncError('NOT_FOUND', 'There is no such receipt, or not any more.')
+  return state.text === null ? receiptAnswer(call, id) : textAnswer(state.text)
+}
+
+function receiptAnswer<U extends User>(call: UserCall<U>, id: string): Answer {
+  call.log['receipt'] = id
+  return jsonAnswer({ receipt: id }, { status: 202 })
 }

@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client'
 
 import type { Engine, EngineStats } from '../engine.ts'
 import { createExhaustedCount } from './exhausted-count.ts'
+import { ingestMetrics, type IngestSource } from './ingest-metrics.ts'
 import { createSuccessRate } from './success-rate.ts'
 
 /** One answered request, as metrics see it. */
@@ -31,6 +32,7 @@ export interface Metrics {
 /** What metrics are read from. */
 export interface MetricsSource {
   readonly engine: Pick<Engine, 'stats'>
+  readonly ingest: IngestSource
   readonly env: Pick<Environment, 'now'>
   readonly entryAttempts: number
   /** Names of the schema: each has a conflict rate from the start. */
@@ -64,6 +66,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   const requests = requestMetrics(registry)
   const exhausted = createExhaustedCount(source.entryAttempts)
   const refresh = storeMetrics(registry, source)
+  const refreshIngest = ingestMetrics(registry, source.ingest, source.env)
   const streams = new Gauge({
     name: 'holdfast_streams',
     help: 'Live streams that are open.',
@@ -89,6 +92,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     pokeSent: (lagMs) => feedLag.observe(lagMs / 1_000),
     text: async () => {
       refresh(await source.engine.stats())
+      await refreshIngest()
       exhaustedGauge.set(exhausted.count())
       return registry.metrics()
     },

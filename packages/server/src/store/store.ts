@@ -163,8 +163,66 @@ export interface SnapshotPage {
   readonly place: SnapshotPlace | null
 }
 
+/** A push that was taken and is not decided yet. */
+export interface WaitingReceipt {
+  readonly id: string
+  readonly user: string
+  readonly device: string
+  /** Larger goes first, between devices. */
+  readonly priority: number
+}
+
+/** A push as it was taken. */
+export interface NewReceipt extends WaitingReceipt {
+  /** Who sent it and how, as JSON text. */
+  readonly caller: string
+  /** What was sent, as JSON text. */
+  readonly body: string
+  /** ISO time at which it was taken. */
+  readonly at: string
+}
+
+/** A push that was taken; once it is answered, `caller` and `body` are ''. */
+export interface StoredReceipt extends NewReceipt {
+  /** How often somebody began to apply it. */
+  readonly attempts: number
+  /** JSON text of what came of it; null while it waits. */
+  readonly answer: string | null
+}
+
+/** Reads of pushes that were taken to be decided later. */
+export interface ReceiptReads {
+  receipt(id: string): Promise<StoredReceipt | null>
+  hasWaitingReceipts(user: string, device: string): Promise<boolean>
+  receiptCounts(): Promise<{ readonly waiting: number; readonly oldestAt: string | null }>
+  /** The first waiting receipt of each device, where it came by `before` and nobody has it; urgent ones first. */
+  strayReceipts(query: {
+    readonly before: string
+    readonly now: string
+    readonly limit: number
+  }): Promise<readonly WaitingReceipt[]>
+}
+
+/** Writes of pushes that were taken to be decided later. */
+export interface ReceiptWrites {
+  /** In the order of the list. */
+  saveReceipts(receipts: readonly NewReceipt[]): Promise<void>
+  /** The first waiting receipt of a device, for whoever asks alone until a time; null when there is none, or somebody has it. */
+  takeReceipt(
+    user: string,
+    device: string,
+    times: { readonly now: string; readonly until: string },
+  ): Promise<StoredReceipt | null>
+  /** The first answer stands. */
+  answerReceipt(id: string, answer: string, at: string): Promise<void>
+  /** Nobody takes it until then. */
+  postponeReceipt(id: string, until: string): Promise<void>
+  /** Drops what was answered before then. */
+  forgetReceipts(before: string): Promise<void>
+}
+
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
-export interface StoreReader {
+export interface StoreReader extends ReceiptReads {
   state(): Promise<StoreState>
   /**
    * What tells the history that made a position from every other: the same as long as the position is that history's,
@@ -234,7 +292,7 @@ export interface StoreReader {
 }
 
 /** Writes, all in one transaction. */
-export interface StoreWriter extends StoreReader {
+export interface StoreWriter extends StoreReader, ReceiptWrites {
   /** The first of the versions this transaction may give: above every version of what it has read and will read. */
   firstVersion(): Promise<number>
   /** Takes `count` versions from the first on, which the rows written next carry. Once per transaction. */

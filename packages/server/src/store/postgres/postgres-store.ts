@@ -12,6 +12,7 @@ import { decisionQueries } from './read-decisions.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries, type Tables } from './read-records.ts'
+import { receiptQueries, receiptStatements } from './receipts.ts'
 import { ledgerStatements } from './write-ledger.ts'
 import { recordStatements } from './write-records.ts'
 
@@ -197,6 +198,7 @@ class PostgresStore implements Store {
         ...readerOf(db, tables),
         ...lockingReads(db),
         ...ledgerStatements(db),
+        ...receiptStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -293,6 +295,7 @@ function readerOf(db: Connection, tables: Tables): StoreReader {
     ...decisionQueries(db, options),
     ...pageQueries(db, tables),
     ...historyQueries(db),
+    ...receiptQueries(db),
   }
 }
 

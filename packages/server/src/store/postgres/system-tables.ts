@@ -1,8 +1,9 @@
 import { conflictsCollection } from '@holdfast/core'
 import { columnOf, quoteName } from './columns.ts'
+import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `holdfast.state`. */
-export const postgresLayout = 1
+export const postgresLayout = 2
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -84,6 +85,7 @@ export const systemTables: readonly string[] = [
     updated_at timestamptz NOT NULL, server_updated_at timestamptz NOT NULL)`,
   `CREATE INDEX IF NOT EXISTS conflicts_by_status ON holdfast.conflicts (status, "createdAt", id)`,
   'CREATE INDEX IF NOT EXISTS conflicts_by_author ON holdfast.conflicts (author, device)',
+  ...receiptTables,
 ]
 
 const header = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

@@ -1,8 +1,9 @@
 import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
+import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 5
+export const sqliteLayout = 6
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -73,6 +74,7 @@ CREATE TABLE holdfast_times (
   user TEXT NOT NULL, collection TEXT NOT NULL, time TEXT NOT NULL, position INTEGER NOT NULL, scopes TEXT NOT NULL,
   PRIMARY KEY (user, collection, time)) WITHOUT ROWID;
 CREATE TABLE holdfast_scope_sets (hash TEXT PRIMARY KEY, scopes TEXT NOT NULL) WITHOUT ROWID;
+${receiptTables};
 ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
@@ -84,6 +86,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   4: 'ALTER TABLE holdfast_outcomes ADD COLUMN stood_on INTEGER',
   5: `DROP INDEX holdfast_outcomes_by_id;\n${outcomeKeys};\nINSERT OR IGNORE INTO holdfast_folded
     SELECT k.value, o.device, o.seq FROM holdfast_outcomes o, json_each(o.folded) k WHERE o.folded IS NOT NULL`,
+  6: receiptTables,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

@@ -6,6 +6,7 @@ import { deviceQueries } from './read-devices.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries } from './read-records.ts'
+import { receiptQueries } from './receipts.ts'
 
 const readers = new WeakMap<Connection, StoreReader>()
 
@@ -19,6 +20,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
       ...decisionQueries(db),
       ...pageQueries(db, schema),
       ...historyQueries(db),
+      ...receiptQueries(db),
     }
     readers.set(db, reader)
   }

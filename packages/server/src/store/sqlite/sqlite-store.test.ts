@@ -1,13 +1,14 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describeStore } from '../store-contract.ts'
+import { describeReceipts } from '../receipts-contract.ts'
+import { describeStore, type StoreUnderTest } from '../store-contract.ts'
 import type { Store } from '../store.ts'
 import { sqliteStore } from './sqlite-store.ts'
 
 const folders = new Map<Store, string>()
 
-describeStore('SQLite on a file', {
+const onFile: StoreUnderTest = {
   create: async () => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
     const store = sqliteStore({ path: join(folder, 'server.db'), pollMs: 0 })
@@ -18,7 +19,10 @@ describeStore('SQLite on a file', {
     await store.close()
     rmSync(folders.get(store) ?? '', { recursive: true, force: true })
   },
-})
+}
+
+describeStore('SQLite on a file', onFile)
+describeReceipts('SQLite on a file', onFile)
 
 describeStore('SQLite in memory', {
   create: async () => sqliteStore(':memory:'),
