@@ -2,18 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
-import { capturePartition } from '../../../server/src/store/postgres/capture.ts'
 import { freshDatabase } from '../services/fresh-database.ts'
 import { MissingService } from '../services/missing-service.ts'
 import { type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { hasPostgres } from '../services/shared-servers.ts'
-import {
-  type GivenWarehouse,
-  givenWarehouse,
-  newId,
-  openWarehouse,
-  warehouseSchema,
-} from './given-warehouse.ts'
+import { type GivenWarehouse, givenWarehouse, newId, openWarehouse } from './given-warehouse.ts'
 
 const insert = 'INSERT INTO items (id, warehouse, name, stock) VALUES ($1, $2, $3, 0)'
 let server: PostgresServer | undefined
@@ -71,9 +64,6 @@ describe.skipIf(!hasPostgres())('on a server of its own', () => {
         `CREATE TABLE items_${at} PARTITION OF items FOR VALUES WITH (MODULUS 2, REMAINDER ${at})`,
       )
     const engine = await openWarehouse(database.url)
-    const collection = warehouseSchema.collections.get('items')!
-    for (const at of [0, 1])
-      for (const sql of capturePartition(collection, `public.items_${at}`)) await client.query(sql)
     const { Reader } = await import('./given-warehouse.ts')
     const reader = new Reader(engine, ['warehouse:1', 'warehouse:2'])
     const names = async (): Promise<readonly string[]> => {

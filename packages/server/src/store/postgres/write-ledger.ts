@@ -17,8 +17,10 @@ type LedgerStatements = Pick<
   | 'collect'
 >
 
-/** Writes of everything that is remembered about writes, for one transaction. */
-export function ledgerStatements(db: Connection): LedgerStatements {
+/** Who has decided what: read with locks, and guarded against whoever decides the same at the same time. */
+function identityStatements(
+  db: Connection,
+): Pick<StoreWriter, 'device' | 'decidedKeys' | 'saveDevice' | 'writeOutcomes'> {
   const reads = deviceQueries(db, { locks: true })
   /** Devices that this transaction has locked; only those may be overwritten. */
   const locked = new Map<number, string>()
@@ -58,6 +60,21 @@ export function ledgerStatements(db: Connection): LedgerStatements {
       locked.set(Number(made['n']), keyOfDevice(stored))
       return Number(made['n'])
     },
+    writeOutcomes: async (device, outcomes, at) => {
+      if (outcomes.length === 0) return
+      db.send(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
+      const keys = outcomes.flatMap(({ id, folded, seq }) =>
+        [...new Set([id, ...folded])].filter((key) => !known.has(key)).map((key) => ({ id: key, seq })),
+      )
+      db.send(keysSql, device, JSON.stringify(keys))
+    },
+  }
+}
+
+/** Writes of everything that is remembered about writes, for one transaction. */
+export function ledgerStatements(db: Connection): LedgerStatements {
+  return {
+    ...identityStatements(db),
     acknowledge: async (device, seqs) => {
       if (seqs.length === 0) return
       // Of a conflict its id is part of the verdict.
@@ -70,14 +87,6 @@ export function ledgerStatements(db: Connection): LedgerStatements {
         seqs.map(([first]) => first),
         seqs.map(([, last]) => last),
       )
-    },
-    writeOutcomes: async (device, outcomes, at) => {
-      if (outcomes.length === 0) return
-      db.send(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
-      const keys = outcomes.flatMap(({ id, folded, seq }) =>
-        [...new Set([id, ...folded])].filter((key) => !known.has(key)).map((key) => ({ id: key, seq })),
-      )
-      db.send(keysSql, device, JSON.stringify(keys))
     },
     writeAudit: async (lines) => {
       if (lines.length > 0) db.send(auditSql, JSON.stringify(lines.map(auditRow)))

@@ -3,7 +3,7 @@ import { captureOf } from '../capture.ts'
 import { puts } from '../capture-sql.ts'
 import { hasDeletedAt, iso, type Naming, quoteText, scopeExpressions } from '../columns.ts'
 import type { Connection } from '../connection.ts'
-import { recordStatements } from '../write-records.ts'
+import { uniqueStatements } from '../write-unique.ts'
 import { inTransaction } from './in-batches.ts'
 import type { RowWork } from './steps.ts'
 
@@ -44,7 +44,7 @@ export async function enterRows(db: Connection, run: RowsRun): Promise<number> {
       if (entered.length > 0 && run.work !== 'unique') await enterBatch(db, sql, entered)
       if (entered.length > 0 && collection.unique.length > 0) {
         await db.all(sql.noteUnique, entered)
-        await recordStatements(db, run, () => undefined).readForeignNotes()
+        await uniqueStatements(db, run).readForeignNotes()
       }
       return { last: ids.at(-1) ?? null, entered: entered.length }
     })

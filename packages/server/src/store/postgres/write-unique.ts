@@ -1,0 +1,130 @@
+import { assert, type CollectionSchema, uniqueKeyText, type Values } from '@holdfast/core'
+import type { StoreWriter, UniqueText } from '../store.ts'
+import { fieldMembers, hasDeletedAt, jsonObject } from './columns.ts'
+import type { Connection } from './connection.ts'
+import { decisionQueries } from './read-decisions.ts'
+import type { Tables } from './read-records.ts'
+
+/** Notes of other writers read at once; the loop goes on until there are none. */
+const foreignBatch = 1_000
+
+/** Unique keys in one transaction. */
+export type UniqueStatements = Pick<StoreWriter, 'uniqueOwners' | 'writeUnique'> & {
+  /** First in every transaction: what other writers did to unique keys. */
+  readonly readForeignNotes: () => Promise<void>
+}
+
+/** Reads and writes of unique keys, which remember what the transaction has seen. */
+export function uniqueStatements(db: Connection, tables: Tables): UniqueStatements {
+  const { uniqueOwners } = decisionQueries(db, { locks: true })
+  const owners = new Map<string, Set<string>>()
+  const writeUnique: StoreWriter['writeUnique'] = (changes) => writeUniqueKeys(db, owners, changes)
+  let noting = Promise.resolve()
+  return {
+    writeUnique,
+    uniqueOwners: async (texts) => {
+      await noting
+      const found = await uniqueOwners(texts)
+      for (const text of texts) owners.set(keyOf(text), new Set())
+      for (const owner of found) owners.get(keyOf(owner))?.add(owner.record)
+      return found
+    },
+    readForeignNotes: () => {
+      // Only collections with unique keys leave notes.
+      const isNoted = [...tables.schema.collections.values()].some(({ unique }) => unique.length > 0)
+      if (isNoted) noting = readForeignNotes(db, { ...tables, writeUnique })
+      return noting
+    },
+  }
+}
+
+function keyOf({ collection, key, text }: UniqueText): string {
+  return `${collection} ${key} ${text}`
+}
+
+/** What is given up goes first, so that two records can swap a key. */
+async function writeUniqueKeys(
+  db: Connection,
+  owners: Map<string, Set<string>>,
+  changes: Parameters<StoreWriter['writeUnique']>[0],
+): Promise<void> {
+  const final = new Map(changes.map((change) => [`${keyOf(change)} ${change.record}`, change]))
+  const removed = [...final.values()].filter(({ op }) => op === 'remove')
+  if (removed.length > 0) {
+    db.send(
+      `DELETE FROM holdfast.unique_keys u USING json_to_recordset($1::json) x (collection text, key integer, text text, record uuid)
+       WHERE u.collection = x.collection AND u.key = x.key AND u.text = x.text AND u.record = x.record`,
+      JSON.stringify(removed),
+    )
+    for (const each of removed) owners.get(keyOf(each))?.delete(each.record)
+  }
+  const added = [...final.values()].filter(({ op }) => op === 'add')
+  if (added.length === 0) return
+  const rows = added.map((each) => {
+    const held = owners.get(keyOf(each))
+    const isSole = held !== undefined && held.size === 0
+    held?.add(each.record)
+    return { ...each, is_sole: isSole }
+  })
+  db.send(
+    `INSERT INTO holdfast.unique_keys (collection, key, text, record, is_sole)
+     SELECT x.collection, x.key, x.text, x.record, x.is_sole
+     FROM json_to_recordset($1::json) x (collection text, key integer, text text, record uuid, is_sole boolean)
+     ON CONFLICT (collection, key, text, record) DO NOTHING`,
+    JSON.stringify(rows),
+  )
+}
+
+interface NotesRead extends Tables {
+  readonly writeUnique: StoreWriter['writeUnique']
+}
+
+/** Brings the unique keys up to what other writers did. SQL compares text otherwise, so capture leaves notes. */
+async function readForeignNotes(db: Connection, { naming, schema, writeUnique }: NotesRead): Promise<void> {
+  // A server with a later schema reads those of collections that this one does not know.
+  const names = [...schema.collections.keys()]
+  for (;;) {
+    const notes = await db.all(
+      `WITH few AS (SELECT n FROM holdfast.foreign_writes WHERE collection = ANY($1::text[])
+         ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
+       gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
+       SELECT * FROM gone ORDER BY n`,
+      names,
+    )
+    if (notes.length === 0) return
+    const byCollection = Map.groupBy(notes, (note) => String(note['collection']))
+    for (const [name, some] of byCollection) {
+      const collection = schema.collections.get(name)
+      assert(collection, `no collection ${name}`)
+      const isLive = hasDeletedAt(collection) ? 'AND r.deleted_at IS NULL' : ''
+      const rows = await db.all(
+        `SELECT r.id, ${jsonObject(fieldMembers(naming, collection, 'r'))}::text AS data FROM ${naming.table(collection)} r
+         WHERE r.id = ANY($1::uuid[]) ${isLive}`,
+        [...new Set(some.map((note) => String(note['record'])))],
+      )
+      const before = some.flatMap((note) =>
+        note['before'] === null
+          ? []
+          : uniqueTexts(collection, String(note['record']), String(note['before']), 'remove'),
+      )
+      await writeUnique(before)
+      await writeUnique(
+        rows.flatMap((row) => uniqueTexts(collection, String(row['id']), String(row['data']), 'add')),
+      )
+    }
+  }
+}
+
+function uniqueTexts(
+  collection: CollectionSchema,
+  record: string,
+  data: string,
+  op: 'add' | 'remove',
+): Parameters<StoreWriter['writeUnique']>[0] {
+  // Built by the database over columns that the schema describes.
+  const values = JSON.parse(data) as Values
+  return collection.unique.flatMap((unique, key) => {
+    const text = uniqueKeyText(collection, unique, values)
+    return text === undefined ? [] : [{ collection: collection.name, key, text, record, op }]
+  })
+}
