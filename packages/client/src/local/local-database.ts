@@ -20,7 +20,7 @@ export interface Touched {
 
 /** What the device knows of the verdict on one of its mutations. */
 export interface KnownVerdict {
-  /** `nothing`: it left the outbox without being sent, because it cancelled out or was discarded. */
+  /** `nothing`: it left the outbox without being sent, because it was discarded. */
   readonly status: Exclude<Verdict, 'held' | 'retry'> | 'nothing'
   /** Version of the record with the mutation in it; null when it had no effect or is not known. */
   readonly version: number | null

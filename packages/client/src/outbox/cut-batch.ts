@@ -2,7 +2,6 @@ import { type Fold, foldOutbox, type Schema, utf8Length } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { rebuildRecord } from '../local/records.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readOpenOffers } from './offer.ts'
@@ -23,8 +22,8 @@ export interface BatchLimits {
 /**
  * The next mutations to send, marked as `sending`; the transaction must be durable before they leave. First comes what
  * was offered before and never got an answer, as the same bytes; then fresh entries: collections of higher priority
- * first, in the order written, folded, a group whole, nothing before what it depends on. What cancels out leaves the
- * outbox unsent; what cannot be read becomes a dead letter. Empty when there is nothing to send now.
+ * first, in the order written, folded, a group whole, nothing before what it depends on. What cannot be
+ * read becomes a dead letter. Empty when there is nothing to send now.
  * Rules: OB-4 to OB-12, OB-21.
  */
 export async function cutBatch(
@@ -93,9 +92,7 @@ async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries 
   if (fresh.length === 0) return
   const ready = readyEntries(schema, fresh, await readObstacles(tx, fresh, batch.seqs))
   for (const unit of unitsOf(foldReady(schema, ready, isOnly))) {
-    const [only] = unit
-    if (only !== undefined && only.mutation === null) await dropCancelled(tx, schema, only)
-    else if (!batch.take(unit.flatMap(offersOf))) return
+    if (!batch.take(unit.map(offerOf))) return
   }
 }
 
@@ -115,7 +112,7 @@ function foldReady(schema: Schema, ready: readonly Entry[], isOnly: boolean): re
   const folds = foldOutbox(schema, ready.filter((entry) => !apart.has(entry)).map(mutationOf))
   if (apart.size === 0) return folds
   const leads = new Map(
-    folds.flatMap(({ members, mutation }) => members.map(({ id }) => [id, mutation?.id] as const)),
+    folds.flatMap(({ members, mutation }) => members.map(({ id }) => [id, mutation.id] as const)),
   )
   const singles = [...apart].map((entry): Fold => {
     const mutation = mutationOf(entry)
@@ -136,7 +133,7 @@ function unitsOf(folds: readonly Fold[]): readonly (readonly Fold[])[] {
   const units: Fold[][] = []
   let group: string | null = null
   for (const fold of folds) {
-    const own = fold.mutation?.group ?? null
+    const own = fold.mutation.group
     if (own !== null && own === group) units.at(-1)?.push(fold)
     else units.push([fold])
     group = own
@@ -144,22 +141,8 @@ function unitsOf(folds: readonly Fold[]): readonly (readonly Fold[])[] {
   return units
 }
 
-function offersOf({ mutation, members }: Fold): readonly Offer[] {
-  if (mutation === null) return []
-  return [{ mutation, text: wireText(mutation), seqs: members.map((member) => member.seq) }]
-}
-
-/** A create and its delete that were never offered: the server never hears of them. */
-async function dropCancelled(tx: LocalTransaction, schema: Schema, { members }: Fold): Promise<void> {
-  const [first] = members
-  const collection = schema.collections.get(first?.collection ?? '')
-  if (first === undefined || collection === undefined) return
-  const seqs = members.map((member) => member.seq)
-  await renameAfter(tx, { record: first.record, seqs, after: first.after })
-  await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [JSON.stringify(seqs)])
-  tx.touch('_outbox', 'all')
-  for (const member of members) tx.announce(member.id, { status: 'nothing', version: null })
-  await rebuildRecord(tx, collection, first.record)
+function offerOf({ mutation, members }: Fold): Offer {
+  return { mutation, text: wireText(mutation), seqs: members.map((member) => member.seq) }
 }
 
 /** Entries that stand on one of `seqs` stand on `after` from now on: it is the name that travels. */
@@ -169,7 +152,7 @@ async function renameAfter(
     record,
     seqs,
     after,
-  }: { readonly record: string; readonly seqs: readonly number[]; readonly after: string | null },
+  }: { readonly record: string; readonly seqs: readonly number[]; readonly after: string },
 ): Promise<void> {
   await tx.run(
     `UPDATE _outbox SET after = ? WHERE record = ? AND after IS NOT ?

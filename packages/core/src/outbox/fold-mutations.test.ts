@@ -147,9 +147,15 @@ describe('the closed table', () => {
     })
   })
 
-  test('[FO-4] a create that nobody heard of and its delete are nothing', () => {
-    expect(foldMutations(items, create, given(2, { op: 'delete', baseVersion: 0 }))).toEqual({
-      kind: 'nothing',
+  test('[FO-4] a create that nobody heard of and its delete are a delete that carries nothing but both keys', () => {
+    expect(folded(create, given(2, { op: 'delete', baseVersion: 0 }))).toEqual({
+      ...create,
+      ...emptyPayload,
+      op: 'delete',
+      covers: '1-2',
+      folded: ['m2'],
+      at: at(2),
+      ats: {},
     })
   })
 
@@ -264,8 +270,8 @@ describe('an outbox', () => {
     given(seq, { changes: { name: `n${seq}` }, base: { name: `n${seq - 1}` }, ...mutation })
   const shape = (entries: readonly Mutation[]): unknown =>
     foldOutbox(schema, entries).map(({ mutation, members }) => [
-      mutation?.id ?? null,
-      mutation?.covers,
+      mutation.id,
+      mutation.covers,
       members.map((member) => member.seq),
     ])
 
@@ -285,17 +291,18 @@ describe('an outbox', () => {
     ])
   })
 
-  test('[FO-4, FO-9] what cancelled out is named by nothing that travels', () => {
-    const cancelled = [create, given(2, { op: 'delete', baseVersion: 0 })]
+  test('[FO-4, FO-9] what is made again stands on the delete that stands for the first create', () => {
     const again = { ...create, id: 'm3', seq: 3, covers: '3', after: 'm2' }
-    const fold = foldOutbox(schema, [...cancelled, again, given(4, { op: 'delete', baseVersion: 0 })])
-    expect(fold.map(({ mutation }) => mutation)).toEqual([null, null])
-    expect(foldOutbox(schema, [...cancelled, again])[1]?.mutation).toEqual({ ...again, after: null })
+    const fold = foldOutbox(schema, [create, given(2, { op: 'delete', baseVersion: 0 }), again])
+    expect(fold.map(({ mutation }) => [mutation.op, mutation.id, mutation.covers, mutation.after])).toEqual([
+      ['delete', 'm1', '1-2', null],
+      ['create', 'm3', '3', 'm1'],
+    ])
   })
 
   test('[FO-9] after names the first of a fold, and keeps naming what was offered before', () => {
     const entries = [edit(1, { after: 'm0' }), edit(2), edit(3, { resolves: 'c' })]
-    expect(foldOutbox(schema, entries).map(({ mutation }) => [mutation?.id, mutation?.after])).toEqual([
+    expect(foldOutbox(schema, entries).map(({ mutation }) => [mutation.id, mutation.after])).toEqual([
       ['m1', 'm0'],
       ['m3', 'm1'],
     ])

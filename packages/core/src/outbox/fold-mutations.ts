@@ -3,7 +3,7 @@ import type { Values } from '../json.ts'
 import { limits } from '../limits.ts'
 import { applyPayload } from '../merge/apply-payload.ts'
 import { ruleOf } from '../merge/explain-rule.ts'
-import { type Mutation, touchedFields } from '../mutation.ts'
+import { emptyPayload, type Mutation, touchedFields } from '../mutation.ts'
 import { formatRanges, parseRanges, unionRanges } from '../ranges.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 import { utf8Length } from '../values/storable-text.ts'
@@ -12,8 +12,6 @@ import { valuesEqual } from '../values/values-equal.ts'
 /** What two neighbouring mutations of one record become. */
 export type FoldResult =
   | { readonly kind: 'folded'; readonly mutation: Mutation }
-  /** They cancel out: the server never heard of the record and need not. */
-  | { readonly kind: 'nothing' }
   /** They must travel on their own, in order. */
   | { readonly kind: 'apart' }
 
@@ -21,8 +19,8 @@ const apart: FoldResult = { kind: 'apart' }
 
 /**
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
- * Closed table: create+update → create; create+delete → nothing; update+update → update; update of plain fields + delete
- * → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
+ * Closed table: create+update → create; create+delete → delete of what nobody has, which carries nothing; update+update →
+ * update; update of plain fields + delete → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
  * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, an edit of a
  * value that `first` did not leave, counter or set changes before a delete, delete+create, more than
  * `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
@@ -59,7 +57,11 @@ function isUnheardOf(create: Mutation): boolean {
 }
 
 function foldDelete(collection: CollectionSchema, first: Mutation, second: Mutation): FoldResult {
-  if (first.op === 'create') return { kind: 'nothing' }
+  if (first.op === 'create') {
+    // Nobody here has heard of the create, but a copy of this database may send it: both keys are told.
+    const bare = { ...joined(collection, first, second), ...emptyPayload, op: second.op, ats: {} }
+    return { kind: 'folded', mutation: bare }
+  }
   const carriesPlainFields =
     first.op === 'update' && touchedFields(first).every((name) => !isAdding(collection, name))
   if (!carriesPlainFields || touchedFields(second).length > 0) return apart

@@ -271,7 +271,7 @@ function contentOf(snapshot: RecordSnapshot): Json {
 }
 
 function folded(schema: Schema, entries: readonly Mutation[]): readonly Mutation[] {
-  return foldOutbox(schema, entries).flatMap(({ mutation }) => (mutation ? [mutation] : []))
+  return foldOutbox(schema, entries).map(({ mutation }) => mutation)
 }
 
 interface Sequence {

@@ -6,14 +6,13 @@ import { foldMutations } from './fold-mutations.ts'
 
 /** What some entries of the outbox travel as. */
 export interface Fold {
-  /** null: they cancel out and nothing travels. */
-  readonly mutation: Mutation | null
+  readonly mutation: Mutation
   /** The raw mutations it stands for, in the order written; the first gives it its place. */
   readonly members: readonly Mutation[]
 }
 
 interface OpenFold {
-  mutation: Mutation | null
+  mutation: Mutation
   readonly members: Mutation[]
   readonly place: number
 }
@@ -27,7 +26,7 @@ interface OpenFold {
 export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readonly Fold[] {
   const folds: OpenFold[] = []
   const lastByRecord = new Map<string, OpenFold>()
-  const travelling = new Map<string, string | null>()
+  const travelling = new Map<string, string>()
   let groupPlace = -1
   for (const [place, entry] of entries.entries()) {
     if (entry.group !== null) groupPlace = place
@@ -36,8 +35,7 @@ export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readon
     const mayPass =
       last && groupPlace < last.place && !isLinked(schema, entry, () => entries.slice(last.place + 1, place))
     if (mayPass && foldInto(schema, last, entry)) {
-      for (const member of last.mutation ? [entry] : last.members)
-        travelling.set(member.id, travellingId(last))
+      travelling.set(entry.id, last.mutation.id)
       continue
     }
     const named = entry.after === null ? null : travelling.get(entry.after)
@@ -53,18 +51,13 @@ export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readon
   return folds.map(({ mutation, members }) => ({ mutation, members }))
 }
 
-/** What the server knows a fold by: the id of its first member, or nothing at all when they cancelled out. */
-function travellingId({ mutation }: OpenFold): string | null {
-  return mutation && mutation.id
-}
-
 /** Folds an entry into the last one of its record; false when the two stay apart. */
 function foldInto(schema: Schema, last: OpenFold, entry: Mutation): boolean {
   const collection = schema.collections.get(entry.collection)
-  if (!collection || !last.mutation || last.members.length >= limits.foldEntries) return false
+  if (!collection || last.members.length >= limits.foldEntries) return false
   const result = foldMutations(collection, last.mutation, entry)
   if (result.kind === 'apart') return false
-  last.mutation = result.kind === 'folded' ? result.mutation : null
+  last.mutation = result.mutation
   last.members.push(entry)
   return true
 }

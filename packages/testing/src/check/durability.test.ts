@@ -82,6 +82,20 @@ describe('storage that keeps it', () => {
     expect(history.end().found(durability)).toEqual([])
   })
 
+  test('[SIM-35] a power cut that takes the new place of a dead letter, unless that was offered there', () => {
+    const told = (isOffered: boolean): readonly string[] => {
+      const history = givenHistory().write(1).send(1).rule(1, { status: 'rejected' }).status(1, 'dead')
+      history.move(1, 2, 'm1')
+      if (isOffered) history.status(2, 'sending', { id: 'm1' })
+      history.lose({ durability: 'fast', entries: [{ seq: 2, id: 'm1' }], back: [history.entry(1)] })
+      return history.end().found(durability)
+    }
+    expect(told(false)).toEqual([])
+    expect(told(true)).toEqual([
+      'a power cut took m1 (number 2) of d1, which the server has: it was sent before it was safe',
+    ])
+  })
+
   test('[SIM-35] a discard that names what it took, and a retry that names what it moved', () => {
     const history = givenHistory().write(1).write(2)
     done(call(history, 1, 'repair discard').gone(1), 1, 'm1')

@@ -33,6 +33,8 @@ class StorageWatch {
   /** By disk and key, the how-manieth mutation it is. */
   readonly #written = new Map<string, number>()
   #count = 0
+  /** Disk, number and key of whatever was offered: one that moved since may never have been under its new number. */
+  readonly #sent = new Set<string>()
   /** What a power cut took, by key. */
   readonly #lost = new Map<string, Item>()
 
@@ -54,6 +56,9 @@ class StorageWatch {
         return
       case 'entry-moved':
         this.#write(o.disk, o.to.id)
+        return
+      case 'entry-status':
+        if (o.status === 'sending') this.#sent.add(`${o.disk} ${o.seq} ${o.id}`)
         return
       case 'call-ended':
         this.#end(o)
@@ -114,8 +119,11 @@ class StorageWatch {
     }
   }
 
-  #lostItems({ disk, entries }: DeviceLost): readonly Item[] {
-    return entries.flatMap(({ id }) => this.#book.itemOf(disk, id) ?? [])
+  /** What only lost its new place, and was never offered there, is back where it was. */
+  #lostItems({ disk, entries, back }: DeviceLost): readonly Item[] {
+    const isBack = ({ seq, id }: DeviceLost['entries'][number]): boolean =>
+      back.some((entry) => entry.id === id) && !this.#sent.has(`${disk} ${seq} ${id}`)
+    return entries.flatMap((entry) => (isBack(entry) ? [] : (this.#book.itemOf(disk, entry.id) ?? [])))
   }
 
   #lose({ disk, cause, durability: promised, entries }: DeviceLost, items: readonly Item[]): void {

@@ -2,6 +2,7 @@ import type { Checker } from './checker.ts'
 import { check } from './checker.ts'
 import type {
   DeviceDump,
+  DeviceLost,
   DumpedConflict,
   DumpedRow,
   EntryStatus,
@@ -217,16 +218,18 @@ export class GivenHistory {
 
   /** The disk loses what a power cut takes. */
   powerCut(durability: 'full' | 'fast', ...seqs: readonly number[]): this {
-    const entries = seqs.map((seq) => ({ seq, id: `m${seq}` }))
-    const { atMs } = this
+    return this.lose({ durability, entries: seqs.map((seq) => ({ seq, id: `m${seq}` })) })
+  }
+
+  /** A power cut takes these, and others are there again. */
+  lose(lost: Pick<DeviceLost, 'durability' | 'entries'> & Partial<Pick<DeviceLost, 'back'>>): this {
     return this.add({
       kind: 'device-lost',
-      atMs,
+      atMs: this.atMs,
       disk: 'd1',
       cause: 'power-cut',
-      durability,
-      entries,
       back: [],
+      ...lost,
     })
   }
 

@@ -20,8 +20,8 @@ interface Departure {
 }
 
 /**
- * Every mutation that was committed is in an outbox, or the server ruled on it, or a person gave it up, or it was created
- * and deleted before anybody heard of it, or an injected fault took it. Rules: SIM-30.
+ * Every mutation that was committed is in an outbox, or the server ruled on it, or a person gave it up, or an injected
+ * fault took it. Rules: SIM-30.
  */
 export const noLostMutation: Checker = {
   name: 'no-lost-mutation',
@@ -134,12 +134,7 @@ class DepartureWatch {
   #judge(): void {
     const open = this.#open.filter((departure) => !this.#isGivenUp(departure.item))
     this.#open = []
-    const byRecord = Map.groupBy(open, ({ item }) => `${item.disk} ${item.write.first.record}`)
-    for (const departures of byRecord.values()) {
-      departures.sort((left, right) => left.item.seq - right.item.seq)
-      for (const departure of withoutCancelled(departures, (item) => this.#mayCancel(item)))
-        this.#report(departure)
-    }
+    for (const departure of open) this.#report(departure)
   }
 
   /** A person may give up what is dead, and with a create goes what stands on it. */
@@ -154,14 +149,6 @@ class DepartureWatch {
         other.write.first.record === item.write.first.record &&
         other.seq < item.seq,
     )
-  }
-
-  /** Nobody heard of it: it was never offered, or the server took nothing of that, then or later. */
-  #mayCancel({ write, id, offer, offeredBy, status }: Item): boolean {
-    const { op, group, resolves, baseVersion } = write.first
-    const isUnheard = offeredBy === null || this.#book.outcomeOf(offeredBy, id) === undefined
-    const isUnsent = offer === null && status === 'pending' && isUnheard
-    return isUnsent && group === null && resolves === null && (op !== 'create' || baseVersion === 0)
   }
 
   #report({ item, verdict }: Departure): void {
@@ -185,25 +172,6 @@ class DepartureWatch {
       if (quietAtMs !== null) for (const message of leftOver(dump)) this.#fail(message)
     }
   }
-}
-
-/** What is left of the entries of one record without those that came and went before anybody heard of it. Rules: FO-4. */
-function withoutCancelled(
-  departures: readonly Departure[],
-  mayCancel: (item: Item) => boolean,
-): readonly Departure[] {
-  const left: Departure[] = []
-  let open: Departure[] = []
-  for (const departure of departures) {
-    const { op } = departure.item.write.first
-    const isNext = op === 'create' ? open.length === 0 : open.length > 0
-    if (!mayCancel(departure.item) || !isNext) {
-      left.push(...open, departure)
-      open = []
-    } else if (op === 'delete') open = []
-    else open.push(departure)
-  }
-  return [...left, ...open]
 }
 
 /** What should have gone by now: neither waiting for a person nor behind something that does. */

@@ -272,7 +272,7 @@ export interface VerdictTold extends OnDisk {
   readonly status: string
 }
 
-/** A person gave up on mutations, or they cancelled each other out before they were sent. */
+/** A person gave up on mutations. */
 export interface Discarded extends OnDisk {
   readonly kind: 'discarded'
   readonly mutations: readonly string[]

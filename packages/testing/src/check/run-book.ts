@@ -24,8 +24,6 @@ export interface Item {
   payload: Payload
   status: EntryStatus['status']
   code: string | null
-  /** Number of the lead of the offer it is in; null when it is in none, or what it was in was refused whole. */
-  offer: number | null
   /** UUID under which the disk offered it last; null when it never did. */
   offeredBy: string | null
   /** The same, of the one this is a copy of; it counts once it is seen that the copy was offered as well. */
@@ -203,7 +201,6 @@ export class RunBook {
       payload,
       status: 'pending',
       code: null,
-      offer: null,
       offeredBy: null,
       offeredBefore: before?.offeredBy ?? before?.offeredBefore ?? null,
     }
@@ -233,7 +230,6 @@ export class RunBook {
       seq: to.seq,
       status: 'pending',
       code: null,
-      offer: null,
       offeredBy: null,
       offeredBefore: null,
     }
@@ -248,7 +244,6 @@ export class RunBook {
     if (item?.id !== id) return undefined
     item.status = status
     item.code = code
-    item.offer = offer
     if (status === 'answered' || status === 'conflicted') {
       // Where another copy of the disk offered it, this one learns the verdict under the name they share.
       item.offeredBy ??= offer === null ? device : item.offeredBefore

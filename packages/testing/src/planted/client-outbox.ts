@@ -170,8 +170,8 @@ import { type Durability, LocalDatabase, type`,
     file: `${outbox}/cut-batch.ts`,
     edits: [
       {
-        find: `else if (!batch.take(unit.flatMap(offersOf))) return`,
-        replace: `else if (!unit.flatMap(offersOf).every((offer) => batch.take([offer]))) return`,
+        find: `if (!batch.take(unit.map(offerOf))) return`,
+        replace: `if (!unit.map(offerOf).every((offer) => batch.take([offer]))) return`,
       },
     ],
     story: 'On a bad link batches get small, and half of a transaction arrives.',

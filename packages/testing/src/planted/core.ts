@@ -42,8 +42,8 @@ export const corePlants: readonly Plant[] = [
     file: fold,
     edits: [
       {
-        find: `if (first.op === 'create') return { kind: 'nothing' }`,
-        replace: `if (first.op === 'create') return { kind: 'folded', mutation: joined(collection, first, second) }`,
+        find: `    const bare = { ...joined(collection, first, second), ...emptyPayload, op: second.op, ats: {} }`,
+        replace: `    const bare = joined(collection, first, second)`,
       },
     ],
     story: 'What was made and deleted offline appears on every other device.',

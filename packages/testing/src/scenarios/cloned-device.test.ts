@@ -86,9 +86,14 @@ async function givenClones(): Promise<Clones> {
   await phone.items.update(rope, { note: 'shared' })
   await phone.items.increment(rope, { stock: 16 })
   expect(await phone.outbox.list()).toHaveLength(10)
+  return { rope, ...(await copied(phone)) }
+}
+
+/** The device that is kept in `one.sqlite`, and its copy. */
+async function copied(phone: ShopClient): Promise<Pick<Clones, 'one' | 'other'>> {
   await phone.close()
   copyFileSync(join(folder, 'one.sqlite'), join(folder, 'other.sqlite'))
-  return { rope, one: await open('one.sqlite'), other: await open('other.sqlite') }
+  return { one: await open('one.sqlite'), other: await open('other.sqlite') }
 }
 
 /** Work that only one of the two has: it folds with what both have, where that was not sent yet. */
@@ -185,6 +190,27 @@ test('[SY-12] B21: a copy that only pulls loses nothing to the outcomes of the o
   faults.heal()
   await expectEachOnce(clones, 127 + 1_100, ['a', 'b'])
 })
+
+test.each([
+  ['the copy with the delete', true],
+  ['the other', false],
+])(
+  '[SY-12, OB-9] B21: a record that both have not sent, and one of them deleted, is gone: first sends %s',
+  async (_who, isDeleterFirst) => {
+    const phone = await open('one.sqlite')
+    await phone.items.insert({ name: 'Rope', stock: 1 })
+    const hook = await phone.items.insert({ name: 'Hook', stock: 1 })
+    const { one, other } = await copied(phone)
+    await one.items.delete(hook)
+    await sync(...(isDeleterFirst ? [one, other] : [other, one]))
+    await sync(one, other)
+    for (const db of [one, other]) {
+      expect((await itemsOf(db)).map(({ name }) => name)).toEqual(['Rope'])
+      expect(await db.outbox.list()).toEqual([])
+      expect(await db.deadLetters.list()).toEqual([])
+    }
+  },
+)
 
 test.each(Array.from({ length: 24 }, (_, seed) => seed + 1))(
   '[SY-12] B21: in any order of work, pushes and lost answers (seed %i)',

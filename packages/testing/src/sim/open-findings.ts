@@ -12,14 +12,7 @@ export interface OpenFinding {
  * What is known to be wrong, told at the end of every run and in docs/reliability.md. The list is for the shortest time:
  * a seed is on it by number and promise, so that anything else it breaks fails, and it is to go once it is mended.
  */
-export const openFindings: readonly OpenFinding[] = [
-  {
-    seed: 2495,
-    invariant: 'no-lost-mutation',
-    story:
-      'A create that was not sent yet was copied with its disk, and deleted here; the two cancelled out (FO-4), the copy sent the create, and the record is there.',
-  },
-]
+export const openFindings: readonly OpenFinding[] = []
 
 /** The failures of a run that are known, and those that are not. */
 export function partFindings(
