@@ -81,7 +81,7 @@ export async function checkMigrated(db: Connection, schema: Schema): Promise<voi
   const state = await stateOf(db)
   if (state && (state.layout > postgresLayout || state.version > schema.version))
     throw new SyncError('STORE_NEWER', 'the database was made for a newer version; nothing was changed')
-  if (state?.described !== describeSchema(schema))
+  if (state?.layout !== postgresLayout || state.described !== describeSchema(schema))
     throw new SyncError(
       'STORE_FOREIGN',
       'the database is not prepared for this schema: run `holdfast migrate`, or open the store with `migrate: true`',
@@ -93,7 +93,7 @@ export async function isMigrated(db: Connection, schema: Schema): Promise<boolea
   const state = await stateOf(db)
   if (state && (state.layout > postgresLayout || state.version > schema.version))
     throw new SyncError('STORE_NEWER', 'the database was made for a newer version; nothing was changed')
-  return state?.described === describeSchema(schema)
+  return state?.layout === postgresLayout && state.described === describeSchema(schema)
 }
 
 interface CollectionPlan {

@@ -2,7 +2,7 @@ import { conflictsCollection } from '@holdfast/core'
 import { columnOf, quoteName } from './columns.ts'
 
 /** Version of our own tables' layout, kept in `holdfast.state`. */
-export const postgresLayout = 1
+export const postgresLayout = 2
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -61,6 +61,8 @@ export const systemTables: readonly string[] = [
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
     before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text)`,
+  // Since the second layout.
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json',
   'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,
