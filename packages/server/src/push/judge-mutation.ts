@@ -144,8 +144,9 @@ function judgeDependency<U extends User>(
 ): Verdictless | undefined {
   const { after } = mutation
   const waiting = mutation.resolves === null ? session.held.get(heldKey(mutation)) : undefined
+  if (waiting?.heldBy === null) return behindReturned
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touchedFields(mutation))))
-    return waiting.heldBy === null ? behindReturned : { kind: 'held', heldBy: waiting.heldBy }
+    return { kind: 'held', heldBy: waiting.heldBy }
   if (after === null || view.result(after)) return undefined
   const outcome = session.claims.outcomeOf(after)
   if (outcome?.status !== 'rejected') return undefined
