@@ -41,10 +41,12 @@ export {
   absentRecord,
   type Decision,
   emptyPayload,
+  type LostAnswer,
   type Mutation,
   type MutationOp,
   type Payload,
   type RecordSnapshot,
+  type ReturnedFate,
   touchedFields,
   type Verdict,
 } from './mutation.ts'

@@ -53,6 +53,14 @@ export const limits = {
   responseTimeoutMs: 600_000,
   /** Bytes of one answer the device reads: a page with its fat last row and outcomes fits several times over. */
   responseBytes: 33_554_432,
+  /** Days by the device's clock for which what is settled is kept: a server that was put back may have lost it. */
+  retainedDays: 7,
+  /** Settled mutations kept at most, the newest: some weeks of one person's work. */
+  retainedRows: 20_000,
+  /** JSON bytes of settled mutations kept at most: what a phone does not notice. */
+  retainedBytes: 33_554_432,
+  /** Numbers of settled mutations a push names at most, the newest: what a restored server lost is among them. */
+  retainedNamed: 1_000,
   /** Wait between two looks for connectivity while offline, in ms. */
   probeIntervalMs: 15_000,
   /** Wait between two syncs when nothing else triggers one, in ms. */

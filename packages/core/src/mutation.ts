@@ -48,7 +48,23 @@ export interface Mutation extends Payload {
   readonly resolves: string | null
   /** Schema version it was written under. */
   readonly schema: number
+  /** What it was answered by a history that the server has lost; absent for every other mutation. Rules: SY-25. */
+  readonly was?: LostAnswer | undefined
 }
+
+/** What a mutation that was taken had been answered, before its server was put back from a backup. */
+export interface LostAnswer {
+  /** The version it had made; null when it had made none. */
+  readonly version: number | null
+  readonly serverUpdatedAt: string | null
+}
+
+/**
+ * What a mutation of a lost history meets in a field: a value of before the backup, or returned with an older answer, so
+ * that it `stands`; one returned with a newer answer, to which it `yields`; or one written after the restore, which it
+ * `meets` as any other.
+ */
+export type ReturnedFate = 'stands' | 'yields' | 'meets'
 
 /** The verdict on a mutation. `held` and `retry` are not final: its number stays free. */
 export type Verdict = 'applied' | 'merged' | 'conflict' | 'held' | 'rejected' | 'retry'

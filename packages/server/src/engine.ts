@@ -54,6 +54,8 @@ export interface PullOptions {
   readonly ack?: string
   /** Numbers that the device was answered for. */
   readonly answered?: string
+  /** Numbers that the device has settled: the answer names those that this server does not know. */
+  readonly settled?: string
 }
 
 /** What `Engine.snapshot` takes. */

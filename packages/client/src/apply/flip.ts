@@ -18,7 +18,8 @@ import {
   settleKnown,
   settleOutcomes,
 } from './settle-outcomes.ts'
-import { dropStaging, newestVerdicts, readCursor } from './staging.ts'
+import { boundRetained, purgeRetained, returnRetained } from '../outbox/retained.ts'
+import { dropStaging, hasLostHistory, newestVerdicts, readCursor } from './staging.ts'
 
 /** What the flip is done with. */
 export interface FlipInput {
@@ -35,7 +36,7 @@ export interface FlipInput {
 /** What came of it. */
 export interface Flipped {
   readonly rows: number
-  /** Entries that were held and may be sent again. */
+  /** Entries that were held, or settled by a history that is lost, and may be sent again. */
   readonly releasedCount: number
   /** Rows were erased because the device may not keep them: what is left of them in the log must go as well. */
   readonly hasErased: boolean
@@ -51,12 +52,13 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const { schema, progress, notes, checkpoint } = input
   assert(progress.step.kind === 'ready', 'a flip before everything is staged')
   const toRebase = new RecordsToRebase()
+  const { outcomes, isAll, lost } = newestVerdicts(notes)
   const hasCleared = progress.replaces && (await clearServerCopy(tx, schema))
+  const returnedCount = progress.replaces ? await returnLost(tx, lost, input.nowMs) : 0
   if (!progress.replaces) assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
   await numberScopes(tx, notes)
   const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
-  const { outcomes, isAll } = newestVerdicts(notes)
   const ended = await settleOutcomes(tx, { outcomes, toRebase, needed: unpromoted })
   if (progress.replaces) await rebaseOutbox(tx, toRebase)
   await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })
@@ -65,19 +67,28 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
-  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase })
+  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase, nowMs: input.nowMs })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
   const hasGone = hasCleared || progress.revoked.length > 0
+  if (hasGone) await purgeRetained(tx, schema)
+  await boundRetained(tx, input.nowMs)
   if (hasGone) await oweRewriting(tx)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
   return {
     rows: progress.rows,
-    releasedCount,
+    releasedCount: releasedCount + returnedCount,
     hasErased: hasLeft || hasGone,
     isRewritingDue: await isRewritingDue(tx, input.nowMs),
   }
+}
+
+/** What was settled by a history that the server has lost is to be settled once more. Rules: SY-25. */
+async function returnLost(tx: LocalTransaction, lost: string | undefined, nowMs: number): Promise<number> {
+  if (!(await hasLostHistory(tx))) return 0
+  await writeMeta(tx, 'sync.lost', null)
+  return returnRetained(tx, { lost, nowMs })
 }
 
 /** A snapshot stands for everything, so everything but the outbox goes first. Returns whether there was any. Rules: AP-10. */
@@ -125,15 +136,19 @@ interface Review {
   /** The pages name every outcome there is. */
   readonly isAll: boolean
   readonly toRebase: RecordsToRebase
+  readonly nowMs: number
 }
 
 /** What is left in the outbox after the pages, in the light of them. Returns how many entries were let go. */
-async function reviewOutbox(tx: LocalTransaction, { progress, isAll, toRebase }: Review): Promise<number> {
+async function reviewOutbox(
+  tx: LocalTransaction,
+  { progress, isAll, toRebase, nowMs }: Review,
+): Promise<number> {
   const [left] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
   if (!left) return 0
   await breakHeadlessOffers(tx, toRebase)
   if (isAll && !progress.replaces) await settleKnown(tx, toRebase)
-  if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)
+  if (isAll) await offerLostAgain(tx, toRebase, { isReset: progress.replaces, nowMs })
   return settleClosedConflicts(tx, toRebase)
 }
 

@@ -23,6 +23,8 @@ export interface PageVerdicts {
   readonly outcomes: readonly Outcome[]
   /** The server had nothing beyond the page: it names every outcome that was not acknowledged. */
   readonly isAll: boolean
+  /** Numbers that were settled and that the server does not know; undefined where it does not say. */
+  readonly lost?: string | undefined
 }
 
 /** A change that does not fit the schema, and why. */

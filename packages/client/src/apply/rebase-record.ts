@@ -32,6 +32,8 @@ export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): 
     else entries.push(entry)
   }
   if (contained.length > 0) await settle(tx, contained)
+  if (hasLeft)
+    await tx.run('DELETE FROM _retained WHERE record = ? AND collection = ?', [record, collection.name])
   await showRecord(tx, { collection, record, shadow, entries })
 }
 

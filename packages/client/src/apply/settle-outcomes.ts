@@ -93,29 +93,34 @@ async function settleTaken(
   needed: readonly string[],
 ): Promise<readonly SqlRow[]> {
   if (outcomes.length === 0) return []
+  await noteUnheard(tx, outcomes)
   const rows = await tx.all(
     `DELETE FROM _outbox WHERE seq IN (SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON ${isMeant}
        WHERE o.record NOT IN (SELECT value FROM json_each(?2)))
-     RETURNING seq, id, collection, record, status`,
+     RETURNING seq, id, collection, record`,
     [JSON.stringify(outcomes.flatMap(spansOf)), JSON.stringify(needed)],
   )
   if (rows.length > 0) tx.touch('_outbox', 'all')
-  const unheard = rows.filter((row) => row['status'] !== 'answered')
-  for (const row of unheard) {
-    const outcome = outcomes.find(({ covers }) =>
-      parseRanges(covers).some(([first, last]) => isWithin(row['seq'], first, last)),
-    )
-    if (outcome)
-      tx.announce(String(row['id']), {
-        status: outcome.status === 'merged' ? 'merged' : 'applied',
-        version: outcome.version,
-      })
-  }
   return rows
 }
 
-function isWithin(value: unknown, first: number, last: number): boolean {
-  return typeof value === 'number' && value >= first && value <= last
+/** Entries of which the answer was lost are answered by that. */
+async function noteUnheard(tx: LocalTransaction, outcomes: readonly Outcome[]): Promise<void> {
+  const spans = outcomes.flatMap((outcome) =>
+    spansOf(outcome).map((span) => [...span, outcome.status, outcome.version, outcome.serverUpdatedAt]),
+  )
+  const rows = await tx.all(
+    `UPDATE _outbox SET status = 'answered', verdict = told.verdict, exact = 0, version = told.version,
+       server_updated_at = told.at, held_by = NULL, error = NULL
+     FROM (SELECT o.seq, span.value ->> 5 AS verdict, span.value ->> 6 AS version, span.value ->> 7 AS at
+       FROM json_each(?) AS span JOIN _outbox AS o ON ${isMeant} WHERE o.status <> 'answered') AS told
+     WHERE _outbox.seq = told.seq RETURNING id, verdict, version`,
+    [JSON.stringify(spans)],
+  )
+  for (const { id, verdict, version } of rows) {
+    const status = verdict === 'merged' ? 'merged' : 'applied'
+    tx.announce(String(id), { status, version: typeof version === 'number' ? version : null })
+  }
 }
 
 /** A refusal of which the answer was lost. Returns the records it concerns. */
@@ -190,14 +195,16 @@ function leftBehind({ name }: CollectionSchema): string {
 export async function offerLostAgain(
   tx: LocalTransaction,
   toRebase: RecordsToRebase,
-  isReset: boolean,
+  { isReset, nowMs }: { readonly isReset: boolean; readonly nowMs: number },
 ): Promise<void> {
   const rows = await tx.all(
-    `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, version = NULL, server_updated_at = NULL, held_by = NULL
-     WHERE status <> 'pending' AND ((status = 'answered' AND (held_by IS NULL OR ?))
+    `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, attempts = 0, next_attempt_at = NULL, error = NULL,
+       was = CASE status WHEN 'answered' THEN coalesce(was, json_object('version', version, 'serverUpdatedAt', server_updated_at)) END,
+       returned_at = CASE status WHEN 'answered' THEN ?2 END, version = NULL, server_updated_at = NULL, held_by = NULL
+     WHERE status <> 'pending' AND ((status = 'answered' AND (held_by IS NULL OR ?1))
        OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts WHERE _version > 0)))
      RETURNING collection, record`,
-    [isReset],
+    [isReset, nowMs],
   )
   if (rows.length === 0) return
   await tx.run('DELETE FROM _conflicts WHERE _version = 0')

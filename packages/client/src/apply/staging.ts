@@ -72,6 +72,16 @@ export async function readCursor(tx: LocalReader): Promise<string | null> {
   return typeof cursor === 'string' ? cursor : null
 }
 
+/** Whether the server has lost a history that this device knows: everything is to be replaced, and what it took returned. */
+export async function hasLostHistory(tx: LocalReader): Promise<boolean> {
+  return (await readMeta(tx, 'sync.lost')) !== undefined
+}
+
+/** The server said so. Rules: SY-25. */
+export async function noteLostHistory(tx: LocalTransaction): Promise<void> {
+  await writeMeta(tx, 'sync.lost', 1)
+}
+
 /** Forgets the pull under way and its pages. What was visible stays. */
 export async function dropStaging(tx: LocalTransaction): Promise<void> {
   await tx.run('DELETE FROM _staging')

@@ -13,6 +13,7 @@ import type { Identity } from '../sync-context.ts'
 import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
 import { readMeta, writeMeta } from './meta.ts'
 import {
+  addedEntryColumns,
   applicationId,
   columnDefinition,
   createIndexes,
@@ -110,6 +111,7 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   if (id !== applicationId || version !== layoutVersion) {
     await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
   }
+  if (version === 1) await addEntryColumns(tx)
   for (const sql of systemTables) await tx.exec(sql)
   const known = Number((await readMeta(tx, 'schema')) ?? 0)
   if (known > schema.version) {
@@ -126,6 +128,12 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   for (const collection of collections) await makeTable(tx, collection)
   await writeMeta(tx, 'schema', schema.version)
   await writeMeta(tx, 'tables', wanted)
+}
+
+/** The outbox of the first layout. */
+async function addEntryColumns(tx: LocalTransaction): Promise<void> {
+  for (const column of Object.values(addedEntryColumns))
+    await tx.exec(`ALTER TABLE _outbox ADD COLUMN ${column}`)
 }
 
 /** Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. */

@@ -1,7 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
 import type { SqliteConnection, SqliteDriver, SqlRow } from '../drivers/sqlite-driver.ts'
-import { entryColumns, readEntry } from '../outbox/entry.ts'
+import { readEntry } from '../outbox/entry.ts'
 
 /** What could be read of an outbox, for a person or a tool to bring back. */
 export interface Rescue {
@@ -60,7 +60,7 @@ async function readRun(
     const from = last ?? (isForward ? -1 : Number.MAX_SAFE_INTEGER)
     try {
       const page = await connection.all(
-        `SELECT ${entryColumns} FROM _outbox WHERE seq ${isForward ? '>' : '<'} ? ORDER BY seq ${direction} LIMIT ?`,
+        `SELECT * FROM _outbox WHERE seq ${isForward ? '>' : '<'} ? ORDER BY seq ${direction} LIMIT ?`,
         [from, limit],
       )
       if (page.length === 0) return 'end'
@@ -80,7 +80,7 @@ async function readOrNothing(
   params: readonly number[],
 ): Promise<readonly SqlRow[]> {
   try {
-    return await connection.all(`SELECT ${entryColumns} FROM _outbox WHERE ${where}`, params)
+    return await connection.all(`SELECT * FROM _outbox WHERE ${where}`, params)
   } catch {
     // This is the damage; its neighbours may be whole.
     return []

@@ -14,7 +14,7 @@ import type { SqlParam, SqlRow, SqlValue } from '../drivers/sqlite-driver.ts'
 export const applicationId = 0x48467374
 
 /** The layout of the tables below; raised when one of them changes. */
-export const layoutVersion = 1
+export const layoutVersion = 2
 
 /** Columns every collection table has after its fields, in this order. */
 export const metaColumns = [
@@ -40,17 +40,35 @@ const columnTypes: Readonly<Record<FieldKind, 'TEXT' | 'INTEGER' | 'REAL'>> = {
   real: 'REAL',
 }
 
+/** What every entry of the outbox is, kept or not. */
+const entryTable = `id TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL,
+     op TEXT NOT NULL, payload TEXT NOT NULL, hash TEXT NOT NULL, base_version INTEGER NOT NULL, after TEXT,
+     at TEXT NOT NULL, resolves TEXT, group_id TEXT, schema INTEGER NOT NULL, trace TEXT, created_at TEXT NOT NULL,
+     status TEXT NOT NULL DEFAULT 'pending', verdict TEXT,
+     exact INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at INTEGER,
+     offer INTEGER, wire TEXT, depends TEXT, held_by TEXT, version INTEGER, server_updated_at TEXT, error TEXT`
+
+/** The columns of `_outbox` since the second layout. */
+export const addedEntryColumns: Readonly<Record<string, string>> = {
+  was: 'was TEXT',
+  returned_at: 'returned_at INTEGER',
+}
+
+const kept =
+  'id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, created_at, ' +
+  'status, verdict, exact, offer, wire, depends, version, server_updated_at'
+
+const keptValues = kept
+  .split(', ')
+  .map((name) => `old.${name}`)
+  .join(', ')
+
 /** The tables that exist whatever the schema. */
 export const systemTables: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS _meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID',
   'CREATE TABLE IF NOT EXISTS _scopes (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT',
   `CREATE TABLE IF NOT EXISTS _outbox (
-     seq INTEGER PRIMARY KEY, id TEXT NOT NULL, collection TEXT NOT NULL, record TEXT NOT NULL,
-     op TEXT NOT NULL, payload TEXT NOT NULL, hash TEXT NOT NULL, base_version INTEGER NOT NULL, after TEXT,
-     at TEXT NOT NULL, resolves TEXT, group_id TEXT, schema INTEGER NOT NULL, trace TEXT, created_at TEXT NOT NULL,
-     status TEXT NOT NULL DEFAULT 'pending', verdict TEXT,
-     exact INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, next_attempt_at INTEGER,
-     offer INTEGER, wire TEXT, depends TEXT, held_by TEXT, version INTEGER, server_updated_at TEXT, error TEXT)`,
+     seq INTEGER PRIMARY KEY, ${entryTable}, ${Object.values(addedEntryColumns).join(', ')})`,
   'CREATE INDEX IF NOT EXISTS _outbox_record ON _outbox (record)',
   "CREATE INDEX IF NOT EXISTS _outbox_busy ON _outbox (status, seq) WHERE status <> 'pending'",
   'CREATE INDEX IF NOT EXISTS _outbox_offer ON _outbox (offer) WHERE offer IS NOT NULL',
@@ -61,6 +79,19 @@ export const systemTables: readonly string[] = [
    WHEN old.seq > coalesce((SELECT max(seq) FROM _outbox), 0) BEGIN
      INSERT INTO _meta (key, value) VALUES ('seq', old.seq), ('clock', old.at)
      ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value);
+   END`,
+  // What is settled: a server that is put back from a backup may have lost it. `total` is the bytes of all up to it.
+  `CREATE TABLE IF NOT EXISTS _retained (
+     n INTEGER PRIMARY KEY, kept_at INTEGER, total INTEGER NOT NULL, device TEXT,
+     seq INTEGER NOT NULL UNIQUE, ${entryTable}, ${Object.values(addedEntryColumns).join(', ')})`,
+  'CREATE INDEX IF NOT EXISTS _retained_kept ON _retained (kept_at)',
+  'CREATE INDEX IF NOT EXISTS _retained_record ON _retained (record)',
+  // An entry that was answered only goes because it is settled. Under another number the server does not know this one.
+  `CREATE TRIGGER IF NOT EXISTS _outbox_settled AFTER DELETE ON _outbox WHEN old.status = 'answered' BEGIN
+     INSERT INTO _retained (total, device, seq, was, ${kept}) SELECT
+       coalesce((SELECT total FROM _retained ORDER BY n DESC LIMIT 1), 0) + length(old.payload) + length(coalesce(old.wire, '')),
+       CASE WHEN old.held_by IS NOT 'known' THEN (SELECT value FROM _meta WHERE key = 'device') END, old.seq,
+       coalesce(old.was, json_object('version', old.version, 'serverUpdatedAt', old.server_updated_at)), ${keptValues};
    END`,
   `CREATE TABLE IF NOT EXISTS _shadow (
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, created_at TEXT, updated_at TEXT,

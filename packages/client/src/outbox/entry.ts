@@ -2,6 +2,7 @@ import {
   emptyPayload,
   type Hlc,
   isObject,
+  type LostAnswer,
   type Mutation,
   type MutationOp,
   parseHlc,
@@ -63,12 +64,14 @@ export interface Entry {
   readonly version: number | null
   readonly serverUpdatedAt: string | null
   readonly error: EntryError | null
+  /** What it had been answered by a history that the server has lost; null for everything else. */
+  readonly was: LostAnswer | null
 }
 
 /** The columns `readEntry` wants. */
 export const entryColumns: string =
   'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
-  'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error'
+  'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error, was, returned_at'
 
 const statuses: ReadonlySet<unknown> = new Set([
   'pending',
@@ -115,6 +118,7 @@ export function readEntry(row: SqlRow): Entry | undefined {
     version: numberOrNull(row.version),
     serverUpdatedAt: textOrNull(row.server_updated_at),
     error: readError(row.error),
+    was: readWas(row.was),
   }
 }
 
@@ -135,6 +139,7 @@ export function mutationOf(entry: Entry): Mutation {
     ats: {},
     resolves: entry.resolves,
     schema: entry.schema,
+    ...(entry.was && { was: entry.was }),
   }
 }
 
@@ -174,6 +179,7 @@ export function wireText(mutation: Mutation): string {
     ats: isEmpty(mutation.ats) ? undefined : mutation.ats,
     resolves: mutation.resolves ?? undefined,
     schema: mutation.schema,
+    was: mutation.was,
   })
 }
 
@@ -191,6 +197,11 @@ function readPayload(text: unknown, hash: unknown): Payload | undefined {
 function readDepends(value: unknown): readonly number[] {
   if (typeof value !== 'string') return []
   return value.split(',').map(Number).filter(Number.isSafeInteger)
+}
+
+/** Written by the trigger that keeps settled entries, and by `offerLostAgain`. */
+function readWas(value: unknown): LostAnswer | null {
+  return typeof value === 'string' ? (JSON.parse(value) as LostAnswer) : null
 }
 
 function readError(value: unknown): EntryError | null {

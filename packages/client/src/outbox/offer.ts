@@ -119,5 +119,8 @@ function offerOf(lead: Entry, members: readonly Entry[]): Offer {
   // The text was written by wireText, which leaves out empty members and nothing else.
   const parsed = JSON.parse(lead.wire) as Partial<Mutation>
   const bare = { ...mutationOf(lead), ...emptyPayload, group: null, after: null, resolves: null, ats: {} }
-  return { mutation: { ...bare, ...parsed }, text: lead.wire, seqs }
+  const mutation = { ...bare, ...parsed }
+  // What a lost history had answered is no part of what is compared.
+  const text = lead.was === null ? lead.wire : JSON.stringify({ ...parsed, was: lead.was })
+  return { mutation, text, seqs }
 }

@@ -24,11 +24,12 @@ export async function countAttempt(
 ): Promise<void> {
   const { error, nowMs, roll, retryAfterMs } = attempt
   const [row] = await tx.all(
-    'SELECT max(attempts) AS attempts FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
+    'SELECT max(attempts) AS attempts, min(returned_at) AS returned_at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
     [JSON.stringify(seqs)],
   )
   const attempts = Number(row?.['attempts'] ?? 0) + 1
-  const isExhausted = attempts >= limits.entryAttempts
+  const isExhausted =
+    attempts >= limits.entryAttempts && !mayStillReturn(error.code, row?.['returned_at'], nowMs)
   const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
   await updateEntries(tx, seqs, {
     set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
@@ -42,6 +43,13 @@ export async function countAttempt(
     code: 'ATTEMPTS_EXHAUSTED',
     message: `${attempts} attempts; the last: ${error.code} ${error.message}`,
   })
+}
+
+/** What stands on something that another device is yet to return waits as long as that one keeps it. Rules: SY-26. */
+function mayStillReturn(code: string, returnedAt: unknown, nowMs: number): boolean {
+  const isMissing =
+    code === 'RECORD_NOT_FOUND' || code === 'REFERENCE_MISSING' || code === 'DEPENDENCY_FAILED'
+  return isMissing && typeof returnedAt === 'number' && nowMs - returnedAt < limits.retainedDays * 86_400_000
 }
 
 /**

@@ -27,7 +27,9 @@ import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
   dropStaging,
+  hasLostHistory,
   keepProgress,
+  noteLostHistory,
   type PageToStage,
   readChanges,
   readCursor,
@@ -39,6 +41,7 @@ import {
 import { countOne, updateTally, withSuccess } from '../status/tally.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
+import { readRetained } from '../outbox/retained.ts'
 import type { Run, Session } from './session.ts'
 
 /** What pulling needs. */
@@ -114,6 +117,7 @@ export class Pull {
   async #resume(run: Run): Promise<PullProgress> {
     const { database, schema, session } = this.#context
     const { cursor, left, fit } = await readPull(database, schema.version)
+    if (fit?.replaces !== true && (await hasLostHistory(database))) return this.#replaceAll(run)
     if (fit !== undefined) return { ...lookAgain(fit), haveRounds: 0 }
     if (left) await session.write(run, dropStaging)
     return startPull(cursor, schema.version)
@@ -122,12 +126,12 @@ export class Pull {
   /** Everything but the outbox is to be replaced. Not twice in a row: then the snapshot itself is what fails. */
   async #startReset(run: Run, error: unknown): Promise<void> {
     const { schema, session } = this.#context
+    const isLost = failureOf(error).code === 'EPOCH_CHANGED'
     const wasReset = await session.write(run, async (tx) => {
       const { fit } = await readPull(tx, schema.version)
       const isRepeat = fit?.replaces === true && fit.pages === 0
-      await dropStaging(tx)
-      const fresh = startPull(null, schema.version)
-      await keepProgress(tx, fresh)
+      await beginReset(tx, schema)
+      if (isLost) await noteLostHistory(tx)
       if (!isRepeat) await countOne(tx, 'resets')
       return isRepeat
     })
@@ -136,6 +140,16 @@ export class Pull {
       code: error instanceof SyncError ? error.code : undefined,
     })
     if (wasReset) throw error
+  }
+
+  /** A push learnt that the server has lost a history. */
+  async #replaceAll(run: Run): Promise<PullProgress> {
+    const { schema, session } = this.#context
+    session.log('warn', 'reset', { syncRunId: run.id, code: 'EPOCH_CHANGED' })
+    return session.write(run, async (tx) => {
+      await countOne(tx, 'resets')
+      return beginReset(tx, schema)
+    })
   }
 
   async #fetchPage(run: Run, progress: PullProgress): Promise<Taken> {
@@ -153,7 +167,7 @@ export class Pull {
     return this.#takeIn(
       run,
       {
-        verdicts: { outcomes: page.outcomes, isAll: !page.more },
+        verdicts: { outcomes: page.outcomes, isAll: !page.more, lost: page.lost },
         text,
         changes: page.changes,
         progress: next,
@@ -189,8 +203,9 @@ export class Pull {
     const ack = formatRanges(await readAck(database))
     // A reset offers again whatever its snapshot does not settle.
     const answered = progress.replaces ? '' : await readRepeated(database)
+    const settled = (await hasLostHistory(database)) ? await readRetained(database) : undefined
     try {
-      const answer = await session.ask(run, this.#request(progress, ack, answered))
+      const answer = await session.ask(run, this.#request(progress, { ack, answered, settled }))
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
       const { requestId } = answer
@@ -211,8 +226,7 @@ export class Pull {
 
   #request(
     { step }: PullProgress,
-    ack: string,
-    answered: string,
+    { ack, answered, settled }: { ack: string; answered: string; settled: string | undefined },
   ): { method: 'GET' | 'POST'; path: string; body?: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
@@ -226,6 +240,7 @@ export class Pull {
           scopes,
           ack,
           ...(answered === '' ? {} : { answered }),
+          settled,
         }),
       }
     }
@@ -322,6 +337,14 @@ export class Pull {
     if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
+}
+
+/** Whatever was staged goes, and a snapshot of everything is to be fetched. */
+async function beginReset(tx: LocalTransaction, schema: Schema): Promise<PullProgress> {
+  await dropStaging(tx)
+  const fresh = startPull(null, schema.version)
+  await keepProgress(tx, fresh)
+  return fresh
 }
 
 /**

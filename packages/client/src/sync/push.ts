@@ -3,9 +3,11 @@ import {
   formatRanges,
   type Limits,
   parsePushResponse,
+  parseRanges,
   type PushResponse,
   type Schema,
   SyncError,
+  unionRanges,
 } from '@holdfast/core'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
@@ -14,6 +16,8 @@ import { cutBatch } from '../outbox/cut-batch.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { coversOf } from '../outbox/outbox.ts'
+import { readRetained } from '../outbox/retained.ts'
+import { noteLostHistory } from '../apply/staging.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import { type Attempt, countAttempt, endStrayWaits } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
@@ -136,7 +140,11 @@ export class Push {
       return { batch: { offers, ack: '', answered, pending: '' }, renewed, untilMs }
     }
     const ack = formatRanges(await readAck(tx))
-    const batch = { offers, ack, answered, pending: await pendingReport(tx) }
+    const believed = unionRanges([
+      ...parseRanges(answered),
+      ...parseRanges(await readRetained(tx, limits.retainedNamed)),
+    ])
+    const batch = { offers, ack, answered: formatRanges(believed), pending: await pendingReport(tx) }
     return { batch, renewed, untilMs: env.monotonicMs() }
   }
 
@@ -239,7 +247,7 @@ export class Push {
   /** A smaller batch next time; throws unless the push can go on at once. */
   async #onFailure(run: Run, offers: readonly Offer[], error: unknown): Promise<void> {
     const failure = failureOf(error)
-    if (failure.kind === 'reset') await this.#context.session.write(run, doubtRepeated)
+    if (failure.code === 'EPOCH_CHANGED') await this.#context.session.write(run, noteLostHistory)
     if (failure.kind !== 'refused' && failure.kind !== 'backoff') throw error
     if (!isAlone(offers)) {
       this.#batchLimit = Math.max(1, Math.floor(Math.min(this.#batchLimit, offers.length) / 2))
@@ -330,13 +338,6 @@ async function readAnswered(tx: LocalReader): Promise<string> {
     "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND (held_by IS NULL OR held_by = 'repeated')",
   )
   return coversOf(rows.map((row) => Number(row['seq'])))
-}
-
-/** The server does not know a number that it had answered twice: what no pull names of these, it has lost. Rules: SY-21. */
-async function doubtRepeated(tx: LocalTransaction): Promise<void> {
-  await tx.run(
-    "UPDATE _outbox SET held_by = NULL WHERE status = 'answered' AND status <> 'pending' AND held_by = 'repeated'",
-  )
 }
 
 async function pendingReport(tx: LocalReader): Promise<string> {

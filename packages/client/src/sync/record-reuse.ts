@@ -41,7 +41,11 @@ export async function recordReuse(
   else await offerAfresh(tx, free)
   if (foreign.length === 0) return
   // What became of the number is forgotten: only a person can tell whether it is the same mutation.
-  if (error?.code === 'OUTCOME_EXPIRED')
+  const { was } = reused.offer.mutation
+  // Unless it was answered before: then the number was its own.
+  if (error?.code === 'OUTCOME_EXPIRED' && was)
+    await markAnswered(tx, foreign, { status: 'applied', ...was, exact: false, heldBy: 'known' })
+  else if (error?.code === 'OUTCOME_EXPIRED')
     await markDead(tx, foreign, { code: error.code, message: error.message })
   else await holdForIdentity(tx, foreign)
 }

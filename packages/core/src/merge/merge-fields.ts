@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Hlc } from '../hlc.ts'
 import type { Json, Values } from '../json.ts'
 import { limits } from '../limits.ts'
-import type { Decision } from '../mutation.ts'
+import type { Decision, ReturnedFate } from '../mutation.ts'
 import type { MergeRule } from '../schema/field.ts'
 import type { FieldSchema } from '../schema/schema.ts'
 import { membersOf, valuesEqual } from '../values/values-equal.ts'
@@ -82,13 +82,24 @@ function membersOfGroup(fields: readonly FieldSchema[], group: string): readonly
 
 function mergeUnit(unit: Unit, merging: Merging): void {
   const { fields, rule } = unit
-  const { mutation } = merging.input
+  const { mutation, returned } = merging.input
+  const fate =
+    returned &&
+    fateIn(
+      returned,
+      fields.map(({ name }) => name),
+    )
+  if (fate === 'stands') return takeReturned(unit, merging)
   const differing = fields.filter(
     (field) => !valuesEqual(field, mineOf(field, merging), theirsOf(field, merging)),
   )
   if (differing.length === 0) {
     // The same value written later is the newer one all the same.
     if (rule.rule === 'latest' && isNewer(fields, merging.input)) stamp(fields, merging)
+    return
+  }
+  if (fate === 'yields') {
+    for (const field of differing) record(field, 'theirs', { ...merging, rule: { rule: 'restored' } })
     return
   }
   if (fields.every((field) => isSeen(field, merging))) return takeSeen(unit, differing, merging)
@@ -108,6 +119,26 @@ function mergeUnit(unit: Unit, merging: Merging): void {
     record(field, ruling, { ...merging, rule })
   }
   if (rule.rule === 'latest' && isNewer(fields, merging.input)) stamp(fields, merging)
+}
+
+/**
+ * What lies in the way of a mutation of a lost history, of several fields: what was written after the restore before
+ * anything else, then what was returned with a newer answer. Rules: ME-24.
+ */
+export function fateIn(returned: ReadonlyMap<string, ReturnedFate>, fields: readonly string[]): ReturnedFate {
+  const fates = new Set(fields.map((name) => returned.get(name)))
+  return fates.has('meets') ? 'meets' : fates.has('yields') ? 'yields' : 'stands'
+}
+
+/** Written down also where it is equal: what is returned with an older answer must find that this one stands. */
+function takeReturned({ fields, rule }: Unit, merging: Merging): void {
+  const { merge, input } = merging
+  for (const field of fields) {
+    if (!Object.hasOwn(input.mutation.changes, field.name)) continue
+    merge.values[field.name] = mineOf(field, merging)
+    merge.changed.push(field.name)
+  }
+  if (rule.rule === 'latest') stamp(fields, merging)
 }
 
 /** Nobody else changed the unit since its author looked: taken, unless a state machine forbids the step. */
@@ -133,7 +164,11 @@ function takeSeen(unit: Unit, differing: readonly FieldSchema[], merging: Mergin
   if (unit.rule.rule === 'latest') stamp(unit.fields, merging)
 }
 
-function record(field: FieldSchema, ruling: Ruling, merging: Merging & { readonly rule: MergeRule }): void {
+function record(
+  field: FieldSchema,
+  ruling: Ruling,
+  merging: Merging & { readonly rule: { readonly rule: string } },
+): void {
   const { merge, input, rule } = merging
   if (ruling === 'ask') {
     merge.disputed.push(field.name)

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Hlc } from '../hlc.ts'
 import type { Values } from '../json.ts'
-import type { Decision, Mutation, RecordSnapshot } from '../mutation.ts'
+import type { Decision, Mutation, RecordSnapshot, ReturnedFate } from '../mutation.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 
 /** What of a mutation the merge looks at. */
@@ -34,6 +34,11 @@ export interface MergeInput {
   /** Newest stamp by `latest` field. A field without one counts as stamped at `fallbackStamp`. */
   readonly clocks: Readonly<Record<string, Hlc>>
   readonly fallbackStamp: Hlc
+  /**
+   * Of a mutation that a lost history had taken: what it meets, by field; a field that is not named stands. Its base and
+   * base version are of that history, and say nothing about `current` unless it `meets`. Rules: ME-24.
+   */
+  readonly returned?: ReadonlyMap<string, ReturnedFate> | undefined
 }
 
 /** Why a person must decide. */

@@ -2,11 +2,12 @@ import { assertNever } from '../errors.ts'
 import type { Hlc } from '../hlc.ts'
 import type { Json, Values } from '../json.ts'
 import { type Decision, type RecordSnapshot, touchedFields } from '../mutation.ts'
+import type { CollectionSchema } from '../schema/schema.ts'
 import { fillValues, missingField } from '../values/parse-input.ts'
 import { applyPayload, isAccumulated } from './apply-payload.ts'
 import { ruleOf } from './explain-rule.ts'
 import { forceMine } from './force-mine.ts'
-import { type FieldsMerge, type LiveRecord, mergeFields } from './merge-fields.ts'
+import { fateIn, type FieldsMerge, type LiveRecord, mergeFields } from './merge-fields.ts'
 import type {
   ApplyOutcome,
   ConflictOutcome,
@@ -54,6 +55,9 @@ function meetTombstone(input: MergeInput, current: Tombstone): MergeOutcome {
   const { collection, mutation } = input
   const touched = touchedFields(mutation)
   if (mutation.op === 'update' && touched.length === 0) return unchanged(current)
+  const fate = input.returned && fateIn(input.returned, fieldNames(collection))
+  if (fate === 'stands') return revive(input, current, [])
+  if (fate === 'yields') return unchanged(current, yieldedTo(current, input, touched))
   if (mutation.baseVersion === current.version || input.ownTombstone) return revive(input, current, [])
   if (collection.strict || collection.onDelete === 'ask') return conflictOver(input, 'delete', touched)
   const mine = mineOf(input)
@@ -98,7 +102,9 @@ function revive(
 
 /** A delete: edits of others that its author had not seen stand against it, unless they only add up. Rules: ME-16, ME-17. */
 function mergeDelete(input: MergeInput, current: LiveRecord): MergeOutcome {
-  const { collection, mutation } = input
+  const { collection, mutation, returned } = input
+  const newer = fieldNames(collection).filter((name) => returned?.get(name) === 'yields')
+  if (newer.length > 0) return unchanged(current, yieldedTo(current, input, newer))
   const carried = mergeFields(input, current)
   const isClean = carried.disputed.length === 0 && !carried.refusal
   const values = isClean ? carried.values : current.values
@@ -128,6 +134,32 @@ function mergeDelete(input: MergeInput, current: LiveRecord): MergeOutcome {
   return { ...edit, status: 'merged', decisions }
 }
 
+/** What was returned gives way to what was returned with a newer answer. Rules: ME-24. */
+function yieldedTo(
+  current: Exclude<RecordSnapshot, { kind: 'absent' }>,
+  input: MergeInput,
+  fields: readonly string[],
+): readonly Decision[] {
+  const mine = input.mutation.op === 'delete' ? null : mineOf(input)
+  return fields.map((field) => {
+    const theirs = current.kind === 'live' ? (current.values[field] ?? null) : null
+    const base = input.mutation.base?.[field]
+    return {
+      field,
+      rule: 'restored',
+      winner: 'theirs',
+      base,
+      mine: mine?.[field] ?? null,
+      theirs,
+      result: theirs,
+    }
+  })
+}
+
+function fieldNames({ fields }: CollectionSchema): readonly string[] {
+  return fields.map(({ name }) => name)
+}
+
 /** Fields others changed since the author looked, without those whose changes only add up. */
 function editedSince(
   { collection, mutation, concurrent }: MergeInput,
@@ -140,12 +172,12 @@ function editedSince(
 }
 
 function isStrictlyConcurrent(
-  { collection, mutation, concurrent }: MergeInput,
+  { collection, mutation, concurrent, returned }: MergeInput,
   current: LiveRecord,
 ): boolean {
   if (!collection.strict || mutation.baseVersion === current.version) return false
-  // A create has seen nothing of the record that is there.
-  return mutation.op === 'create' || concurrent === 'unknown' || concurrent.size > 0
+  // A create has seen nothing of the record that is there, unless it is the one that had made it.
+  return (mutation.op === 'create' && !returned) || concurrent === 'unknown' || concurrent.size > 0
 }
 
 function conflictOver(

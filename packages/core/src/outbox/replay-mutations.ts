@@ -3,7 +3,7 @@ import { hlcOfTime } from '../hlc.ts'
 import { forceMine } from '../merge/force-mine.ts'
 import type { MergeOutcome } from '../merge/merge-outcome.ts'
 import { mergeRecord } from '../merge/merge-record.ts'
-import type { Mutation, RecordSnapshot } from '../mutation.ts'
+import type { Mutation, RecordSnapshot, ReturnedFate } from '../mutation.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 import { valuesEqual } from '../values/values-equal.ts'
 
@@ -23,6 +23,9 @@ export interface Replayed {
 
 /** A device does not know the stamps of its shadow: in what the app sees, its own `latest` edits stay until answered. */
 const beforeAll: Hlc = hlcOfTime('1970-01-01T00:00:00.000Z')
+
+/** Until it is settled again, its author sees what was settled before. */
+const nothingInTheWay: ReadonlyMap<string, ReturnedFate> = new Map()
 
 /**
  * Rebase: the shadow with every unsettled mutation of the record replayed on it, in the order written. Where the merge
@@ -47,6 +50,7 @@ export function replayMutations(
       ownTombstone: isOwnTombstone || isAnew(mutation),
       clocks: {},
       fallbackStamp: beforeAll,
+      returned: mutation.was && nothingInTheWay,
     })
     if (outcome.kind !== 'apply') foretold.push({ mutation: mutation.id, outcome })
     const next = outcome.kind === 'apply' ? outcome.next : forceMine(collection, mutation, view)
@@ -69,9 +73,10 @@ function isAnew({ op, after }: Mutation): boolean {
  */
 function concurrentFields(
   collection: CollectionSchema,
-  { after, base }: Mutation,
+  { after, base, was }: Mutation,
   view: RecordSnapshot,
 ): ReadonlySet<string> | 'unknown' {
+  if (was) return new Set()
   if (after === null) return 'unknown'
   if (view.kind !== 'live') return new Set()
   const { values } = view

@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { type ErrorCode, errorTable } from '../errors.ts'
 import type { Values } from '../json.ts'
 import { limits } from '../limits.ts'
+import type { LostAnswer } from '../mutation.ts'
 import type {
   Change,
   ConflictReport,
@@ -29,6 +30,10 @@ const uuid = v.pipe(
 )
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const isoTime = v.pipe(v.string(), v.minLength(1))
+const exactTime = v.pipe(
+  v.string(),
+  v.regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/, 'must be a time such as "2026-01-31T12:00:00.000Z"'),
+)
 const rangesText = v.pipe(
   v.string(),
   v.regex(/^(\d+(-\d+)?(,\d+(-\d+)?)*)?$/, 'must be device numbers such as "1-17,19"'),
@@ -78,6 +83,7 @@ export const mutationSchema: MessageSchema<MutationShape> = v.strictObject({
   ats: v.optional(v.record(v.string(), stamp), {}),
   resolves: v.optional(v.nullable(uuid), null),
   schema: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  was: v.optional(v.strictObject({ version: v.nullable(count), serverUpdatedAt: v.nullable(exactTime) })),
 })
 
 /** A mutation as far as its envelope tells. */
@@ -101,6 +107,7 @@ export interface MutationShape {
   readonly ats: Readonly<Record<string, string>>
   readonly resolves: string | null
   readonly schema: number
+  readonly was?: LostAnswer | undefined
 }
 
 const pendingReportSchema: MessageSchema<PendingReport> = v.object({
@@ -174,6 +181,7 @@ export const changeSchema: MessageSchema<Change> = v.object({
 
 const pageMembers = {
   outcomes: v.array(outcomeSchema),
+  lost: v.optional(rangesText),
   scopes: v.object({ version: v.string(), entered: v.array(v.string()), revoked: v.array(v.string()) }),
   cursor: v.string(),
   more: v.boolean(),
@@ -195,6 +203,7 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   since: v.optional(v.string()),
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
+  settled: v.optional(rangesText),
   ack: v.optional(rangesText),
   answered: v.optional(rangesText),
 })

@@ -112,6 +112,8 @@ export interface PullResponse {
    * database snapshot as the rows. Empty in the pages before it.
    */
   readonly outcomes: readonly Outcome[]
+  /** In the last page, of the numbers that were named as settled: those that the server has no outcome of. */
+  readonly lost?: string | undefined
   readonly scopes: {
     /** Changes whenever the user's scopes change. */
     readonly version: string
@@ -134,6 +136,8 @@ export interface PullRequest {
   readonly ack?: string
   /** Device numbers that were answered and that `outcomes` may leave out, because a copy of the device acknowledged them. */
   readonly answered?: string
+  /** Device numbers that were settled: those of them that the server does not know are `lost`. */
+  readonly settled?: string
 }
 
 /** Every error answer of the sync API. */

@@ -35,6 +35,7 @@ export function parsePullRequest(value: unknown): PullRequest {
   const request = parseMessage(pullRequestSchema, value, 'REQUEST_INVALID')
   parseRanges(request.ack ?? '')
   parseRanges(request.answered ?? '')
+  parseRanges(request.settled ?? '')
   return request
 }
 

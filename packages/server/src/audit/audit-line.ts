@@ -8,6 +8,7 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { HistoryDecision, HistoryEntry, User } from '../engine.ts'
+import type { AuditLine } from '../store/store.ts'
 import { valuesOf } from '../push/judge-mutation.ts'
 import type { Session } from '../push/session.ts'
 import type { CurrentRecord } from '../push/working-set.ts'
@@ -39,12 +40,12 @@ function carriedBy(old: Values, { snapshot }: CurrentRecord): Values | null {
 /** Who, when and what of an audit line. */
 export function auditBase<U extends User>(
   { caller, now }: Session<U>,
-  mutation: Pick<Mutation, 'id' | 'collection' | 'record' | 'at'>,
-): Pick<HistoryEntry, 'user' | 'device' | 'mutation' | 'at' | 'receivedAt' | 'trace'> & {
-  collection: string
-  record: string
-} {
-  const { id, collection, record, at } = mutation
+  mutation: Pick<Mutation, 'id' | 'collection' | 'record' | 'at' | 'was'>,
+): Pick<
+  AuditLine,
+  'user' | 'device' | 'mutation' | 'at' | 'receivedAt' | 'trace' | 'collection' | 'record' | 'was'
+> {
+  const { id, collection, record, at, was = null } = mutation
   return {
     collection,
     record,
@@ -54,6 +55,7 @@ export function auditBase<U extends User>(
     at: at.slice(0, 24),
     receivedAt: now,
     trace: caller.trace ?? null,
+    was,
   }
 }
 
@@ -67,6 +69,12 @@ export function explainDecision<U extends User>(
   const field = collection.fieldsByName.get(decision.field)
   if (decision.rule === 'unique.rename')
     return { ...decision, explanation: 'Another record had the same unique key, so this one was renamed.' }
+  if (decision.rule === 'restored')
+    return {
+      ...decision,
+      explanation:
+        'The server was put back from a backup: of what devices returned, the value that was written last before that stands.',
+    }
   if (decision.rule.startsWith('onDelete') || !field)
     return { ...decision, explanation: explainDelete(collection) }
   return { ...decision, explanation: explainRule(field) }

@@ -41,6 +41,7 @@ function auditPart<U extends User>(
     at: session.now,
     receivedAt: session.now,
     trace: session.caller.trace ?? null,
+    was: null,
     op: 'none',
     version: null,
     before: null,

@@ -1,4 +1,4 @@
-import { type Limits, parseRanges, type Ranges, SyncError } from '@holdfast/core'
+import { formatRanges, type Limits, parseRanges, type Ranges, SyncError } from '@holdfast/core'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -27,7 +27,7 @@ export interface PageRequest<U extends User, Options> {
 
 /**
  * The next page of a pull. Head, grants, outcomes and rows come from one database snapshot. Errors: CURSOR_INVALID,
- * CURSOR_EXPIRED, EPOCH_CHANGED. Rules: PL-1 to PL-12, PL-23, SC-1 to SC-6.
+ * CURSOR_EXPIRED, EPOCH_CHANGED. Rules: PL-1 to PL-12, PL-23, PL-24, SC-1 to SC-6.
  */
 export async function readPullPage<U extends User>(
   tx: StoreReader,
@@ -50,9 +50,15 @@ export async function readPullPage<U extends User>(
   const { epoch, from } = cursor
   const next: PullCursor = { epoch, from, ...feed.reached, scopes: covered }
   const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'
+  const { settled } = options
+  const lost =
+    settled === undefined || feed.more
+      ? undefined
+      : subtractRanges(parseRanges(settled), device?.finals ?? [])
   return buildPage(tx, {
     changes: feed.changes,
     outcomes,
+    lost,
     visibility,
     cursor: next,
     more: feed.more,
@@ -212,6 +218,8 @@ async function deviceNumber<U extends User>(
 interface PageParts {
   readonly changes: readonly string[]
   readonly outcomes: string
+  /** Of the numbers that were named as settled; undefined when none were. */
+  readonly lost?: Ranges | undefined
   readonly visibility: Visibility
   readonly cursor: PullCursor | SnapshotCursor
   readonly more: boolean
@@ -222,7 +230,7 @@ interface PageParts {
 
 async function buildPage(
   tx: StoreReader,
-  { changes, outcomes, visibility, cursor, more, old, limits }: PageParts,
+  { changes, outcomes, lost, visibility, cursor, more, old, limits }: PageParts,
 ): Promise<ReadPage> {
   const tag = await tx.historyTag(newestPosition(cursor))
   const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
@@ -234,7 +242,7 @@ async function buildPage(
     entered: granted.filter((scope) => old !== '*' && !old.includes(scope)).sort(),
     revoked: had.filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
   }
-  const rest = JSON.stringify({ scopes, cursor: cursorText, more })
+  const rest = JSON.stringify({ lost: lost && formatRanges(lost), scopes, cursor: cursorText, more })
   const text = `{"changes":[${changes.join(',')}],"outcomes":${outcomes},${rest.slice(1)}`
   return { page: { text, changeCount: changes.length, scopes, cursor: cursorText, more }, lists }
 }

@@ -26,6 +26,7 @@ import {
 } from './judge-mutation.ts'
 import type { Offer } from './offer.ts'
 import { closeConflicts, type DisputedMember, openConflict } from './open-conflict.ts'
+import { isReturned } from './returned.ts'
 import type { Session } from './session.ts'
 import { UnitView } from './unit-view.ts'
 
@@ -53,6 +54,7 @@ export function decideUnit<U extends User>(
     }
     if (judgement.kind === 'reject') return reject(session, members, { ...judgement, index })
     if (judgement.kind === 'held') return hold(session, members, judgement.heldBy)
+    if (judgement.kind === 'retry') return putOff(session, members, { ...judgement, index })
     return dispute(session, view, members, { index, judgement })
   }
   const missing = findMissingReference(session, view, applied)
@@ -65,11 +67,7 @@ export function decideUnit<U extends User>(
     )
     return verdicts
   }
-  if (finding.kind === 'missing') {
-    return finding.heldBy === undefined
-      ? reject(session, members, finding)
-      : hold(session, members, finding.heldBy)
-  }
+  if (finding.kind === 'missing') return waitForReference(session, members, finding)
   return refuseKey(session, members, finding)
 }
 
@@ -118,12 +116,58 @@ function hold<U extends User>(
   members: readonly ReadOffer[],
   heldBy: string,
 ): readonly MemberVerdict[] {
-  return members.map((offer) => {
-    const key = heldKey(offer.mutation)
-    const fields = [...(session.held.get(key)?.fields ?? []), ...touchedFields(offer.mutation)]
+  noteWaiting(session, members, heldBy)
+  return members.map((offer) => ({
+    offer,
+    status: 'held',
+    version: null,
+    isExact: false,
+    record: null,
+    heldBy,
+  }))
+}
+
+/** What comes behind in this batch, and stands on these, waits as well. */
+function noteWaiting<U extends User>(
+  session: Session<U>,
+  members: readonly ReadOffer[],
+  heldBy: string | null,
+): void {
+  for (const { mutation } of members) {
+    const key = heldKey(mutation)
+    const fields = [...(session.held.get(key)?.fields ?? []), ...touchedFields(mutation)]
     session.held.set(key, { heldBy, fields })
-    return { offer, status: 'held', version: null, isExact: false, record: null, heldBy }
+  }
+}
+
+/** Not yet: another device may return what it stands on. Nothing of it is consumed. Rules: PU-41. */
+function putOff<U extends User>(
+  session: Session<U>,
+  members: readonly ReadOffer[],
+  { index, code, message, field }: Rejection,
+): readonly MemberVerdict[] {
+  noteWaiting(session, members, null)
+  return members.map((offer, at) => {
+    const own = { code, message, ...(field === undefined ? {} : { field }) }
+    const behind = {
+      code: 'DEPENDENCY_FAILED',
+      message: 'another mutation of the same transaction waits',
+    } as const
+    const error: ErrorReport = { ...(at === index ? own : behind), retry: 'backoff' }
+    return { offer, status: 'retry', version: null, isExact: false, record: null, error }
   })
+}
+
+function waitForReference<U extends User>(
+  session: Session<U>,
+  members: readonly ReadOffer[],
+  finding: Missing,
+): readonly MemberVerdict[] {
+  const { index, heldBy } = finding
+  if (typeof heldBy === 'string') return hold(session, members, heldBy)
+  const mutation = members[index]?.mutation
+  const isPutOff = heldBy === null || (mutation !== undefined && isReturned(mutation))
+  return isPutOff ? putOff(session, members, finding) : reject(session, members, finding)
 }
 
 interface Dispute {
@@ -230,8 +274,8 @@ function refuseKey<U extends User>(
 
 type Missing = Rejection & {
   readonly kind: 'missing'
-  /** What the record waits for that is to be there. */
-  readonly heldBy: string | undefined
+  /** What the record waits for that is to be there; null: for something that is yet to be returned. */
+  readonly heldBy: string | null | undefined
 }
 
 /**
@@ -277,8 +321,9 @@ function waitsFor<U extends User>(
   session: Session<U>,
   target: Pick<Mutation, 'collection' | 'record'>,
   settled: ReadonlySet<string | null>,
-): string | undefined {
+): string | null | undefined {
   const held = session.held.get(heldKey(target))?.heldBy
+  if (held === null) return null
   const disputes = ownDisputes(session, target).map(({ id }) => id)
   return [...(held === undefined ? [] : [held]), ...disputes].find((id) => !settled.has(id))
 }

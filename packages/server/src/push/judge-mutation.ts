@@ -17,6 +17,7 @@ import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import type { StoredConflict } from '../store/store.ts'
 import type { Offer } from './offer.ts'
+import { behindReturned, isReturned, isYetToCome, returnedOf } from './returned.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
@@ -39,12 +40,14 @@ export type Judgement =
     }
   | { readonly kind: 'conflict'; readonly before: CurrentRecord; readonly outcome: ConflictOutcome }
   | { readonly kind: 'held'; readonly heldBy: string }
+  /** What it stands on is yet to be returned. */
+  | { readonly kind: 'retry'; readonly code: ErrorCode; readonly message: string; readonly field?: string }
   | { readonly kind: 'reject'; readonly code: ErrorCode; readonly message: string; readonly field?: string }
 
 /** What one member of a unit is answered. */
 export interface MemberVerdict {
   readonly offer: Offer
-  readonly status: 'applied' | 'merged' | 'conflict' | 'held' | 'rejected'
+  readonly status: 'applied' | 'merged' | 'conflict' | 'held' | 'rejected' | 'retry'
   readonly version: number | null
   readonly isExact: boolean
   /** The record afterwards; for conflicts and refusals as it stands. */
@@ -54,7 +57,10 @@ export interface MemberVerdict {
   readonly heldBy?: string
 }
 
-type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' }>
+type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' | 'retry' }>
+
+/** Of no record. */
+const unknownVersion = -1
 
 /** The stamp of what nobody wrote. */
 const beforeAll = hlcOfTime('')
@@ -80,17 +86,22 @@ export function judgeMutation<U extends User>(
   const unseen = isSeen ? undefined : judgeUnseen(session, mutation, before)
   if (unseen) return unseen
   const chain = ownChain(session, view, mutation, before)
+  const returned = isReturned(mutation) ? returnedOf(session, collection, mutation) : undefined
+  // Whoever wrote the version that stands, and could build it, has seen it. A version of a lost history is none of this one.
+  const baseVersion = chain.isExact ? chain.version : returned ? unknownVersion : mutation.baseVersion
   const outcome = mergeRecord({
     collection,
-    // Whoever wrote the version that stands, and could build it, has seen it.
-    mutation: chain.isExact ? { ...mutation, baseVersion: chain.version } : mutation,
+    mutation: baseVersion === mutation.baseVersion ? mutation : { ...mutation, baseVersion },
     current: snapshot,
-    concurrent: concurrentFields(session, collection, { mutation, before, chainVersion: chain.version }),
+    concurrent:
+      returned?.concurrent ??
+      concurrentFields(session, collection, { mutation, before, chainVersion: chain.version }),
     ownTombstone:
       snapshot.kind === 'deleted' &&
       (chain.version === snapshot.version || settlesDeletion(session, mutation)),
     clocks: before.clocks,
     fallbackStamp: snapshot.kind === 'absent' ? beforeAll : hlcOfTime(before.updatedAt),
+    returned: returned?.fates,
   })
   if (outcome.kind === 'reject') return outcome
   if (outcome.kind === 'conflict') {
@@ -108,7 +119,7 @@ export function judgeMutation<U extends User>(
   const isBase =
     snapshot.kind === 'absent' ||
     chain.isExact ||
-    (snapshot.kind === 'live' && mutation.baseVersion === snapshot.version)
+    (snapshot.kind === 'live' && baseVersion === snapshot.version)
   const isExact =
     offer.isVerbatim &&
     isBase &&
@@ -133,6 +144,7 @@ function judgeDependency<U extends User>(
 ): Verdictless | undefined {
   const { after } = mutation
   const waiting = mutation.resolves === null ? session.held.get(heldKey(mutation)) : undefined
+  if (waiting?.heldBy === null) return behindReturned
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touchedFields(mutation))))
     return { kind: 'held', heldBy: waiting.heldBy }
   if (after === null || view.result(after)) return undefined
@@ -148,6 +160,16 @@ function judgeDependency<U extends User>(
     code: 'DEPENDENCY_FAILED',
     message: `it stands on the mutation ${after}, which was refused`,
   }
+}
+
+/**
+ * A decision about a conflict that was lost, or that is decided otherwise now, is the edit of a person who had seen both
+ * values. Rules: PU-40.
+ */
+export function withoutLostConflict<U extends User>(session: Session<U>, offer: Offer): Offer {
+  const { mutation } = offer
+  const isLost = mutation && isReturned(mutation) && judgeSettlement(session, mutation) !== undefined
+  return isLost ? { ...offer, mutation: { ...mutation, resolves: null } } : offer
 }
 
 /**
@@ -216,6 +238,8 @@ function judgeUnseen<U extends User>(
   mutation: Mutation,
   before: CurrentRecord,
 ): Judgement | undefined {
+  if (isYetToCome(mutation))
+    return { kind: 'retry', code: 'RECORD_NOT_FOUND', message: 'the record is yet to be returned' }
   const isSettlement = mutation.resolves !== null && touchedFields(mutation).length === 0
   if (mutation.op === 'delete' || (mutation.op === 'update' && isSettlement)) {
     const outcome: ApplyOutcome = {

@@ -109,6 +109,8 @@ function keepMember<U extends User>(
       user: user.id,
       device,
       fields,
+      receivedAt: session.now,
+      was: mutation.was ?? null,
     })
   }
   return {

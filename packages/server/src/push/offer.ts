@@ -34,7 +34,7 @@ export interface Offer {
   readonly op: Mutation['op']
   /** Fields it touches, as far as can be told. */
   readonly touched: readonly string[]
-  /** SHA-256 of the canonical text that arrived. */
+  /** SHA-256 of the canonical text that arrived, without what a lost history had answered. */
   readonly hash: string
   /** Stamps already clamped. Absent when it cannot be read. */
   readonly mutation: Mutation | undefined
@@ -53,9 +53,9 @@ export interface BatchClock extends ClockReading {
 export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offer {
   try {
     const parsed = parseMutation(schema, raw)
-    const mutation = clampStamps(parsed, clock)
+    const mutation = asFirstReceived(clampStamps(parsed, clock), clock)
     // parseMutation has read it: an object out of JSON, no deeper than values may be.
-    const sent = raw as { readonly [key: string]: Json }
+    const { was: _, ...sent } = raw as { readonly [key: string]: Json }
     const { id, seq, group, op } = mutation
     return {
       id,
@@ -128,6 +128,18 @@ function clampStamps(mutation: Mutation, clock: BatchClock): Mutation {
   const clamped = stamps.map(([name, stamp]): [string, Hlc] => [name, clampHlc(stamp, clock).stamp])
   const next = { ...mutation, at: clampHlc(at, clock).stamp, ats: Object.fromEntries(clamped) }
   return next.at === at && stamps.every(([name, stamp]) => next.ats[name] === stamp) ? mutation : next
+}
+
+/**
+ * What is returned was clamped by the clock of when it was first received, which its answer told. An answer from the future
+ * of this server's clock is no newer than now. Rules: HLC-4.
+ */
+function asFirstReceived(mutation: Mutation, { now, skewMs }: BatchClock): Mutation {
+  const { was } = mutation
+  const answeredAt = was?.serverUpdatedAt ?? null
+  if (was === undefined || answeredAt === null) return mutation
+  if (answeredAt > now) return { ...mutation, was: { ...was, serverUpdatedAt: now } }
+  return clampStamps(mutation, { serverMs: Date.parse(answeredAt), skewMs, now: answeredAt })
 }
 
 /** Most stamps are: not after the server's clock, from a device whose clock is right. Telling so needs no parsing. */

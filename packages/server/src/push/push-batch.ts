@@ -19,7 +19,7 @@ import { visibilityOf } from '../scope/grants.ts'
 import { ConstraintError, type StoredDevice, type StoredOutcome, type StoreWriter } from '../store/store.ts'
 import { type Claim, Claims, type Known } from './claims.ts'
 import { decideUnit, reject } from './decide-unit.ts'
-import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
+import { type MemberVerdict, type ReadOffer, withoutLostConflict } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
@@ -236,9 +236,10 @@ interface Answer {
 
 function answerUnit<U extends User>(
   session: Session<U>,
-  unit: Unit,
+  offered: Unit,
   refusedBy: string | undefined,
 ): readonly Answer[] {
+  const unit = offered.map((offer) => withoutLostConflict(session, offer))
   const claims = session.claims.claimUnit(unit)
   const refused = [...claims.values()].find((claim) => claim.kind === 'refused')
   const unnumbered = unit.some(({ seq }) => seq === 0)
@@ -305,7 +306,7 @@ function isRead(offer: Offer): offer is ReadOffer {
 function isFinal(
   verdict: MemberVerdict,
 ): verdict is MemberVerdict & { readonly status: StoredOutcome['status'] } {
-  return verdict.status !== 'held'
+  return verdict.status !== 'held' && verdict.status !== 'retry'
 }
 
 function outcomeOf<U extends User>(

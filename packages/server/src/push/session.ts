@@ -22,8 +22,8 @@ export interface Session<U extends User = User> {
   /** ISO time of the server for everything in the batch. */
   readonly now: string
   readonly horizon: number
-  /** By record, what was held in this batch: what it waits for, and what it touches. */
-  readonly held: Map<string, { readonly heldBy: string; readonly fields: readonly string[] }>
+  /** By record, what waits in this batch: for what, and what it touches; null: for what is yet to be returned. */
+  readonly held: Map<string, { readonly heldBy: string | null; readonly fields: readonly string[] }>
   readonly effects: Effects
   /** The next version to give; taken back when a unit fails. */
   nextVersion: number

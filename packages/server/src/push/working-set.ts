@@ -11,6 +11,7 @@ import {
   uniqueKeyText,
   type Values,
 } from '@holdfast/core'
+import { isReturned } from './returned.ts'
 import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
 
 /** A record in the middle of a batch. */
@@ -235,13 +236,16 @@ export class WorkingSet {
     }
   }
 
-  /** Only strict records and deletes are decided by who changed what since; most batches have none. */
+  /** Only strict records, deletes and what is returned are decided by who changed what since; most batches have none. */
   async #loadChanges(mutations: readonly Mutation[]): Promise<void> {
     const since = new Map<string, Map<string, number>>()
-    for (const { collection: name, record, op, baseVersion } of mutations) {
+    for (const mutation of mutations) {
+      const { collection: name, record, op } = mutation
+      // What a lost history had seen says nothing of this one.
+      const baseVersion = isReturned(mutation) ? 0 : mutation.baseVersion
       const stored = this.stored(name, record)
-      if (!stored || stored.version === baseVersion || !(op === 'delete' || this.collection(name).strict))
-        continue
+      const isAsked = op === 'delete' || isReturned(mutation) || this.collection(name).strict
+      if (!stored || stored.version === baseVersion || !isAsked) continue
       const versions = since.get(name) ?? new Map<string, number>()
       versions.set(record, Math.min(baseVersion, versions.get(record) ?? baseVersion))
       since.set(name, versions)

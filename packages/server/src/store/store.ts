@@ -1,4 +1,4 @@
-import type { Environment, Hlc, Ranges, Schema, Values, Verdict } from '@holdfast/core'
+import type { Environment, Hlc, LostAnswer, Ranges, Schema, Values, Verdict } from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
 
 /** What a store is opened with. */
@@ -93,6 +93,8 @@ export interface StoredDevice {
 export interface AuditLine extends Omit<HistoryEntry, 'n'> {
   readonly collection: string
   readonly record: string
+  /** Of a mutation that was returned: what a lost history had answered. */
+  readonly was: LostAnswer | null
 }
 
 /** What changed in a record at one version: for telling what an author had not seen. */
@@ -102,6 +104,9 @@ export interface SeenChange {
   readonly user: string | null
   readonly device: string | null
   readonly fields: readonly string[]
+  readonly receivedAt: string
+  /** As in its audit line. */
+  readonly was: LostAnswer | null
 }
 
 /** A conflict as stored: the fields of the system collection. */

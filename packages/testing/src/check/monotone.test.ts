@@ -26,6 +26,15 @@ describe('what goes back', () => {
     expect(givenHistory().write(1).write(2, { at }).found(monotone)).toEqual([
       'm2 on d1 is stamped 2026-11-20T10:00:00.000Z-0001, although 2026-11-20T10:00:00.000Z-0001 was before it',
     ])
+    expect(givenHistory().write(1).write(2).write(1).found(monotone)).toHaveLength(1)
+    expect(
+      givenHistory()
+        .write(1)
+        .write(2)
+        .restore(0)
+        .write(1, { at: '2026-11-20T09:00:00.000Z-0000-D1' })
+        .found(monotone),
+    ).toHaveLength(1)
     // Another disk has a clock of its own, and so has one that was put back.
     expect(givenHistory().write(2).write(1, { disk: 'd2' }).found(monotone)).toEqual([])
     expect(givenHistory().write(2).putBack([2], []).write(1).found(monotone)).toEqual([])
@@ -63,6 +72,10 @@ describe('what may', () => {
     const history = cursor(givenHistory().line({ op: 'create' }).line().rule(1), 'e1', 9).restore(1)
     history.line({ version: 2 }).rule(1, { status: 'rejected' })
     expect(cursor(history, 'e1', 3).found(monotone)).toEqual([])
+  })
+
+  test('[SIM-39] B14: the stamp of what returns as it was to a server that was put back', () => {
+    expect(givenHistory().write(1).write(2).restore(0).write(1).write(3).found(monotone)).toEqual([])
   })
 
   test('[SIM-39] versions of different records, and lines without an effect', () => {

@@ -252,7 +252,12 @@ export const clientApplyPlants: readonly Plant[] = [
     id: 'answered-entries-not-offered-again',
     case: 'B14',
     file: `${apply}/flip.ts`,
-    edits: [{ find: `if (isAll) await offerLostAgain(tx, toRebase, progress.replaces)`, replace: `` }],
+    edits: [
+      {
+        find: `if (isAll) await offerLostAgain(tx, toRebase, { isReset: progress.replaces, nowMs })`,
+        replace: ``,
+      },
+    ],
     story: 'The server lost an edit it had answered; the device still has it and never says so.',
     expect: ['no-lost-mutation', 'liveness', 'convergence'],
   },

@@ -240,8 +240,8 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${sync}/count-attempt.ts`,
     edits: [
       {
-        find: `const isExhausted = attempts >= limits.entryAttempts`,
-        replace: `const isExhausted = attempts > 0`,
+        find: `attempts >= limits.entryAttempts &&`,
+        replace: `attempts > 0 &&`,
       },
     ],
     story: 'A server that failed once makes a good edit a dead letter, although nobody ruled on it.',

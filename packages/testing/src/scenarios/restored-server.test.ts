@@ -1,7 +1,8 @@
 import { openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
 import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -15,6 +16,7 @@ let env: VirtualEnvironment
 let server: HoldfastServer
 let faults: FaultScript
 let clients: ShopClient[]
+let granted: string[]
 
 const filePath = (): string => join(folder, 'server.sqlite')
 
@@ -24,12 +26,13 @@ async function startServer(): Promise<void> {
     store: sqliteStore({ path: filePath(), pollMs: 0 }),
     env,
     authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => ['w:w1'],
+    scopes: () => granted,
   })
 }
 
 /** A copy of the server's file is put aside. */
 async function backUp(): Promise<void> {
+  await env.advance(1_000)
   await server.close()
   copyFileSync(filePath(), `${filePath()}.backup`)
   await startServer()
@@ -37,15 +40,16 @@ async function backUp(): Promise<void> {
 
 /** The copy takes the place of the file. */
 async function restore(): Promise<void> {
+  await env.advance(1_000)
   await server.close()
   copyFileSync(`${filePath()}.backup`, filePath())
   await startServer()
 }
 
-async function open(user: string): Promise<ShopClient> {
+async function open(user: string, storage = sqliteStorage(':memory:')): Promise<ShopClient> {
   const db = await openClient({
     schema: shopSchema,
-    storage: sqliteStorage(':memory:'),
+    storage,
     server: 'https://shop.example',
     auth: user,
     env,
@@ -70,34 +74,35 @@ async function pushOnly(db: ShopClient): Promise<void> {
 
 const stockOf = async (db: ShopClient): Promise<unknown> => (await itemsOf(db)).map(({ stock }) => stock)
 
+let ann: ShopClient
+let ben: ShopClient
+let rope: string
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-restored-'))
+  env = createVirtualEnvironment({ seed: 5 })
+  faults = new FaultScript(env)
+  clients = []
+  granted = ['w:w1']
+  await startServer()
+  env.connect((request) =>
+    faults.handle(request, new URL(request.url).pathname.split('/').at(-1) ?? '', (passed) =>
+      server.fetch(passed),
+    ),
+  )
+  ann = await open('ann')
+  ben = await open('ben')
+  rope = await ann.items.insert({ name: 'Rope', stock: 10 })
+  await sync(ann, ben)
+})
+
+afterEach(async () => {
+  for (const db of clients) await db.close()
+  await server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
 describe('a server that was put back from a backup', () => {
-  let ann: ShopClient
-  let ben: ShopClient
-  let rope: string
-
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'holdfast-restored-'))
-    env = createVirtualEnvironment({ seed: 5 })
-    faults = new FaultScript(env)
-    clients = []
-    await startServer()
-    env.connect((request) =>
-      faults.handle(request, new URL(request.url).pathname.split('/').at(-1) ?? '', (passed) =>
-        server.fetch(passed),
-      ),
-    )
-    ann = await open('ann')
-    ben = await open('ben')
-    rope = await ann.items.insert({ name: 'Rope', stock: 10 })
-    await sync(ann, ben)
-  })
-
-  afterEach(async () => {
-    for (const db of clients) await db.close()
-    await server.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
   /** Five mutations of ann, answered and not yet settled. */
   async function givenFiveAnswered(): Promise<void> {
     await ann.items.increment(rope, { stock: -3 })
@@ -166,12 +171,15 @@ describe('a server that was put back from a backup', () => {
     await ann.items.increment(rope, { stock: -2 })
     await sync(ben)
     await pushOnly(ann)
-    await ben.items.insert({ name: 'lost with the history' })
+    await ben.items.insert({ name: 'Buoy' })
     await sync(ben)
     await restore()
-    await sync(ben, ann, ann, ben)
+    await sync(ben, ann, ann, ben, ann)
     for (const db of [ann, ben]) {
-      expect(await stockOf(db)).toEqual([5])
+      expect(await itemsOf(db)).toMatchObject([
+        { name: 'Buoy', stock: 0 },
+        { name: 'Rope', stock: 5 },
+      ])
       expect(await db.outbox.list()).toEqual([])
     }
   })
@@ -198,10 +206,275 @@ describe('a server that was put back from a backup', () => {
     await pushOnly(ann)
     expect(await ann.conflicts.list()).toHaveLength(1)
     await restore()
+    await env.advance(1_000)
     await sync(ann, ann)
     expect(await ann.conflicts.list()).toEqual([])
     expect(await ann.outbox.list()).toEqual([])
+    await sync(ben, ben, ann)
+    expect(await itemsOf(ann)).toMatchObject([{ price: '3.00' }])
+    const [conflict] = await ben.conflicts.list()
+    expect(conflict?.parts).toMatchObject([{ mine: { price: '2.00' }, theirs: { price: '3.00' } }])
+  })
+})
+
+describe('what was settled before a backup was restored', () => {
+  const dayMs = 86_400_000
+
+  async function expectAtRest(...devices: readonly ShopClient[]): Promise<void> {
+    for (const db of devices) {
+      expect(await itemsOf(db)).toEqual(await itemsOf(ann))
+      expect(await db.outbox.list()).toEqual([])
+      expect(await db.conflicts.list()).toEqual([])
+      expect(await db.deadLetters.list()).toEqual([])
+    }
+  }
+
+  /** What another connection reads of a device's file. */
+  function inFile(path: string, sql: string): readonly unknown[] {
+    const file = new DatabaseSync(path)
+    try {
+      return file.prepare(sql).all()
+    } finally {
+      file.close()
+    }
+  }
+
+  test('[SY-25] B14: is returned under its keys, and every effect is there once', async () => {
+    await backUp()
+    await ann.items.increment(rope, { stock: -3 })
+    await ann.items.update(rope, { price: '2.00', note: 'coiled', tags: ['red'] })
+    await sync(ann)
+    const hook = await ann.items.insert({ name: 'Hook', stock: 1 })
+    await ann.items.update(hook, { name: 'Hooks' })
+    await ann.transaction(async (tx) => {
+      const shelf = await tx.shelves.insert({ label: 'top' })
+      await tx.items.insert({ name: 'Sail', shelf })
+    })
+    await sync(ann)
+    await ann.items.increment(hook, { stock: 4 })
+    await sync(ann, ben, ben)
+    expect(await ann.outbox.list()).toEqual([])
+    const expected = [
+      { name: 'Hooks', stock: 5 },
+      { name: 'Rope', stock: 7, price: '2.00', note: 'coiled' },
+      { name: 'Sail' },
+    ]
+    await restore()
+    await ann.items.increment(rope, { stock: -1 })
+    await sync(ann)
+    expect(await itemsOf(ann)).toMatchObject([expected[0], { ...expected[1], stock: 6 }, expected[2]])
+    await sync(ann, ben, ben, ann)
+    expect(await itemsOf(ann)).toMatchObject([expected[0], { ...expected[1], stock: 6 }, expected[2]])
+    await expectAtRest(ann, ben)
+    expect(await ben.items.get(rope)).toMatchObject({ tags: ['red'] })
+    const { history } = await env.complete(ann.history('items', hook))
+    expect(history.map(({ op }) => op)).toEqual(['update', 'create'])
+  })
+
+  test('[SY-25] B14: its author sees it until it is settled again, and what it knows after all is not done twice', async () => {
+    await ann.items.increment(rope, { stock: -3 })
+    await sync(ann)
+    await backUp()
+    const hook = await ann.items.insert({ name: 'Hook', stock: 1 })
+    await ann.items.increment(rope, { stock: -2 })
+    await sync(ann)
+    await restore()
+    faults.add({ on: 'push', fault: { kind: 'cut', when: 'before' } })
+    await sync(ann)
+    faults.heal()
+    expect(await itemsOf(ann)).toMatchObject([
+      { name: 'Hook', stock: 1 },
+      { name: 'Rope', stock: 5 },
+    ])
+    await sync(ann, ann, ben)
+    expect(await itemsOf(ben)).toMatchObject([{ id: hook }, { stock: 5 }])
+    await expectAtRest(ann, ben)
+  })
+
+  test.each([
+    ['the first of two authors', ['ann', 'ben']],
+    ['the last of two authors', ['ben', 'ann']],
+  ])(
+    '[PU-42] B14: of one field the value that was written last stands, returned by %s first',
+    async (_, order) => {
+      await backUp()
+      await ann.items.update(rope, { price: '2.00', note: 'mine' })
+      await sync(ann, ben)
+      await ben.items.update(rope, { price: '3.00', note: 'seen' })
+      await sync(ben, ann)
+      await restore()
+      const devices = order.map((name) => (name === 'ann' ? ann : ben))
+      for (const db of devices) await sync(db, db)
+      await sync(ann, ben)
+      expect(await itemsOf(ann)).toMatchObject([{ price: '3.00', note: 'seen' }])
+      await expectAtRest(ann, ben)
+      const { lost } = await env.complete(ann.history('items', rope))
+      const expected = [
+        { field: 'price', value: '2.00', rule: 'restored', user: 'ann' },
+        { field: 'note', value: 'mine', rule: 'restored', user: 'ann' },
+      ]
+      expect(lost).toMatchObject(order[0] === 'ben' ? expected : [])
+    },
+  )
+
+  test('[PU-42] B14: a value that came back to what it was in the backup stands against an older one', async () => {
+    await ann.items.update(rope, { price: '1.00' })
+    await sync(ann, ben)
+    await backUp()
+    await ann.items.update(rope, { price: '2.00' })
+    await sync(ann, ben)
+    await ben.items.update(rope, { price: '1.00' })
+    await sync(ben, ann)
+    await restore()
+    await sync(ben, ben, ann, ann, ben)
+    expect(await itemsOf(ben)).toMatchObject([{ price: '1.00' }])
+    await expectAtRest(ann, ben)
+  })
+
+  test('[PU-42] B14: what was written after the restore is for a person to decide', async () => {
+    await backUp()
+    await ann.items.update(rope, { price: '2.00', name: 'Ropes' })
+    await sync(ann)
+    await restore()
+    await env.advance(1_000)
+    await sync(ben)
+    await ben.items.update(rope, { price: '9.00' })
+    await sync(ben, ann, ann, ben)
+    const [conflict] = await ann.conflicts.list()
+    expect(conflict?.parts).toMatchObject([
+      { fields: ['price'], mine: { price: '2.00' }, theirs: { price: '9.00' } },
+    ])
+    expect(await itemsOf(ben)).toMatchObject([{ price: '9.00' }])
+  })
+
+  test('[PU-42] B33: a delete is returned, whoever is first, unless the record was written after the restore', async () => {
+    const buoy = await ann.items.insert({ name: 'Buoy' })
+    await sync(ann, ben)
+    await backUp()
+    await ann.items.delete(rope)
+    await ann.items.delete(buoy)
+    await sync(ann, ben)
+    await restore()
+    await env.advance(1_000)
+    await sync(ben)
+    expect(await itemsOf(ben)).toHaveLength(2)
+    await ben.items.update(buoy, { name: 'Big buoy' })
+    await sync(ben, ann, ann, ben)
+    expect(await itemsOf(ben)).toMatchObject([{ id: buoy }])
+    const [conflict] = await ann.conflicts.list()
+    expect(conflict).toMatchObject({ kind: 'delete', record: buoy })
+    expect(await ann.deadLetters.list()).toEqual([])
+  })
+
+  test.each([
+    ['edit', false],
+    ['delete', true],
+  ])('[PU-41] B14, B33: an %s of a record waits until its author returns it', async (_, isDelete) => {
+    await backUp()
+    const hook = await ann.items.insert({ name: 'Hook' })
+    await sync(ann, ben)
+    if (isDelete) await ben.items.delete(hook)
+    else await ben.items.update(hook, { price: '4.00' })
+    await sync(ben, ann)
+    await restore()
+    await sync(ben)
+    for (let day = 0; day < 5; day++) {
+      await env.advance(dayMs)
+      await sync(ben)
+    }
+    expect(await ben.deadLetters.list()).toEqual([])
+    expect(await ben.outbox.list()).toHaveLength(1)
+    await sync(ann, ann)
+    await env.advance(dayMs / 4)
+    await sync(ben, ann)
+    expect(await itemsOf(ann)).toMatchObject([
+      ...(isDelete ? [] : [{ id: hook, price: '4.00' }]),
+      { id: rope },
+    ])
+    await expectAtRest(ann, ben)
+  })
+
+  test('[SY-26] B14: what nobody returns the ground of is a dead letter once the time is over', async () => {
+    await backUp()
+    const hook = await ann.items.insert({ name: 'Hook' })
+    await sync(ann, ben)
+    await ben.items.update(hook, { price: '4.00' })
+    await sync(ben)
+    await restore()
+    for (let hour = 0; hour < 24 * 9; hour += 4) {
+      await env.advance(dayMs / 6)
+      await sync(ben)
+    }
+    expect(await ben.deadLetters.list()).toMatchObject([{ mutations: [{ record: hook }] }])
+  })
+
+  test('[SY-25] B14: also when the server is put back twice', async () => {
+    await backUp()
+    await ann.items.increment(rope, { stock: 1 })
+    await ann.items.update(rope, { price: '2.00' })
+    await sync(ann, ben)
+    await ben.items.update(rope, { price: '3.00' })
+    await sync(ben)
+    await restore()
+    await sync(ann, ann, ben, ben)
+    await env.advance(1_000)
+    await ann.items.update(rope, { note: 'after' })
+    await sync(ann, ann, ben)
+    await restore()
+    await sync(ben, ben, ann, ann, ben)
+    expect(await itemsOf(ben)).toMatchObject([{ stock: 11, price: '3.00', note: 'after' }])
+    await expectAtRest(ann, ben)
+  })
+
+  test('[SY-25] B14: a device that was away returns what it has when it comes back, and its new work behind it', async () => {
+    await backUp()
+    await ann.items.increment(rope, { stock: 1 })
+    await ann.items.update(rope, { price: '2.00' })
+    const hook = await ann.items.insert({ name: 'Hook', stock: 1 })
+    await sync(ann)
+    await ann.items.update(rope, { price: '2.50' })
+    await ann.items.increment(hook, { stock: 1 })
+    await restore()
+    await ben.items.increment(rope, { stock: 1 })
     await sync(ben, ben)
-    expect(await itemsOf(ben)).toMatchObject([{ price: '3.00' }])
+    await env.advance(2 * dayMs)
+    await sync(ann, ann, ben)
+    expect(await itemsOf(ben)).toMatchObject([
+      { name: 'Hook', stock: 2 },
+      { stock: 12, price: '2.50' },
+    ])
+    await expectAtRest(ann, ben)
+  })
+
+  test('[SY-25] what was settled longer ago than the time is not kept', async () => {
+    await backUp()
+    await ann.items.increment(rope, { stock: 1 })
+    await sync(ann)
+    await env.advance(8 * dayMs)
+    await ann.items.increment(rope, { stock: 1 })
+    await sync(ann)
+    await restore()
+    await sync(ann, ann, ben)
+    expect(await stockOf(ben)).toEqual([11])
+  })
+
+  test('[SY-25] nothing is kept of records that the device may not have any more', async () => {
+    granted = ['w:w1', 'w:w2']
+    const path = join(folder, 'cid.db')
+    const cid = await open('cid', sqliteStorage(path))
+    await sync(cid)
+    await cid.items.insert({ name: 'Canary', wh: 'w2' })
+    const gone = await cid.items.insert({ name: 'Canary that is gone', wh: 'w2' })
+    await cid.items.insert({ name: 'Kept' })
+    await sync(cid)
+    await cid.items.delete(gone)
+    await sync(cid)
+    expect(inFile(path, 'SELECT payload FROM _retained')).toHaveLength(4)
+    granted = ['w:w1']
+    await sync(cid, cid)
+    const kept = inFile(path, 'SELECT op, payload FROM _retained ORDER BY n')
+    expect(kept).toMatchObject([{ op: 'create' }, { op: 'delete' }])
+    expect(JSON.stringify(kept)).not.toContain('Canary')
+    expect(readFileSync(path).includes('Canary')).toBe(false)
   })
 })

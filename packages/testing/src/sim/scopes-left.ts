@@ -43,6 +43,11 @@ export function keptOutside(database: DatabaseSync, schema: Schema, covered: rea
       `SELECT * FROM ${quoted(name)} WHERE id NOT IN (SELECT record FROM _outbox WHERE collection = ?)`,
     )
     for (const row of rows.all(name)) note('row', row['id'], valuesOf(collection, row))
+    // Of what was settled nothing is kept without its row but that something was deleted.
+    const retained = database.prepare(
+      `SELECT record FROM _retained WHERE collection = ? AND payload <> '{}' AND record NOT IN (SELECT id FROM ${quoted(name)})`,
+    )
+    for (const { record } of retained.all(name)) kept.push(`_retained ${name}/${String(record)}`)
     // What somebody deleted where nothing of it was sent yet is his own, as are his rows.
     const isSettled = 'record NOT IN (SELECT record FROM _outbox o WHERE o.collection = t.collection)'
     for (const [table, isLooked] of [

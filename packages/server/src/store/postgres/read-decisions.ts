@@ -1,4 +1,4 @@
-import { conflictsCollection, type Values } from '@holdfast/core'
+import { conflictsCollection, type LostAnswer, type Values } from '@holdfast/core'
 import type { StoredConflict, StoreReader } from '../store.ts'
 import { fieldMembers, iso, jsonObject, Naming } from './columns.ts'
 import type { Connection, PgRow } from './connection.ts'
@@ -26,6 +26,9 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
         user: textOrNull(row['account']),
         device: textOrNull(row['device']),
         fields: textsOf(row['fields']),
+        receivedAt: String(row['received_at']),
+        // Written by writeAudit and by nobody else.
+        was: row['was'] === null ? null : (JSON.parse(String(row['was'])) as LostAnswer),
       }))
     },
     conflicts: async (ids) => {
@@ -69,7 +72,7 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
   }
 }
 
-const changesSql = `SELECT a.record, a.version, a.account, a.device, (SELECT coalesce(json_agg(k), '[]') FROM (
+const changesSql = `SELECT a.record, a.version, a.account, a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, (SELECT coalesce(json_agg(k), '[]') FROM (
     SELECT json_object_keys(coalesce(a.before, '{}')) k UNION SELECT json_object_keys(coalesce(a.after, '{}'))) keys)::text AS fields
   FROM unnest($2::uuid[], $3::bigint[]) k (record, version)
   JOIN holdfast.audit a ON a.collection = $1 AND a.record = k.record AND a.version > k.version`

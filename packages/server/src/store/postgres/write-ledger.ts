@@ -128,12 +128,12 @@ function keyOfDevice({ user, device }: Pick<StoredDevice, 'user' | 'device'>): s
 }
 
 const auditSql = `INSERT INTO holdfast.audit (collection, record, version, op, account, device, mutation, at, received_at, before,
-    after, status, decisions, code, trace)
+    after, status, decisions, code, trace, was)
   SELECT x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
-    x.status, x.decisions, x.code, x.trace
+    x.status, x.decisions, x.code, x.trace, x.was
   FROM ROWS FROM (json_to_recordset($1::json) AS (collection text, record uuid, version bigint, op text, account text,
     device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
-    decisions json, code text, trace text)) WITH ORDINALITY x ORDER BY x.ordinality`
+    decisions json, code text, trace text, was json)) WITH ORDINALITY x ORDER BY x.ordinality`
 
 function outcomeRow(outcome: StoredOutcome): object {
   const { seq, covers, folded, id, hash, status, version, stoodOn, code, exact, op } = outcome

@@ -3,7 +3,7 @@ import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 6
+export const sqliteLayout = 7
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -57,7 +57,7 @@ ${outcomeKeys};
 CREATE TABLE holdfast_audit (
   n INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER, op TEXT NOT NULL,
   user TEXT, device TEXT, mutation TEXT, at TEXT NOT NULL, received_at TEXT NOT NULL, before TEXT, after TEXT,
-  status TEXT NOT NULL, decisions TEXT NOT NULL, code TEXT, trace TEXT);
+  status TEXT NOT NULL, decisions TEXT NOT NULL, code TEXT, trace TEXT, was TEXT);
 CREATE INDEX holdfast_audit_by_record ON holdfast_audit (collection, record);
 CREATE TABLE holdfast_unique (
   collection TEXT NOT NULL, key INTEGER NOT NULL, text TEXT NOT NULL, record TEXT NOT NULL,
@@ -87,6 +87,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   5: `DROP INDEX holdfast_outcomes_by_id;\n${outcomeKeys};\nINSERT OR IGNORE INTO holdfast_folded
     SELECT k.value, o.device, o.seq FROM holdfast_outcomes o, json_each(o.folded) k WHERE o.folded IS NOT NULL`,
   6: receiptTables,
+  7: 'ALTER TABLE holdfast_audit ADD COLUMN was TEXT',
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

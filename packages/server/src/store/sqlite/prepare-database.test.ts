@@ -40,6 +40,7 @@ function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
 
 /** What takes a file back from a layout to the one before it. */
 const backFrom: Readonly<Record<number, string>> = {
+  7: 'ALTER TABLE holdfast_audit DROP COLUMN was',
   6: 'DROP TABLE holdfast_receipts',
   5: `DROP TABLE holdfast_folded; DROP INDEX holdfast_outcomes_by_id;
       CREATE INDEX holdfast_outcomes_by_id ON holdfast_outcomes (device, id)`,

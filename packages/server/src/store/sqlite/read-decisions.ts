@@ -1,4 +1,4 @@
-import { conflictsCollection } from '@holdfast/core'
+import { conflictsCollection, type LostAnswer } from '@holdfast/core'
 import type { StoredConflict, StoreReader } from '../store.ts'
 import { fieldsObject, parseTexts, parseValues } from './columns.ts'
 import type { Connection, SqlRow } from './connection.ts'
@@ -23,6 +23,8 @@ export function decisionQueries(db: Connection): DecisionQueries {
               user: textOrNull(row['user']),
               device: textOrNull(row['device']),
               fields: parseTexts(String(row['fields'])),
+              receivedAt: String(row['received_at']),
+              was: lostAnswerOf(row['was']),
             })),
     conflicts: async (ids) =>
       ids.length === 0
@@ -66,7 +68,7 @@ export function decisionQueries(db: Connection): DecisionQueries {
   }
 }
 
-const changesSql = `SELECT a.record, a.version, a.user, a.device,
+const changesSql = `SELECT a.record, a.version, a.user, a.device, a.received_at, a.was,
   (SELECT json_group_array(key) FROM (SELECT key FROM json_each(ifnull(a.before, '{}')) UNION SELECT key FROM json_each(ifnull(a.after, '{}')))) AS fields
   FROM json_each(?) k CROSS JOIN holdfast_audit a ON a.collection = ? AND a.record = k.value ->> 0 AND a.version > k.value ->> 1`
 
@@ -80,6 +82,11 @@ const openConflictsSql = `WITH RECURSIVE line(id) AS (
 
 const ownersSql = `SELECT u.collection, u.key, u.text, u.record FROM json_each(?) k CROSS JOIN holdfast_unique u
   ON u.collection = k.value ->> 0 AND u.key = k.value ->> 1 AND u.text = k.value ->> 2`
+
+/** Written by writeAudit and by nobody else. */
+function lostAnswerOf(text: unknown): LostAnswer | null {
+  return typeof text === 'string' ? (JSON.parse(text) as LostAnswer) : null
+}
 
 function conflictOf(row: SqlRow): StoredConflict {
   return {

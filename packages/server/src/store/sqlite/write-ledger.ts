@@ -110,8 +110,8 @@ function writeOutcomes(
 
 function writeAudit(db: Connection, lines: readonly AuditLine[]): void {
   const insert = db.prepare(
-    `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace, was)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   for (const line of lines) {
     const { collection, record, version, op, user, device, mutation, at, receivedAt, status, code, trace } =
@@ -134,6 +134,7 @@ function writeAudit(db: Connection, lines: readonly AuditLine[]): void {
       decisions,
       code,
       trace,
+      textOf(line.was),
     )
   }
 }

@@ -1,0 +1,85 @@
+import { limits, parseRanges, type Schema } from '@holdfast/core'
+
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { quoteName } from '../local/tables.ts'
+import { entryColumns } from './entry.ts'
+import { coversOf } from './outbox.ts'
+
+const dayMs = 86_400_000
+
+/** What an entry keeps when it is to be settled once more; the rest is as if it had been offered without an answer. */
+const returned: Readonly<Record<string, string>> = {
+  status: "'pending'",
+  verdict: 'NULL',
+  exact: '0',
+  version: 'NULL',
+  server_updated_at: 'NULL',
+  returned_at: '?2',
+}
+
+/** The server cannot say whether it knows what went under another name. */
+const isLost = `?1 IS NULL OR device IS NOT (SELECT value FROM _meta WHERE key = 'device')
+  OR EXISTS (SELECT 1 FROM json_each(?1) AS span WHERE seq BETWEEN span.value ->> 0 AND span.value ->> 1)`
+
+/**
+ * Puts back into the outbox what was settled by a history that the server has lost, to be offered again under its key and
+ * number. `lost`: which of this device's numbers the server does not know; all of them where it does not say. Returns how many they are. Rules: SY-25.
+ */
+export async function returnRetained(
+  tx: LocalTransaction,
+  { lost, nowMs }: { readonly lost: string | undefined; readonly nowMs: number },
+): Promise<number> {
+  const spans = lost === undefined ? null : JSON.stringify(parseRanges(lost))
+  // Of a fold whose lead is no longer kept, each goes by itself.
+  await tx.run(
+    `UPDATE _retained AS r SET offer = seq, wire = NULL WHERE offer IS NULL
+     OR NOT EXISTS (SELECT 1 FROM _retained AS lead WHERE lead.seq = r.offer)`,
+  )
+  const values = entryColumns.split(', ').map((name) => returned[name] ?? name)
+  const { changes } = await tx.run(
+    `INSERT INTO _outbox (${entryColumns}) SELECT ${values.join(', ')} FROM _retained WHERE ${isLost} ORDER BY seq`,
+    [spans, nowMs],
+  )
+  if (changes === 0) return 0
+  await tx.run(`DELETE FROM _retained WHERE ${isLost}`, [spans])
+  tx.touch('_outbox', 'all')
+  return changes
+}
+
+/** Stamps what was settled in this transaction, and drops what was kept for long enough or is too much, the oldest first. */
+export async function boundRetained(tx: LocalTransaction, nowMs: number): Promise<void> {
+  await tx.run('UPDATE _retained SET kept_at = ? WHERE kept_at IS NULL', [nowMs])
+  await tx.run('DELETE FROM _retained WHERE kept_at < ?', [nowMs - limits.retainedDays * dayMs])
+  const [newest] = await tx.all('SELECT n, total FROM _retained ORDER BY n DESC LIMIT 1')
+  const [oldest] = await tx.all('SELECT total FROM _retained ORDER BY n LIMIT 1')
+  await tx.run('DELETE FROM _retained WHERE n <= ?', [Number(newest?.n ?? 0) - limits.retainedRows])
+  const bytes = Number(newest?.total ?? 0) - Number(oldest?.total ?? 0)
+  if (bytes <= limits.retainedBytes) return
+  // Somewhat more than needed, so that not every flip has to look.
+  await tx.run('DELETE FROM _retained WHERE n <= (SELECT max(n) FROM _retained WHERE total <= ?)', [
+    Number(newest?.total) - limits.retainedBytes * keptShare,
+  ])
+}
+
+/** What is left of the bytes that may be kept once there are too many. */
+const keptShare = 0.9
+
+/** Whatever the device keeps of records that it no longer has goes; that they were deleted says nothing of what they were. */
+export async function purgeRetained(tx: LocalTransaction, schema: Schema): Promise<void> {
+  const tables = [...schema.collections.keys()].map(
+    (name) => `collection = '${name}' AND record IN (SELECT id FROM ${quoteName(name)})`,
+  )
+  await tx.run(
+    `DELETE FROM _retained WHERE NOT (${tables.map((each) => `(${each})`).join(' OR ')})
+     AND NOT (op = 'delete' AND payload = '{}')`,
+  )
+}
+
+/** Numbers that this device was answered for and has settled, as ranges: a server that lacks one has lost it. The newest `count`. */
+export async function readRetained(tx: LocalReader, count: number = limits.retainedRows): Promise<string> {
+  const rows = await tx.all(
+    `SELECT seq FROM _retained WHERE device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY n DESC LIMIT ?`,
+    [count],
+  )
+  return coversOf(rows.map((row) => Number(row.seq)))
+}
