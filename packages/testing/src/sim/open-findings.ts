@@ -19,6 +19,12 @@ export const openFindings: readonly OpenFinding[] = [
     story:
       'A create that was not sent yet was copied with its disk, and deleted here; the two cancelled out (FO-4), the copy sent the create, and the record is there.',
   },
+  {
+    seed: 27,
+    invariant: 'liveness',
+    story:
+      'What is returned to a restored server, and stands on a record that nobody returns, waits for seven days (SY-24); the run asks for rest within minutes.',
+  },
 ]
 
 /** The failures of a run that are known, and those that are not. */
