@@ -49,6 +49,26 @@ describe('what is found', () => {
     }
   })
 
+  test('[LO-6, SY-25] a file of the first layout gets what the second has, and keeps its outbox', async () => {
+    const path = newPath()
+    const first = await opened(path)
+    await first.database.close()
+    const file = new DatabaseSync(path)
+    file.exec(`DROP TRIGGER _outbox_settled; DROP TABLE _retained; ALTER TABLE _outbox DROP COLUMN was;
+      ALTER TABLE _outbox DROP COLUMN returned_at; PRAGMA user_version = 1;
+      INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at, status)
+      VALUES (1, 'a', 'things', 'r', 'delete', '{}', '', 0, '', 1, '', 'answered')`)
+    file.close()
+    const { database } = await opened(path)
+    expect(await database.all('SELECT seq, was, returned_at FROM _outbox')).toEqual([
+      { seq: 1, was: null, returned_at: null },
+    ])
+    await database.write((tx) => tx.run('DELETE FROM _outbox'))
+    expect(await database.all('SELECT seq, kept_at FROM _retained')).toEqual([{ seq: 1, kept_at: null }])
+    expect(await database.all('PRAGMA user_version')).toEqual([{ user_version: 2 }])
+    await database.close()
+  })
+
   test('[LO-6] a durable transaction is synced even when others are not', async () => {
     const { database } = await opened(newPath(), { durability: 'fast' })
     const during = (durable: boolean): Promise<unknown> =>

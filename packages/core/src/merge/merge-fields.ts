@@ -135,8 +135,21 @@ function takeReturned({ fields, rule }: Unit, merging: Merging): void {
   const { merge, input } = merging
   for (const field of fields) {
     if (!Object.hasOwn(input.mutation.changes, field.name)) continue
-    merge.values[field.name] = mineOf(field, merging)
+    const [mine, theirs] = [mineOf(field, merging), theirsOf(field, merging)]
+    merge.values[field.name] = mine
     merge.changed.push(field.name)
+    // What its author had not seen is in the history, whoever had replaced it in the one that is lost.
+    if (!knowsBase(field, merging) || isSeen(field, merging) || valuesEqual(field, mine, theirs)) continue
+    const base = input.mutation.base?.[field.name]
+    merge.decisions.push({
+      field: field.name,
+      rule: 'restored',
+      winner: 'mine',
+      base,
+      mine,
+      theirs,
+      result: mine,
+    })
   }
   if (rule.rule === 'latest') stamp(fields, merging)
 }

@@ -26,7 +26,7 @@ import {
 } from './judge-mutation.ts'
 import type { Offer } from './offer.ts'
 import { closeConflicts, type DisputedMember, openConflict } from './open-conflict.ts'
-import { isReturned } from './returned.ts'
+import { isReturned } from './returned-mutation.ts'
 import type { Session } from './session.ts'
 import { UnitView } from './unit-view.ts'
 

@@ -17,7 +17,8 @@ import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import type { StoredConflict } from '../store/store.ts'
 import type { Offer } from './offer.ts'
-import { behindReturned, isReturned, isYetToCome, returnedOf } from './returned.ts'
+import { returnedOf } from './returned.ts'
+import { behindReturned, isReturned, isYetToCome } from './returned-mutation.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
@@ -87,7 +88,7 @@ export function judgeMutation<U extends User>(
   if (unseen) return unseen
   const chain = ownChain(session, view, mutation, before)
   const returned = isReturned(mutation) ? returnedOf(session, collection, mutation) : undefined
-  // Whoever wrote the version that stands, and could build it, has seen it. A version of a lost history is none of this one.
+  // Whoever wrote what stands, and could build it, has seen it. A version of a lost history is none of this one.
   const baseVersion = chain.isExact ? chain.version : returned ? unknownVersion : mutation.baseVersion
   const outcome = mergeRecord({
     collection,
@@ -115,7 +116,6 @@ export function judgeMutation<U extends User>(
       : before
   const refusal = judgeRights(session, collection, { mutation, before, after: valuesOf(after) })
   if (refusal) return refusal
-  const touched = new Set(touchedFields(mutation))
   const isBase =
     snapshot.kind === 'absent' ||
     chain.isExact ||
@@ -124,7 +124,7 @@ export function judgeMutation<U extends User>(
     offer.isVerbatim &&
     isBase &&
     outcome.status === 'applied' &&
-    outcome.changed.every((name) => touched.has(name))
+    outcome.changed.every((name) => touchedFields(mutation).includes(name))
   return { kind: 'apply', before, after, outcome, hasEffect, chainVersion: chain.version, isExact }
 }
 

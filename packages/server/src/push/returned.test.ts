@@ -59,7 +59,14 @@ describe('what a lost history had taken', () => {
     }
     expect(await rowOf(created)).toMatchObject({ price: '2.00' })
     const lost = (await given.engine.lostValues(ann.caller, 'items', created.record)) ?? []
-    expect(lost.map(({ value, rule }) => [value, rule])).toEqual(order[0] === 1 ? [] : [['1.00', 'restored']])
+    expect(lost.map(({ value, rule }) => [value, rule])).toEqual(
+      order[0] === 1
+        ? []
+        : [
+            ['1.00', 'restored'],
+            ['899.00', 'restored'],
+          ],
+    )
   })
 
   test('[PU-42] answers of one time stand in the order of their versions, and of two histories in that of their times', async () => {
@@ -83,7 +90,7 @@ describe('what a lost history had taken', () => {
       ann.update(created, { price: '1.00' }, { base, ...coincidence, ...was(900, 1_000) }),
       ann.update(created, { place: 'B2' }, { base: { place: 'C3' }, ...was(902, 1_500) }),
     )
-    expect(statusesOf(results)).toEqual(['conflict', 'applied'])
+    expect(statusesOf(results)).toEqual(['conflict', 'merged'])
     expect(await rowOf(created)).toMatchObject({ price: '5.00', place: 'B2' })
   })
 

@@ -1,29 +1,8 @@
-import type { CollectionSchema, LostAnswer, Mutation, ReturnedFate } from '@holdfast/core'
+import type { CollectionSchema, LostAnswer, ReturnedFate } from '@holdfast/core'
 import type { User } from '../engine.ts'
-import type { Judgement } from './judge-mutation.ts'
+import type { ReturnedMutation } from './returned-mutation.ts'
 import type { SeenChange } from '../store/store.ts'
 import type { Session } from './session.ts'
-
-/** A mutation that a lost history had taken. */
-export type ReturnedMutation = Mutation & { readonly was: LostAnswer }
-
-/** Whether a device returns it: it had been taken by a history that was lost. */
-export function isReturned(mutation: Mutation): mutation is ReturnedMutation {
-  return mutation.was !== undefined
-}
-
-/** Whether a record that is not there may be made by what another device returns. A delete that had no effect needs none now. */
-export function isYetToCome(mutation: Mutation): boolean {
-  if (!isReturned(mutation) || mutation.op === 'create') return false
-  return mutation.op === 'update' || mutation.was.version !== null
-}
-
-/** The judgement on what comes behind something that is yet to be returned. */
-export const behindReturned: Extract<Judgement, { kind: 'retry' }> = {
-  kind: 'retry',
-  code: 'DEPENDENCY_FAILED',
-  message: 'it stands on what is yet to be returned after the server was put back from a backup',
-}
 
 /** What a returned mutation meets in its record. */
 export interface Returned {

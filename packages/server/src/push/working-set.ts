@@ -11,7 +11,7 @@ import {
   uniqueKeyText,
   type Values,
 } from '@holdfast/core'
-import { isReturned } from './returned.ts'
+import { isReturned } from './returned-mutation.ts'
 import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
 
 /** A record in the middle of a batch. */

@@ -312,6 +312,8 @@ describe('what was settled before a backup was restored', () => {
       const expected = [
         { field: 'price', value: '2.00', rule: 'restored', user: 'ann' },
         { field: 'note', value: 'mine', rule: 'restored', user: 'ann' },
+        { field: 'price', value: null, rule: 'restored' },
+        { field: 'note', value: null, rule: 'restored' },
       ]
       expect(lost).toMatchObject(order[0] === 'ben' ? expected : [])
     },

@@ -27,8 +27,7 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
         device: textOrNull(row['device']),
         fields: textsOf(row['fields']),
         receivedAt: String(row['received_at']),
-        // Written by writeAudit and by nobody else.
-        was: row['was'] === null ? null : (JSON.parse(String(row['was'])) as LostAnswer),
+        was: lostAnswerOf(row['was']),
       }))
     },
     conflicts: async (ids) => {
@@ -86,6 +85,11 @@ const openConflictsSql = `WITH RECURSIVE line (id) AS (
   JOIN holdfast.conflicts r ON r.id = c.conflict AND r.author = $3 AND r.device = $4
   UNION SELECT (r.resolution ->> 'by')::uuid FROM line JOIN holdfast.conflicts r ON r.id = line.id)
   ${conflictSql} FROM line JOIN holdfast.conflicts r ON r.id = line.id AND r.status = 'open'`
+
+/** Written by writeAudit and by nobody else. */
+function lostAnswerOf(text: unknown): LostAnswer | null {
+  return typeof text === 'string' ? (JSON.parse(text) as LostAnswer) : null
+}
 
 function conflictOf(row: PgRow): StoredConflict {
   return {
