@@ -1,14 +1,6 @@
 import { type CollectionSchema, globalScope } from '@holdfast/core'
-import {
-  fieldMembers,
-  hasDeletedAt,
-  iso,
-  jsonObject,
-  type Naming,
-  quoteText,
-  scopeExpressions,
-  wireOf,
-} from './columns.ts'
+import { hasDeletedAt } from '../sql.ts'
+import { fieldMembers, iso, jsonObject, type Naming, quoteText, scopeExpressions, wireOf } from './columns.ts'
 
 /** What the pieces of one collection's capture share. */
 export interface Capture {

@@ -1,4 +1,5 @@
 import { type CollectionSchema, ruleOf } from '@holdfast/core'
+import { hasDeletedAt, quoteName } from '../sql.ts'
 import {
   auditOfDeletes,
   auditOfInserts,
@@ -13,7 +14,7 @@ import {
   puts,
   tombstones,
 } from './capture-sql.ts'
-import { hasDeletedAt, type Naming, quoteName, quoteText } from './columns.ts'
+import { type Naming, quoteText } from './columns.ts'
 
 /** Above this many rows a statement is planned anew: a plan made for one row would take for ever with 100,000. */
 const fewRows = 100

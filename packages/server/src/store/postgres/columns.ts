@@ -1,9 +1,5 @@
 import { assertNever, type CollectionSchema, type FieldSchema, type Json, limits } from '@holdfast/core'
-
-/** An identifier as SQL wants it. Names come from the schema and the options alone, never from a request. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
+import { hasDeletedAt, quoteName } from '../sql.ts'
 
 /** A text as a SQL literal. */
 export function quoteText(text: string): string {
@@ -57,11 +53,6 @@ export class Naming {
   column(collection: Pick<CollectionSchema, 'name'>, field: string): string {
     return quoteName(this.columnName(collection, field))
   }
-}
-
-/** Whether the table says itself that a row is deleted. */
-export function hasDeletedAt(collection: Pick<CollectionSchema, 'name' | 'deletes'>): boolean {
-  return collection.deletes === 'soft' && collection.name !== '_conflicts'
 }
 
 /** The type a field's column is made with, and as which its values are bound. */

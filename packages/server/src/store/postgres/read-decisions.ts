@@ -1,8 +1,9 @@
-import { conflictsCollection, type LostAnswer, type Values } from '@holdfast/core'
-import type { StoredConflict, StoreReader } from '../store.ts'
+import { conflictsCollection } from '@holdfast/core'
+import type { StoreReader } from '../store.ts'
+import { changeOf, conflictOf, ownerOf } from '../stored-rows.ts'
 import { fieldMembers, iso, jsonObject, Naming } from './columns.ts'
-import type { Connection, PgRow } from './connection.ts'
-import { type ReadOptions, textOrNull, textsOf } from './read-devices.ts'
+import type { Connection } from './connection.ts'
+import type { ReadOptions } from './read-devices.ts'
 
 type DecisionQueries = Pick<
   StoreReader,
@@ -20,15 +21,7 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
         since.map((each) => each.record),
         since.map((each) => each.version),
       )
-      return rows.map((row) => ({
-        record: String(row['record']),
-        version: Number(row['version']),
-        user: textOrNull(row['account']),
-        device: textOrNull(row['device']),
-        fields: textsOf(row['fields']),
-        receivedAt: String(row['received_at']),
-        was: lostAnswerOf(row['was']),
-      }))
+      return rows.map(changeOf)
     },
     conflicts: async (ids) => {
       if (ids.length === 0) return []
@@ -53,12 +46,7 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
         texts.map((each) => each.key),
         texts.map((each) => each.text),
       )
-      return rows.map((row) => ({
-        collection: String(row['collection']),
-        key: Number(row['key']),
-        text: String(row['text']),
-        record: String(row['record']),
-      }))
+      return rows.map(ownerOf)
     },
     scopesOf: async (name, record) =>
       (
@@ -71,7 +59,7 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
   }
 }
 
-const changesSql = `SELECT a.record, a.version, a.account, a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, (SELECT coalesce(json_agg(k), '[]') FROM (
+const changesSql = `SELECT a.record, a.version, a.account AS "user", a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, (SELECT coalesce(json_agg(k), '[]') FROM (
     SELECT json_object_keys(coalesce(a.before, '{}')) k UNION SELECT json_object_keys(coalesce(a.after, '{}'))) keys)::text AS fields
   FROM unnest($2::uuid[], $3::bigint[]) k (record, version)
   JOIN holdfast.audit a ON a.collection = $1 AND a.record = k.record AND a.version > k.version`
@@ -85,18 +73,3 @@ const openConflictsSql = `WITH RECURSIVE line (id) AS (
   JOIN holdfast.conflicts r ON r.id = c.conflict AND r.author = $3 AND r.device = $4
   UNION SELECT (r.resolution ->> 'by')::uuid FROM line JOIN holdfast.conflicts r ON r.id = line.id)
   ${conflictSql} FROM line JOIN holdfast.conflicts r ON r.id = line.id AND r.status = 'open'`
-
-/** Written by writeAudit and by nobody else. */
-function lostAnswerOf(text: unknown): LostAnswer | null {
-  return typeof text === 'string' ? (JSON.parse(text) as LostAnswer) : null
-}
-
-function conflictOf(row: PgRow): StoredConflict {
-  return {
-    id: String(row['id']),
-    version: Number(row['version']),
-    // Built by the database over columns that the schema describes.
-    values: JSON.parse(String(row['data'])) as Values,
-    updatedAt: String(row['updated_at']),
-  }
-}

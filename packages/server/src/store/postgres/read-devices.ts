@@ -1,5 +1,6 @@
-import { isObject, parseRanges, type Ranges, type Values } from '@holdfast/core'
-import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
+import { isObject } from '@holdfast/core'
+import type { StoredOutcome, StoreReader } from '../store.ts'
+import { deviceOf, outcomeOf } from '../stored-rows.ts'
 import { iso, jsonObject } from './columns.ts'
 import type { Connection, PgRow } from './connection.ts'
 
@@ -32,7 +33,7 @@ const outcomeObject = jsonObject([
   ['serverUpdatedAt', iso('o.server_updated_at')],
 ])
 
-const deviceColumns = `n, account, device, finals, acked, pending, ${iso('first_seen_at')} AS first_seen_at, ${iso('last_seen_at')} AS last_seen_at`
+const deviceColumns = `n, account AS "user", device, finals, acked, pending, ${iso('first_seen_at')} AS first_seen_at, ${iso('last_seen_at')} AS last_seen_at`
 
 /** Reads of devices and their outcomes. */
 export function deviceQueries(db: Connection, { locks }: ReadOptions): DeviceQueries {
@@ -121,65 +122,4 @@ async function byId(
   if (ids.length === 0) return []
   const sql = `SELECT ${outcomeColumns} FROM holdfast.outcomes o WHERE o.device = $1 AND o.id = ANY($2::text[]) ORDER BY o.seq`
   return (await db.all(sql, device, ids)).map(outcomeOf)
-}
-
-function outcomeOf(row: PgRow): StoredOutcome {
-  return {
-    id: String(row['id']),
-    seq: Number(row['seq']),
-    covers: String(row['covers']),
-    folded: row['folded'] === null ? [] : textsOf(row['folded']),
-    hash: String(row['hash']),
-    // Written by writeOutcomes from the same type.
-    status: String(row['status']) as StoredOutcome['status'],
-    version: numberOrNull(row['version']),
-    stoodOn: numberOrNull(row['stood_on']),
-    serverUpdatedAt: textOrNull(row['server_updated_at']),
-    code: textOrNull(row['code']),
-    body: textOrNull(row['body']),
-    exact: row['exact'] === true,
-    op: String(row['op']),
-    fields: textsOf(row['fields']),
-  }
-}
-
-function deviceOf(row: PgRow): StoredDevice {
-  const pending: unknown = row['pending'] === null ? null : JSON.parse(String(row['pending']))
-  return {
-    n: Number(row['n']),
-    user: String(row['account']),
-    device: String(row['device']),
-    finals: rangesOf(row['finals']),
-    acked: rangesOf(row['acked']),
-    // Written by saveDevice from the same type.
-    pending: isObject(pending) ? (pending as unknown as StoredDevice['pending']) : null,
-    firstSeenAt: String(row['first_seen_at']),
-    lastSeenAt: String(row['last_seen_at']),
-  }
-}
-
-function rangesOf(text: unknown): Ranges {
-  return parseRanges(String(text))
-}
-
-/** A JSON list of texts that the store wrote. */
-export function textsOf(text: unknown): readonly string[] {
-  const list: unknown = JSON.parse(String(text))
-  return Array.isArray(list) ? list.map(String) : []
-}
-
-/** NULL stays null. */
-export function numberOrNull(value: unknown): number | null {
-  return value === null || value === undefined ? null : Number(value)
-}
-
-/** NULL stays null. */
-export function textOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null
-}
-
-/** Values from a nullable JSON text of the store. */
-export function valuesOrNull(value: unknown): Values | null {
-  // Written by the database over columns that the schema describes, or by JSON.stringify over a record's values.
-  return typeof value === 'string' ? (JSON.parse(value) as Values) : null
 }

@@ -1,12 +1,11 @@
-import type { HistoryEntry } from '../../engine.ts'
 import type { StoreReader } from '../store.ts'
+import { entryOf, parseTexts } from '../stored-rows.ts'
 import { iso } from './columns.ts'
-import type { Connection, PgRow } from './connection.ts'
-import { numberOrNull, textOrNull, textsOf, valuesOrNull } from './read-devices.ts'
+import type { Connection } from './connection.ts'
 
 type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
 
-const entryColumns = `n, op, status, decisions::text AS decisions, account, device, mutation, version, ${iso('at')} AS at,
+const entryColumns = `n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
   ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace`
 
 /** Reads of the audit and of what plain clients and large cursors left here. */
@@ -19,7 +18,7 @@ export function historyQueries(db: Connection): HistoryQueries {
     },
     scopeSet: async (hash) => {
       const row = await db.get('SELECT scopes::text AS scopes FROM holdfast.scope_sets WHERE hash = $1', hash)
-      return row ? textsOf(row['scopes']) : null
+      return row ? parseTexts(String(row['scopes'])) : null
     },
     key: async (account, key) => {
       const row = await db.get(
@@ -45,25 +44,5 @@ export function historyQueries(db: Connection): HistoryQueries {
         (await db.get(`SELECT count(*) AS n FROM holdfast.conflicts WHERE status = 'open'`))?.['n'],
       ),
     }),
-  }
-}
-
-function entryOf(row: PgRow): HistoryEntry {
-  return {
-    n: Number(row['n']),
-    // These three were written by writeAudit and capture from the same types.
-    op: String(row['op']) as HistoryEntry['op'],
-    status: String(row['status']) as HistoryEntry['status'],
-    decisions: JSON.parse(String(row['decisions'])) as HistoryEntry['decisions'],
-    user: textOrNull(row['account']),
-    device: textOrNull(row['device']),
-    mutation: textOrNull(row['mutation']),
-    version: numberOrNull(row['version']),
-    at: String(row['at']),
-    receivedAt: String(row['received_at']),
-    before: valuesOrNull(row['before']),
-    after: valuesOrNull(row['after']),
-    code: textOrNull(row['code']),
-    trace: textOrNull(row['trace']),
   }
 }

@@ -8,9 +8,10 @@ import type {
   SnapshotPlace,
   StoreReader,
 } from '../store.ts'
+import { parseTexts } from '../stored-rows.ts'
 import { canonicalMembers, fieldMembers, iso, jsonObject, type Naming, quoteText } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
-import { completeSql, textsOf } from './read-devices.ts'
+import { completeSql } from './read-devices.ts'
 import type { Tables } from './read-records.ts'
 
 type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage'>
@@ -233,7 +234,7 @@ async function movedSince(db: Connection, from: ReadFrom, limit: number): Promis
       position: Number(row['position']),
       tx: Number(row['tx']),
       scope: null,
-      scopes: textsOf(row['scopes']),
+      scopes: parseTexts(String(row['scopes'])),
     }))
   }
   const rows = await db.all(

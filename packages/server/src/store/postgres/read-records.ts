@@ -1,24 +1,10 @@
-import {
-  assert,
-  collectionNamed,
-  type CollectionSchema,
-  type Hlc,
-  ruleOf,
-  type Schema,
-  type Values,
-} from '@holdfast/core'
+import { assert, collectionNamed, type CollectionSchema, type Hlc, ruleOf, type Schema } from '@holdfast/core'
 import type { StoredRecord, StoreReader } from '../store.ts'
-import {
-  canonicalMembers,
-  columnType,
-  fieldMembers,
-  hasDeletedAt,
-  iso,
-  jsonObject,
-  type Naming,
-} from './columns.ts'
+import { hasDeletedAt } from '../sql.ts'
+import { parseValues, textOrNull } from '../stored-rows.ts'
+import { canonicalMembers, columnType, fieldMembers, iso, jsonObject, type Naming } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
-import { type ReadOptions, textOrNull } from './read-devices.ts'
+import type { ReadOptions } from './read-devices.ts'
 
 type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 
@@ -110,8 +96,7 @@ function recordOf(
   return {
     id: String(row['id']),
     version: Number(row['version']),
-    // Built by the database over columns that the schema describes.
-    values: JSON.parse(String(row['data'])) as Values,
+    values: parseValues(String(row['data'])),
     createdAt: String(row['created_at']),
     updatedAt: String(row['updated_at']),
     serverUpdatedAt: String(row['server_updated_at']),

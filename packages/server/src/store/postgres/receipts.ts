@@ -1,6 +1,7 @@
-import type { ReceiptReads, ReceiptWrites, StoredReceipt, WaitingReceipt } from '../store.ts'
+import type { ReceiptReads, ReceiptWrites } from '../store.ts'
+import { receiptOf, waitingOf } from '../stored-rows.ts'
 import { iso } from './columns.ts'
-import type { Connection, PgRow } from './connection.ts'
+import type { Connection } from './connection.ts'
 
 /** Pushes that were taken and are decided later. `n` is the order in which they came. */
 export const receiptTables: readonly string[] = [
@@ -12,7 +13,7 @@ export const receiptTables: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS receipts_answered ON holdfast.receipts (answered_at) WHERE answered_at IS NOT NULL',
 ]
 
-const columns = `id::text AS id, account, device, caller, body, priority, ${iso('at')} AS at, attempts, answer`
+const columns = `id::text AS id, account AS "user", device, caller, body, priority, ${iso('at')} AS at, attempts, answer`
 
 const waitingOfDevice = 'FROM holdfast.receipts WHERE account = $1 AND device = $2 AND answer IS NULL'
 
@@ -32,7 +33,7 @@ export function receiptQueries(db: Connection): ReceiptReads {
       return { waiting: Number(row?.['waiting']), oldestAt: typeof oldest === 'string' ? oldest : null }
     },
     strayReceipts: async ({ before, now, limit }) => {
-      const sql = `SELECT r.id::text AS id, r.account, r.device, r.priority FROM holdfast.receipts r
+      const sql = `SELECT r.id::text AS id, r.account AS "user", r.device, r.priority FROM holdfast.receipts r
         WHERE r.n IN (SELECT min(n) FROM holdfast.receipts WHERE answer IS NULL GROUP BY account, device)
         AND r.at <= $1 AND (r.taken_until IS NULL OR r.taken_until <= $2) ORDER BY r.priority DESC, r.n LIMIT $3`
       return (await db.all(sql, before, now, limit)).map(waitingOf)
@@ -89,26 +90,5 @@ export function receiptStatements(db: Connection): ReceiptWrites {
     forgetReceipts: async (before) => {
       await db.all('DELETE FROM holdfast.receipts WHERE answered_at < $1', before)
     },
-  }
-}
-
-function waitingOf(row: PgRow): WaitingReceipt {
-  return {
-    id: String(row['id']),
-    user: String(row['account']),
-    device: String(row['device']),
-    priority: Number(row['priority']),
-  }
-}
-
-function receiptOf(row: PgRow): StoredReceipt {
-  const answer = row['answer']
-  return {
-    ...waitingOf(row),
-    caller: String(row['caller']),
-    body: String(row['body']),
-    at: String(row['at']),
-    attempts: Number(row['attempts']),
-    answer: typeof answer === 'string' ? answer : null,
   }
 }

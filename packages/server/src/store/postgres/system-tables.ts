@@ -1,5 +1,6 @@
 import { conflictsCollection } from '@holdfast/core'
-import { columnOf, quoteName } from './columns.ts'
+import { quoteName } from '../sql.ts'
+import { columnOf } from './columns.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `holdfast.state`. */

@@ -1,6 +1,7 @@
 import type { CollectionSchema } from '@holdfast/core'
 import type { RecordWrite } from '../store.ts'
-import { columnType, fieldMembers, hasDeletedAt, jsonObject, type Naming, quoteText } from './columns.ts'
+import { hasDeletedAt } from '../sql.ts'
+import { columnType, fieldMembers, jsonObject, type Naming, quoteText } from './columns.ts'
 import type { Connection } from './connection.ts'
 
 /** Rows that one statement can write. */

@@ -8,7 +8,8 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
-import { columnType, Naming, quoteName } from './columns.ts'
+import { quoteName } from '../sql.ts'
+import { columnType, Naming } from './columns.ts'
 import { type Connection, RaceLost } from './connection.ts'
 import { recordQueries, type Tables } from './read-records.ts'
 import { groupsOf, noteAltered, writeGroup } from './write-group.ts'

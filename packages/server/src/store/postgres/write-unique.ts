@@ -1,6 +1,8 @@
-import { assert, type CollectionSchema, uniqueKeyText, type Values } from '@holdfast/core'
+import { assert } from '@holdfast/core'
 import type { StoreWriter, UniqueText } from '../store.ts'
-import { fieldMembers, hasDeletedAt, jsonObject } from './columns.ts'
+import { uniqueTexts } from '../unique-texts.ts'
+import { hasDeletedAt } from '../sql.ts'
+import { fieldMembers, jsonObject } from './columns.ts'
 import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
 import type { Tables } from './read-records.ts'
@@ -113,18 +115,4 @@ async function readForeignNotes(db: Connection, { naming, schema, writeUnique }:
       )
     }
   }
-}
-
-function uniqueTexts(
-  collection: CollectionSchema,
-  record: string,
-  data: string,
-  op: 'add' | 'remove',
-): Parameters<StoreWriter['writeUnique']>[0] {
-  // Built by the database over columns that the schema describes.
-  const values = JSON.parse(data) as Values
-  return collection.unique.flatMap((unique, key) => {
-    const text = uniqueKeyText(collection, unique, values)
-    return text === undefined ? [] : [{ collection: collection.name, key, text, record, op }]
-  })
 }

@@ -1,5 +1,6 @@
 import { type CollectionSchema, globalScope, limits, ruleOf } from '@holdfast/core'
-import { fieldsObject, hasDeletedAt, quoteName, quoteText, scopeExpressions, wireOf } from './columns.ts'
+import { hasDeletedAt, quoteName } from '../sql.ts'
+import { fieldsObject, quoteText, scopeExpressions, wireOf } from './columns.ts'
 
 const now = `ifnull((SELECT now FROM holdfast_state), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))`
 const counter = '(SELECT counter FROM holdfast_state)'

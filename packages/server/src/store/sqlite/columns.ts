@@ -1,17 +1,6 @@
-import {
-  assertNever,
-  type CollectionSchema,
-  type FieldSchema,
-  isJsonArray,
-  type Json,
-  type Values,
-} from '@holdfast/core'
+import { assertNever, type CollectionSchema, type FieldSchema, type Json } from '@holdfast/core'
 import type { SQLInputValue } from 'node:sqlite'
-
-/** An identifier as SQL wants it. Names come from the schema alone, never from a request. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
+import { hasDeletedAt, quoteName } from '../sql.ts'
 
 /** A text as a SQL literal. */
 export function quoteText(text: string): string {
@@ -21,11 +10,6 @@ export function quoteText(text: string): string {
 /** The table of a collection. The system's own conflicts have a name of ours. */
 export function tableOf(collection: Pick<CollectionSchema, 'name'>): string {
   return collection.name === '_conflicts' ? 'holdfast_conflicts' : collection.name
-}
-
-/** Whether the table says itself that a row is deleted. */
-export function hasDeletedAt(collection: Pick<CollectionSchema, 'name' | 'deletes'>): boolean {
-  return collection.deletes === 'soft' && collection.name !== '_conflicts'
 }
 
 /** The column of a field, with a CHECK that lets in only what the field can hold, whoever writes. Rules: FE-9. */
@@ -149,16 +133,4 @@ export function scopeExpressions(
     const scope = parts.join(' || ')
     return `CASE WHEN length(${scope}) <= ${scopeLength} THEN ${scope} END`
   })
-}
-
-/** Fields and their values from a JSON text of the store. */
-export function parseValues(text: string): Values {
-  // Written by json_object over columns that the schema describes.
-  return JSON.parse(text) as Values
-}
-
-/** The members of a JSON list of texts that the store wrote. */
-export function parseTexts(text: string): readonly string[] {
-  const list: unknown = JSON.parse(text)
-  return isJsonArray(list) ? list.filter((member) => typeof member === 'string') : []
 }

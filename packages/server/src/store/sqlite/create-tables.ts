@@ -1,5 +1,6 @@
 import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
-import { columnOf, hasDeletedAt, quoteName, tableOf, uuidCheck } from './columns.ts'
+import { hasDeletedAt, quoteName } from '../sql.ts'
+import { columnOf, tableOf, uuidCheck } from './columns.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */

@@ -8,8 +8,9 @@ import {
   SyncError,
 } from '@holdfast/core'
 import type { StoreSetup } from '../store.ts'
+import { hasDeletedAt, quoteName } from '../sql.ts'
 import { captureTriggers, conflictTriggers } from './capture-triggers.ts'
-import { columnOf, fieldsObject, hasDeletedAt, quoteName, quoteText } from './columns.ts'
+import { columnOf, fieldsObject, quoteText } from './columns.ts'
 import type { Connection } from './connection.ts'
 import {
   sqliteApplicationId,

@@ -1,8 +1,8 @@
-import { conflictsCollection, type LostAnswer } from '@holdfast/core'
-import type { StoredConflict, StoreReader } from '../store.ts'
-import { fieldsObject, parseTexts, parseValues } from './columns.ts'
-import type { Connection, SqlRow } from './connection.ts'
-import { textOrNull } from './read-devices.ts'
+import { conflictsCollection } from '@holdfast/core'
+import type { StoreReader } from '../store.ts'
+import { changeOf, conflictOf, ownerOf } from '../stored-rows.ts'
+import { fieldsObject } from './columns.ts'
+import type { Connection } from './connection.ts'
 
 type DecisionQueries = Pick<
   StoreReader,
@@ -17,15 +17,7 @@ export function decisionQueries(db: Connection): DecisionQueries {
         ? []
         : db
             .all(changesSql, JSON.stringify(since.map((each) => [each.record, each.version])), name)
-            .map((row) => ({
-              record: String(row['record']),
-              version: Number(row['version']),
-              user: textOrNull(row['user']),
-              device: textOrNull(row['device']),
-              fields: parseTexts(String(row['fields'])),
-              receivedAt: String(row['received_at']),
-              was: lostAnswerOf(row['was']),
-            })),
+            .map(changeOf),
     conflicts: async (ids) =>
       ids.length === 0
         ? []
@@ -51,12 +43,7 @@ export function decisionQueries(db: Connection): DecisionQueries {
         ? []
         : db
             .all(ownersSql, JSON.stringify(texts.map((each) => [each.collection, each.key, each.text])))
-            .map((row) => ({
-              collection: String(row['collection']),
-              key: Number(row['key']),
-              text: String(row['text']),
-              record: String(row['record']),
-            })),
+            .map(ownerOf),
     scopesOf: async (name, record) =>
       db
         .all(
@@ -82,17 +69,3 @@ const openConflictsSql = `WITH RECURSIVE line(id) AS (
 
 const ownersSql = `SELECT u.collection, u.key, u.text, u.record FROM json_each(?) k CROSS JOIN holdfast_unique u
   ON u.collection = k.value ->> 0 AND u.key = k.value ->> 1 AND u.text = k.value ->> 2`
-
-/** Written by writeAudit and by nobody else. */
-function lostAnswerOf(text: unknown): LostAnswer | null {
-  return typeof text === 'string' ? (JSON.parse(text) as LostAnswer) : null
-}
-
-function conflictOf(row: SqlRow): StoredConflict {
-  return {
-    id: String(row['id']),
-    version: Number(row['version']),
-    values: parseValues(String(row['data'])),
-    updatedAt: String(row['updated_at']),
-  }
-}

@@ -1,8 +1,6 @@
-import { isObject, parseRanges, type Ranges, type Values } from '@holdfast/core'
-import type { SQLOutputValue } from 'node:sqlite'
-import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
-import { parseTexts } from './columns.ts'
-import type { Connection, SqlRow } from './connection.ts'
+import type { StoredOutcome, StoreReader } from '../store.ts'
+import { deviceOf, outcomeOf } from '../stored-rows.ts'
+import type { Connection } from './connection.ts'
 
 type DeviceQueries = Pick<
   StoreReader,
@@ -95,67 +93,4 @@ function inList(
     column === 'id' ? 'holdfast_outcomes o INDEXED BY holdfast_outcomes_by_id' : 'holdfast_outcomes o'
   const sql = `SELECT o.* FROM json_each(?1) k CROSS JOIN ${outcomes} ON o.device = ?2 AND ${match}`
   return db.all(sql, JSON.stringify(keys), device).map(outcomeOf)
-}
-
-function outcomeOf(row: SqlRow): StoredOutcome {
-  return {
-    id: String(row['id']),
-    seq: Number(row['seq']),
-    covers: String(row['covers']),
-    folded: row['folded'] === null ? [] : parseTexts(String(row['folded'])),
-    hash: String(row['hash']),
-    // Written by writeOutcomes from the same type.
-    status: String(row['status']) as StoredOutcome['status'],
-    version: numberOrNull(row['version']),
-    stoodOn: numberOrNull(row['stood_on']),
-    serverUpdatedAt: textOrNull(row['server_updated_at']),
-    code: textOrNull(row['code']),
-    body: textOrNull(row['body']),
-    exact: row['exact'] === 1,
-    op: String(row['op']),
-    fields: parseTexts(String(row['fields'])),
-  }
-}
-
-function deviceOf(row: SqlRow): StoredDevice {
-  const pending: unknown = row['pending'] === null ? null : JSON.parse(String(row['pending']))
-  return {
-    n: Number(row['n']),
-    user: String(row['user']),
-    device: String(row['device']),
-    finals: rangesOrNone(row['finals']),
-    acked: rangesOrNone(row['acked']),
-    pending: isObject(pending) ? pendingOf(pending) : null,
-    firstSeenAt: String(row['first_seen_at']),
-    lastSeenAt: String(row['last_seen_at']),
-  }
-}
-
-function pendingOf(report: Readonly<Record<string, unknown>>): NonNullable<StoredDevice['pending']> {
-  const { oldestAt } = report
-  return {
-    count: Number(report['count']),
-    oldestAt: typeof oldestAt === 'string' ? oldestAt : null,
-    highestSeq: Number(report['highestSeq']),
-  }
-}
-
-function rangesOrNone(text: unknown): Ranges {
-  return parseRanges(String(text))
-}
-
-/** NULL stays null. */
-export function numberOrNull(value: SQLOutputValue | undefined): number | null {
-  return value === null || value === undefined ? null : Number(value)
-}
-
-/** NULL stays null. */
-export function textOrNull(value: SQLOutputValue | undefined): string | null {
-  return typeof value === 'string' ? value : null
-}
-
-/** Values from a nullable JSON text of the store. */
-export function valuesOrNull(value: SQLOutputValue | undefined): Values | null {
-  // Written by json_object or JSON.stringify over a record's values.
-  return typeof value === 'string' ? (JSON.parse(value) as Values) : null
 }

@@ -1,8 +1,6 @@
-import type { HistoryEntry } from '../../engine.ts'
 import type { StoreReader } from '../store.ts'
-import { parseTexts } from './columns.ts'
-import type { Connection, SqlRow } from './connection.ts'
-import { numberOrNull, textOrNull, valuesOrNull } from './read-devices.ts'
+import { entryOf, parseTexts } from '../stored-rows.ts'
+import type { Connection } from './connection.ts'
 
 type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
 
@@ -42,25 +40,5 @@ export function historyQueries(db: Connection): HistoryQueries {
         db.get(`SELECT count(*) AS n FROM holdfast_conflicts WHERE status = 'open'`)?.['n'],
       ),
     }),
-  }
-}
-
-function entryOf(row: SqlRow): HistoryEntry {
-  return {
-    n: Number(row['n']),
-    // These three were written by writeAudit and capture from the same types.
-    op: String(row['op']) as HistoryEntry['op'],
-    status: String(row['status']) as HistoryEntry['status'],
-    decisions: JSON.parse(String(row['decisions'])) as HistoryEntry['decisions'],
-    user: textOrNull(row['user']),
-    device: textOrNull(row['device']),
-    mutation: textOrNull(row['mutation']),
-    version: numberOrNull(row['version']),
-    at: String(row['at']),
-    receivedAt: String(row['received_at']),
-    before: valuesOrNull(row['before']),
-    after: valuesOrNull(row['after']),
-    code: textOrNull(row['code']),
-    trace: textOrNull(row['trace']),
   }
 }

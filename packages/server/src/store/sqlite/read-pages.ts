@@ -8,7 +8,8 @@ import type {
   SnapshotPlace,
   StoreReader,
 } from '../store.ts'
-import { canonicalRow, fieldsObject, quoteName, quoteText, tableOf } from './columns.ts'
+import { quoteName } from '../sql.ts'
+import { canonicalRow, fieldsObject, quoteText, tableOf } from './columns.ts'
 import type { Connection } from './connection.ts'
 
 type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage'>

@@ -8,17 +8,10 @@ import {
   type Schema,
 } from '@holdfast/core'
 import type { StoredRecord, StoreReader } from '../store.ts'
-import {
-  canonicalRow,
-  columnValue,
-  fieldsObject,
-  hasDeletedAt,
-  parseValues,
-  quoteName,
-  tableOf,
-} from './columns.ts'
+import { hasDeletedAt, quoteName } from '../sql.ts'
+import { parseValues, textOrNull } from '../stored-rows.ts'
+import { canonicalRow, columnValue, fieldsObject, tableOf } from './columns.ts'
 import type { Connection, SqlRow } from './connection.ts'
-import { textOrNull } from './read-devices.ts'
 
 type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 

@@ -1,5 +1,6 @@
-import type { ReceiptReads, ReceiptWrites, StoredReceipt, WaitingReceipt } from '../store.ts'
-import type { Connection, SqlRow } from './connection.ts'
+import type { ReceiptReads, ReceiptWrites } from '../store.ts'
+import { receiptOf, waitingOf } from '../stored-rows.ts'
+import type { Connection } from './connection.ts'
 
 /** Pushes that were taken and are decided later. `n` is the order in which they came. */
 export const receiptTables = `CREATE TABLE holdfast_receipts (
@@ -72,26 +73,5 @@ export function receiptStatements(db: Connection): ReceiptWrites {
     postponeReceipt: async (id, until) =>
       db.run('UPDATE holdfast_receipts SET taken_until = ? WHERE id = ? AND answer IS NULL', until, id),
     forgetReceipts: async (before) => db.run('DELETE FROM holdfast_receipts WHERE answered_at < ?', before),
-  }
-}
-
-function waitingOf(row: SqlRow): WaitingReceipt {
-  return {
-    id: String(row['id']),
-    user: String(row['user']),
-    device: String(row['device']),
-    priority: Number(row['priority']),
-  }
-}
-
-function receiptOf(row: SqlRow): StoredReceipt {
-  const answer = row['answer']
-  return {
-    ...waitingOf(row),
-    caller: String(row['caller']),
-    body: String(row['body']),
-    at: String(row['at']),
-    attempts: Number(row['attempts']),
-    answer: typeof answer === 'string' ? answer : null,
   }
 }

@@ -6,12 +6,13 @@ import {
   isJsonArray,
   isObject,
   type Schema,
-  uniqueKeyText,
   type Values,
 } from '@holdfast/core'
 import type { SQLInputValue } from 'node:sqlite'
 import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
-import { columnValue, fieldsObject, hasDeletedAt, parseValues, quoteName } from './columns.ts'
+import { uniqueTexts } from '../unique-texts.ts'
+import { hasDeletedAt, quoteName } from '../sql.ts'
+import { columnValue, fieldsObject } from './columns.ts'
 import type { Connection } from './connection.ts'
 
 type RecordStatements = Pick<
@@ -186,23 +187,11 @@ async function readForeignNotes(
         record,
       )
       if (note['before'] !== null)
-        await writeUnique(uniqueTexts(collection, record, parseValues(String(note['before'])), 'remove'))
-      if (row) await writeUnique(uniqueTexts(collection, record, parseValues(String(row['data'])), 'add'))
+        await writeUnique(uniqueTexts(collection, record, String(note['before']), 'remove'))
+      if (row) await writeUnique(uniqueTexts(collection, record, String(row['data']), 'add'))
     }
     db.run('DELETE FROM holdfast_foreign WHERE n <= ?', Number(last['n']))
   }
-}
-
-function uniqueTexts(
-  collection: CollectionSchema,
-  record: string,
-  values: Values,
-  op: 'add' | 'remove',
-): Parameters<StoreWriter['writeUnique']>[0] {
-  return collection.unique.flatMap((unique, key) => {
-    const text = uniqueKeyText(collection, unique, values)
-    return text === undefined ? [] : [{ collection: collection.name, key, text, record, op }]
-  })
 }
 
 function writeConflict(

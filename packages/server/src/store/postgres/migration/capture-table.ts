@@ -1,6 +1,7 @@
 import type { CollectionSchema } from '@holdfast/core'
 import { capturePartition, captureStatements } from '../capture.ts'
-import { type Naming, quoteName } from '../columns.ts'
+import type { Naming } from '../columns.ts'
+import { quoteName } from '../../sql.ts'
 import type { TableShape } from './table-shape.ts'
 
 /**

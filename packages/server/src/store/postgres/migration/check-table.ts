@@ -1,6 +1,7 @@
 import type { CollectionSchema, FieldKind, FieldSchema } from '@holdfast/core'
-import { checkOf, hasDeletedAt, type Naming, quoteName } from '../columns.ts'
+import { checkOf, type Naming } from '../columns.ts'
 import type { Connection } from '../connection.ts'
+import { hasDeletedAt, quoteName } from '../../sql.ts'
 import type { ColumnShape, TableShape } from './table-shape.ts'
 
 /** What is looked at. */

@@ -1,9 +1,10 @@
 import { type CollectionSchema, globalScope, type Schema } from '@holdfast/core'
 import { captureOf } from '../capture.ts'
 import { puts } from '../capture-sql.ts'
-import { hasDeletedAt, iso, type Naming, quoteText, scopeExpressions } from '../columns.ts'
+import { iso, type Naming, quoteText, scopeExpressions } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { uniqueStatements } from '../write-unique.ts'
+import { hasDeletedAt } from '../../sql.ts'
 import { inTransaction } from './in-batches.ts'
 import type { RowWork } from './steps.ts'
 

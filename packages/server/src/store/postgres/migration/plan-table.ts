@@ -1,6 +1,7 @@
 import type { CollectionSchema } from '@holdfast/core'
-import { checkOf, columnOf, type Naming, quoteName, quoteText } from '../columns.ts'
+import { checkOf, columnOf, type Naming, quoteText } from '../columns.ts'
 import type { Connection } from '../connection.ts'
+import { quoteName } from '../../sql.ts'
 import { captureTable } from './capture-table.ts'
 import { ownColumns, refuseTable, unfitValues } from './check-table.ts'
 import { enterSql } from './enter-rows.ts'
