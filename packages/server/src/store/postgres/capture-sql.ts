@@ -1,6 +1,7 @@
 import { type CollectionSchema, globalScope } from '@holdfast/core'
 import { hasDeletedAt } from '../sql.ts'
 import { fieldMembers, iso, jsonObject, type Naming, quoteText, scopeExpressions, wireOf } from './columns.ts'
+import { numberStep } from './system-tables.ts'
 
 /** What the pieces of one collection's capture share. */
 export interface Capture {
@@ -27,7 +28,7 @@ export function isDistinct(
  * Whether the engine wrote a row itself: then its version is of the step that the engine named. What a cascade of the
  * engine's own statement wrote comes in the same call of a trigger, with versions of its own.
  */
-export const isOwn = 'coalesce(n.version >= {first}::bigint AND n.version < {first}::bigint + 4096, false)'
+export const isOwn: string = `coalesce(n.version >= {first}::bigint AND n.version < {first}::bigint + ${numberStep}, false)`
 
 /** Whether nobody has written down yet that a row is gone; the engine does so first. */
 export function isUnknown(name: string): string {

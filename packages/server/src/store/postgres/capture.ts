@@ -66,7 +66,7 @@ export const triggerNames = {
 }
 
 /** Name of one of a collection's functions. */
-export function functionName({ name }: CollectionSchema, what: string): string {
+function functionName({ name }: CollectionSchema, what: string): string {
   return `holdfast.${quoteName(`${name}_${what}`)}`
 }
 

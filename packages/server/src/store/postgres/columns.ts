@@ -21,21 +21,13 @@ export type TableMappings = Readonly<Record<string, TableMapping>>
 /** How the host's tables and columns are called. */
 export class Naming {
   readonly #mappings: TableMappings
-  readonly #only: readonly [schema: string, table: string] | undefined
 
-  constructor(mappings: TableMappings = {}, only?: readonly [schema: string, table: string]) {
+  constructor(mappings: TableMappings = {}) {
     this.#mappings = mappings
-    this.#only = only
-  }
-
-  /** The same columns in another table, as those of a partition are. */
-  inTable(parts: readonly [schema: string, table: string]): Naming {
-    return new Naming(this.#mappings, parts)
   }
 
   /** Schema and name of a collection's table, unquoted. */
   tableParts({ name }: Pick<CollectionSchema, 'name'>): readonly [schema: string, table: string] {
-    if (this.#only) return this.#only
     if (name === '_conflicts') return ['holdfast', 'conflicts']
     const [first, second] = (this.#mappings[name]?.table ?? name).split('.', 2)
     return second === undefined ? ['public', first ?? name] : [first ?? 'public', second]

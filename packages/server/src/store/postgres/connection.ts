@@ -39,12 +39,7 @@ export class Connection {
    * by the next statement that is waited for.
    */
   send(text: string, ...values: readonly PgValue[]): void {
-    this.#sent.push(
-      this.#watch(this.#query(text, values)).then(
-        () => undefined,
-        () => undefined,
-      ),
-    )
+    this.#sendLater(this.#query(text, values))
   }
 
   async get(text: string, ...values: readonly PgValue[]): Promise<PgRow | undefined> {
@@ -56,18 +51,21 @@ export class Connection {
     await this.#watch(this.#client.query(text))
   }
 
-  /** Several statements without values that nobody waits for, as `send`. */
-  sendAll(text: string): void {
-    this.#sent.push(
-      this.#watch(this.#client.query(text)).then(
-        () => undefined,
-        () => undefined,
-      ),
-    )
+  /** One transaction, begun by `begin`. Rolled back when `work` throws, or anything that it sent has failed. */
+  async transact<Result>(begin: string, work: () => Promise<Result>): Promise<Result> {
+    this.#sendLater(this.#client.query(begin))
+    try {
+      const result = await work()
+      await this.#commit()
+      return result
+    } catch (error) {
+      await this.#rollBack()
+      throw error
+    }
   }
 
   /** A transaction in which something failed is rolled back by its COMMIT, and what failed is thrown. */
-  async commit(): Promise<void> {
+  async #commit(): Promise<void> {
     const committing = this.exec('COMMIT')
     committing.catch(() => undefined)
     await Promise.all(this.#sent.splice(0))
@@ -76,10 +74,19 @@ export class Connection {
   }
 
   /** Never throws: a connection that broke has nothing left to roll back. */
-  async rollBack(): Promise<void> {
+  async #rollBack(): Promise<void> {
     await this.exec('ROLLBACK').catch(() => undefined)
     await Promise.all(this.#sent.splice(0))
     this.#failure = undefined
+  }
+
+  #sendLater(work: Promise<unknown>): void {
+    this.#sent.push(
+      this.#watch(work).then(
+        () => undefined,
+        () => undefined,
+      ),
+    )
   }
 
   async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {
@@ -96,6 +103,14 @@ export class Connection {
       throw this.#failure.error
     }
   }
+}
+
+/** Begins a transaction that sees one moment and changes nothing. */
+export const beginRead = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
+
+/** Begins a transaction that locks what it decides on, and waits so long for each lock. */
+export function beginWrite(lockTimeoutMs: number): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${lockTimeoutMs}`
 }
 
 const names = new Map<string, string>()

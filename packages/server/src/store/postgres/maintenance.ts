@@ -1,6 +1,6 @@
 import type { Schema } from '@holdfast/core'
 import { Naming, type TableMappings } from './columns.ts'
-import { Connection, translate } from './connection.ts'
+import { beginRead, Connection, translate } from './connection.ts'
 import { carryOut, type MigrationProgress, type MigrationReport } from './migrate.ts'
 import { examine, type Finding } from './migration/examine.ts'
 import { makePlan } from './migration/plan.ts'
@@ -75,11 +75,6 @@ async function connected<Result>(
 }
 
 /** One snapshot, in which nothing can be changed. */
-async function reading<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
-  await db.exec('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  try {
-    return await work()
-  } finally {
-    await db.exec('ROLLBACK').catch(() => undefined)
-  }
+function reading<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
+  return db.transact(beginRead, work)
 }

@@ -4,10 +4,10 @@ import type * as pgDriver from 'pg'
 import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
-import { Connection, RaceLost, translate } from './connection.ts'
+import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
-import { deviceQueries } from './read-devices.ts'
+import { deviceQueries, type ReadOptions } from './read-devices.ts'
 import { decisionQueries } from './read-decisions.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
@@ -120,7 +120,7 @@ class PostgresStore implements Store {
   }
 
   async write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
-    const { env } = this.#use_().setup
+    const { env } = this.#ready().setup
     for (let attempt = 1; ; attempt++) {
       try {
         const result = await this.#use((db) => this.#transact(db, work))
@@ -139,10 +139,9 @@ class PostgresStore implements Store {
   }
 
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {
-    return this.#use(async (db) => {
-      db.sendAll('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-      return finish(db, () => work(readerOf(db, this.#use_().tables)))
-    })
+    return this.#use((db) =>
+      db.transact(beginRead, () => work(readerOf(db, this.#ready().tables, { locks: false }))),
+    )
   }
 
   onForeignCommit(listener: (scopes: readonly string[]) => void): void {
@@ -159,13 +158,13 @@ class PostgresStore implements Store {
     this.#opened = undefined
   }
 
-  #use_(): Opened {
+  #ready(): Opened {
     if (!this.#opened || this.#isClosed) throw new SyncError('SERVER_CLOSING', 'the store is not open')
     return this.#opened
   }
 
   async #use<Result>(work: (db: Connection) => Promise<Result>): Promise<Result> {
-    const { pool } = this.#use_()
+    const { pool } = this.#ready()
     let client: PoolClient
     try {
       client = await pool.connect()
@@ -186,17 +185,13 @@ class PostgresStore implements Store {
   }
 
   #transact<Result>(db: Connection, work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
-    const { tables } = this.#use_()
-    db.sendAll(
-      `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${this.#options.lockTimeoutMs}`,
-    )
-    return finish(db, async () => {
+    const { tables } = this.#ready()
+    return db.transact(beginWrite(this.#options.lockTimeoutMs), async () => {
       const records = recordStatements(db, tables, (transaction) =>
-        this.#own.set(transaction, this.#use_().setup.env.monotonicMs()),
+        this.#own.set(transaction, this.#ready().setup.env.monotonicMs()),
       )
       const tx: StoreWriter = {
-        ...readerOf(db, tables),
-        ...lockingReads(db),
+        ...readerOf(db, tables, { locks: true }),
         ...ledgerStatements(db),
         ...receiptStatements(db),
         ...records,
@@ -224,7 +219,7 @@ class PostgresStore implements Store {
   /** After a commit, never from a trigger; several commits share one. */
   #wakeOthers(): void {
     if (!this.#options.listen || this.#notifyTimer) return
-    const { setup } = this.#use_()
+    const { setup } = this.#ready()
     this.#notifyTimer = setup.env.setTimer(() => {
       this.#notifyTimer = undefined
       if (this.#isClosed) return
@@ -233,7 +228,7 @@ class PostgresStore implements Store {
   }
 
   #poll(): void {
-    const { env } = this.#use_().setup
+    const { env } = this.#ready().setup
     this.#stopPolling = env.setTimer(() => {
       if (this.#isClosed) return
       void this.#tellForeign().finally(() => {
@@ -261,7 +256,7 @@ class PostgresStore implements Store {
    * takes longer is noticed by the devices' own timers: a hint, not the feed.
    */
   async #readMoved(): Promise<readonly string[]> {
-    const nowMs = this.#use_().setup.env.monotonicMs()
+    const nowMs = this.#ready().setup.env.monotonicMs()
     while ((this.#marks[1]?.atMs ?? nowMs) < nowMs - lookBackMs) this.#marks.shift()
     for (const [transaction, atMs] of this.#own)
       if (atMs < nowMs - 5 * lookBackMs) this.#own.delete(transaction)
@@ -287,8 +282,7 @@ class PostgresStore implements Store {
   }
 }
 
-function readerOf(db: Connection, tables: Tables): StoreReader {
-  const options = { locks: false }
+function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreReader {
   return {
     ...deviceQueries(db, options),
     ...recordQueries(db, tables, options),
@@ -296,24 +290,6 @@ function readerOf(db: Connection, tables: Tables): StoreReader {
     ...pageQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
-  }
-}
-
-/** Reads of a writer that lock what they read. */
-function lockingReads(db: Connection): Pick<StoreReader, 'conflicts'> {
-  const { conflicts } = decisionQueries(db, { locks: true })
-  return { conflicts }
-}
-
-/** Commits what `work` did. */
-async function finish<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
-  try {
-    const result = await work()
-    await db.commit()
-    return result
-  } catch (error) {
-    await db.rollBack()
-    throw error
   }
 }
 

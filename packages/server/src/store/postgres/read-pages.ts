@@ -20,11 +20,8 @@ type PageQueries = Pick<StoreReader, 'feedPage' | 'rowsPage' | 'snapshotPage'>
 const chunkRows = 250
 
 /** Pages of the feed and of snapshots. Every change is built as text by the database; no row becomes an object here. */
-export function pageQueries(db: Connection, { schema, naming }: Tables): PageQueries {
-  const collections = [...schema.collections.values(), conflictsCollection]
-  const change = changeExpression(naming, collections)
-  const row = rowExpression(naming, collections)
-  const put = putExpression(naming, collections)
+export function pageQueries(db: Connection, tables: Tables): PageQueries {
+  const { change, row, put } = pageTexts(tables)
   return {
     feedPage: (from, bounds, device) => readPage(db, { from, bounds, text: change, extra: [device] }),
     rowsPage: (from, bounds, collection) =>
@@ -36,6 +33,30 @@ export function pageQueries(db: Connection, { schema, naming }: Tables): PageQue
       }),
     snapshotPage: (scopes, after, bounds) => readSnapshot(db, { scopes, after, bounds, text: put }),
   }
+}
+
+interface PageTexts {
+  readonly change: string
+  readonly row: string
+  readonly put: string
+}
+
+const texts = new WeakMap<Tables, PageTexts>()
+
+/** They name every column of every collection: made once, and not for each transaction. */
+function pageTexts(tables: Tables): PageTexts {
+  let made = texts.get(tables)
+  if (!made) {
+    const { schema, naming } = tables
+    const collections = [...schema.collections.values(), conflictsCollection]
+    made = {
+      change: changeExpression(naming, collections),
+      row: rowExpression(naming, collections),
+      put: putExpression(naming, collections),
+    }
+    texts.set(tables, made)
+  }
+  return made
 }
 
 /** One expression that is `of(collection)` for an entry `f` of each collection. */

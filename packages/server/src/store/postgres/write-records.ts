@@ -12,6 +12,7 @@ import { quoteName } from '../sql.ts'
 import { columnType, Naming } from './columns.ts'
 import { type Connection, RaceLost } from './connection.ts'
 import { recordQueries, type Tables } from './read-records.ts'
+import { numberStep } from './system-tables.ts'
 import { groupsOf, noteAltered, writeGroup } from './write-group.ts'
 import { type UniqueStatements, uniqueStatements } from './write-unique.ts'
 
@@ -53,7 +54,7 @@ export function recordStatements(
       return first
     },
     reserve: async (count) => {
-      assert(first !== undefined && count < 4_096, 'a batch fits into one step of versions')
+      assert(first !== undefined && count < numberStep, 'a batch fits into one step of versions')
     },
     hostWrote: async () => isAltered || (await hostWroteToo(db, first)),
     movedScopes: async () => {
@@ -93,7 +94,7 @@ const movedSql = `WITH RECURSIVE this AS (SELECT t.n FROM holdfast.transactions 
 async function hostWroteToo(db: Connection, first: number | undefined): Promise<boolean> {
   if (first === undefined) return false
   const sql = `SELECT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = nullif(current_setting('holdfast.tx', true), '')::bigint
-    AND f.collection <> '_conflicts' AND (f.version < $1 OR f.version >= $1 + 4096)) AS wrote`
+    AND f.collection <> '_conflicts' AND (f.version < $1 OR f.version >= $1 + ${numberStep})) AS wrote`
   return (await db.get(sql, first))?.['wrote'] === true
 }
 

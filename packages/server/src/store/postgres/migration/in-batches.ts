@@ -1,4 +1,4 @@
-import { type Connection, RaceLost } from '../connection.ts'
+import { beginWrite, type Connection, RaceLost } from '../connection.ts'
 
 /** A transaction that lost a race is tried so many times. */
 const attempts = 12
@@ -9,12 +9,8 @@ export const lockTimeoutMs = 4_000
 export async function inTransaction<Result>(db: Connection, work: () => Promise<Result>): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      await db.exec(`BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${lockTimeoutMs}`)
-      const result = await work()
-      await db.commit()
-      return result
+      return await db.transact(beginWrite(lockTimeoutMs), work)
     } catch (error) {
-      await db.rollBack()
       if (!(error instanceof RaceLost) || attempt === attempts) throw error
     }
   }
