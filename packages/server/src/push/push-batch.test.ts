@@ -93,16 +93,19 @@ describe('one transaction', () => {
     expect(eve.values('items', 'name')).toEqual(['first', 'second'])
   })
 
-  test('[PU-1] a writer that waits too long for another process is told STORE_BUSY', async () => {
-    await given.close()
-    given = await givenEngine({ store: { busyTimeoutMs: 60 } })
-    const ann = given.device()
-    const release = await given.hold(noWrites)
-    const laptop = ann.create('items', item())
-    await expect(ann.push(laptop)).rejects.toMatchObject({ code: 'STORE_BUSY' })
-    await release()
-    expect(await ann.pushOne(laptop)).toMatchObject({ status: 'applied' })
-  })
+  test.skipIf(isOnPostgres)(
+    '[PU-1] a writer that waits too long for another process is told STORE_BUSY',
+    async () => {
+      await given.close()
+      given = await givenEngine({ store: { busyTimeoutMs: 60 } })
+      const ann = given.device()
+      const release = await given.hold(noWrites)
+      const laptop = ann.create('items', item())
+      await expect(ann.push(laptop)).rejects.toMatchObject({ code: 'STORE_BUSY' })
+      await release()
+      expect(await ann.pushOne(laptop)).toMatchObject({ status: 'applied' })
+    },
+  )
 })
 
 describe('once', () => {
