@@ -192,6 +192,20 @@ test('[PU-22] a constraint of the host refuses a plain write by its name', async
   ])
 })
 
+test('[FE-30] what has an id that is no UUID is not there, whatever is asked of it', async () => {
+  for (const record of ['x', id.toUpperCase()]) {
+    expect(await given.engine.record(ann.caller, 'items', record)).toBeNull()
+    expect(await given.engine.history(ann.caller, 'items', record)).toBeNull()
+    expect(await given.engine.lostValues(ann.caller, 'items', record)).toBeNull()
+    expect((await given.engine.resolve(ann.caller, record, { kind: 'theirs' })).results).toMatchObject([
+      { status: 'rejected', error: { code: 'CONFLICT_UNKNOWN' } },
+    ])
+    expect(await applyOne(write('update', { name: 'y' }, { record }))).toMatchObject({
+      error: { code: 'RECORD_NOT_FOUND' },
+    })
+  }
+})
+
 test('[PU-28] rows are listed by id in pages, by equal values, and only those one sees', async () => {
   const ids = [1, 2, 3].map(() => newUuid(systemEnvironment())).sort()
   await ann.push(
@@ -214,5 +228,8 @@ test('[PU-28] rows are listed by id in pages, by equal values, and only those on
   await expect(
     given.engine.list(ann.caller, 'items', { filters: { 'name" OR 1 --': 'b' } }),
   ).rejects.toMatchObject({ code: 'FIELD_UNKNOWN' })
+  await expect(given.engine.list(ann.caller, 'items', { after: 'x' })).rejects.toMatchObject({
+    code: 'REQUEST_INVALID',
+  })
   await expect(given.engine.list(ann.caller, 'nowhere')).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })

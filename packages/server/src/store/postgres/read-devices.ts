@@ -1,4 +1,4 @@
-import { isObject, parseRanges, type Ranges, type Values } from '@holdfast/core'
+import { isObject, isUuid, parseRanges, type Ranges, type Values } from '@holdfast/core'
 import type { StoredDevice, StoredOutcome, StoreReader } from '../store.ts'
 import { iso, jsonObject } from './columns.ts'
 import type { Connection, PgRow } from './connection.ts'
@@ -166,6 +166,11 @@ function rangesOf(text: unknown): Ranges {
 export function textsOf(text: unknown): readonly string[] {
   const list: unknown = JSON.parse(String(text))
   return Array.isArray(list) ? list.map(String) : []
+}
+
+/** Ids that a column of PostgreSQL can hold: any other is of nothing. */
+export function uuidsOf(ids: readonly string[]): readonly string[] {
+  return ids.filter(isUuid)
 }
 
 /** NULL stays null. */

@@ -1,3 +1,4 @@
+import { isUuid } from '@holdfast/core'
 import type { HistoryEntry } from '../../engine.ts'
 import type { StoreReader } from '../store.ts'
 import { iso } from './columns.ts'
@@ -13,6 +14,7 @@ const entryColumns = `n, op, status, decisions::text AS decisions, account, devi
 export function historyQueries(db: Connection): HistoryQueries {
   return {
     history: async (collection, record, { before, limit }) => {
+      if (!isUuid(record)) return []
       const sql = `SELECT ${entryColumns} FROM holdfast.audit a WHERE collection = $1 AND record = $2 AND n < $3 ORDER BY a.n DESC LIMIT $4`
       const newest = Math.min(before, Number.MAX_SAFE_INTEGER)
       return (await db.all(sql, collection, record, newest, limit)).map(entryOf)

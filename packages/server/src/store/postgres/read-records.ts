@@ -3,6 +3,7 @@ import {
   collectionNamed,
   type CollectionSchema,
   type Hlc,
+  isUuid,
   ruleOf,
   type Schema,
   type Values,
@@ -18,7 +19,7 @@ import {
   type Naming,
 } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
-import { type ReadOptions, textOrNull } from './read-devices.ts'
+import { type ReadOptions, textOrNull, uuidsOf } from './read-devices.ts'
 
 type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 
@@ -40,9 +41,12 @@ export function recordQueries(
     return collection
   }
   return {
-    records: async (name, ids) =>
-      ids.length === 0 ? [] : readRecords(db, { naming, collection: named(name), ids, locks }),
+    records: async (name, asked) => {
+      const ids = uuidsOf(asked)
+      return ids.length === 0 ? [] : readRecords(db, { naming, collection: named(name), ids, locks })
+    },
     recordText: async (name, id) => {
+      if (!isUuid(id)) return null
       const collection = named(name)
       const sql = `SELECT ${jsonObject(canonicalMembers(naming, collection, 'r'))}::text AS text FROM ${naming.table(collection)} r WHERE r.id = $1`
       const row = await db.get(sql, id)
