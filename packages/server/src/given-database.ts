@@ -96,10 +96,10 @@ async function newPostgres(schema: Schema): Promise<GivenDatabase> {
   await query(`UPDATE holdfast_state SET epoch = gen_random_uuid(), made_at = now()`)
   return {
     path: url,
-    store: ({ busyTimeoutMs } = {}) =>
+    store: ({ busyTimeoutMs, pollMs = 0 } = {}) =>
       postgresStore({
         url,
-        pollMs: 0,
+        pollMs,
         connections: 4,
         ...(busyTimeoutMs !== undefined && { lockTimeoutMs: busyTimeoutMs }),
       }),
