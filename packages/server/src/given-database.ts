@@ -1,18 +1,21 @@
-import { describeSchema, type Schema } from '@holdfast/core'
+import type { Schema } from '@holdfast/core'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import type { Pool } from 'pg'
+import { afterAll } from 'vitest'
+import { dropCopies, takeCopy } from './given-copies.ts'
 import { completeSql } from './store/postgres/read-devices.ts'
 import { postgresStore } from './store/postgres/postgres-store.ts'
 import { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
-import { systemEnvironment } from './system-environment.ts'
 
 /** Where the tests of the engine run: on a file, or on the PostgreSQL that the test run shares. */
 export const isOnPostgres: boolean = process.env['HOLDFAST_ENGINE_ON'] === 'postgres'
+
+if (isOnPostgres) afterAll(dropCopies)
 
 /** SQL, in the words of each database where they differ. Our own tables are named as SQLite has them: `holdfast_audit`. */
 export type Sql = string | { readonly sqlite: string; readonly postgres: string }
@@ -75,8 +78,7 @@ export function sqliteDatabase(path: string): GivenDatabase {
 }
 
 async function newPostgres(schema: Schema): Promise<GivenDatabase> {
-  const { freshDatabase } = await import('@holdfast/testing/services')
-  const database = await freshDatabase(undefined, await templateFor(schema))
+  const database = await takeCopy(schema)
   const { url, name } = database
   const backup = `${name}_backup`
   let hasBackup = false
@@ -130,30 +132,12 @@ async function newPostgres(schema: Schema): Promise<GivenDatabase> {
     },
     restore: () => beside(`DROP DATABASE ${name}`, `CREATE DATABASE ${name} TEMPLATE ${backup}`),
     remove: async () => {
-      if (hasBackup) await beside(`DROP DATABASE ${backup}`)
+      if (!hasBackup) return database.giveBack(pool)
+      await beside(`DROP DATABASE ${backup}`)
       await pool.end()
       await database.drop()
     },
   }
-}
-
-const templates = new Map<string, Promise<string>>()
-
-/** A database that is prepared for this schema, made once: to copy it is faster than to prepare another. */
-function templateFor(schema: Schema): Promise<string> {
-  const key = `${schema.version} ${describeSchema(schema)}`
-  const template = templates.get(key) ?? newTemplate(schema)
-  templates.set(key, template)
-  return template
-}
-
-async function newTemplate(schema: Schema): Promise<string> {
-  const { freshDatabase } = await import('@holdfast/testing/services')
-  const { url, name } = await freshDatabase()
-  const store = postgresStore({ url, migrate: true, pollMs: 0 })
-  await store.open({ schema, env: systemEnvironment() })
-  await store.close()
-  return name
 }
 
 async function poolOf(url: string): Promise<Pool> {
