@@ -102,6 +102,7 @@ async function newPostgres(schema: Schema): Promise<GivenDatabase> {
       postgresStore({
         url,
         pollMs,
+        listen: pollMs > 0,
         connections: 4,
         ...(busyTimeoutMs !== undefined && { lockTimeoutMs: busyTimeoutMs }),
       }),
