@@ -36,7 +36,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'engine on postgres',
-          include: ['packages/server/src/push/returned.test.ts', 'packages/testing/src/end-to-end/*.test.ts'],
+          include: [
+            'packages/server/src/{push,pull,audit,feed}/*.test.ts',
+            'packages/testing/src/end-to-end/*.test.ts',
+          ],
           exclude: [servicesTests],
           env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,

@@ -15,14 +15,18 @@ import {
   text,
   type Values,
 } from '@holdfast/core'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Caller, Engine, Grants, PullOptions, SnapshotOptions } from './engine.ts'
+import {
+  type GivenDatabase,
+  isOnPostgres,
+  newDatabase,
+  type Row,
+  type Sql,
+  sqliteDatabase,
+} from './given-database.ts'
+import { Ranks, renameVersions, versionsSql, withRanks } from './given-versions.ts'
 import { createEngine, type ServerOptions } from './server.ts'
-import { postgresStore } from './store/postgres/postgres-store.ts'
-import type { Store } from './store/store.ts'
-import { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
+import type { SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'
 import { systemEnvironment } from './system-environment.ts'
 
 /** A warehouse: items in scopes of their own columns, orders that refer to them, notes that everybody sees. */
@@ -60,87 +64,79 @@ export interface GivenOptions
   readonly store?: Partial<SqliteStoreOptions>
 }
 
-/** An engine over a real file, with a clock that a test holds in its hand. */
+/** An engine over a real database, with a clock that a test holds in its hand. Versions are named by their rank. */
 export interface GivenEngine {
   readonly engine: Engine
   readonly path: string
   /** A device of a user; what it may see can be set. */
   device(user?: string, grants?: Grants): GivenDevice
+  /** What another program reads. */
+  rows(sql: Sql): Promise<readonly Row[]>
+  /** What another program does. */
+  run(sql: Sql): Promise<void>
+  /** A transaction of another program that stays open until it is ended. */
+  hold(sql: Sql): Promise<() => Promise<void>>
   advance(ms: number): void
   nowMs(): number
-  /** Closes and opens the same file again. */
+  /** Closes and opens the same database again. */
   reopen(options?: GivenOptions): Promise<GivenEngine>
+  /** Closes, puts a copy of the database aside, and opens again. */
+  backup(): Promise<GivenEngine>
+  /** Closes, puts the copy in the place of the database, and opens that. */
+  restore(): Promise<GivenEngine>
   close(): Promise<void>
 }
 
-/** Opens an engine on a new file, or on `path`; its clock starts at `atMs`. */
-export async function givenEngine(
-  options: GivenOptions = {},
-  path?: string,
-  atMs: number = startMs,
-): Promise<GivenEngine> {
-  const place = path === undefined ? await newPlace() : { path, remove: async () => undefined }
+/** Opens an engine on a new database, or on the file at `path`. */
+export async function givenEngine(options: GivenOptions = {}, path?: string): Promise<GivenEngine> {
+  const database =
+    path === undefined ? await newDatabase(options.schema ?? stockSchema) : sqliteDatabase(path)
+  return openOn(database, options, startMs)
+}
+
+async function openOn(database: GivenDatabase, options: GivenOptions, atMs: number): Promise<GivenEngine> {
   let nowMs = atMs
   const env = { ...systemEnvironment(), now: () => nowMs }
-  const engine = await createEngine({
+  const schema = options.schema ?? stockSchema
+  const made = await createEngine({
     ...options,
-    schema: options.schema ?? stockSchema,
-    store: storeAt(place.path, options),
+    schema,
+    store: database.store(options.store),
     scopes: () => [],
     env,
   })
+  const ranks = new Ranks(() => database.rows(versionsSql))
+  const engine = isOnPostgres ? withRanks(made, ranks, () => database.settled()) : made
+  const again = async (other: GivenOptions = options, meanwhile = async () => undefined as void) => {
+    await engine.close()
+    await meanwhile()
+    return openOn(database, other, nowMs)
+  }
   return {
     engine,
-    path: place.path,
+    path: database.path,
     device: (user = 'ann', grants = ['warehouse:1']) =>
-      new GivenDevice({
-        engine,
-        user,
-        grants,
-        now: () => nowMs,
-        version: (options.schema ?? stockSchema).version,
-      }),
+      new GivenDevice({ engine, user, grants, now: () => nowMs, version: schema.version }),
+    rows: async (sql) => {
+      const rows = await database.rows(sql)
+      if (!isOnPostgres) return rows
+      await ranks.refresh()
+      return rows.map((row) => renameVersions(row, ranks.rankOf) as Row)
+    },
+    run: (sql) => database.run(sql),
+    hold: (sql) => database.hold(sql),
     advance: (ms) => {
       nowMs += ms
     },
     nowMs: () => nowMs,
-    reopen: async (other = options) => {
-      await engine.close()
-      const again = await givenEngine(other, place.path, nowMs)
-      return { ...again, close: () => again.engine.close().then(place.remove) }
-    },
+    reopen: (other) => again(other),
+    backup: () => again(options, () => database.backup()),
+    restore: () => again(options, () => database.restore()),
     close: async () => {
       await engine.close()
-      await place.remove()
+      await database.remove()
     },
   }
-}
-
-/** Where the tests of the engine run: on a file, or on the PostgreSQL that the test run shares. */
-export const isOnPostgres: boolean = process.env['HOLDFAST_ENGINE_ON'] === 'postgres'
-
-interface Place {
-  readonly path: string
-  readonly remove: () => Promise<void>
-}
-
-async function newPlace(): Promise<Place> {
-  if (isOnPostgres) {
-    const { freshDatabase } = await import('@holdfast/testing/services')
-    const database = await freshDatabase()
-    return { path: database.url, remove: () => database.drop() }
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-'))
-  return {
-    path: join(folder, 'server.db'),
-    remove: async () => rmSync(folder, { recursive: true, force: true }),
-  }
-}
-
-function storeAt(path: string, options: GivenOptions): Store {
-  return isOnPostgres
-    ? postgresStore({ url: path, migrate: true, pollMs: 0, connections: 4 })
-    : sqliteStore({ pollMs: 0, ...options.store, path })
 }
 
 interface DeviceParts {

@@ -2,6 +2,7 @@ import {
   assert,
   collectionNamed,
   type Environment,
+  isUuid,
   type Json,
   type Limits,
   limits as defaultLimits,
@@ -230,6 +231,9 @@ async function listRecords(
 ): Promise<{ readonly text: string; readonly next: string | null }> {
   const known = collectionNamed(schema, collection)
   if (!known) throw new SyncError('NOT_FOUND', `there is no collection "${collection}"`)
+  const { after = '' } = list
+  if (after !== '' && !isUuid(after))
+    throw new SyncError('REQUEST_INVALID', 'after is the `next` of the page before')
   const limit = Math.max(1, Math.min(list.limit ?? limits.pullRows, limits.pullRowsMax))
   const filters: Record<string, Json> = {}
   for (const [name, value] of Object.entries(list.filters ?? {})) {
@@ -249,7 +253,7 @@ async function listRecords(
   const rows = await tx.list({
     collection,
     scopes,
-    after: list.after ?? '',
+    after,
     filters: filters satisfies Values,
     limit: limit + 1,
   })

@@ -7,7 +7,6 @@ import {
   text,
   type Values,
 } from '@holdfast/core'
-import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthorizeRequest, User } from '../engine.ts'
 import { type GivenEngine, givenEngine, type GivenOptions, item, type RawMutation } from '../given-engine.ts'
@@ -42,23 +41,9 @@ const pair = (values: Values = {}): Values => ({ warehouse: '1', left: 'l', righ
 const uuid = (): string => newUuid(systemEnvironment())
 
 /** Another program writes. */
-function run(sql: string): void {
-  const db = new DatabaseSync(given.path)
-  try {
-    db.exec(sql)
-  } finally {
-    db.close()
-  }
-}
+const run = (sql: Parameters<GivenEngine['run']>[0]): Promise<void> => given.run(sql)
 
-function read(sql: string): readonly Record<string, unknown>[] {
-  const db = new DatabaseSync(given.path, { readOnly: true })
-  try {
-    return db.prepare(sql).all()
-  } finally {
-    db.close()
-  }
-}
+const read = (sql: string): Promise<readonly Record<string, unknown>[]> => given.rows(sql)
 
 describe('rights', () => {
   test('[PU-8] B66: a foreign record is answered like one that does not exist', async () => {
@@ -74,7 +59,7 @@ describe('rights', () => {
       )
       expect({ ...foreign, id: '' }).toEqual({ ...unknown, id: '' })
     }
-    expect(read('SELECT name, deleted_at FROM items')).toEqual([{ name: 'Laptop', deleted_at: null }])
+    expect(await read('SELECT name, deleted_at FROM items')).toEqual([{ name: 'Laptop', deleted_at: null }])
   })
 
   test('[PU-9] a record begins in a granted scope, and may be moved out of it', async () => {
@@ -130,13 +115,11 @@ describe('units', () => {
       ['applied', undefined],
     ])
     expect(results[0]?.error?.message).toContain(bad.id)
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'alone' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'alone' }])
   })
 
   test('[PU-11] a constraint of the host refuses the whole transaction', async () => {
-    const db = new DatabaseSync(given.path)
-    db.exec(`CREATE UNIQUE INDEX host_names ON items (name)`)
-    db.close()
+    await run('CREATE UNIQUE INDEX host_names ON items (name)')
     const ann = given.device()
     const group = uuid()
     const results = await ann.push(
@@ -145,7 +128,7 @@ describe('units', () => {
       ann.create('items', item({ name: 'a' }), { group }),
     )
     expect(results.map(({ status }) => status)).toEqual(['applied', 'rejected', 'rejected'])
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'a' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'a' }])
   })
 
   test('[PU-12] a conflict in a user transaction is one for all its records, and none of them changes', async () => {
@@ -163,11 +146,11 @@ describe('units', () => {
     )
     expect(results.map(({ status }) => status)).toEqual(['conflict', 'conflict'])
     expect(new Set(results.map(({ conflict }) => conflict?.id)).size).toBe(1)
-    expect(read('SELECT price FROM items ORDER BY version')).toEqual([
+    expect(await read('SELECT price FROM items ORDER BY version')).toEqual([
       { price: '899.00' },
       { price: '899.00' },
     ])
-    const [row] = read('SELECT parts FROM holdfast_conflicts')
+    const [row] = await read('SELECT parts FROM holdfast_conflicts')
     expect(JSON.parse(String(row?.['parts']))).toMatchObject([
       { record: second.record, fields: [], mine: { price: '1.00' } },
       {
@@ -230,7 +213,7 @@ describe('conflicts', () => {
       version: null,
       conflict: { fields: ['name'], base: { name: 'base' }, mine: { name: 'ann' }, theirs: { name: 'ben' } },
     })
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'ben' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'ben' }])
     await Promise.all([ann.pull(), ben.pull()])
     for (const device of [ann, ben]) {
       expect(device.rows.get(`_conflicts/${id}`)).toMatchObject({
@@ -257,14 +240,16 @@ describe('conflicts', () => {
       ['applied', undefined],
       ['held', id],
     ])
-    expect(read("SELECT finals FROM holdfast_devices WHERE user = 'ann'")).toEqual([{ finals: '1-2,4' }])
+    expect(await read("SELECT finals FROM holdfast_devices WHERE user = 'ann'")).toEqual([
+      { finals: '1-2,4' },
+    ])
     expect(
       await ben.pushOne(ben.update(laptop, { name: 'ben 2' }, { base: { name: 'ben' }, baseVersion: 2 })),
     ).toMatchObject({ status: 'applied' })
     const settlement = ann.update(laptop, {}, { resolves: id, baseVersion: 3 })
     expect(await ann.pushOne(settlement)).toMatchObject({ status: 'applied' })
     expect(await ann.pushOne({ ...held, base: { name: 'ben 2' } })).toMatchObject({ status: 'applied' })
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'ann 2' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'ann 2' }])
   })
 
   test('[PU-15] what touches a field of a held mutation waits too, whatever was written and passed in between', async () => {
@@ -297,7 +282,7 @@ describe('conflicts', () => {
     expect(
       await ben.pushOne(ben.update(laptop, changes, { base: { name: 'ben' }, baseVersion: 2, resolves: id })),
     ).toMatchObject({ status: 'applied' })
-    expect(read('SELECT name FROM items')).toEqual([{ name }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name }])
     await ben.pull()
     expect(ben.rows.get(`_conflicts/${id}`)).toMatchObject({
       status: 'resolved',
@@ -317,7 +302,7 @@ describe('conflicts', () => {
       ann.create('items', item({ name: 'ann' }), { group }),
     )
     expect(results.map(({ status }) => status)).toEqual(['applied', 'applied'])
-    expect(read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
+    expect(await read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
       { kind: 'both' },
     ])
   })
@@ -330,7 +315,7 @@ describe('conflicts', () => {
     )
     expect(again).toMatchObject({ status: 'conflict', conflict: { theirs: { name: 'ben 2' } } })
     expect(
-      read(
+      await read(
         "SELECT id, status, json_extract(resolution, '$.by') AS by FROM holdfast_conflicts ORDER BY status",
       ),
     ).toEqual([
@@ -379,9 +364,9 @@ describe('conflicts', () => {
       await elsewhere.pushOne(elsewhere.update(laptop, {}, { removals: { tags: ['sale'] } })),
     ).toMatchObject({ status: 'applied' })
     await given.engine.resolve(ben.caller, third, { kind: 'mine' })
-    expect(read('SELECT tags FROM items')).toEqual([{ tags: '["sale"]' }])
+    expect(await read('SELECT tags FROM items')).toEqual([{ tags: '["sale"]' }])
     expect(await verdicts(held)).toEqual([['applied', undefined]])
-    expect(read('SELECT tags FROM items')).toEqual([{ tags: '[]' }])
+    expect(await read('SELECT tags FROM items')).toEqual([{ tags: '[]' }])
   })
 
   test('[PU-36] a decision without a device that meets another edit takes over what was held', async () => {
@@ -391,7 +376,7 @@ describe('conflicts', () => {
     expect((await given.engine.resolve(ben.caller, id, { kind: 'mine' })).results).toMatchObject([
       { status: 'conflict' },
     ])
-    const [second] = read("SELECT id FROM holdfast_conflicts WHERE status = 'open'")
+    const [second] = await read("SELECT id FROM holdfast_conflicts WHERE status = 'open'")
     expect(await ann.pushOne(later)).toMatchObject({ status: 'held', heldBy: second?.['id'] })
     await given.engine.resolve(ben.caller, String(second?.['id']), { kind: 'theirs' })
     expect(await ann.pushOne(later)).not.toMatchObject({ status: 'held' })
@@ -409,10 +394,10 @@ describe('conflicts', () => {
     )
     const id = opened?.conflict?.id ?? ''
     await given.engine.resolve(ben.caller, id, { kind: 'theirs' })
-    expect(read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
+    expect(await read("SELECT json_extract(resolution, '$.kind') AS kind FROM holdfast_conflicts")).toEqual([
       { kind: 'theirs' },
     ])
-    expect(read('SELECT price FROM items WHERE deleted_at IS NULL')).toEqual([{ price: '2.00' }])
+    expect(await read('SELECT price FROM items WHERE deleted_at IS NULL')).toEqual([{ price: '2.00' }])
   })
 
   test('[PU-13] what was written on a settlement of a conflict that is out of sight is judged for itself', async () => {
@@ -447,11 +432,11 @@ describe('conflicts', () => {
       const target = name === 'items' ? second : order
       await cleo.pull()
       const base: Values = name === 'items' ? { name: 'Laptop' } : { next: null }
-      const version = (): number =>
-        Number(read(`SELECT version FROM ${name} WHERE id = '${target.record}'`)[0]?.['version'])
+      const version = async (): Promise<number> =>
+        Number((await read(`SELECT version FROM ${name} WHERE id = '${target.record}'`))[0]?.['version'])
       const remove = async (): Promise<void> => {
         if (by === 'outside') return run(`DELETE FROM ${name} WHERE id = '${target.record}'`)
-        expect(await ben.pushOne(ben.delete(target, { baseVersion: version() }))).toMatchObject({
+        expect(await ben.pushOne(ben.delete(target, { baseVersion: await version() }))).toMatchObject({
           status: 'applied',
         })
       }
@@ -500,7 +485,7 @@ describe('conflicts', () => {
       ann.update(first, { name: 'ann' }, { base: { name: 'one' }, baseVersion: 1, group }),
     )
     expect(conflict?.status).toBe('conflict')
-    expect(read(`SELECT scope FROM holdfast_feed WHERE collection = '_conflicts'`)).toEqual([
+    expect(await read(`SELECT scope FROM holdfast_feed WHERE collection = '_conflicts'`)).toEqual([
       { scope: personalScope('ann') },
     ])
     await Promise.all([ann.pull(), ben.pull()])
@@ -551,7 +536,9 @@ describe('deletes', () => {
         await device.pull()
         expect(device.values('pairs', 'left')).toEqual(left === null ? [] : [left])
       }
-      const [seen] = read(`SELECT count(*) AS n FROM holdfast_audit WHERE status IN ('merged', 'conflict')`)
+      const [seen] = await read(
+        `SELECT count(*) AS n FROM holdfast_audit WHERE status IN ('merged', 'conflict')`,
+      )
       expect(seen).toEqual({ n: 1 })
     },
   )
@@ -696,7 +683,7 @@ describe('keys and references', () => {
       'UNIQUE_VIOLATION',
     ])
     expect((await ann.push(...swap(uuid()))).map(({ status }) => status)).toEqual(['applied', 'applied'])
-    expect(read('SELECT sku FROM items ORDER BY version')).toEqual([{ sku: 'B' }, { sku: 'A' }])
+    expect(await read('SELECT sku FROM items ORDER BY version')).toEqual([{ sku: 'B' }, { sku: 'A' }])
   })
 
   test('[PU-18] a key that was given up is free, and a deleted record has none', async () => {
@@ -716,7 +703,7 @@ describe('keys and references', () => {
       ann.create('items', item({ sku: 'cafe\u0301' })),
     )
     expect(results.map(({ error }) => error?.code)).toEqual([undefined, 'UNIQUE_VIOLATION'])
-    expect(read('SELECT sku FROM items')).toEqual([{ sku: 'caf\u00e9' }])
+    expect(await read('SELECT sku FROM items')).toEqual([{ sku: 'caf\u00e9' }])
   })
 
   test('[PU-19] "rename" gives the later one the next free name, and says so', async () => {
@@ -756,6 +743,6 @@ describe('keys and references', () => {
       resolves: id,
     })
     expect(await ben.pushOne(renamed)).toMatchObject({ status: 'applied' })
-    expect(read('SELECT status FROM holdfast_conflicts')).toEqual([{ status: 'resolved' }])
+    expect(await read('SELECT status FROM holdfast_conflicts')).toEqual([{ status: 'resolved' }])
   })
 })

@@ -27,10 +27,15 @@ import {
 import type { Offer } from './offer.ts'
 import { closeConflicts, type DisputedMember, openConflict } from './open-conflict.ts'
 import { isReturned } from './returned-mutation.ts'
-import type { Session } from './session.ts'
+import type { Session, Waits } from './session.ts'
 import { UnitView } from './unit-view.ts'
 
 type Applied = Extract<Judgement, { kind: 'apply' }>
+
+/** Whether there is nothing wrong with the shape of an offer. */
+export function isRead(offer: Offer): offer is ReadOffer {
+  return offer.mutation !== undefined
+}
 
 /**
  * Decides a unit: one mutation, or the mutations of one user transaction. All of it takes effect or none: a refusal
@@ -116,7 +121,7 @@ function hold<U extends User>(
   members: readonly ReadOffer[],
   heldBy: string,
 ): readonly MemberVerdict[] {
-  noteWaiting(session, members, heldBy)
+  noteWaiting(session.held, members, heldBy)
   return members.map((offer) => ({
     offer,
     status: 'held',
@@ -128,15 +133,15 @@ function hold<U extends User>(
 }
 
 /** What comes behind in this batch, and stands on these, waits as well. */
-function noteWaiting<U extends User>(
-  session: Session<U>,
+export function noteWaiting(
+  held: Map<string, Waits>,
   members: readonly ReadOffer[],
   heldBy: string | null,
 ): void {
   for (const { mutation } of members) {
     const key = heldKey(mutation)
-    const fields = [...(session.held.get(key)?.fields ?? []), ...touchedFields(mutation)]
-    session.held.set(key, { heldBy, fields })
+    const fields = [...(held.get(key)?.fields ?? []), ...touchedFields(mutation)]
+    held.set(key, { heldBy, fields })
   }
 }
 
@@ -146,7 +151,7 @@ function putOff<U extends User>(
   members: readonly ReadOffer[],
   { index, code, message, field }: Rejection,
 ): readonly MemberVerdict[] {
-  noteWaiting(session, members, null)
+  noteWaiting(session.held, members, null)
   return members.map((offer, at) => {
     const own = { code, message, ...(field === undefined ? {} : { field }) }
     const behind = {

@@ -18,7 +18,7 @@ import { sees } from '../scope/grants.ts'
 import type { StoredConflict } from '../store/store.ts'
 import type { Offer } from './offer.ts'
 import { returnedOf } from './returned.ts'
-import { behindReturned, isReturned, isYetToCome } from './returned-mutation.ts'
+import { behindPutOff, isReturned, isYetToCome } from './returned-mutation.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
@@ -144,7 +144,7 @@ function judgeDependency<U extends User>(
 ): Verdictless | undefined {
   const { after } = mutation
   const waiting = mutation.resolves === null ? session.held.get(heldKey(mutation)) : undefined
-  if (waiting?.heldBy === null) return behindReturned
+  if (waiting?.heldBy === null) return behindPutOff
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touchedFields(mutation))))
     return { kind: 'held', heldBy: waiting.heldBy }
   if (after === null || view.result(after)) return undefined

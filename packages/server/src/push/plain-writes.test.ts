@@ -1,8 +1,8 @@
 import type { Values } from '@holdfast/core'
 import { newUuid } from '@holdfast/core'
-import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ApplyOptions, PlainResult, PlainWrite } from '../engine.ts'
+import { isOnPostgres } from '../given-database.ts'
 import { type GivenDevice, type GivenEngine, givenEngine, item } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
 
@@ -34,14 +34,7 @@ async function applyOne(one: PlainWrite): Promise<PlainResult | undefined> {
   return (await apply(one))[0]
 }
 
-function read(sql: string): readonly Record<string, unknown>[] {
-  const db = new DatabaseSync(given.path, { readOnly: true })
-  try {
-    return db.prepare(sql).all()
-  } finally {
-    db.close()
-  }
-}
+const read = (sql: string): Promise<readonly Record<string, unknown>[]> => given.rows(sql)
 
 test('[PU-28] a plain write goes the way of every mutation: feed, audit, keys and rights', async () => {
   expect(await applyOne(write('create', item({ name: 'plain', sku: 'P' })))).toMatchObject({
@@ -121,7 +114,7 @@ test('[PU-30] a version or a time that no longer holds is a lost race, and nothi
       ),
     ),
   ).toMatchObject({ status: 'conflict', record: { name: 'fourth' } })
-  expect(read('SELECT name FROM items')).toEqual([{ name: 'fourth' }])
+  expect(await read('SELECT name FROM items')).toEqual([{ name: 'fourth' }])
 })
 
 test('[PU-31, PR-7] where the later edit wins, the earlier one is kept in the history', async () => {
@@ -163,12 +156,12 @@ test('[PU-32] an atomic batch is whole or not at all, another applies what it ca
     false,
     ['applied', 'rejected'],
   ])
-  expect(read('SELECT * FROM items')).toEqual([])
+  expect(await read('SELECT * FROM items')).toEqual([])
   expect((await given.engine.apply(caller, writes)).results.map(({ status }) => status)).toEqual([
     'applied',
     'rejected',
   ])
-  expect(read('SELECT id FROM items')).toEqual([{ id }])
+  expect(await read('SELECT id FROM items')).toEqual([{ id }])
 })
 
 test('[PU-33] a repeated key is answered as the first time, with another body it is refused, after a month it is new', async () => {
@@ -182,25 +175,35 @@ test('[PU-33] a repeated key is answered as the first time, with another body it
   await expect(given.engine.apply(caller, [add], options('other'))).rejects.toMatchObject({
     code: 'KEY_REUSED',
   })
-  expect(read('SELECT stock FROM items')).toEqual([{ stock: 1 }])
+  expect(await read('SELECT stock FROM items')).toEqual([{ stock: 1 }])
   given.advance(31 * 86_400_000)
   await given.engine.collectTombstones({ olderThanMs: 90 * 86_400_000 })
   expect(await given.engine.apply(caller, [add], options('h'))).toMatchObject({ duplicate: false })
 })
 
 test('[PU-22] a constraint of the host refuses a plain write by its name', async () => {
-  const db = new DatabaseSync(given.path)
-  db.exec(`CREATE UNIQUE INDEX host_names ON items (name)`)
-  db.close()
+  await given.run('CREATE UNIQUE INDEX host_names ON items (name)')
   const again = { ...write('create', item({ name: 'same' })), record: newUuid(systemEnvironment()) }
   const results = await apply(write('create', item({ name: 'same' })), again)
+  const message = isOnPostgres ? 'host_names' : 'UNIQUE constraint failed: items.name'
   expect(results).toMatchObject([
     { status: 'applied' },
-    {
-      status: 'rejected',
-      error: { code: 'CONSTRAINT_FAILED', message: 'UNIQUE constraint failed: items.name' },
-    },
+    { status: 'rejected', error: { code: 'CONSTRAINT_FAILED', message } },
   ])
+})
+
+test('[FE-30] what has an id that is no UUID is not there, whatever is asked of it', async () => {
+  for (const record of ['x', id.toUpperCase()]) {
+    expect(await given.engine.record(ann.caller, 'items', record)).toBeNull()
+    expect(await given.engine.history(ann.caller, 'items', record)).toBeNull()
+    expect(await given.engine.lostValues(ann.caller, 'items', record)).toBeNull()
+    expect((await given.engine.resolve(ann.caller, record, { kind: 'theirs' })).results).toMatchObject([
+      { status: 'rejected', error: { code: 'CONFLICT_UNKNOWN' } },
+    ])
+    expect(await applyOne(write('update', { name: 'y' }, { record }))).toMatchObject({
+      error: { code: 'RECORD_NOT_FOUND' },
+    })
+  }
 })
 
 test('[PU-28] rows are listed by id in pages, by equal values, and only those one sees', async () => {
@@ -225,5 +228,8 @@ test('[PU-28] rows are listed by id in pages, by equal values, and only those on
   await expect(
     given.engine.list(ann.caller, 'items', { filters: { 'name" OR 1 --': 'b' } }),
   ).rejects.toMatchObject({ code: 'FIELD_UNKNOWN' })
+  await expect(given.engine.list(ann.caller, 'items', { after: 'x' })).rejects.toMatchObject({
+    code: 'REQUEST_INVALID',
+  })
   await expect(given.engine.list(ann.caller, 'nowhere')).rejects.toMatchObject({ code: 'NOT_FOUND' })
 })

@@ -1,6 +1,6 @@
 import { counter, collection, defineSchema, newUuid, text, type Values } from '@holdfast/core'
-import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { isOnPostgres } from '../given-database.ts'
 import { type GivenEngine, givenEngine, item, type RawMutation, startMs } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
 
@@ -14,15 +14,10 @@ afterEach(() => given.close())
 
 const otherId = (): string => newUuid(systemEnvironment())
 
-/** What the file holds, read by somebody else. */
-function read(sql: string, ...values: (string | number)[]): readonly Record<string, unknown>[] {
-  const db = new DatabaseSync(given.path, { readOnly: true })
-  try {
-    return db.prepare(sql).all(...values)
-  } finally {
-    db.close()
-  }
-}
+const read: GivenEngine['rows'] = (sql) => given.rows(sql)
+
+/** What keeps another program from writing items, and lets it read. */
+const noWrites = { sqlite: 'BEGIN IMMEDIATE', postgres: 'BEGIN; LOCK TABLE items IN SHARE MODE' }
 
 describe('one transaction', () => {
   test('[PU-1, PR-3] row, feed, outcome and audit of a mutation are there together', async () => {
@@ -31,31 +26,41 @@ describe('one transaction', () => {
     expect(await ann.push(laptop)).toEqual([
       { id: laptop.id, status: 'applied', version: 1, serverUpdatedAt: '2026-11-20T10:00:00.000Z' },
     ])
-    expect(read('SELECT name, version FROM items')).toEqual([{ name: 'Laptop 14', version: 1 }])
-    expect(read('SELECT scope, record, position, op FROM holdfast_feed')).toEqual([
-      { scope: 'warehouse:1', record: laptop.record, position: 1, op: 'put' },
-    ])
-    expect(read('SELECT seq, id, status, version FROM holdfast_outcomes')).toEqual([
+    expect(await read('SELECT name, version FROM items')).toEqual([{ name: 'Laptop 14', version: 1 }])
+    const feed = await read({
+      sqlite: 'SELECT scope, record, position, op FROM holdfast_feed',
+      postgres: `SELECT f.scope, f.record, rank() OVER (ORDER BY s.position) AS position, f.op
+        FROM holdfast_feed f JOIN holdfast_stamps s ON s.tx = f.tx AND s.scope = f.scope`,
+    })
+    expect(feed).toEqual([{ scope: 'warehouse:1', record: laptop.record, position: 1, op: 'put' }])
+    expect(await read('SELECT seq, id, status, version FROM holdfast_outcomes')).toEqual([
       { seq: 1, id: laptop.id, status: 'applied', version: 1 },
     ])
-    expect(read('SELECT op, user, device, version FROM holdfast_audit')).toEqual([
+    expect(await read('SELECT op, user, device, version FROM holdfast_audit')).toEqual([
       { op: 'create', user: 'ann', device: ann.id, version: 1 },
     ])
   })
 
   test('[PU-1, PR-3] a batch that fails half way leaves nothing', async () => {
     const ann = given.device()
-    const db = new DatabaseSync(given.path)
     // The outcomes are written last; without their table the transaction fails after everything else.
-    db.exec('ALTER TABLE holdfast_outcomes RENAME TO elsewhere')
+    await given.run('ALTER TABLE holdfast_outcomes RENAME TO elsewhere')
     const batch = [1, 2, 3].map(() => ann.create('items', item()))
-    await expect(ann.push(...batch)).rejects.toThrow('holdfast_outcomes')
-    expect(read('SELECT * FROM items')).toEqual([])
-    expect(read('SELECT * FROM holdfast_feed')).toEqual([])
-    expect(read('SELECT * FROM holdfast_audit')).toEqual([])
-    expect(read('SELECT counter, engine FROM holdfast_state')).toEqual([{ counter: 0, engine: null }])
-    db.exec('ALTER TABLE elsewhere RENAME TO holdfast_outcomes')
-    db.close()
+    await expect(ann.push(...batch)).rejects.toThrow(
+      isOnPostgres ? 'refused an operation' : 'holdfast_outcomes',
+    )
+    expect(await read('SELECT * FROM items')).toEqual([])
+    expect(await read('SELECT * FROM holdfast_feed')).toEqual([])
+    expect(await read('SELECT * FROM holdfast_audit')).toEqual([])
+    const positions = await read({
+      sqlite: 'SELECT 1 FROM holdfast_state WHERE counter > 0 OR engine IS NOT NULL',
+      postgres: 'SELECT 1 FROM holdfast_transactions UNION ALL SELECT 1 FROM holdfast_stamps',
+    })
+    expect(positions).toEqual([])
+    await given.run({
+      sqlite: 'ALTER TABLE elsewhere RENAME TO holdfast_outcomes',
+      postgres: 'ALTER TABLE holdfast_elsewhere RENAME TO outcomes',
+    })
     expect((await ann.push(...batch)).map(({ status }) => status)).toEqual(['applied', 'applied', 'applied'])
   })
 
@@ -70,36 +75,37 @@ describe('one transaction', () => {
       ['applied', 2],
       ['applied', 3],
     ])
-    expect(read('SELECT name, stock, version FROM items')).toEqual([{ name: 'Desk', stock: 8, version: 3 }])
+    expect(await read('SELECT name, stock, version FROM items')).toEqual([
+      { name: 'Desk', stock: 8, version: 3 },
+    ])
   })
 
   test('[PU-1] B01: a second writer waits, and the union of two pulls misses nothing', async () => {
     const [ann, ben, eve] = [given.device(), given.device('ben'), given.device('eve')]
-    const blocker = new DatabaseSync(given.path)
-    blocker.exec('BEGIN IMMEDIATE')
+    const release = await given.hold(noWrites)
     const first = ann.push(ann.create('items', item({ name: 'first' })))
     const second = ben.push(ben.create('items', item({ name: 'second' })))
     await eve.pull()
     expect(eve.rows.size).toBe(0)
-    blocker.exec('COMMIT')
-    blocker.close()
+    await release()
     await Promise.all([first, second])
     await eve.pull()
     expect(eve.values('items', 'name')).toEqual(['first', 'second'])
   })
 
-  test('[PU-1] a writer that waits too long for another process is told STORE_BUSY', async () => {
-    await given.close()
-    given = await givenEngine({ store: { busyTimeoutMs: 60 } })
-    const ann = given.device()
-    const blocker = new DatabaseSync(given.path)
-    blocker.exec('BEGIN IMMEDIATE')
-    const laptop = ann.create('items', item())
-    await expect(ann.push(laptop)).rejects.toMatchObject({ code: 'STORE_BUSY' })
-    blocker.exec('ROLLBACK')
-    blocker.close()
-    expect(await ann.pushOne(laptop)).toMatchObject({ status: 'applied' })
-  })
+  test.skipIf(isOnPostgres)(
+    '[PU-1] a writer that waits too long for another process is told STORE_BUSY',
+    async () => {
+      await given.close()
+      given = await givenEngine({ store: { busyTimeoutMs: 60 } })
+      const ann = given.device()
+      const release = await given.hold(noWrites)
+      const laptop = ann.create('items', item())
+      await expect(ann.push(laptop)).rejects.toMatchObject({ code: 'STORE_BUSY' })
+      await release()
+      expect(await ann.pushOne(laptop)).toMatchObject({ status: 'applied' })
+    },
+  )
 })
 
 describe('once', () => {
@@ -119,8 +125,8 @@ describe('once', () => {
       )
       first.push(results.at(-1))
     }
-    expect(read('SELECT stock, version FROM items')).toEqual([{ stock: 49, version: 50 }])
-    expect(read('SELECT count(*) AS n FROM holdfast_audit')).toEqual([{ n: 50 }])
+    expect(await read('SELECT stock, version FROM items')).toEqual([{ stock: 49, version: 50 }])
+    expect(await read('SELECT count(*) AS n FROM holdfast_audit')).toEqual([{ n: 50 }])
   })
 
   test('[PU-4] B18: counters are the sum of the increments, whatever is lost or repeated', async () => {
@@ -142,7 +148,7 @@ describe('once', () => {
         if (next() < 0.5) await device.push(...batch.slice(Math.floor(next() * 5)))
       }
     }
-    expect(read('SELECT stock FROM items')).toEqual([{ stock: expected }])
+    expect(await read('SELECT stock FROM items')).toEqual([{ stock: expected }])
   })
 
   test('[PU-5] B20: a used number under another key is refused, and the old effect stays once', async () => {
@@ -152,7 +158,7 @@ describe('once', () => {
     const other = { ...ann.create('items', item({ name: 'other' })), seq: first.seq }
     const result = await ann.pushOne(other)
     expect([result.status, result.error?.code, result.version]).toEqual(['rejected', 'SEQ_REUSED', null])
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'first' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'first' }])
     const renumbered = { ...other, seq: 3 }
     expect(await ann.pushOne(renumbered)).toMatchObject({ status: 'applied' })
   })
@@ -164,7 +170,7 @@ describe('once', () => {
     const body = await ann.pushOne({ ...first, changes: item({ name: 'other' }) })
     const number = await ann.pushOne({ ...first, seq: 9 })
     expect([body.error?.code, number.error?.code]).toEqual(['KEY_REUSED', 'KEY_REUSED'])
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
     expect(await ann.pushOne(first)).toMatchObject({ status: 'applied', duplicate: true })
   })
 
@@ -176,7 +182,7 @@ describe('once', () => {
     const result = await eve.pushOne({ ...first, changes: item({ warehouse: '2' }) })
     expect(result).toMatchObject({ status: 'rejected', error: { code: 'RECORD_NOT_FOUND' } })
     expect(result.duplicate).toBeUndefined()
-    expect(read('SELECT name FROM items')).toEqual([{ name: 'first' }])
+    expect(await read('SELECT name FROM items')).toEqual([{ name: 'first' }])
   })
 
   test('[PU-6] numbers that are final in part, or whose outcome is forgotten, are refused', async () => {
@@ -190,7 +196,7 @@ describe('once', () => {
     given.advance(40 * 86_400_000)
     await given.engine.collectTombstones({ olderThanMs: 0 })
     expect((await ann.pushOne(first)).error?.code).toBe('OUTCOME_EXPIRED')
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
   })
 
   test('[PU-5] of a transaction with a used number nothing is decided, also not what is wrong with another member', async () => {
@@ -202,7 +208,7 @@ describe('once', () => {
     const results = await ann.push(used, empty)
     expect(results.map(({ error }) => error?.code)).toEqual(['SEQ_REUSED', 'SEQ_REUSED'])
     expect(results.map(({ free }) => free)).toEqual([undefined, '3'])
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1' }])
   })
 
   test('[PU-35] a refused number says whether it was the same mutation, and which numbers are free', async () => {
@@ -238,7 +244,7 @@ describe('once', () => {
       undefined,
       '3',
     ])
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-2,4' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-2,4' }])
   })
 
   test('[PU-35] a mutation that a copy of the device sent under another number is known, not free', async () => {
@@ -278,19 +284,23 @@ describe('once', () => {
       '13',
     ])
     expect(await told({ ...fresh, seq: 13 })).toEqual([undefined, undefined, undefined])
-    expect(read('SELECT count(*) AS n FROM holdfast_audit')).toEqual([{ n: 3 }])
+    expect(await read('SELECT count(*) AS n FROM holdfast_audit')).toEqual([{ n: 3 }])
   })
 
   test('[PU-38] a key is forgotten with its outcome, also one that was folded', async () => {
     const ann = given.device()
     const [first, second] = [1, 2].map(() => ann.create('items', item()))
     await ann.pushOne({ ...first!, covers: '1-2', folded: [second!.id] })
-    expect(read('SELECT id FROM holdfast_folded')).toEqual([{ id: second!.id }])
+    const folded = {
+      sqlite: 'SELECT id FROM holdfast_folded',
+      postgres: `SELECT id FROM holdfast_decided_keys WHERE id <> '${first!.id}'`,
+    }
+    expect(await read(folded)).toEqual([{ id: second!.id }])
     ann.ack = '1-2'
     await ann.push()
     given.advance(40 * 86_400_000)
     await given.engine.collectTombstones({ olderThanMs: 0 })
-    expect(read('SELECT id FROM holdfast_folded')).toEqual([])
+    expect(await read(folded)).toEqual([])
   })
 
   test('[PU-23] after the acknowledgement the verdict of a conflict still names it', async () => {
@@ -314,7 +324,7 @@ describe('once', () => {
     const folded = { ...ann.create('items', item()), covers: '1-3' }
     expect(await ann.pushOne(folded)).toMatchObject({ status: 'applied' })
     expect((await ann.pushOne({ ...ann.create('items', item()), seq: 2 })).error?.code).toBe('SEQ_REUSED')
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-3' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-3' }])
   })
 
   test('[PU-23] after the acknowledgement only the verdict of an outcome is left', async () => {
@@ -327,7 +337,9 @@ describe('once', () => {
     ann.ack = '1'
     await ann.push()
     expect((await ann.page()).outcomes).toEqual([])
-    expect(read('SELECT status, body FROM holdfast_outcomes')).toEqual([{ status: 'rejected', body: null }])
+    expect(await read('SELECT status, body FROM holdfast_outcomes')).toEqual([
+      { status: 'rejected', body: null },
+    ])
     expect(await ann.pushOne(bad)).toMatchObject({
       status: 'rejected',
       duplicate: true,
@@ -353,7 +365,7 @@ describe('once', () => {
         mutations: [stranger.create('items', item())],
       }),
     ).rejects.toMatchObject(refused)
-    expect(read('SELECT finals, acked FROM holdfast_devices')).toEqual([{ finals: '1', acked: '' }])
+    expect(await read('SELECT finals, acked FROM holdfast_devices')).toEqual([{ finals: '1', acked: '' }])
     const known = { ack: '1', answered: '1', mutations }
     expect((await given.engine.push(ann.caller, known)).results).toMatchObject([{ status: 'applied' }])
   })
@@ -394,11 +406,11 @@ describe('one bad mutation', () => {
     '[PU-3, PU-22] B23: %s in the middle of 100: 99 are applied, one is rejected for good',
     async (code, poison) => {
       const ann = given.device()
-      const db = new DatabaseSync(given.path)
-      db.exec(
-        `CREATE TRIGGER host BEFORE INSERT ON items WHEN NEW.name LIKE 'forbidden%' BEGIN SELECT RAISE(ABORT, 'host says no'); END`,
-      )
-      db.close()
+      await given.run({
+        sqlite: `CREATE TRIGGER host BEFORE INSERT ON items WHEN NEW.name LIKE 'forbidden%' BEGIN SELECT RAISE(ABORT, 'host says no'); END`,
+        postgres: `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'host says no'; END $$;
+          CREATE TRIGGER host BEFORE INSERT ON items FOR EACH ROW WHEN (NEW.name LIKE 'forbidden%') EXECUTE FUNCTION refuse()`,
+      })
       const batch = Array.from({ length: 100 }, (_, index) =>
         ann.create('items', item(index === 0 ? { sku: 'taken' } : {})),
       )
@@ -412,8 +424,8 @@ describe('one bad mutation', () => {
         version: null,
         error: { code, retry: 'never' },
       })
-      expect(read('SELECT count(*) AS n FROM items')).toEqual([{ n: 99 }])
-      expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-100' }])
+      expect(await read('SELECT count(*) AS n FROM items')).toEqual([{ n: 99 }])
+      expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-100' }])
       const again = await ann.push({ ...batch[50], ...bad } as (typeof batch)[0] & object)
       expect(again).toMatchObject([{ status: 'rejected', duplicate: true, error: { code } }])
     },
@@ -426,40 +438,46 @@ describe('one bad mutation', () => {
       ['rejected', 'MUTATION_INVALID'],
       ['applied', undefined],
     ])
-    expect(read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '2' }])
+    expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '2' }])
   })
 
   test('[PU-22] the constraint that refused is named, also one that fails only at the commit', async () => {
-    const db = new DatabaseSync(given.path)
-    db.exec(`CREATE UNIQUE INDEX host_names ON items (name);
-      CREATE TABLE host_lines (item TEXT REFERENCES host_parents (id) DEFERRABLE INITIALLY DEFERRED);
+    await given.run(`CREATE UNIQUE INDEX host_names ON items (name);
       CREATE TABLE host_parents (id TEXT PRIMARY KEY);
-      CREATE TRIGGER host_line AFTER INSERT ON items WHEN NEW.name = 'orphan' BEGIN INSERT INTO host_lines VALUES ('nobody'); END`)
-    db.close()
+      CREATE TABLE host_lines (item TEXT REFERENCES host_parents (id) DEFERRABLE INITIALLY DEFERRED)`)
+    await given.run({
+      sqlite: `CREATE TRIGGER host_line AFTER INSERT ON items WHEN NEW.name = 'orphan' BEGIN INSERT INTO host_lines VALUES ('nobody'); END`,
+      postgres: `CREATE FUNCTION add_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO host_lines VALUES ('nobody'); RETURN NULL; END $$;
+        CREATE TRIGGER host_line AFTER INSERT ON items FOR EACH ROW WHEN (NEW.name = 'orphan') EXECUTE FUNCTION add_line()`,
+    })
+    const [unique, foreign] = isOnPostgres
+      ? ['host_names', 'host_lines_item_fkey']
+      : ['UNIQUE constraint failed: items.name', 'FOREIGN KEY constraint failed']
     const ann = given.device()
     const results = await ann.push(
       ...['a', 'a', 'orphan', 'b'].map((name) => ann.create('items', item({ name }))),
     )
     expect(results.map(({ status, error }) => [status, error?.message])).toEqual([
       ['applied', undefined],
-      ['rejected', 'UNIQUE constraint failed: items.name'],
-      ['rejected', 'FOREIGN KEY constraint failed'],
+      ['rejected', unique],
+      ['rejected', foreign],
       ['applied', undefined],
     ])
   })
 
   test('[PU-22] what a trigger of the host makes of a row is in the answer and in the feed', async () => {
-    const db = new DatabaseSync(given.path)
-    db.exec(
-      `CREATE TRIGGER host AFTER INSERT ON items BEGIN UPDATE items SET name = upper(NEW.name) WHERE id = NEW.id; END`,
-    )
-    db.close()
+    await given.run({
+      sqlite: `CREATE TRIGGER host AFTER INSERT ON items BEGIN UPDATE items SET name = upper(NEW.name) WHERE id = NEW.id; END`,
+      postgres: `CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          UPDATE items SET name = upper(NEW.name) WHERE id = NEW.id; RETURN NULL; END $$;
+        CREATE TRIGGER host AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION shout()`,
+    })
     const [ann, ben] = [given.device(), given.device('ben')]
     const result = await ann.pushOne(ann.create('items', item({ name: 'laptop' })))
     expect(result).toMatchObject({ status: 'applied', record: { name: 'LAPTOP' } })
     await Promise.all([ann.pull(), ben.pull()])
     expect([ann.values('items', 'name'), ben.values('items', 'name')]).toEqual([['LAPTOP'], ['LAPTOP']])
-    expect(result.version).toBe(read('SELECT version FROM items')[0]?.['version'])
+    expect(result.version).toBe((await read('SELECT version FROM items'))[0]?.['version'])
   })
 })
 
@@ -475,7 +493,7 @@ describe('the request', () => {
     await expect(given.engine.push(old, { ack: '', mutations: batch })).rejects.toMatchObject({
       code: 'SCHEMA_AHEAD',
     })
-    expect(read('SELECT * FROM holdfast_devices')).toEqual([])
+    expect(await read('SELECT * FROM holdfast_devices')).toEqual([])
     expect((await ann.push(...batch)).map(({ status, duplicate }) => [status, duplicate])).toEqual(
       batch.map(() => ['applied', undefined]),
     )

@@ -16,21 +16,20 @@ import {
 import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
-import { ConstraintError, type StoredDevice, type StoredOutcome, type StoreWriter } from '../store/store.ts'
+import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
 import { type Claim, Claims, type Known } from './claims.ts'
-import { decideUnit, reject } from './decide-unit.ts'
-import { type MemberVerdict, type ReadOffer, withoutLostConflict } from './judge-mutation.ts'
+import { type Decided, decideParts, type Part, type Unit } from './decide-parts.ts'
+import { decideUnit, isRead, reject } from './decide-unit.ts'
+import { type MemberVerdict, withoutLostConflict } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { whenLoaded, WorkingSet } from './working-set.ts'
 import { followTriggers, writeEffects } from './write-effects.ts'
 
-type Unit = readonly Offer[]
-
+/** What a request says beside its mutations. */
 interface Batch {
   readonly device: string
-  readonly units: readonly Unit[]
   readonly ack: string
   /** Numbers the device holds to be final: acknowledged, or answered. */
   readonly believed: Ranges
@@ -38,9 +37,8 @@ interface Batch {
 }
 
 /**
- * Decides a batch in one transaction: every mutation once, in order, each user transaction whole. When a constraint or
- * trigger of the host's own refuses a row, the batch is given up and decided in halves, until the offender is alone.
- * Errors: DEVICE_REQUIRED, EPOCH_CHANGED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. Rules: PU-1 to PU-23, PU-34, PR-3.
+ * Decides a batch in one transaction, or in parts where it must: every mutation once, in order, each user transaction whole.
+ * Errors: DEVICE_REQUIRED, EPOCH_CHANGED, REQUEST_INVALID, REQUEST_TOO_LARGE, STORE_BUSY. Rules: PU-1 to PU-23, PU-34, PU-43, PR-3.
  */
 export async function pushBatch<U extends User>(
   context: PushContext<U>,
@@ -64,8 +62,11 @@ export async function pushBatch<U extends User>(
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
-  const batch = { device, units: unitsOf(offers), ack, believed, pending }
-  const results = await pushUnits(context, caller, batch)
+  const batch = { device, ack, believed, pending }
+  const whole = { units: unitsOf(offers), held: new Map() }
+  const { results } = await decideParts(context.env, whole, (part) =>
+    transactPart(context, caller, batch, part),
+  )
   context.count(results, offers)
   return { results, serverTime: now }
 }
@@ -81,36 +82,19 @@ function unitsOf(offers: readonly Offer[]): readonly Unit[] {
   return units
 }
 
-async function pushUnits<U extends User>(
+/** One transaction. */
+async function transactPart<U extends User>(
   context: PushContext<U>,
   caller: Caller<U>,
   batch: Batch,
-): Promise<readonly PushResult[]> {
-  try {
-    return await transactBatch(context, caller, batch)
-  } catch (error) {
-    if (!(error instanceof ConstraintError)) throw error
-    const { units } = batch
-    if (units.length === 1) return transactBatch(context, caller, batch, error.message)
-    const middle = units.length >> 1
-    const first = await pushUnits(context, caller, { ...batch, units: units.slice(0, middle) })
-    return [...first, ...(await pushUnits(context, caller, { ...batch, units: units.slice(middle) }))]
-  }
-}
-
-/** One transaction. `refusedBy`: the constraint that refused the only unit before. */
-async function transactBatch<U extends User>(
-  context: PushContext<U>,
-  caller: Caller<U>,
-  batch: Batch,
-  refusedBy?: string,
-): Promise<readonly PushResult[]> {
-  const { results, tell } = await context.store.write(async (tx) => {
-    const { session, device } = await openSession(context, caller, { tx, batch })
+  part: Part,
+): Promise<Decided> {
+  const decide = async (tx: StoreWriter): Promise<Decided & { readonly tell: () => void }> => {
+    const { session, device } = await openSession(context, caller, { tx, batch, part })
     const firstVersion = session.nextVersion
     const answers: Answer[] = []
-    for (const unit of batch.units)
-      answers.push(...(await whenLoaded(() => answerUnit(session, unit, refusedBy))))
+    for (const unit of part.units)
+      answers.push(...(await whenLoaded(() => answerUnit(session, unit, part.refusedBy))))
     if (session.effects.audit.length + session.effects.records.size + session.effects.conflicts.size > 0)
       await writeEffects(session, firstVersion)
     const followed = await followHostTriggers(session, answers)
@@ -133,16 +117,17 @@ async function transactBatch<U extends User>(
       session.now,
     )
     const tell = await context.beforeCommit(tx, { user: caller.user.id, device: batch.device })
-    return { results: followed.map((answer) => resultOf(session, answer)), tell }
-  })
+    return { results: followed.map((answer) => resultOf(session, answer)), held: session.held, tell }
+  }
+  const { results, held, tell } = await context.store.write(decide, { isBrief: part.untilMs !== undefined })
   tell()
-  return results
+  return { results, held }
 }
 
 async function openSession<U extends User>(
   context: PushContext<U>,
   caller: Caller<U>,
-  { tx, batch }: { readonly tx: StoreWriter; readonly batch: Batch },
+  { tx, batch, part }: { readonly tx: StoreWriter; readonly batch: Batch; readonly part: Part },
 ): Promise<{ readonly session: Session<U>; readonly device: StoredDevice }> {
   const { schema, env, authorize, mayReview } = context
   const now = new Date(env.now()).toISOString()
@@ -152,7 +137,7 @@ async function openSession<U extends User>(
   ])
   if (subtractRanges(batch.believed, device.finals).length > 0)
     throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
-  const offers = batch.units.flat()
+  const offers = part.units.flat()
   const working = new WorkingSet(tx, schema)
   const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
   const [outcomes, decided] = await Promise.all([
@@ -179,7 +164,7 @@ async function openSession<U extends User>(
     claims: new Claims(device.finals, outcomes, decided),
     deviceNumber: device.n,
     horizon: state.horizon,
-    held: new Map(),
+    held: new Map(part.held),
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),
   }
@@ -297,10 +282,6 @@ function decideFresh<U extends User>(
     )
   }
   return decideUnit(session, fresh.filter(isRead))
-}
-
-function isRead(offer: Offer): offer is ReadOffer {
-  return offer.mutation !== undefined
 }
 
 function isFinal(

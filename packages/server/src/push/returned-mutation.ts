@@ -14,13 +14,13 @@ export function isYetToCome(mutation: Mutation): boolean {
   return mutation.op === 'update' || mutation.was.version !== null
 }
 
-/** The judgement on what comes behind something that is yet to be returned. */
-export const behindReturned: {
+/** The judgement on what comes behind something that is offered again. */
+export const behindPutOff: {
   readonly kind: 'retry'
   readonly code: 'DEPENDENCY_FAILED'
   readonly message: string
 } = {
   kind: 'retry',
   code: 'DEPENDENCY_FAILED',
-  message: 'it stands on what is yet to be returned after the server was put back from a backup',
+  message: 'it stands on a mutation that was put off',
 }

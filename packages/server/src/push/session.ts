@@ -22,12 +22,20 @@ export interface Session<U extends User = User> {
   /** ISO time of the server for everything in the batch. */
   readonly now: string
   readonly horizon: number
-  /** By record, what waits in this batch: for what, and what it touches; null: for what is yet to be returned. */
-  readonly held: Map<string, { readonly heldBy: string | null; readonly fields: readonly string[] }>
+  readonly held: Map<string, Waits>
   readonly effects: Effects
   /** The next version to give; taken back when a unit fails. */
   nextVersion: number
 }
+
+/** What a record's mutations wait for, and what they touch; null: for nothing but to be offered again. */
+export interface Waits {
+  readonly heldBy: string | null
+  readonly fields: readonly string[]
+}
+
+/** By record, what waits in a batch. */
+export type Waiting = ReadonlyMap<string, Waits>
 
 /** What is to be written. */
 export interface Effects {

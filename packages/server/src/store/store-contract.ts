@@ -295,6 +295,25 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       expect([await opFor(n), await opFor(n + 1), await opFor(null)]).toEqual(['have', 'put', 'put'])
     })
 
+    test('[FE-30] an id that is no UUID is of no record, conflict or history', async () => {
+      const { id } = await insert()
+      for (const other of ['', 'x', id.toUpperCase(), `${id}\u0000`]) {
+        const records = [{ collection: 'items', record: other }]
+        const read = (tx: StoreReader): Promise<readonly unknown[]> =>
+          Promise.all([
+            tx.records('items', [other]),
+            tx.recordText('items', other),
+            tx.scopesOf('items', other),
+            tx.history('items', other, { before: 1_000, limit: 10 }),
+            tx.conflicts([other]),
+            tx.openConflicts({ user: 'ann', device: newUuid(env) }, records),
+          ])
+        const nothing = [[], null, [], [], [], []]
+        expect(await store.read(read)).toEqual(nothing)
+        expect(await store.write(read)).toEqual(nothing)
+      }
+    })
+
     test('[FE-29] outcomes are found by number, also inside a fold, and by key', async () => {
       const outcome = {
         hash: 'h',

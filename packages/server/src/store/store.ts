@@ -1,4 +1,13 @@
-import type { Environment, Hlc, LostAnswer, Ranges, Schema, Values, Verdict } from '@holdfast/core'
+import {
+  type Environment,
+  type Hlc,
+  type LostAnswer,
+  type Ranges,
+  type Schema,
+  SyncError,
+  type Values,
+  type Verdict,
+} from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
 
 /** What a store is opened with. */
@@ -345,13 +354,27 @@ export interface Store {
   readonly kind: string
   /** Creates what the schema adds. Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_BUSY, SCHEMA_INVALID. */
   open(setup: StoreSetup): Promise<void>
-  /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: STORE_BUSY, STORE_FULL. */
-  write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result>
+  /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: BlockedError, STORE_BUSY, STORE_FULL. */
+  write<Result>(work: (tx: StoreWriter) => Promise<Result>, options?: WriteOptions): Promise<Result>
   /** One database snapshot. */
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
   /** Told the scopes that others than this process have moved; '*' when nobody can tell. */
   onForeignCommit(listener: (scopes: readonly string[] | '*') => void): void
   close(): Promise<void>
+}
+
+/** How a transaction waits. */
+export interface WriteOptions {
+  /** Whether it soon gives up waiting for a row that another transaction holds. */
+  readonly isBrief?: boolean
+}
+
+/** Another transaction holds a row that this one needs. Others may do without it; the whole transaction is to be given up. */
+export class BlockedError extends SyncError {
+  constructor(cause: unknown) {
+    super('STORE_BUSY', 'another transaction holds a row for long', { cause })
+    this.name = 'BlockedError'
+  }
 }
 
 /** A constraint or trigger of the host's own database refused a row. The whole transaction is to be given up. */

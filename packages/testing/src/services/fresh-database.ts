@@ -10,13 +10,17 @@ export interface FreshDatabase {
   drop(): Promise<void>
 }
 
-/** Makes an empty database beside the one of `serverUrl`; without it, in the PostgreSQL that the test run shares. */
+/**
+ * Makes a database beside the one of `serverUrl`; without it, in the PostgreSQL that the test run shares. It is empty, or
+ * a copy of the database `template`.
+ */
 export async function freshDatabase(
   serverUrl: string | undefined = process.env['HOLDFAST_TEST_POSTGRES'],
+  template = 'template1',
 ): Promise<FreshDatabase> {
   if (serverUrl === undefined) throw new Error('this test run shares no PostgreSQL: ask hasPostgres() first')
   const name = `holdfast_${randomBytes(6).toString('hex')}`
-  await runOnce(serverUrl, `CREATE DATABASE ${name}`)
+  await runOnce(serverUrl, `CREATE DATABASE ${name} TEMPLATE ${template}`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
   return { url: url.href, name, drop: () => runOnce(serverUrl, `DROP DATABASE IF EXISTS ${name} (FORCE)`) }

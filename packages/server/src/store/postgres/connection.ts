@@ -1,6 +1,6 @@
 import { SyncError } from '@holdfast/core'
 import type { PoolClient } from 'pg'
-import { ConstraintError } from '../store.ts'
+import { BlockedError, ConstraintError } from '../store.ts'
 
 /** A row as our statements ask for it, by column name: int8 as number, JSON and times as text. */
 export type PgRow = Readonly<Record<string, string | number | boolean | null>>
@@ -137,8 +137,7 @@ export function translate(error: unknown): unknown {
     return new RaceLost(error.message, error)
   if (code === '53100')
     return new SyncError('STORE_FULL', 'the disk of the database is full', { cause: error })
-  if (code === '55P03')
-    return new SyncError('STORE_BUSY', 'another transaction holds a row for long', { cause: error })
+  if (code === '55P03') return new BlockedError(error)
   if (/^[0-9A-Z]{5}$/.test(code) && refusals.has(code.slice(0, 2))) {
     const named = 'constraint' in error && typeof error.constraint === 'string' ? error.constraint : undefined
     return new ConstraintError(named ?? error.message, error)

@@ -2,7 +2,7 @@ import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import { createRequire } from 'node:module'
 import type * as pgDriver from 'pg'
 import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
-import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
+import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { carryOut } from './migrate.ts'
@@ -53,6 +53,8 @@ export function postgresStore(options: string | PostgresStoreOptions): Store {
 /** A transaction that lost a race is decided again so many times, each after a longer wait. */
 const attempts = 12
 const firstWaitMs = 4
+/** How long a brief transaction waits for what another one holds, ms; one that only commits is through in less. */
+const briefMs = 50
 const channel = 'holdfast'
 /** At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. */
 const notifyEveryMs = 5
@@ -119,11 +121,16 @@ class PostgresStore implements Store {
     if (this.#options.pollMs > 0) this.#poll()
   }
 
-  async write<Result>(work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
+  async write<Result>(
+    work: (tx: StoreWriter) => Promise<Result>,
+    { isBrief = false }: WriteOptions = {},
+  ): Promise<Result> {
     const { env } = this.#ready().setup
+    const { lockTimeoutMs } = this.#options
+    const waitMaxMs = isBrief ? Math.min(briefMs, lockTimeoutMs) : lockTimeoutMs
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#use((db) => this.#transact(db, work))
+        const result = await this.#use((db) => this.#transact(db, work, waitMaxMs))
         this.#wakeOthers()
         return result
       } catch (error) {
@@ -184,9 +191,13 @@ class PostgresStore implements Store {
     }
   }
 
-  #transact<Result>(db: Connection, work: (tx: StoreWriter) => Promise<Result>): Promise<Result> {
+  #transact<Result>(
+    db: Connection,
+    work: (tx: StoreWriter) => Promise<Result>,
+    waitMaxMs: number,
+  ): Promise<Result> {
     const { tables } = this.#ready()
-    return db.transact(beginWrite(this.#options.lockTimeoutMs), async () => {
+    return db.transact(beginWrite(waitMaxMs), async () => {
       const records = recordStatements(db, tables, (transaction) =>
         this.#own.set(transaction, this.#ready().setup.env.monotonicMs()),
       )

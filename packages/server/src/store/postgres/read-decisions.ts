@@ -1,9 +1,9 @@
-import { conflictsCollection } from '@holdfast/core'
+import { conflictsCollection, isUuid } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import { changeOf, conflictOf, ownerOf } from '../stored-rows.ts'
 import { fieldMembers, iso, jsonObject, Naming } from './columns.ts'
 import type { Connection } from './connection.ts'
-import type { ReadOptions } from './read-devices.ts'
+import { type ReadOptions, uuidsOf } from './read-devices.ts'
 
 type DecisionQueries = Pick<
   StoreReader,
@@ -23,13 +23,15 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
       )
       return rows.map(changeOf)
     },
-    conflicts: async (ids) => {
+    conflicts: async (asked) => {
+      const ids = uuidsOf(asked)
       if (ids.length === 0) return []
       const lock = locks ? 'ORDER BY r.id FOR NO KEY UPDATE OF r' : ''
       const sql = `${conflictSql} FROM holdfast.conflicts r WHERE r.id = ANY($1::uuid[]) ${lock}`
       return (await db.all(sql, ids)).map(conflictOf)
     },
-    openConflicts: async ({ user, device }, records) => {
+    openConflicts: async ({ user, device }, asked) => {
+      const records = asked.filter(({ record }) => isUuid(record))
       if (records.length === 0) return []
       const collections = records.map((each) => each.collection)
       const ids = records.map((each) => each.record)
@@ -48,14 +50,11 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
       )
       return rows.map(ownerOf)
     },
-    scopesOf: async (name, record) =>
-      (
-        await db.all(
-          `SELECT scope FROM holdfast.feed WHERE collection = $1 AND record = $2 AND op <> 'leave'`,
-          name,
-          record,
-        )
-      ).map((row) => String(row['scope'])),
+    scopesOf: async (name, record) => {
+      if (!isUuid(record)) return []
+      const sql = `SELECT scope FROM holdfast.feed WHERE collection = $1 AND record = $2 AND op <> 'leave'`
+      return (await db.all(sql, name, record)).map((row) => String(row['scope']))
+    },
   }
 }
 

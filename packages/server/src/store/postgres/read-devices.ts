@@ -1,4 +1,4 @@
-import { isObject } from '@holdfast/core'
+import { isObject, isUuid } from '@holdfast/core'
 import type { StoredOutcome, StoreReader } from '../store.ts'
 import { deviceOf, outcomeOf } from '../stored-rows.ts'
 import { iso, jsonObject } from './columns.ts'
@@ -122,4 +122,9 @@ async function byId(
   if (ids.length === 0) return []
   const sql = `SELECT ${outcomeColumns} FROM holdfast.outcomes o WHERE o.device = $1 AND o.id = ANY($2::text[]) ORDER BY o.seq`
   return (await db.all(sql, device, ids)).map(outcomeOf)
+}
+
+/** Ids that a column of PostgreSQL can hold: any other is of nothing. */
+export function uuidsOf(ids: readonly string[]): readonly string[] {
+  return ids.filter(isUuid)
 }

@@ -1,3 +1,4 @@
+import { isUuid } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import { entryOf, parseTexts } from '../stored-rows.ts'
 import { iso } from './columns.ts'
@@ -12,6 +13,7 @@ const entryColumns = `n, op, status, decisions::text AS decisions, account AS "u
 export function historyQueries(db: Connection): HistoryQueries {
   return {
     history: async (collection, record, { before, limit }) => {
+      if (!isUuid(record)) return []
       const sql = `SELECT ${entryColumns} FROM holdfast.audit a WHERE collection = $1 AND record = $2 AND n < $3 ORDER BY a.n DESC LIMIT $4`
       const newest = Math.min(before, Number.MAX_SAFE_INTEGER)
       return (await db.all(sql, collection, record, newest, limit)).map(entryOf)

@@ -1,10 +1,18 @@
-import { assert, collectionNamed, type CollectionSchema, type Hlc, ruleOf, type Schema } from '@holdfast/core'
+import {
+  assert,
+  collectionNamed,
+  type CollectionSchema,
+  type Hlc,
+  isUuid,
+  ruleOf,
+  type Schema,
+} from '@holdfast/core'
 import type { StoredRecord, StoreReader } from '../store.ts'
 import { hasDeletedAt } from '../sql.ts'
 import { parseValues, textOrNull } from '../stored-rows.ts'
 import { canonicalMembers, columnType, fieldMembers, iso, jsonObject, type Naming } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
-import type { ReadOptions } from './read-devices.ts'
+import { type ReadOptions, uuidsOf } from './read-devices.ts'
 
 type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 
@@ -26,9 +34,12 @@ export function recordQueries(
     return collection
   }
   return {
-    records: async (name, ids) =>
-      ids.length === 0 ? [] : readRecords(db, { naming, collection: named(name), ids, locks }),
+    records: async (name, asked) => {
+      const ids = uuidsOf(asked)
+      return ids.length === 0 ? [] : readRecords(db, { naming, collection: named(name), ids, locks })
+    },
     recordText: async (name, id) => {
+      if (!isUuid(id)) return null
       const collection = named(name)
       const sql = `SELECT ${jsonObject(canonicalMembers(naming, collection, 'r'))}::text AS text FROM ${naming.table(collection)} r WHERE r.id = $1`
       const row = await db.get(sql, id)

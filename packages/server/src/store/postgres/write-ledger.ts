@@ -1,5 +1,11 @@
-import { formatRanges } from '@holdfast/core'
-import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
+import { formatRanges, SyncError } from '@holdfast/core'
+import {
+  type AuditLine,
+  BlockedError,
+  type StoredDevice,
+  type StoredOutcome,
+  type StoreWriter,
+} from '../store.ts'
 import { type Connection, type PgRow, RaceLost } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
@@ -27,7 +33,12 @@ function identityStatements(
   const known = new Set<string>()
   return {
     device: async (user, device) => {
-      const stored = await reads.device(user, device)
+      const stored = await reads.device(user, device).catch((error: unknown) => {
+        // Without it nothing can be decided, however little is asked.
+        if (error instanceof BlockedError)
+          throw new SyncError('STORE_BUSY', 'another request of this device takes long', { cause: error })
+        throw error
+      })
       if (stored) locked.set(stored.n, keyOfDevice(stored))
       return stored
     },
