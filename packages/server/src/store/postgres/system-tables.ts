@@ -3,8 +3,11 @@ import { quoteName } from '../sql.ts'
 import { columnOf } from './columns.ts'
 import { receiptTables } from './receipts.ts'
 
-/** Version of our own tables' layout, kept in `holdfast.state`. */
-export const postgresLayout = 2
+/**
+ * Version of our own tables' layout, kept in `holdfast.state`: another number for every change of `systemTables`, which
+ * must also bring the tables of every layout before to this one.
+ */
+export const postgresLayout = 3
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -63,6 +66,7 @@ export const systemTables: readonly string[] = [
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
     before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json)`,
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json',
   'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,
