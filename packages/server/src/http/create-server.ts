@@ -40,6 +40,8 @@ export interface HoldfastServer<U extends User = User> {
   readonly fetch: (request: Request) => Promise<Response>
   /** For the host's own code: the same engine the routes use. */
   readonly engine: Engine<U>
+  /** `Engine.write`: the host's own statements in one transaction, whose changes devices are told of at once. */
+  readonly write: Engine<U>['write']
   /** Ends streams, finishes the requests under way, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
@@ -71,6 +73,7 @@ export async function createServer<U extends User>(
   return {
     fetch: (request) => running.run(() => handleRequest(request, parts)),
     engine,
+    write: (work) => engine.write(work),
     close: async () => {
       const idle = running.close()
       streams.close()

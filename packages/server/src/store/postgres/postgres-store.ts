@@ -2,7 +2,7 @@ import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import { createRequire } from 'node:module'
 import type * as pgDriver from 'pg'
 import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
-import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
+import type { HostTransaction, Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { carryOut } from './migrate.ts'
@@ -125,14 +125,33 @@ class PostgresStore implements Store {
     work: (tx: StoreWriter) => Promise<Result>,
     { isBrief = false }: WriteOptions = {},
   ): Promise<Result> {
-    const { env } = this.#ready().setup
     const { lockTimeoutMs } = this.#options
     const waitMaxMs = isBrief ? Math.min(briefMs, lockTimeoutMs) : lockTimeoutMs
+    const result = await this.#untilWon(() => this.#use((db) => this.#transact(db, work, waitMaxMs)))
+    this.#wakeOthers()
+    return result
+  }
+
+  async hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result> {
+    const begin = beginWrite(this.#options.lockTimeoutMs)
+    // Texts of the host are not kept: there may be any number of them.
+    const result = await this.#untilWon(() =>
+      this.#use(
+        (db) => db.transact(begin, () => work({ all: (sql, ...values) => db.all(sql, ...values) })),
+        false,
+      ),
+    )
+    this.#wakeOthers()
+    await this.#tellForeign()
+    return result
+  }
+
+  /** A transaction that loses a race is done again, each time after a longer wait. */
+  async #untilWon<Result>(transact: () => Promise<Result>): Promise<Result> {
+    const { env } = this.#ready().setup
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#use((db) => this.#transact(db, work, waitMaxMs))
-        this.#wakeOthers()
-        return result
+        return await transact()
       } catch (error) {
         if (!(error instanceof RaceLost)) throw error
         if (attempt === attempts)
@@ -170,7 +189,10 @@ class PostgresStore implements Store {
     return this.#opened
   }
 
-  async #use<Result>(work: (db: Connection) => Promise<Result>): Promise<Result> {
+  async #use<Result>(
+    work: (db: Connection) => Promise<Result>,
+    prepares = this.#options.preparedStatements,
+  ): Promise<Result> {
     const { pool } = this.#ready()
     let client: PoolClient
     try {
@@ -184,7 +206,7 @@ class PostgresStore implements Store {
     }
     client.on('error', onError)
     try {
-      return await work(new Connection(client, this.#options.preparedStatements))
+      return await work(new Connection(client, prepares))
     } finally {
       client.removeListener('error', onError)
       client.release(isBroken)
