@@ -10,9 +10,10 @@ import {
   type PushResponse,
   type PushResult,
   overlapCount,
-  SyncError,
   unionRanges,
+  SyncError,
 } from '@holdfast/core'
+import { checkHistory } from '../devices/check-history.ts'
 import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
@@ -135,8 +136,7 @@ async function openSession<U extends User>(
     tx.state(),
     knownDevice(tx, { user: caller.user.id, device: batch.device, now }),
   ])
-  if (subtractRanges(batch.believed, device.finals).length > 0)
-    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
+  checkHistory(batch.believed, device.finals)
   const offers = part.units.flat()
   const working = new WorkingSet(tx, schema)
   const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
