@@ -303,7 +303,7 @@ export interface Engine<U extends User = User> {
   /**
    * Statements of the host's own code in one transaction, on its own tables: another writer like psql or a job, whose
    * changes reach every device, but told of as soon as it has committed. What throws undoes all. On PostgreSQL `work` is
-   * run again where it met other writers: it does nothing but write here. Errors: CONSTRAINT_FAILED, STORE_BUSY, STORE_FULL. Rules: FE-66.
+   * run again where it met other writers: it does nothing but write here. Errors: CONSTRAINT_FAILED, STORE_BUSY, STORE_FULL. Rules: FE-68.
    *
    * @example
    * await server.write((tx) => tx.all('UPDATE items SET price = price * 1.1 WHERE warehouse = $1', '7'))

@@ -280,18 +280,12 @@ async function listRecords(
 
 async function readStats(tx: StoreReader, counts: VerdictCounts): Promise<EngineStats> {
   const { epoch, head, horizon } = await tx.state()
-  const { openConflicts } = await tx.counts()
-  const devices = await tx.devices()
-  const oldest = devices.flatMap(({ pending }) => pending?.oldestAt ?? []).sort()
   assert(head >= horizon, 'the horizon lies in the past')
   return {
     epoch,
     head,
     horizon,
-    openConflicts,
-    devices: devices.length,
-    pendingCount: devices.reduce((sum, { pending }) => sum + (pending?.count ?? 0), 0),
-    oldestPendingAt: oldest[0] ?? null,
+    ...(await tx.counts()),
     ...counts.read(),
   }
 }

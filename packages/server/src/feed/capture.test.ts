@@ -61,7 +61,7 @@ describe('any writer', () => {
     expect(ben.rows.size).toBe(0)
   })
 
-  test('[FE-66] what the host writes through the server is one transaction of another writer, told of once it is there', async () => {
+  test('[FE-68] what the host writes through the server is one transaction of another writer, told of once it is there', async () => {
     const told: CommitEvent[] = []
     given.engine.subscribe((event) => told.push(event))
     const mark = isOnPostgres ? '$1' : '?'
@@ -83,7 +83,7 @@ describe('any writer', () => {
     ])
   })
 
-  test('[FE-66] what fails in it undoes all of it, and a constraint is told by its code', async () => {
+  test('[FE-68] what fails in it undoes all of it, and a constraint is told by its code', async () => {
     const failing = given.engine.write(async (tx) => {
       await tx.all(insert())
       throw new Error('changed our mind')

@@ -127,6 +127,7 @@ async function openServices<U extends User>(
     admission,
     schema: options.schema,
     logger: options.logger,
+    storeState: () => store.read((tx) => tx.state()),
     isClosing,
   }
 }

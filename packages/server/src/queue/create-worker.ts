@@ -14,6 +14,8 @@ export interface WorkerOptions<U extends User = User> extends Omit<ServerOptions
 
 /** A worker that runs. */
 export interface HoldfastWorker {
+  /** Whether its store answers. */
+  readonly isReady: () => Promise<boolean>
   /** Finishes what it is applying, takes no more, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
@@ -44,6 +46,13 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
     throw error
   })
   return {
+    isReady: () =>
+      options.store
+        .read((tx) => tx.state())
+        .then(
+          () => true,
+          () => false,
+        ),
     close: async () => {
       await ingest.close()
       await engine.close()

@@ -302,7 +302,16 @@ export interface StoreReader extends ReceiptReads {
     collection: string,
     time: string,
   ): Promise<{ readonly time: string; readonly position: number; readonly scopes: string } | null>
-  counts(): Promise<{ readonly openConflicts: number }>
+  counts(): Promise<StoreCounts>
+}
+
+/** How much there is of what an operator watches. */
+export interface StoreCounts {
+  readonly openConflicts: number
+  readonly devices: number
+  /** Sum of what devices last reported. */
+  readonly pendingCount: number
+  readonly oldestPendingAt: string | null
 }
 
 /** Writes, all in one transaction. */

@@ -2,6 +2,7 @@ import { isJsonArray, isObject, type LostAnswer, parseRanges, type Values } from
 import type { HistoryEntry } from '../engine.ts'
 import type {
   SeenChange,
+  StoreCounts,
   StoredConflict,
   StoredDevice,
   StoredOutcome,
@@ -162,5 +163,15 @@ export function receiptOf(row: StoredRow): StoredReceipt {
     at: String(row['at']),
     attempts: Number(row['attempts']),
     answer: textOrNull(row['answer']),
+  }
+}
+
+/** What a store counted. */
+export function countsOf(row: StoredRow | undefined): StoreCounts {
+  return {
+    openConflicts: Number(row?.['conflicts'] ?? 0),
+    devices: Number(row?.['devices'] ?? 0),
+    pendingCount: Number(row?.['pending'] ?? 0),
+    oldestPendingAt: textOrNull(row?.['oldest']),
   }
 }
