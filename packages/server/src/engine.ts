@@ -8,7 +8,6 @@ import type {
   Values,
   Verdict,
 } from '@holdfast/core'
-import type { HostTransaction } from './store/store.ts'
 
 /** Who is signed in, as `authenticate` of the host says. `id` is the account; it never changes hands. */
 export interface User {
@@ -254,6 +253,17 @@ export interface EngineStats {
   readonly rejections: readonly { readonly code: string; readonly count: number }[]
   /** Requests answered from stored outcomes since this process started. */
   readonly duplicates: number
+}
+
+/** A value that the host binds to a statement. */
+export type HostValue = string | number | boolean | null
+
+/** A transaction of the host's own code, on its own tables. */
+export interface HostTransaction {
+  /**
+   * One statement and the rows it gives, as the driver names and types them; none for one that gives none. Values are bound in order: `?` on SQLite, `$1`, `$2` … on PostgreSQL.
+   */
+  all(sql: string, ...values: readonly HostValue[]): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
 /**

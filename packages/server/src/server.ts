@@ -25,6 +25,7 @@ import {
   type Logger,
   type Page,
   type User,
+  type HostTransaction,
 } from './engine.ts'
 import { deviceInfo } from './devices/device-info.ts'
 import { noteContact } from './devices/note-contact.ts'
@@ -36,7 +37,7 @@ import type { PushContext } from './push/push-context.ts'
 import { resolveConflict } from './push/resolve-conflict.ts'
 import { VerdictCounts } from './push/verdict-counts.ts'
 import { scopeList, sees, visibilityOf } from './scope/grants.ts'
-import { ConstraintError, type HostTransaction, type Store, type StoreReader } from './store/store.ts'
+import { ConstraintError, type Store, type StoreReader } from './store/store.ts'
 import { systemEnvironment } from './system-environment.ts'
 
 export type { Logger } from './engine.ts'

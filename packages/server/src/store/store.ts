@@ -8,7 +8,7 @@ import {
   type Values,
   type Verdict,
 } from '@holdfast/core'
-import type { HistoryEntry } from '../engine.ts'
+import type { HistoryEntry, HostTransaction } from '../engine.ts'
 
 /** What a store is opened with. */
 export interface StoreSetup {
@@ -375,17 +375,6 @@ export interface Store {
   /** Told the scopes that others than this process have moved; '*' when nobody can tell. */
   onForeignCommit(listener: (scopes: readonly string[] | '*') => void): void
   close(): Promise<void>
-}
-
-/** A value that the host binds to a statement. */
-export type HostValue = string | number | boolean | null
-
-/** A transaction of the host's own code, on its own tables. */
-export interface HostTransaction {
-  /**
-   * One statement and the rows it gives, as the driver names and types them; none for one that gives none. Values are bound in order: `?` on SQLite, `$1`, `$2` … on PostgreSQL.
-   */
-  all(sql: string, ...values: readonly HostValue[]): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
 /** How a transaction waits. */

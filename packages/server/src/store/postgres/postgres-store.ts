@@ -1,10 +1,10 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
-import { createRequire } from 'node:module'
-import type * as pgDriver from 'pg'
-import type { Pool, PoolClient, PoolConfig } from 'pg'
-import type { HostTransaction, Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
+import type { Pool, PoolClient } from 'pg'
+import type { HostTransaction } from '../../engine.ts'
+import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
+import { type Driver, driver, poolConfig } from './driver.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -326,25 +326,4 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...historyQueries(db),
     ...receiptQueries(db),
   }
-}
-
-/** The package `pg`. */
-export type Driver = typeof pgDriver
-
-/** The driver is an optional dependency: only who uses this store needs it. */
-export function driver(): Driver {
-  // A CommonJS package, loaded when it is needed.
-  return createRequire(import.meta.url)('pg') as Driver
-}
-
-const int8 = 20
-
-/** Of a pool whose int8 are numbers. */
-export function poolConfig(pg: Driver, url: string): PoolConfig {
-  const types = {
-    getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
-      oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
-  }
-  // Statements that do not need each other's answers are on their way together.
-  return { connectionString: url, types, pipeline: true }
 }

@@ -1,5 +1,6 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
-import type { HostTransaction, Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
+import type { HostTransaction } from '../../engine.ts'
+import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Connection, type Durability, type OpenSqlite, openWithNode } from './connection.ts'
 import { checkOwnership, prepareDatabase } from './prepare-database.ts'
 import { sqliteReader } from './sqlite-reader.ts'
