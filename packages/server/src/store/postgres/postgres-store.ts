@@ -5,6 +5,7 @@ import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
+import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -205,6 +206,7 @@ class PostgresStore implements Store {
         ...readerOf(db, tables, { locks: true }),
         ...ledgerStatements(db),
         ...receiptStatements(db),
+        ...eventStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -301,6 +303,7 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...pageQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
+    ...eventQueries(db),
   }
 }
 
