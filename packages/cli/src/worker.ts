@@ -9,7 +9,7 @@ import { nextSignal } from './next-signal.ts'
 /** The worker looks so often whether it is still wanted, ms: nothing else keeps a process alive whose Redis is gone. */
 const aliveMs = 60_000
 
-/** `holdfast worker`: applies queued pushes until a signal comes, then drains; resolves with the exit code. Rules: QU-13. */
+/** `holdfast worker`: applies queued pushes, and tells of events, until a signal comes, then drains; resolves with the exit code. Rules: QU-13, EV-17. */
 export async function runWorker(given: GivenOptions, file: string | undefined): Promise<number> {
   if (file === undefined) throw new CommandError('worker needs a FILE. Try: holdfast help worker')
   const options = await loadOptions(file)
@@ -17,7 +17,7 @@ export async function runWorker(given: GivenOptions, file: string | undefined): 
   const alive = setInterval(() => undefined, aliveMs)
   try {
     const worker = await startWorker(options, given)
-    process.stdout.write(`applying the pushes of the queue ${options.ingest.queue ?? 'holdfast'}\n`)
+    process.stdout.write(`${describeWork(options)}\n`)
     await signal
     await worker.close()
   } finally {
@@ -44,7 +44,7 @@ async function loadOptions(file: string): Promise<WorkerOptions> {
   const options: unknown = isFunction(given) ? await given() : given
   if (isOptions(options)) return options
   throw new CommandError(
-    `server file ${file} exports no options of createServer with a schema, a store, scopes and ingest.redis.`,
+    `server file ${file} exports no options of createServer with a schema, a store, scopes, and ingest.redis, onCommit, webhooks or retention.`,
   )
 }
 
@@ -52,11 +52,29 @@ function isFunction(value: unknown): value is () => unknown {
   return typeof value === 'function'
 }
 
+/** What it does, in one line. */
+function describeWork({ ingest, onCommit, webhooks, retention }: WorkerOptions): string {
+  const handlers = typeof onCommit === 'function' ? 1 : Object.keys(onCommit ?? {}).length
+  const told = handlers + (webhooks?.length ?? 0)
+  const parts = [
+    ...(ingest?.redis === undefined
+      ? []
+      : [`applying the pushes of the queue ${ingest.queue ?? 'holdfast'}`]),
+    ...(told === 0
+      ? []
+      : [`telling ${told} ${told === 1 ? 'handler or webhook' : 'handlers and webhooks'} of commits`]),
+    ...(retention ? [`forgetting deletions after ${retention.tombstoneDays} days`] : []),
+  ]
+  return parts.join(', ')
+}
+
 /** Told by shape; what is wrong inside is told by `createWorker`. */
 function isOptions(value: unknown): value is WorkerOptions {
   if (typeof value !== 'object' || value === null) return false
-  const { schema, store, scopes, ingest } = value as Partial<Record<keyof WorkerOptions, unknown>>
-  if (typeof ingest !== 'object' || ingest === null || !('redis' in ingest)) return false
+  const { schema, store, scopes, ingest, ...others } = value as Partial<Record<keyof WorkerOptions, unknown>>
+  const hasQueue = typeof ingest === 'object' && ingest !== null && 'redis' in ingest
+  const { onCommit, webhooks, retention } = others
+  if (!hasQueue && (onCommit ?? webhooks ?? retention) === undefined) return false
   return typeof schema === 'object' && typeof store === 'object' && typeof scopes === 'function'
 }
 
