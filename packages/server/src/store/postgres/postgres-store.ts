@@ -5,6 +5,7 @@ import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { type Driver, driver, poolConfig } from './driver.ts'
+import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -231,6 +232,7 @@ class PostgresStore implements Store {
         ...readerOf(db, tables, { locks: true }),
         ...ledgerStatements(db),
         ...receiptStatements(db),
+        ...eventStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -325,5 +327,6 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...pageQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
+    ...eventQueries(db),
   }
 }

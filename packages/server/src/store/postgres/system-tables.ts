@@ -1,10 +1,11 @@
 import { conflictsCollection } from '@holdfast/core'
 import { quoteName } from '../sql.ts'
 import { columnOf } from './columns.ts'
+import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `holdfast.state`. */
-export const postgresLayout = 2
+export const postgresLayout = 3
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -62,7 +63,7 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS holdfast.audit (
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
-    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json)`,
+    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint)`,
   'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,
@@ -87,6 +88,7 @@ export const systemTables: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS conflicts_by_status ON holdfast.conflicts (status, "createdAt", id)`,
   'CREATE INDEX IF NOT EXISTS conflicts_by_author ON holdfast.conflicts (author, device)',
   ...receiptTables,
+  ...eventTables,
 ]
 
 const header = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'
