@@ -88,6 +88,7 @@ async function startNode(store: Store, options: EventNodeOptions): Promise<Event
     kind: store.kind,
     open: (setup) => store.open(setup),
     write: (work, how) => (isDead ? never : store.write(work, how)),
+    hostWrite: (work) => (isDead ? never : store.hostWrite(work)),
     read: (work) => (isDead ? never : store.read(work)),
     onForeignCommit: (listener) => store.onForeignCommit(listener),
     close: () => store.close(),

@@ -4,7 +4,10 @@ import { columnOf } from './columns.ts'
 import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
-/** Version of our own tables' layout, kept in `holdfast.state`. */
+/**
+ * Version of our own tables' layout, kept in `holdfast.state`: another number for every change of `systemTables`, which
+ * must also bring the tables of every layout before to this one.
+ */
 export const postgresLayout = 3
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
@@ -64,6 +67,7 @@ export const systemTables: readonly string[] = [
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
     before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint)`,
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint',
   'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,

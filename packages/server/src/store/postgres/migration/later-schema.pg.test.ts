@@ -1,7 +1,10 @@
 import { collection, counter, defineSchema, integer, text } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, planMigration, reconcile, runMigration } from '../maintenance.ts'
+import { postgresStore } from '../postgres-store.ts'
+import { postgresLayout } from '../system-tables.ts'
 import { type GivenDatabase, givenDatabase } from './given-database.ts'
 
 const fields = { place: text(), area: text(), name: text(), note: text({ optional: true }) }
@@ -139,6 +142,25 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     await expect(db.ask('UPDATE items SET size = 9007199254740992')).rejects.toThrow('holdfast_size')
     expect((await planMigration({ url: db.url, schema: later })).steps).toEqual([])
     expect(await illTexts(later)).toEqual([])
+  })
+
+  test('[MI-14] what an older version prepared is brought to this one; until then a server refuses to start', async () => {
+    const columns = (): Promise<unknown> =>
+      db.ask(
+        `SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'holdfast' ORDER BY 1, 2`,
+      )
+    const start = (): Promise<Engine> =>
+      createEngine({ schema: first, store: postgresStore({ url: db.url, pollMs: 0 }), scopes: () => '*' })
+    const now = await columns()
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx')
+    await db.ask('DROP TABLE holdfast.consumers, holdfast.parked')
+    await db.ask('UPDATE holdfast.state SET layout = 2')
+    await expect(start()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    await runMigration({ url: db.url, schema: first })
+    expect(await columns()).toEqual(now)
+    await (await start()).close()
+    await db.ask(`UPDATE holdfast.state SET layout = ${postgresLayout + 1}`)
+    await expect(start()).rejects.toMatchObject({ code: 'STORE_NEWER' })
   })
 })
 
