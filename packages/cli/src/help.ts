@@ -11,7 +11,7 @@ const overview = `holdfast: offline-first sync for TypeScript
   holdfast inspect DIR             look into a device's or a server's database, without changing it
   holdfast simulate --schema FILE  see what a schema does to a team that works offline
   holdfast serve FILE              a server with the options that a module exports
-  holdfast worker FILE             apply pushes that a server has queued
+  holdfast worker FILE             apply queued pushes, tell handlers and webhooks
   holdfast help COMMAND            the options of a command
   holdfast version`
 
@@ -67,9 +67,9 @@ under way, for 25 s at most, and stops it. See docs/deploying.md.
                   goes before both`,
   worker: `holdfast worker FILE [--concurrency N] [--port N] [--verbose]
 
-Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, in a process that does
-nothing else. Any number may run. SIGTERM or Ctrl-C finishes what is being applied and stops it; a worker that is killed
-loses nothing. See docs/queue.md.
+Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, and works onCommit
+handlers, webhooks and retention, in a process that does nothing else. Any number may run. SIGTERM or Ctrl-C finishes what
+has begun and stops it; a worker that is killed loses nothing. See docs/queue.md and docs/events.md.
 
   FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a
                   function that makes them; it must not start a server by itself

@@ -6,7 +6,7 @@ import { loadModule } from './load-module.ts'
 /** What each command cannot do without, and how it is told. */
 const needs = {
   serve: 'a schema, a store, authenticate and scopes',
-  worker: 'a schema, a store, scopes and ingest.redis',
+  worker: 'a schema, a store, scopes, and ingest.redis, onCommit, webhooks or retention',
 } as const
 
 interface OptionsOf {
@@ -37,10 +37,11 @@ function isComplete<Command extends keyof OptionsOf>(
   value: unknown,
 ): value is OptionsOf[Command] {
   if (typeof value !== 'object' || value === null) return false
-  const { schema, store, scopes, authenticate, ingest } = value as Partial<
+  const { schema, store, scopes, authenticate, ingest, ...others } = value as Partial<
     Record<keyof HttpServerOptions, unknown>
   >
   if (typeof schema !== 'object' || typeof store !== 'object' || typeof scopes !== 'function') return false
   if (command === 'serve') return typeof authenticate === 'function'
-  return typeof ingest === 'object' && ingest !== null && 'redis' in ingest
+  const hasQueue = typeof ingest === 'object' && ingest !== null && 'redis' in ingest
+  return hasQueue || (others.onCommit ?? others.webhooks ?? others.retention) !== undefined
 }

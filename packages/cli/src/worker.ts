@@ -12,7 +12,7 @@ const aliveMs = 60_000
 /** A question about its health that has not ended this long after the signal is cut off, ms. */
 const drainMs = 1_000
 
-/** `holdfast worker`: applies queued pushes until a signal comes, then drains; resolves with the exit code. Rules: QU-13. */
+/** `holdfast worker`: applies queued pushes, and tells of events, until a signal comes, then drains; resolves with the exit code. Rules: QU-13, EV-17. */
 export async function runWorker(given: GivenOptions, file: string | undefined): Promise<number> {
   const options = await loadOptions('worker', file)
   const port = given.port === undefined ? undefined : parsePort(given.port)
@@ -23,7 +23,7 @@ export async function runWorker(given: GivenOptions, file: string | undefined): 
     try {
       const health =
         port === undefined ? undefined : await listen({ fetch: answerHealth(worker), host: '0.0.0.0', port })
-      process.stdout.write(`applying the pushes of the queue ${options.ingest.queue ?? 'holdfast'}\n`)
+      process.stdout.write(`${describeWork(options)}\n`)
       await signal
       await Promise.all([worker.close(), health?.drain(Promise.resolve(), drainMs)])
     } finally {
@@ -56,6 +56,22 @@ async function startWorker(options: WorkerOptions, given: GivenOptions): Promise
   } catch (cause) {
     throw new CommandError(`the worker cannot start: ${firstLine(cause)}`, { cause })
   }
+}
+
+/** What it does, in one line. */
+function describeWork({ ingest, onCommit, webhooks, retention }: WorkerOptions): string {
+  const handlers = typeof onCommit === 'function' ? 1 : Object.keys(onCommit ?? {}).length
+  const told = handlers + (webhooks?.length ?? 0)
+  const parts = [
+    ...(ingest?.redis === undefined
+      ? []
+      : [`applying the pushes of the queue ${ingest.queue ?? 'holdfast'}`]),
+    ...(told === 0
+      ? []
+      : [`telling ${told} ${told === 1 ? 'handler or webhook' : 'handlers and webhooks'} of commits`]),
+    ...(retention ? [`forgetting deletions after ${retention.tombstoneDays} days`] : []),
+  ]
+  return parts.join(', ')
 }
 
 function parseConcurrency(text: string): number {

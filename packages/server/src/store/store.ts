@@ -8,7 +8,8 @@ import {
   type Values,
   type Verdict,
 } from '@holdfast/core'
-import type { HistoryEntry } from '../engine.ts'
+import type { HistoryEntry, HostTransaction } from '../engine.ts'
+import type { EventReads, EventWrites } from './event-store.ts'
 
 /** What a store is opened with. */
 export interface StoreSetup {
@@ -236,7 +237,7 @@ export interface ReceiptWrites {
 }
 
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
-export interface StoreReader extends ReceiptReads {
+export interface StoreReader extends ReceiptReads, EventReads {
   state(): Promise<StoreState>
   /**
    * What tells the history that made a position from every other: the same as long as the position is that history's,
@@ -315,7 +316,7 @@ export interface StoreCounts {
 }
 
 /** Writes, all in one transaction. */
-export interface StoreWriter extends StoreReader, ReceiptWrites {
+export interface StoreWriter extends StoreReader, ReceiptWrites, EventWrites {
   /** The first of the versions this transaction may give: above every version of what it has read and will read. */
   firstVersion(): Promise<number>
   /** Takes `count` versions from the first on, which the rows written next carry. Once per transaction. */
@@ -365,6 +366,11 @@ export interface Store {
   open(setup: StoreSetup): Promise<void>
   /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: BlockedError, STORE_BUSY, STORE_FULL. */
   write<Result>(work: (tx: StoreWriter) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /**
+   * One transaction of the host's own statements: another writer like any, but told of at its commit, not when somebody
+   * looks. Decided again from the start where it lost a race. Errors: as `write`, and ConstraintError.
+   */
+  hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result>
   /** One database snapshot. */
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
   /** Told the scopes that others than this process have moved; '*' when nobody can tell. */

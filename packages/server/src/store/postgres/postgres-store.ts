@@ -1,10 +1,11 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
-import { createRequire } from 'node:module'
-import type * as pgDriver from 'pg'
-import type { Pool, PoolClient, PoolConfig } from 'pg'
+import type { Pool, PoolClient } from 'pg'
+import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
+import { type Driver, driver, poolConfig } from './driver.ts'
+import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -129,14 +130,33 @@ class PostgresStore implements Store {
     work: (tx: StoreWriter) => Promise<Result>,
     { isBrief = false }: WriteOptions = {},
   ): Promise<Result> {
-    const { env } = this.#ready().setup
     const { lockTimeoutMs } = this.#options
     const waitMaxMs = isBrief ? Math.min(briefMs, lockTimeoutMs) : lockTimeoutMs
+    const result = await this.#untilWon(() => this.#use((db) => this.#transact(db, work, waitMaxMs)))
+    this.#wakeOthers()
+    return result
+  }
+
+  async hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result> {
+    const begin = beginWrite(this.#options.lockTimeoutMs)
+    // Texts of the host are not kept: there may be any number of them.
+    const result = await this.#untilWon(() =>
+      this.#use(
+        (db) => db.transact(begin, () => work({ all: (sql, ...values) => db.all(sql, ...values) })),
+        false,
+      ),
+    )
+    this.#wakeOthers()
+    await this.#tellForeign()
+    return result
+  }
+
+  /** A transaction that loses a race is done again, each time after a longer wait. */
+  async #untilWon<Result>(transact: () => Promise<Result>): Promise<Result> {
+    const { env } = this.#ready().setup
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#use((db) => this.#transact(db, work, waitMaxMs))
-        this.#wakeOthers()
-        return result
+        return await transact()
       } catch (error) {
         if (!(error instanceof RaceLost)) throw error
         if (attempt === attempts)
@@ -174,7 +194,10 @@ class PostgresStore implements Store {
     return this.#opened
   }
 
-  async #use<Result>(work: (db: Connection) => Promise<Result>): Promise<Result> {
+  async #use<Result>(
+    work: (db: Connection) => Promise<Result>,
+    prepares = this.#options.preparedStatements,
+  ): Promise<Result> {
     const { pool } = this.#ready()
     let client: PoolClient
     try {
@@ -188,7 +211,7 @@ class PostgresStore implements Store {
     }
     client.on('error', onError)
     try {
-      return await work(new Connection(client, this.#options.preparedStatements))
+      return await work(new Connection(client, prepares))
     } finally {
       client.removeListener('error', onError)
       client.release(isBroken)
@@ -209,6 +232,7 @@ class PostgresStore implements Store {
         ...readerOf(db, tables, { locks: true }),
         ...ledgerStatements(db),
         ...receiptStatements(db),
+        ...eventStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -303,26 +327,6 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...pageQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
+    ...eventQueries(db),
   }
-}
-
-/** The package `pg`. */
-export type Driver = typeof pgDriver
-
-/** The driver is an optional dependency: only who uses this store needs it. */
-export function driver(): Driver {
-  // A CommonJS package, loaded when it is needed.
-  return createRequire(import.meta.url)('pg') as Driver
-}
-
-const int8 = 20
-
-/** Of a pool whose int8 are numbers. */
-export function poolConfig(pg: Driver, url: string): PoolConfig {
-  const types = {
-    getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
-      oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
-  }
-  // Statements that do not need each other's answers are on their way together.
-  return { connectionString: url, types, pipeline: true }
 }

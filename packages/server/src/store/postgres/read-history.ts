@@ -6,7 +6,8 @@ import type { Connection } from './connection.ts'
 
 type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
 
-const entryColumns = `n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
+/** Of a line of the audit, which is called `a`. */
+export const entryColumns: string = `a.n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
   ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace`
 
 /** Reads of the audit and of what plain clients and large cursors left here. */

@@ -1,6 +1,7 @@
 import { conflictsCollection } from '@holdfast/core'
 import { quoteName } from '../sql.ts'
 import { columnOf } from './columns.ts'
+import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /**
@@ -65,8 +66,8 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS holdfast.audit (
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
-    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json)`,
-  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json',
+    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint)`,
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint',
   'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,
@@ -91,6 +92,7 @@ export const systemTables: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS conflicts_by_status ON holdfast.conflicts (status, "createdAt", id)`,
   'CREATE INDEX IF NOT EXISTS conflicts_by_author ON holdfast.conflicts (author, device)',
   ...receiptTables,
+  ...eventTables,
 ]
 
 const header = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

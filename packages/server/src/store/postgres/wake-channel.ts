@@ -2,7 +2,7 @@ import type { CancelTimer, Environment } from '@holdfast/core'
 import type { Redis } from 'ioredis'
 import type { Client } from 'pg'
 
-import type { Driver } from './postgres-store.ts'
+import type { Driver } from './driver.ts'
 
 /**
  * How nodes of one database tell each other that something was committed. A hint without content: whoever hears it looks

@@ -2,6 +2,7 @@ import type { Schema } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
+import { eventQueries } from './events.ts'
 import { deviceQueries } from './read-devices.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
@@ -21,6 +22,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
       ...pageQueries(db, schema),
       ...historyQueries(db),
       ...receiptQueries(db),
+      ...eventQueries(db),
     }
     readers.set(db, reader)
   }

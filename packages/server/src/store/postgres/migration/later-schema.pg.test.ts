@@ -152,7 +152,8 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     const start = (): Promise<Engine> =>
       createEngine({ schema: first, store: postgresStore({ url: db.url, pollMs: 0 }), scopes: () => '*' })
     const now = await columns()
-    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was')
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx')
+    await db.ask('DROP TABLE holdfast.consumers, holdfast.parked')
     await db.ask('UPDATE holdfast.state SET layout = 2')
     await expect(start()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
     await runMigration({ url: db.url, schema: first })
