@@ -184,6 +184,11 @@ async function storm(
       '',
     ].join('\n'),
   )
+  await checkHeld(url, total)
+}
+
+/** Errors: when anything was lost or is there twice. */
+async function checkHeld(url: string, total: number): Promise<void> {
   const client = new Client({ connectionString: url })
   await client.connect()
   const { rows } = await client.query<{ n: string; stock: string; outcomes: string }>(
