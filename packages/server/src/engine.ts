@@ -8,6 +8,7 @@ import type {
   Values,
   Verdict,
 } from '@holdfast/core'
+import type { HostTransaction } from './store/store.ts'
 
 /** Who is signed in, as `authenticate` of the host says. `id` is the account; it never changes hands. */
 export interface User {
@@ -299,6 +300,15 @@ export interface Engine<U extends User = User> {
   concerns(caller: Pick<Caller<U>, 'user' | 'grants'>, event: CommitEvent): boolean
   subscribe(listener: (event: CommitEvent) => void): () => void
   stats(): Promise<EngineStats>
+  /**
+   * Statements of the host's own code in one transaction, on its own tables: another writer like psql or a job, whose
+   * changes reach every device, but told of as soon as it has committed. What throws undoes all. On PostgreSQL `work` is
+   * run again where it met other writers: it does nothing but write here. Errors: CONSTRAINT_FAILED, STORE_BUSY, STORE_FULL. Rules: FE-68.
+   *
+   * @example
+   * await server.write((tx) => tx.all('UPDATE items SET price = price * 1.1 WHERE warehouse = $1', '7'))
+   */
+  write<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result>
   /** Drops tombstones deleted before then and moves the horizon past them. Also forgets old outcomes, keys and issued times. */
   collectTombstones(options: {
     readonly olderThanMs: number

@@ -30,7 +30,7 @@ export { createServer, type HoldfastServer, type HttpServerOptions } from './htt
 export { createWorker, type HoldfastWorker, type WorkerOptions } from './queue/create-worker.ts'
 export type { AutoBounds, IngestOptions } from './queue/ingest-options.ts'
 export { createEngine, type Logger, type ServerOptions } from './server.ts'
-export type { Store } from './store/store.ts'
+export type { HostTransaction, HostValue, Store } from './store/store.ts'
 export type { OpenSqlite, SqliteDatabase, SqliteStatement } from './store/sqlite/connection.ts'
 export { sqliteApplicationId, sqliteLayout } from './store/sqlite/create-tables.ts'
 export { sqliteStore, type SqliteStoreOptions } from './store/sqlite/sqlite-store.ts'

@@ -13,6 +13,7 @@ import { Admission } from '../queue/admission.ts'
 import type { IngestOptions } from '../queue/ingest-options.ts'
 import { Load, measuredStore } from '../queue/load.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
+import type { StoreState } from '../store/store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
 import { eventRoutes } from './event-routes.ts'
@@ -52,6 +53,8 @@ export interface HoldfastServer<U extends User = User> {
   readonly engine: Engine<U>
   /** Handlers and webhooks, for whoever runs the server. */
   readonly events: Events
+  /** `Engine.write`: the host's own statements in one transaction, whose changes devices are told of at once. */
+  readonly write: Engine<U>['write']
   /** Ends streams, finishes requests and deliveries under way, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
@@ -91,6 +94,7 @@ export async function createServer<U extends User>(
     fetch: (request) => running.run(() => handleRequest(request, parts)),
     engine,
     events,
+    write: (work) => engine.write(work),
     close: async () => {
       const idle = running.close()
       streams.close()
@@ -152,7 +156,8 @@ async function openServices<U extends User>(
     throw error
   })
   const parts = { engine, env, limits, metrics, streams, ingest, admission, schema, logger, isClosing }
-  return { services: parts, background }
+  const storeState = (): Promise<StoreState> => store.read((tx) => tx.state())
+  return { services: { ...parts, storeState }, background }
 }
 
 function normaliseBasePath(basePath: string): string {

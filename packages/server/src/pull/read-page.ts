@@ -1,4 +1,5 @@
 import { formatRanges, type Limits, parseRanges, type Ranges, SyncError } from '@holdfast/core'
+import { checkHistory } from '../devices/check-history.ts'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -40,8 +41,7 @@ export async function readPullPage<U extends User>(
   const covered =
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   const device = await deviceNumber(tx, caller)
-  if (subtractRanges(parseRanges(options.answered ?? ''), device?.finals ?? []).length > 0)
-    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
+  checkHistory(parseRanges(options.answered ?? ''), device?.finals ?? [])
   const feed = await tx.feedPage(
     readFrom(cursor, covered, visibility),
     boundsOf(options.limit, limits),

@@ -21,6 +21,8 @@ export interface WorkerOptions<U extends User = User>
 
 /** A worker that runs. */
 export interface HoldfastWorker {
+  /** Whether its store answers. */
+  readonly isReady: () => Promise<boolean>
   /** Finishes what it is applying and telling, takes no more, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
@@ -69,6 +71,13 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
     throw error
   })
   return {
+    isReady: () =>
+      options.store
+        .read((tx) => tx.state())
+        .then(
+          () => true,
+          () => false,
+        ),
     close: async () => {
       await background.close()
       await ingest.close()

@@ -303,7 +303,16 @@ export interface StoreReader extends ReceiptReads, EventReads {
     collection: string,
     time: string,
   ): Promise<{ readonly time: string; readonly position: number; readonly scopes: string } | null>
-  counts(): Promise<{ readonly openConflicts: number }>
+  counts(): Promise<StoreCounts>
+}
+
+/** How much there is of what an operator watches. */
+export interface StoreCounts {
+  readonly openConflicts: number
+  readonly devices: number
+  /** Sum of what devices last reported. */
+  readonly pendingCount: number
+  readonly oldestPendingAt: string | null
 }
 
 /** Writes, all in one transaction. */
@@ -357,11 +366,27 @@ export interface Store {
   open(setup: StoreSetup): Promise<void>
   /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: BlockedError, STORE_BUSY, STORE_FULL. */
   write<Result>(work: (tx: StoreWriter) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /**
+   * One transaction of the host's own statements: another writer like any, but told of at its commit, not when somebody
+   * looks. Decided again from the start where it lost a race. Errors: as `write`, and ConstraintError.
+   */
+  hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result>
   /** One database snapshot. */
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
   /** Told the scopes that others than this process have moved; '*' when nobody can tell. */
   onForeignCommit(listener: (scopes: readonly string[] | '*') => void): void
   close(): Promise<void>
+}
+
+/** A value that the host binds to a statement. */
+export type HostValue = string | number | boolean | null
+
+/** A transaction of the host's own code, on its own tables. */
+export interface HostTransaction {
+  /**
+   * One statement and the rows it gives, as the driver names and types them; none for one that gives none. Values are bound in order: `?` on SQLite, `$1`, `$2` … on PostgreSQL.
+   */
+  all(sql: string, ...values: readonly HostValue[]): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
 /** How a transaction waits. */

@@ -3,6 +3,7 @@ import type { HistoryEntry } from '../engine.ts'
 import type { AuditedLine, ParkedEvent, RecordKey, StoredConsumer } from './event-store.ts'
 import type {
   SeenChange,
+  StoreCounts,
   StoredConflict,
   StoredDevice,
   StoredOutcome,
@@ -163,6 +164,16 @@ export function receiptOf(row: StoredRow): StoredReceipt {
     at: String(row['at']),
     attempts: Number(row['attempts']),
     answer: textOrNull(row['answer']),
+  }
+}
+
+/** What a store counted. */
+export function countsOf(row: StoredRow | undefined): StoreCounts {
+  return {
+    openConflicts: Number(row?.['conflicts'] ?? 0),
+    devices: Number(row?.['devices'] ?? 0),
+    pendingCount: Number(row?.['pending'] ?? 0),
+    oldestPendingAt: textOrNull(row?.['oldest']),
   }
 }
 

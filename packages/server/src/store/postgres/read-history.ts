@@ -1,6 +1,6 @@
 import { isUuid } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
-import { entryOf, parseTexts } from '../stored-rows.ts'
+import { countsOf, entryOf, parseTexts } from '../stored-rows.ts'
 import { iso } from './columns.ts'
 import type { Connection } from './connection.ts'
 
@@ -42,10 +42,13 @@ export function historyQueries(db: Connection): HistoryQueries {
         scopes: String(row['scopes']),
       }
     },
-    counts: async () => ({
-      openConflicts: Number(
-        (await db.get(`SELECT count(*) AS n FROM holdfast.conflicts WHERE status = 'open'`))?.['n'],
+    counts: async () =>
+      countsOf(
+        await db.get(
+          `SELECT (SELECT count(*) FROM holdfast.conflicts WHERE status = 'open') AS conflicts, count(*) AS devices,
+          coalesce(sum((pending::jsonb ->> 'count')::bigint), 0)::bigint AS pending, min(pending::jsonb ->> 'oldestAt' COLLATE "C") AS oldest
+          FROM holdfast.devices`,
+        ),
       ),
-    }),
   }
 }

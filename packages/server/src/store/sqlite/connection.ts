@@ -69,6 +69,11 @@ export class Connection {
     return guard(() => this.#prepare(sql).all(...values))
   }
 
+  /** As `all`, for a statement that is not kept. */
+  once(sql: string, ...values: readonly SQLInputValue[]): readonly SqlRow[] {
+    return guard(() => this.#db.prepare(sql).all(...values))
+  }
+
   get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {
     return guard(() => this.#prepare(sql).get(...values))
   }
