@@ -184,11 +184,12 @@ async function storm(
       '',
     ].join('\n'),
   )
-  await checkHeld(url, total)
+  await checkEachOnce(url)
 }
 
-/** Errors: when anything was lost or is there twice. */
-async function checkHeld(url: string, total: number): Promise<void> {
+/** Errors: when a mutation is missing, or counts twice. */
+async function checkEachOnce(url: string): Promise<void> {
+  const total = deviceCount * perDevice
   const client = new Client({ connectionString: url })
   await client.connect()
   const { rows } = await client.query<{ n: string; stock: string; outcomes: string }>(

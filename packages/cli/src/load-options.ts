@@ -42,6 +42,7 @@ function isComplete<Command extends keyof OptionsOf>(
   >
   if (typeof schema !== 'object' || typeof store !== 'object' || typeof scopes !== 'function') return false
   if (command === 'serve') return typeof authenticate === 'function'
-  const hasQueue = typeof ingest === 'object' && ingest !== null && 'redis' in ingest
-  return hasQueue || (others.onCommit ?? others.webhooks ?? others.retention) !== undefined
+  if (typeof ingest === 'object' && ingest !== null && 'redis' in ingest) return true
+  const { onCommit, webhooks, retention } = others
+  return (onCommit ?? webhooks ?? retention) !== undefined
 }

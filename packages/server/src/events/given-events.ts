@@ -135,13 +135,13 @@ const caller: Caller = {
   requestId: 'test',
 }
 
-/** Waits for something to become true, for at most ten seconds. */
-export function eventually(check: () => void | Promise<void>): Promise<void> {
+/** Waits for something to become true, for at most ten seconds unless said. */
+export function eventually(check: () => void | Promise<void>, timeout = 10_000): Promise<void> {
   const isSo = async (): Promise<true> => {
     await check()
     return true
   }
-  return expect.poll(isSo, { timeout: 10_000, interval: 10 }).toBe(true)
+  return expect.poll(isSo, { timeout, interval: 10 }).toBe(true)
 }
 
 /** Lets so many ms pass. */

@@ -13,6 +13,7 @@ import { Admission } from '../queue/admission.ts'
 import type { IngestOptions } from '../queue/ingest-options.ts'
 import { Load, measuredStore } from '../queue/load.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
+import type { StoreState } from '../store/store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
 import { eventRoutes } from './event-routes.ts'
@@ -50,10 +51,10 @@ export interface HoldfastServer<U extends User = User> {
   readonly fetch: (request: Request) => Promise<Response>
   /** For the host's own code: the same engine the routes use. */
   readonly engine: Engine<U>
-  /** `Engine.write`: the host's own statements in one transaction, whose changes devices are told of at once. */
-  readonly write: Engine<U>['write']
   /** Handlers and webhooks, for whoever runs the server. */
   readonly events: Events
+  /** `Engine.write`: the host's own statements in one transaction, whose changes devices are told of at once. */
+  readonly write: Engine<U>['write']
   /** Ends streams, finishes requests and deliveries under way, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
@@ -92,8 +93,8 @@ export async function createServer<U extends User>(
   return {
     fetch: (request) => running.run(() => handleRequest(request, parts)),
     engine,
-    write: (work) => engine.write(work),
     events,
+    write: (work) => engine.write(work),
     close: async () => {
       const idle = running.close()
       streams.close()
@@ -154,21 +155,9 @@ async function openServices<U extends User>(
     await engine.close()
     throw error
   })
-  const storeState: HttpServices<U>['storeState'] = () => store.read((tx) => tx.state())
-  const parts = {
-    engine,
-    env,
-    limits,
-    metrics,
-    streams,
-    ingest,
-    admission,
-    schema,
-    logger,
-    storeState,
-    isClosing,
-  }
-  return { services: parts, background }
+  const parts = { engine, env, limits, metrics, streams, ingest, admission, schema, logger, isClosing }
+  const storeState = (): Promise<StoreState> => store.read((tx) => tx.state())
+  return { services: { ...parts, storeState }, background }
 }
 
 function normaliseBasePath(basePath: string): string {

@@ -1,11 +1,6 @@
 import { formatRanges, SyncError } from '@holdfast/core'
-import {
-  type AuditLine,
-  BlockedError,
-  type StoredDevice,
-  type StoredOutcome,
-  type StoreWriter,
-} from '../store.ts'
+import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
+import { BlockedError } from '../store-errors.ts'
 import { type Connection, type PgRow, RaceLost } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 

@@ -1,6 +1,6 @@
 import { DatabaseSync, type DatabaseSyncOptions, type SQLInputValue, type SQLOutputValue } from 'node:sqlite'
 import { SyncError } from '@holdfast/core'
-import { ConstraintError } from '../store.ts'
+import { ConstraintError } from '../store-errors.ts'
 
 /** A row as SQLite gives it back, by column name. */
 export type SqlRow = Readonly<Record<string, SQLOutputValue>>

@@ -66,6 +66,27 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     await expect(planMigration({ url: db.url, schema: first })).rejects.toMatchObject({ code: 'STORE_NEWER' })
   })
 
+  test('[FE-12] a database of the layout without readers of the audit is given them', async () => {
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN tx')
+    await db.ask('DROP TABLE holdfast.parked, holdfast.consumers')
+    await db.ask('UPDATE holdfast.state SET layout = 2')
+    await runMigration({ url: db.url, schema: first })
+    expect(await illTexts(first)).toEqual([])
+    await db.ask(`INSERT INTO items (place, area, name) VALUES ('berlin', 'north', 'made later')`)
+    expect(
+      await db.ask(
+        `SELECT a.tx IS NULL AS is_old, count(*)::int AS lines, count(t.position)::int AS placed
+         FROM holdfast.audit a LEFT JOIN holdfast.transactions t ON t.n = a.tx GROUP BY 1 ORDER BY 1`,
+      ),
+    ).toEqual([
+      { is_old: false, lines: 1, placed: 1 },
+      { is_old: true, lines: 1_500, placed: 0 },
+    ])
+    expect(await db.ask('SELECT count(*)::int AS consumers FROM holdfast.consumers')).toEqual([
+      { consumers: 0 },
+    ])
+  })
+
   test('[MI-4] [FE-12] rows leave the scopes they were in and enter their new ones, in batches', async () => {
     const later = defineSchema({
       version: 2,
