@@ -56,6 +56,12 @@ const hears = ({ told }: { told: Set<string> }, scope: string): Promise<unknown>
   until(async () => told.has(scope), 'word of another node', 10_000)
 
 describe.skipIf(!hasPostgres())('nodes that wake each other', () => {
+  test('[FE-66] a listener that cannot be had at the start is told as a database that cannot be reached', async () => {
+    await expect(openNode({ listen: 'postgres://127.0.0.1:1/none' })).rejects.toMatchObject({
+      code: 'STORE_BUSY',
+    })
+  })
+
   test('[FE-66] a listener that PostgreSQL cut off listens again, and hears what it missed', async () => {
     const [writer, reader] = [await openNode({}), await openNode({})]
     await hears(reader, await commit(writer.engine))

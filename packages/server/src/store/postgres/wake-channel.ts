@@ -2,6 +2,7 @@ import type { CancelTimer, Environment } from '@holdfast/core'
 import type { Redis } from 'ioredis'
 import type { Client } from 'pg'
 
+import { translate } from './connection.ts'
 import type { Driver } from './driver.ts'
 
 /**
@@ -31,8 +32,8 @@ function waitMs(tries: number): number {
 }
 
 /**
- * NOTIFY through `notify`, LISTEN on a session of its own to `url`, which is made anew when it breaks. Errors: when the first
- * one cannot be had.
+ * NOTIFY through `notify`, LISTEN on a session of its own to `url`, which is made anew when it breaks. Errors: STORE_BUSY when
+ * the first one cannot be had.
  */
 export async function openListener(
   pg: Driver,
@@ -65,7 +66,9 @@ export async function openListener(
       connect().then(onWake, () => reconnect(tries + 1))
     }, waitMs(tries))
   }
-  await connect()
+  await connect().catch((error: unknown) => {
+    throw translate(error)
+  })
   return {
     send: () => notify('NOTIFY holdfast').catch(() => undefined),
     close: async () => {
