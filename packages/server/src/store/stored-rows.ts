@@ -1,8 +1,16 @@
-import { isJsonArray, isObject, type LostAnswer, parseRanges, type Values } from '@holdfast/core'
+import {
+  isJsonArray,
+  isObject,
+  type LostAnswer,
+  parseRanges,
+  type RangeSum,
+  type Values,
+} from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
 import type {
   SeenChange,
   StoredConflict,
+  StoredDigest,
   StoredDevice,
   StoredOutcome,
   StoredReceipt,
@@ -163,4 +171,17 @@ export function receiptOf(row: StoredRow): StoredReceipt {
     attempts: Number(row['attempts']),
     answer: textOrNull(row['answer']),
   }
+}
+
+/** Sums by scope and collection from rows of `digestSql`, in no order. */
+export function storedDigests(rows: readonly StoredRow[]): readonly StoredDigest[] {
+  const digests = new Map<string, { scope: string; collection: string; sums: RangeSum[] }>()
+  for (const row of rows) {
+    const { scope, collection } = { scope: String(row['scope']), collection: String(row['collection']) }
+    const key = `${collection}/${scope}`
+    const digest = digests.get(key) ?? { scope, collection, sums: [] }
+    digests.set(key, digest)
+    digest.sums.push({ part: Number(row['part']), rows: Number(row['n']), sum: Number(row['total']) })
+  }
+  return [...digests.values()]
 }
