@@ -14,6 +14,8 @@ export interface NodeOrder {
 export interface NodeReport {
   readonly port: number
   readonly rssBytes: number
+  /** CPU time since it started, ms. */
+  readonly cpuMs: number
 }
 
 // Its only caller writes the argument in this shape.
@@ -33,7 +35,10 @@ const http = createAdaptorServer({ fetch: sync.fetch })
 http.listen(0, '127.0.0.1', () => {
   const address = http.address()
   const port = address !== null && typeof address === 'object' ? address.port : 0
-  const report = (): NodeReport => ({ port, rssBytes: process.memoryUsage.rss() })
+  const report = (): NodeReport => {
+    const { user, system } = process.cpuUsage()
+    return { port, rssBytes: process.memoryUsage.rss(), cpuMs: (user + system) / 1_000 }
+  }
   process.on('message', () => process.send?.(report()))
   process.send?.(report())
 })

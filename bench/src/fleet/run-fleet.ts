@@ -4,15 +4,17 @@
  */
 import { newUuid } from '@holdfast/core'
 import { systemEnvironment } from '@holdfast/client'
-import { startPostgres } from '@holdfast/testing/services'
+import { type PostgresServer, startPostgres } from '@holdfast/testing/services'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 
+import { postgresCpuMs } from '../process-cpu.ts'
 import type { NodeOrder, NodeReport } from './fleet-node.ts'
 import { devicesPerWarehouse } from './fleet-schema.ts'
+import { pullNothing, pullToTheEnd } from './idle-pulls.ts'
 
 const { values } = parseArgs({
   options: {
@@ -134,10 +136,14 @@ const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} 
 const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 
-async function storm(nodes: readonly Node[], url: string): Promise<void> {
-  const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n))
+async function storm(
+  nodes: readonly Node[],
+  { url, dataDir }: PostgresServer,
+  devices: readonly Device[],
+): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: Math.floor(Number(values.sockets) / nodes.length) })
   const before = await Promise.all(nodes.map(({ child }) => report(child)))
+  const beforeMs = postgresCpuMs(dataDir)
   let highest = before.map(({ rssBytes }) => rssBytes)
   let isOver = false
   const watching = (async () => {
@@ -160,6 +166,9 @@ async function storm(nodes: readonly Node[], url: string): Promise<void> {
   const cpu = process.cpuUsage(startCpu)
   isOver = true
   await watching
+  const databaseMs = postgresCpuMs(dataDir) - beforeMs
+  const after = await Promise.all(nodes.map(({ child }) => report(child)))
+  const nodesMs = after.reduce((sum, { cpuMs }, n) => sum + cpuMs - (before[n]?.cpuMs ?? 0), 0)
   agent.destroy()
   const latencies = done.map(({ ms }) => ms).sort((left, right) => left - right)
   const repeats = done.filter(({ tries }) => tries > 1).length
@@ -170,10 +179,17 @@ async function storm(nodes: readonly Node[], url: string): Promise<void> {
     [
       `storm      ${deviceCount} devices with ${perDevice} mutations each within a second, ${nodes.length} nodes`,
       `drained    ${(drainMs / 1_000).toFixed(1)} s, ${Math.round((1_000 * total) / drainMs)} mutations/s; answered p50 ${percentile(latencies, 0.5).toFixed(0)} ms, p99 ${percentile(latencies, 0.99).toFixed(0)} ms; asked again ${repeats}`,
-      `memory     nodes grew by ${growth.map(megabytes).join(' and ')}; the generator took ${(100 * share).toFixed(0)} % of a core`,
+      `CPU        ${((1_000 * nodesMs) / total).toFixed(0)} µs of the nodes and ${((1_000 * databaseMs) / total).toFixed(0)} µs of PostgreSQL for each mutation\n` +
+        `memory     nodes grew by ${growth.map(megabytes).join(' and ')}; the generator took ${(100 * share).toFixed(0)} % of a core`,
       '',
     ].join('\n'),
   )
+  await checkEachOnce(url)
+}
+
+/** Errors: when a mutation is missing, or counts twice. */
+async function checkEachOnce(url: string): Promise<void> {
+  const total = deviceCount * perDevice
   const client = new Client({ connectionString: url })
   await client.connect()
   const { rows } = await client.query<{ n: string; stock: string; outcomes: string }>(
@@ -223,6 +239,26 @@ async function idleStreams({ child, port }: Node): Promise<void> {
   agent.destroy()
 }
 
+/** What a device costs that asks and hears of nothing new. */
+async function idlePulls(
+  nodes: readonly Node[],
+  { dataDir }: PostgresServer,
+  devices: readonly Device[],
+): Promise<void> {
+  const pullers = devices.map(({ token, id }, n) => ({ token, id, port: nodes[n % nodes.length]?.port ?? 0 }))
+  const times = 3
+  const cpuOfNodes = async (): Promise<number> =>
+    (await Promise.all(nodes.map(({ child }) => report(child)))).reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  const cursors = await pullToTheEnd(pullers)
+  const [nodesMs, databaseMs, startMs] = [await cpuOfNodes(), postgresCpuMs(dataDir), performance.now()]
+  await pullNothing(pullers, cursors, times)
+  const total = times * pullers.length
+  const each = (ms: number): string => `${((1_000 * ms) / total).toFixed(0)} µs`
+  process.stdout.write(
+    `idle pulls ${total} in ${((performance.now() - startMs) / 1_000).toFixed(1)} s; CPU ${each((await cpuOfNodes()) - nodesMs)} of the nodes and ${each(postgresCpuMs(dataDir) - databaseMs)} of PostgreSQL for each\n`,
+  )
+}
+
 const postgres = await startPostgres({ flavour: 'embedded' })
 const nodes: Node[] = []
 try {
@@ -230,7 +266,9 @@ try {
   for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order))
   const [first] = nodes
   if (first) await idleStreams(first)
-  await storm(nodes, postgres.url)
+  const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n))
+  await storm(nodes, postgres, devices)
+  await idlePulls(nodes, postgres, devices)
 } finally {
   for (const { child } of nodes) child.kill()
   await postgres.stop()

@@ -1,10 +1,9 @@
-import { createServer, type HoldfastServer, sqliteStore, type User } from '@holdfast/server'
-import { createAdaptorServer, type ServerType } from '@hono/node-server'
+import { createServer, sqliteStore, type User } from '@holdfast/server'
 import { mkdirSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
 import { join, resolve } from 'node:path'
 
 import { CommandError, firstLine } from './command-error.ts'
+import { listen, parsePort } from './http-listener.ts'
 import { failureLogger, lineLogger } from './line-logger.ts'
 import { loadSchema } from './load-schema.ts'
 import { loadScopes } from './load-scopes.ts'
@@ -36,12 +35,10 @@ export async function runDev(given: GivenOptions): Promise<number> {
     throw new CommandError(`${join(folder, 'holdfast.db')} cannot be used: ${firstLine(cause)}`, { cause })
   })
   try {
-    const server = createAdaptorServer({ fetch: sync.fetch })
-    await listen(server, port)
-    // Port 0 took a free one; a TCP server's address is an object.
-    process.stdout.write(`listening on http://127.0.0.1:${(server.address() as AddressInfo).port}\n`)
+    const listener = await listen({ fetch: sync.fetch, host: '127.0.0.1', port })
+    process.stdout.write(`listening on http://127.0.0.1:${listener.port}\n`)
     await signal
-    await drain(server, sync)
+    await listener.drain(sync.close(), drainMs)
   } finally {
     await sync.close()
   }
@@ -54,12 +51,6 @@ function developer(request: Request): User | null {
   return match?.[1] === undefined ? null : { id: match[1] }
 }
 
-function parsePort(text: string): number {
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
-  if (port <= 65_535) return port
-  throw new CommandError(`--port is a number from 0 to 65535, not "${text}".`)
-}
-
 function makeFolder(path: string): string {
   const folder = resolve(path)
   try {
@@ -69,32 +60,4 @@ function makeFolder(path: string): string {
     throw new CommandError(`folder ${folder} cannot be made: ${firstLine(cause)}`, { cause })
   }
   return folder
-}
-
-async function listen(server: ServerType, port: number): Promise<void> {
-  await new Promise<void>((done, failed) => {
-    server.once('error', failed)
-    server.listen(port, '127.0.0.1', () => done())
-  }).catch((cause: unknown) => {
-    const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
-    throw new CommandError(isTaken ? `port ${port} is in use.` : `cannot listen: ${firstLine(cause)}`, {
-      cause,
-    })
-  })
-}
-
-/** No new connections, streams ended, requests under way finished, then the rest is cut off. */
-async function drain(server: ServerType, sync: HoldfastServer): Promise<void> {
-  const closed = new Promise<void>((done) => server.close(() => done()))
-  const cut = setTimeout(() => closeConnections(server, 'all'), drainMs)
-  await sync.close()
-  closeConnections(server, 'idle')
-  await closed
-  clearTimeout(cut)
-}
-
-/** HTTP/1 servers can be told; this command makes no other. */
-function closeConnections(server: ServerType, which: 'all' | 'idle'): void {
-  if (which === 'idle' && 'closeIdleConnections' in server) server.closeIdleConnections()
-  if (which === 'all' && 'closeAllConnections' in server) server.closeAllConnections()
 }

@@ -2,6 +2,7 @@
 export interface GivenOptions {
   readonly schema?: string
   readonly port?: string
+  readonly host?: string
   readonly data?: string
   readonly database?: string
   readonly tables?: string

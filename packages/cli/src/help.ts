@@ -10,7 +10,8 @@ const overview = `holdfast: offline-first sync for TypeScript
                                    bring rows into the feed that were written while its triggers were off
   holdfast inspect DIR             look into a device's or a server's database, without changing it
   holdfast simulate --schema FILE  see what a schema does to a team that works offline
-  holdfast worker FILE             apply pushes that a server has queued
+  holdfast serve FILE              a server with the options that a module exports
+  holdfast worker FILE             apply queued pushes, tell handlers and webhooks
   holdfast help COMMAND            the options of a command
   holdfast version`
 
@@ -41,7 +42,8 @@ lets others write meanwhile, asks nothing. All reasons why it cannot be done are
 anywhere it may be run again. The exit code is 0 when the database is prepared and 1 otherwise. See docs/postgres.md.
 
   --schema FILE    a .ts, .js or .mjs module that exports a schema as "schema" or as its default
-  --database URL   postgres://user:password@host:5432/name, with the role that owns the tables
+  --database URL   postgres://user:password@host:5432/name, with the role that owns the tables; what DATABASE_URL in
+                   the environment says unless given
   --tables FILE    tables and columns that are called otherwise, as JSON by collection:
                    { "items": { "table": "shop.products", "columns": { "name": "title" } } }
   --dry-run        prints the SQL as well, and changes nothing`,
@@ -52,15 +54,27 @@ entries of rows that are gone become deletions, transactions that were committed
 while others write. Run migrate first when triggers are missing.
 
   --dry-run        counts, and changes nothing`,
-  worker: `holdfast worker FILE [--concurrency N] [--verbose]
+  serve: `holdfast serve FILE [--port N] [--host ADDRESS] [--verbose]
 
-Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, in a process that does
-nothing else. Any number may run. SIGTERM or Ctrl-C finishes what is being applied and stops it; a worker that is killed
-loses nothing. See docs/queue.md.
+A server for other people. Prints "listening on http://ADDRESS:N" when it is ready. SIGTERM or Ctrl-C finishes what is
+under way, for 25 s at most, and stops it. See docs/deploying.md.
+
+  FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a
+                  function that makes them; it must not start a server by itself
+  --port N        8787 unless said; 0 takes any free port
+  --host ADDRESS  0.0.0.0 unless said: every address of this machine
+  --verbose       one JSON line on stderr for each request; without it for failures alone. A logger in the options
+                  goes before both`,
+  worker: `holdfast worker FILE [--concurrency N] [--port N] [--verbose]
+
+Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, and works onCommit
+handlers, webhooks and retention, in a process that does nothing else. Any number may run. SIGTERM or Ctrl-C finishes what
+has begun and stops it; a worker that is killed loses nothing. See docs/queue.md and docs/events.md.
 
   FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a
                   function that makes them; it must not start a server by itself
   --concurrency N devices whose pushes are applied at the same time; what the options say otherwise, else 4
+  --port N        answers /healthz and /readyz there, for whoever watches it
   --verbose       one JSON line on stderr for everything`,
   inspect: `holdfast inspect DIR [--json]
 

@@ -7,11 +7,12 @@ import { loadTables } from './load-tables.ts'
 
 /** Database, schema and mapping of a command that works on PostgreSQL. Errors: CommandError. */
 export async function postgresOptions(name: string, given: GivenOptions): Promise<MaintenanceOptions> {
-  if (given.schema === undefined || given.database === undefined)
+  const url = given.database ?? process.env['DATABASE_URL']
+  if (given.schema === undefined || url === undefined)
     throw new CommandError(`${name} needs --schema FILE and --database URL. Try: holdfast help ${name}`)
-  checkUrl(given.database)
+  checkUrl(url)
   const schema = await loadSchema(given.schema)
-  return { url: given.database, schema, tables: loadTables(given.tables) }
+  return { url, schema, tables: loadTables(given.tables) }
 }
 
 /** The address itself is not repeated: it holds a password. */

@@ -8,6 +8,7 @@ import { standardOutput } from './output.ts'
 const options = {
   schema: { type: 'string' },
   port: { type: 'string' },
+  host: { type: 'string' },
   data: { type: 'string' },
   database: { type: 'string' },
   tables: { type: 'string' },
@@ -89,16 +90,24 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'serve',
+    {
+      takes: ['port', 'host', 'verbose'],
+      positionals: 1,
+      run: async (given, [file]) => (await import('./serve.ts')).runServe(given, file),
+    },
+  ],
+  [
     'worker',
     {
-      takes: ['concurrency', 'verbose'],
+      takes: ['concurrency', 'port', 'verbose'],
       positionals: 1,
       run: async (given, [file]) => (await import('./worker.ts')).runWorker(given, file),
     },
   ],
 ])
 
-/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-36. */
+/** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-39. */
 export async function runCommand(args: readonly string[]): Promise<number> {
   try {
     return await dispatch(args)

@@ -2,28 +2,49 @@ import { createWorker, type HoldfastWorker, type WorkerOptions } from '@holdfast
 
 import { CommandError, firstLine } from './command-error.ts'
 import type { GivenOptions } from './given-options.ts'
+import { listen, parsePort } from './http-listener.ts'
 import { failureLogger, lineLogger } from './line-logger.ts'
-import { loadModule } from './load-module.ts'
+import { loadOptions } from './load-options.ts'
 import { nextSignal } from './next-signal.ts'
 
 /** The worker looks so often whether it is still wanted, ms: nothing else keeps a process alive whose Redis is gone. */
 const aliveMs = 60_000
+/** A question about its health that has not ended this long after the signal is cut off, ms. */
+const drainMs = 1_000
 
-/** `holdfast worker`: applies queued pushes until a signal comes, then drains; resolves with the exit code. Rules: QU-13. */
+/** `holdfast worker`: applies queued pushes, and tells of events, until a signal comes, then drains; resolves with the exit code. Rules: QU-13, EV-17. */
 export async function runWorker(given: GivenOptions, file: string | undefined): Promise<number> {
-  if (file === undefined) throw new CommandError('worker needs a FILE. Try: holdfast help worker')
-  const options = await loadOptions(file)
+  const options = await loadOptions('worker', file)
+  const port = given.port === undefined ? undefined : parsePort(given.port)
   const signal = nextSignal()
   const alive = setInterval(() => undefined, aliveMs)
   try {
     const worker = await startWorker(options, given)
-    process.stdout.write(`applying the pushes of the queue ${options.ingest.queue ?? 'holdfast'}\n`)
-    await signal
-    await worker.close()
+    try {
+      const health =
+        port === undefined ? undefined : await listen({ fetch: answerHealth(worker), host: '0.0.0.0', port })
+      process.stdout.write(`${describeWork(options)}\n`)
+      await signal
+      await Promise.all([worker.close(), health?.drain(Promise.resolve(), drainMs)])
+    } finally {
+      await worker.close()
+    }
   } finally {
     clearInterval(alive)
   }
   return 0
+}
+
+/** `/healthz` as long as the process answers, `/readyz` as long as its store does: as a server has them. */
+function answerHealth({ isReady }: HoldfastWorker): (request: Request) => Promise<Response> {
+  return async ({ url }) => {
+    const { pathname } = new URL(url)
+    if (pathname === '/healthz') return new Response('ok')
+    if (pathname !== '/readyz') return new Response('there is nothing at this address', { status: 404 })
+    return (await isReady())
+      ? new Response('ready')
+      : new Response('the store does not answer', { status: 503 })
+  }
 }
 
 async function startWorker(options: WorkerOptions, given: GivenOptions): Promise<HoldfastWorker> {
@@ -37,27 +58,20 @@ async function startWorker(options: WorkerOptions, given: GivenOptions): Promise
   }
 }
 
-/** What a module exports as `options` or as its default, which may be a function that makes them. */
-async function loadOptions(file: string): Promise<WorkerOptions> {
-  const exported = await loadModule(file, 'server')
-  const given = exported['options'] ?? exported['default']
-  const options: unknown = isFunction(given) ? await given() : given
-  if (isOptions(options)) return options
-  throw new CommandError(
-    `server file ${file} exports no options of createServer with a schema, a store, scopes and ingest.redis.`,
-  )
-}
-
-function isFunction(value: unknown): value is () => unknown {
-  return typeof value === 'function'
-}
-
-/** Told by shape; what is wrong inside is told by `createWorker`. */
-function isOptions(value: unknown): value is WorkerOptions {
-  if (typeof value !== 'object' || value === null) return false
-  const { schema, store, scopes, ingest } = value as Partial<Record<keyof WorkerOptions, unknown>>
-  if (typeof ingest !== 'object' || ingest === null || !('redis' in ingest)) return false
-  return typeof schema === 'object' && typeof store === 'object' && typeof scopes === 'function'
+/** What it does, in one line. */
+function describeWork({ ingest, onCommit, webhooks, retention }: WorkerOptions): string {
+  const handlers = typeof onCommit === 'function' ? 1 : Object.keys(onCommit ?? {}).length
+  const told = handlers + (webhooks?.length ?? 0)
+  const parts = [
+    ...(ingest?.redis === undefined
+      ? []
+      : [`applying the pushes of the queue ${ingest.queue ?? 'holdfast'}`]),
+    ...(told === 0
+      ? []
+      : [`telling ${told} ${told === 1 ? 'handler or webhook' : 'handlers and webhooks'} of commits`]),
+    ...(retention ? [`forgetting deletions after ${retention.tombstoneDays} days`] : []),
+  ]
+  return parts.join(', ')
 }
 
 function parseConcurrency(text: string): number {

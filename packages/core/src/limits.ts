@@ -109,6 +109,24 @@ export const limits = {
   receiptsSwept: 1_000,
   /** Wait between two questions after a receipt when no stream tells of it, in ms; jittered, and doubled up to the cap. */
   receiptPollMs: 2_000,
+  /** Lines of the audit that a handler or webhook takes at a time: what is repeated when a node dies is no more. */
+  eventRows: 200,
+  /** Events of one handler or webhook that are under way at once, each of another record. */
+  eventConcurrency: 8,
+  /** Least time between two looks for events of one handler or webhook, in ms: commits in between share one. */
+  eventIntervalMs: 100,
+  /** Longest time between two looks, in ms: for commits that nobody told of, and for what is due again. */
+  eventPollMs: 1_000,
+  /** An event must be taken by then, in ms, or it is tried again. */
+  eventTimeoutMs: 15_000,
+  /** Attempts at one event before it is a dead letter: with the waits in between about a day. */
+  eventAttempts: 150,
+  /** Events of one handler or webhook that may wait for another attempt before it takes on nothing more. */
+  eventsWaiting: 1_000,
+  /** A node that works a handler or webhook and has not shown for so long that it lives is replaced, in ms. */
+  eventLeaseMs: 15_000,
+  /** Time between two rounds of forgetting what is older than `retention` says, in ms; give or take a quarter. */
+  retentionIntervalMs: 3_600_000,
   /** Characters of an Idempotency-Key header. */
   idempotencyKeyLength: 255,
   /** Characters of one scope name. */

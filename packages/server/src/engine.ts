@@ -262,6 +262,17 @@ export interface EngineStats {
   readonly duplicates: number
 }
 
+/** A value that the host binds to a statement. */
+export type HostValue = string | number | boolean | null
+
+/** A transaction of the host's own code, on its own tables. */
+export interface HostTransaction {
+  /**
+   * One statement and the rows it gives, as the driver names and types them; none for one that gives none. Values are bound in order: `?` on SQLite, `$1`, `$2` … on PostgreSQL.
+   */
+  all(sql: string, ...values: readonly HostValue[]): Promise<readonly Readonly<Record<string, unknown>>[]>
+}
+
 /**
  * The server without HTTP: everything a transport needs, nothing that knows of one. Whole-request failures throw
  * SyncError with a code of the table; what was decided about a write is returned.
@@ -306,6 +317,15 @@ export interface Engine<U extends User = User> {
   concerns(caller: Pick<Caller<U>, 'user' | 'grants'>, event: CommitEvent): boolean
   subscribe(listener: (event: CommitEvent) => void): () => void
   stats(): Promise<EngineStats>
+  /**
+   * Statements of the host's own code in one transaction, on its own tables: another writer like psql or a job, whose
+   * changes reach every device, but told of as soon as it has committed. What throws undoes all. On PostgreSQL `work` is
+   * run again where it met other writers: it does nothing but write here. Errors: CONSTRAINT_FAILED, STORE_BUSY, STORE_FULL. Rules: FE-68.
+   *
+   * @example
+   * await server.write((tx) => tx.all('UPDATE items SET price = price * 1.1 WHERE warehouse = $1', '7'))
+   */
+  write<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result>
   /** Drops tombstones deleted before then and moves the horizon past them. Also forgets old outcomes, keys and issued times. */
   collectTombstones(options: {
     readonly olderThanMs: number

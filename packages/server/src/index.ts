@@ -11,6 +11,8 @@ export type {
   Grants,
   HistoryDecision,
   HistoryEntry,
+  HostTransaction,
+  HostValue,
   ListOptions,
   LostValue,
   Page,
@@ -23,6 +25,9 @@ export type {
   SnapshotOptions,
   User,
 } from './engine.ts'
+export type { CommitHandler, EventOptions, RecordEvent, WebhookOptions } from './events/event-options.ts'
+export type { ConsumerStats, DeadLetter, DeadLetterPage, Events } from './events/events.ts'
+export type { RetentionOptions } from './events/retention.ts'
 export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'
 export { createWorker, type HoldfastWorker, type WorkerOptions } from './queue/create-worker.ts'
 export type { AutoBounds, IngestOptions } from './queue/ingest-options.ts'

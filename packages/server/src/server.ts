@@ -25,6 +25,7 @@ import {
   type Logger,
   type Page,
   type User,
+  type HostTransaction,
 } from './engine.ts'
 import { deviceInfo } from './devices/device-info.ts'
 import { noteContact } from './devices/note-contact.ts'
@@ -37,6 +38,7 @@ import { resolveConflict } from './push/resolve-conflict.ts'
 import { VerdictCounts } from './push/verdict-counts.ts'
 import { scopeList, sees, visibilityOf } from './scope/grants.ts'
 import type { Store, StoreReader } from './store/store.ts'
+import { ConstraintError } from './store/store-errors.ts'
 import { systemEnvironment } from './system-environment.ts'
 
 export type { Logger } from './engine.ts'
@@ -100,8 +102,22 @@ export async function createEngine<U extends User>(
     concerns: ({ user, grants }, event) =>
       event.scopes === '*' || sees(visibilityOf(user, grants), event.scopes),
     subscribe: (listener) => feed.subscribe(listener),
+    write: (work) => writeAsHost(store, work),
     stats: () => store.read((tx) => readStats(tx, counts)),
     close: () => store.close(),
+  }
+}
+
+/** A constraint that refuses a row is told by code, its name in the message. */
+async function writeAsHost<Result>(
+  store: Store,
+  work: (tx: HostTransaction) => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await store.hostWrite(work)
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error
+    throw new SyncError('CONSTRAINT_FAILED', error.message, { cause: error.cause })
   }
 }
 
@@ -266,18 +282,12 @@ async function listRecords(
 
 async function readStats(tx: StoreReader, counts: VerdictCounts): Promise<EngineStats> {
   const { epoch, head, horizon } = await tx.state()
-  const { openConflicts } = await tx.counts()
-  const devices = await tx.devices()
-  const oldest = devices.flatMap(({ pending }) => pending?.oldestAt ?? []).sort()
   assert(head >= horizon, 'the horizon lies in the past')
   return {
     epoch,
     head,
     horizon,
-    openConflicts,
-    devices: devices.length,
-    pendingCount: devices.reduce((sum, { pending }) => sum + (pending?.count ?? 0), 0),
-    oldestPendingAt: oldest[0] ?? null,
+    ...(await tx.counts()),
     ...counts.read(),
   }
 }

@@ -5,7 +5,8 @@ import { quoteName } from '../local/tables.ts'
 import { entryColumns } from './entry.ts'
 import { coversOf } from './outbox.ts'
 
-const dayMs = 86_400_000
+/** How long settled work is kept, ms. */
+export const retainedMs: number = limits.retainedDays * 86_400_000
 
 /** What an entry keeps when it is to be settled once more; the rest is as if it had been offered without an answer. */
 const returned: Readonly<Record<string, string>> = {
@@ -49,7 +50,7 @@ export async function returnRetained(
 /** Stamps what was settled in this transaction, and drops what was kept for long enough or is too much, the oldest first. */
 export async function boundRetained(tx: LocalTransaction, nowMs: number): Promise<void> {
   await tx.run('UPDATE _retained SET kept_at = ? WHERE kept_at IS NULL', [nowMs])
-  await tx.run('DELETE FROM _retained WHERE kept_at < ?', [nowMs - limits.retainedDays * dayMs])
+  await tx.run('DELETE FROM _retained WHERE kept_at < ?', [nowMs - retainedMs])
   const [newest] = await tx.all('SELECT n, total FROM _retained ORDER BY n DESC LIMIT 1')
   const [oldest] = await tx.all('SELECT total FROM _retained ORDER BY n LIMIT 1')
   await tx.run('DELETE FROM _retained WHERE n <= ?', [Number(newest?.n ?? 0) - limits.retainedRows])

@@ -3,6 +3,7 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import type { EntryError } from '../outbox/entry.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { markDead, updateEntries } from '../outbox/outbox.ts'
+import { retainedMs } from '../outbox/retained.ts'
 import { countOne } from '../status/tally.ts'
 import { retryDelayMs } from './retry-policy.ts'
 
@@ -49,7 +50,7 @@ export async function countAttempt(
 function mayStillReturn(code: string, returnedAt: unknown, nowMs: number): boolean {
   const isMissing =
     code === 'RECORD_NOT_FOUND' || code === 'REFERENCE_MISSING' || code === 'DEPENDENCY_FAILED'
-  return isMissing && typeof returnedAt === 'number' && nowMs - returnedAt < limits.retainedDays * 86_400_000
+  return isMissing && typeof returnedAt === 'number' && nowMs - returnedAt < retainedMs
 }
 
 /**

@@ -5,6 +5,7 @@ import { isOnPostgres, type Sql } from '../given-database.ts'
 import { type GivenDevice, type GivenEngine, givenEngine, item } from '../given-engine.ts'
 import { iso } from '../store/postgres/columns.ts'
 import { systemEnvironment } from '../system-environment.ts'
+import type { CommitEvent } from '../engine.ts'
 
 let given: GivenEngine
 let ben: GivenDevice
@@ -58,6 +59,43 @@ describe('any writer', () => {
     await elsewhere(`DELETE FROM items WHERE id = '${id}'`)
     expect(await ben.pull()).toMatchObject([{ op: 'delete', record: id }])
     expect(ben.rows.size).toBe(0)
+  })
+
+  test('[FE-68] what the host writes through the server is one transaction of another writer, told of once it is there', async () => {
+    const told: CommitEvent[] = []
+    given.engine.subscribe((event) => told.push(event))
+    const mark = isOnPostgres ? '$1' : '?'
+    const name = await given.engine.write(async (tx) => {
+      await tx.all(insert())
+      const [row] = await tx.all(`UPDATE items SET name = ${mark} WHERE sku = 'X-1' RETURNING name`, 'Box')
+      expect(await given.rows('SELECT id FROM items')).toEqual([])
+      expect(told).toEqual([])
+      return row?.['name']
+    })
+    expect(name).toBe('Box')
+    expect(told).toEqual([{ scopes: ['warehouse:1'], user: null, device: null }])
+    await ben.pull()
+    expect(ben.rows.get(`items/${id}`)).toMatchObject({ name: 'Box' })
+    const entries = await given.engine.history(ben.caller, 'items', id)
+    expect(entries?.map(({ op, user }) => [op, user])).toEqual([
+      ['update', null],
+      ['create', null],
+    ])
+  })
+
+  test('[FE-68] what fails in it undoes all of it, and a constraint is told by its code', async () => {
+    const failing = given.engine.write(async (tx) => {
+      await tx.all(insert())
+      throw new Error('changed our mind')
+    })
+    await expect(failing).rejects.toThrow('changed our mind')
+    const refused = given.engine.write(async (tx) => {
+      await tx.all(insert())
+      await tx.all(insert())
+    })
+    await expect(refused).rejects.toMatchObject({ code: 'CONSTRAINT_FAILED' })
+    expect(await given.rows('SELECT id FROM items')).toEqual([])
+    expect(await ben.pull()).toEqual([])
   })
 
   test('[FE-2] the version is taken from the counter whatever the writer says, and times he leaves out are filled in', async () => {

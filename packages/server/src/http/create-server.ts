@@ -1,6 +1,11 @@
 import { type Environment, limits as defaultLimits, newUuid } from '@holdfast/core'
 
 import type { Engine, User } from '../engine.ts'
+import { type Background, startBackground } from '../events/background.ts'
+import { consumersOf } from '../events/consumers.ts'
+import type { EventOptions } from '../events/event-options.ts'
+import type { Events } from '../events/events.ts'
+import { checkRetention, type RetentionOptions } from '../events/retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { plainRoutes } from '../plain/plain-routes.ts'
 import { Ingest } from '../queue/ingest.ts'
@@ -8,8 +13,10 @@ import { Admission } from '../queue/admission.ts'
 import type { IngestOptions } from '../queue/ingest-options.ts'
 import { Load, measuredStore } from '../queue/load.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
+import type { StoreState } from '../store/store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
+import { eventRoutes } from './event-routes.ts'
 import { handleRequest } from './handle-request.ts'
 import type { HttpServices } from './http-call.ts'
 import { operationRoutes } from './operation-routes.ts'
@@ -22,7 +29,7 @@ import { syncRoutes } from './sync-routes.ts'
  * `expiresAt`, when its token ends in ms since 1970: requests after it are refused, streams end with it.
  * `authenticate` leaves the body of the request alone.
  */
-export interface HttpServerOptions<U extends User = User> extends ServerOptions<U> {
+export interface HttpServerOptions<U extends User = User> extends ServerOptions<U>, EventOptions {
   /** Where the host mounts it, such as '/api'; the root unless said. */
   readonly basePath?: string
   /** Who may read /metrics, which names collections and counts; everybody unless said. */
@@ -32,6 +39,10 @@ export interface HttpServerOptions<U extends User = User> extends ServerOptions<
    * docs/queue.md. What `authenticate` gives is then stored as JSON until the push is decided: keep tokens out of it.
    */
   readonly ingest?: IngestOptions
+  /** Who may list, retry and discard events that were given up; nobody unless said. */
+  readonly operatorAccess?: (request: Request) => boolean
+  /** What is forgotten by itself; nothing unless said. */
+  readonly retention?: RetentionOptions
 }
 
 /** A server that runs. */
@@ -40,7 +51,11 @@ export interface HoldfastServer<U extends User = User> {
   readonly fetch: (request: Request) => Promise<Response>
   /** For the host's own code: the same engine the routes use. */
   readonly engine: Engine<U>
-  /** Ends streams, finishes the requests under way, then closes the store. Repeating is harmless. */
+  /** Handlers and webhooks, for whoever runs the server. */
+  readonly events: Events
+  /** `Engine.write`: the host's own statements in one transaction, whose changes devices are told of at once. */
+  readonly write: Engine<U>['write']
+  /** Ends streams, finishes requests and deliveries under way, then closes the store. Repeating is harmless. */
   readonly close: () => Promise<void>
 }
 
@@ -55,9 +70,16 @@ export async function createServer<U extends User>(
   options: HttpServerOptions<U>,
 ): Promise<HoldfastServer<U>> {
   const running = trackRunning()
-  const services = await openServices(options, () => running.isClosing())
+  const { services, background } = await openServices(options, () => running.isClosing())
   const { engine, env, ingest, streams } = services
-  const routes = [...syncRoutes(services), ...conflictRoutes(services), ...plainRoutes(services)]
+  const { events } = background
+  const operatorAccess = options.operatorAccess ?? (() => false)
+  const routes = [
+    ...syncRoutes(services),
+    ...conflictRoutes(services),
+    ...plainRoutes(services),
+    ...eventRoutes(services, { events, operatorAccess }),
+  ]
   const metricsAccess = options.metricsAccess ?? (() => true)
   const table = createRouteTable<U>([...routes, ...operationRoutes(services, { metricsAccess, routes })])
   const basePath = normaliseBasePath(options.basePath ?? '')
@@ -71,10 +93,12 @@ export async function createServer<U extends User>(
   return {
     fetch: (request) => running.run(() => handleRequest(request, parts)),
     engine,
+    events,
+    write: (work) => engine.write(work),
     close: async () => {
       const idle = running.close()
       streams.close()
-      await idle
+      await Promise.all([idle, background.close()])
       await ingest.close()
       await engine.close()
     },
@@ -84,9 +108,12 @@ export async function createServer<U extends User>(
 async function openServices<U extends User>(
   options: HttpServerOptions<U>,
   isClosing: () => boolean,
-): Promise<HttpServices<U>> {
+): Promise<{ readonly services: HttpServices<U>; readonly background: Background }> {
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
+  const { schema, logger, retention } = options
+  const consumers = consumersOf(options, schema, env)
+  checkRetention(retention)
   const load = new Load(env, options.ingest?.auto)
   const store = measuredStore(options.store, load, env)
   const engine = await createEngine<U>({ ...options, store, env })
@@ -94,19 +121,20 @@ async function openServices<U extends User>(
   const metrics = createMetrics({
     engine,
     ingest: { stats: () => ingest.stats(), turnedAway: () => admission.turnedAway },
+    events: { stats: () => background.events.stats() },
     env,
     entryAttempts: limits.entryAttempts,
-    collections: options.schema.collections.keys(),
+    collections: schema.collections.keys(),
   })
-  const streams = new StreamHub<U>({ engine, env, limits, metrics, logger: options.logger })
+  const streams = new StreamHub<U>({ engine, env, limits, metrics, logger })
   const ingest = await Ingest.open<U>({
     engine,
     store,
-    schema: options.schema,
+    schema,
     env,
     limits,
     load,
-    logger: options.logger,
+    logger,
     options: options.ingest ?? {},
     onResult: (result) => streams.tellResult(result),
     onVerdicts: ({ results }) => metrics.pushAnswered(results),
@@ -114,18 +142,22 @@ async function openServices<U extends User>(
     await engine.close()
     throw error
   })
-  return {
+  const background = await startBackground({
+    store,
     engine,
     env,
     limits,
-    metrics,
-    streams,
-    ingest,
-    admission,
-    schema: options.schema,
-    logger: options.logger,
-    isClosing,
-  }
+    logger,
+    consumers,
+    retention,
+  }).catch(async (error: unknown) => {
+    await ingest.close()
+    await engine.close()
+    throw error
+  })
+  const parts = { engine, env, limits, metrics, streams, ingest, admission, schema, logger, isClosing }
+  const storeState = (): Promise<StoreState> => store.read((tx) => tx.state())
+  return { services: { ...parts, storeState }, background }
 }
 
 function normaliseBasePath(basePath: string): string {

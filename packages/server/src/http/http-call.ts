@@ -5,6 +5,7 @@ import type { Metrics } from '../metrics/metrics.ts'
 import type { Admission, Admitted } from '../queue/admission.ts'
 import type { Ingest } from '../queue/ingest.ts'
 import type { Logger } from '../server.ts'
+import type { StoreState } from '../store/store.ts'
 import type { Answer } from './answer.ts'
 import type { StreamHub } from './stream-hub.ts'
 
@@ -19,6 +20,8 @@ export interface HttpServices<U extends User = User> {
   readonly ingest: Ingest<U>
   readonly admission: Admission
   readonly logger: Logger | undefined
+  /** What the store says of itself: cheap, as long as it answers. */
+  readonly storeState: () => Promise<StoreState>
   /** True once the server began to close. */
   readonly isClosing: () => boolean
 }

@@ -115,6 +115,28 @@ const plainSchemas: Readonly<Record<string, JsonSchema>> = {
 }
 
 const operationSchemas: Readonly<Record<string, JsonSchema>> = {
+  DeadLetters: {
+    type: 'object',
+    required: ['letters', 'next'],
+    properties: {
+      letters: { type: 'array', items: schemaRef('DeadLetter') },
+      next: { type: ['string', 'null'] },
+    },
+  },
+  DeadLetter: {
+    type: 'object',
+    required: ['id', 'consumer', 'event', 'collection', 'record', 'attempts', 'reason', 'failedAt'],
+    properties: {
+      id: text,
+      consumer: text,
+      event: text,
+      collection: text,
+      record: text,
+      attempts: { type: 'integer', minimum: 1 },
+      reason: text,
+      failedAt: { type: 'string', format: 'date-time' },
+    },
+  },
   Status: { type: 'object', required: ['status'], properties: { status: text } },
   Receipt: { type: 'object', required: ['receipt'], properties: { receipt: text } },
   ReceiptAnswer: { oneOf: [schemaRef('PushResponse'), schemaRef('ErrorResponse')] },

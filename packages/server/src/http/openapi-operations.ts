@@ -20,6 +20,7 @@ const uuid: JsonSchema = { type: 'string', format: 'uuid' }
 /** Parameters that several routes share. */
 export const parameters: Readonly<Record<string, JsonSchema>> = {
   id: { name: 'id', in: 'path', required: true, schema: uuid },
+  deadLetter: { name: 'id', in: 'path', required: true, schema: text },
   limit: { name: 'limit', in: 'query', schema: count, description: 'Rows of one page.' },
   after: { name: 'after', in: 'query', schema: text, description: '`next` of the page before.' },
   before: { name: 'before', in: 'query', schema: count, description: 'Only entries before this number.' },
@@ -192,6 +193,24 @@ export const operations: Readonly<Record<string, OperationText>> = {
     parameters: ['key'],
     body: 'TimeSync',
     answers: { '200': 'TimeSyncAnswer', '400': 'PlainError', '422': 'PlainError' },
+  },
+  'GET /events/dead-letters': {
+    summary: 'Events that were given up, for operators.',
+    tag: 'operations',
+    parameters: ['limit', 'after'],
+    answers: { '200': 'DeadLetters', '404': 'ErrorResponse' },
+  },
+  'POST /events/dead-letters/{id}/retry': {
+    summary: 'Deliver such an event again.',
+    tag: 'operations',
+    parameters: ['deadLetter'],
+    answers: { '200': 'Status', '404': 'ErrorResponse' },
+  },
+  'DELETE /events/dead-letters/{id}': {
+    summary: 'Drop such an event.',
+    tag: 'operations',
+    parameters: ['deadLetter'],
+    answers: { '200': 'Status', '404': 'ErrorResponse' },
   },
   'GET /healthz': { summary: 'The process is alive.', tag: 'operations', answers: { '200': 'Status' } },
   'GET /readyz': {

@@ -38,18 +38,18 @@ export function operationRoutes<U extends User>(
 
 /** Ready means that the store answers and nobody is closing it. */
 async function readiness<U extends User>(
-  { engine, isClosing, logger }: HttpServices<U>,
+  { engine, storeState, isClosing, logger }: HttpServices<U>,
   { requestId }: HttpCall,
 ): Promise<Answer> {
   if (isClosing()) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
-  const stats = await engine.stats().catch((err: unknown) => {
+  const state = await storeState().catch((err: unknown) => {
     logger?.error({ requestId, err }, 'the store does not answer')
     throw new SyncError('STORE_BUSY', 'The store does not answer.', { cause: err })
   })
   return jsonAnswer({
     status: 'ready',
-    epoch: stats.epoch,
-    head: stats.head,
+    epoch: state.epoch,
+    head: state.head,
     schemaVersion: engine.schemaVersion,
   })
 }

@@ -134,7 +134,12 @@ function pageAnswer<U extends User>(call: UserCall<U>, page: Page): Answer {
 }
 
 function stream<U extends User>(services: HttpServices<U>, { caller, request }: UserCall<U>): Answer {
-  const headers = { 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' }
+  // No proxy holds it back, and none compresses it, which holds it back too.
+  const headers = {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-store, no-transform',
+    'x-accel-buffering': 'no',
+  }
   if (request.method === 'HEAD') return { status: 200, body: null, headers }
   return { status: 200, body: services.streams.open(caller), headers }
 }

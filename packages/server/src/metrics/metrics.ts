@@ -2,6 +2,8 @@ import type { Environment, PushResult } from '@holdfast/core'
 import { Counter, Gauge, Histogram, Registry, Summary } from 'prom-client'
 
 import type { Engine, EngineStats } from '../engine.ts'
+import type { Events } from '../events/events.ts'
+import { eventMetrics } from './event-metrics.ts'
 import { createExhaustedCount } from './exhausted-count.ts'
 import { ingestMetrics, type IngestSource } from './ingest-metrics.ts'
 import { createSuccessRate } from './success-rate.ts'
@@ -35,6 +37,7 @@ export interface Metrics {
 export interface MetricsSource {
   readonly engine: Pick<Engine, 'stats'>
   readonly ingest: IngestSource
+  readonly events: Pick<Events, 'stats'>
   readonly env: Pick<Environment, 'now'>
   readonly entryAttempts: number
   /** Names of the schema: each has a conflict rate from the start. */
@@ -69,6 +72,7 @@ export function createMetrics(source: MetricsSource): Metrics {
   const exhausted = createExhaustedCount(source.entryAttempts)
   const refresh = storeMetrics(registry, source)
   const refreshIngest = ingestMetrics(registry, source.ingest, source.env)
+  const refreshEvents = eventMetrics(registry, () => source.events.stats())
   const streams = new Gauge({
     name: 'holdfast_streams',
     help: 'Live streams that are open.',
@@ -101,6 +105,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     text: async () => {
       refresh(await source.engine.stats())
       await refreshIngest()
+      await refreshEvents()
       exhaustedGauge.set(exhausted.count())
       return registry.metrics()
     },

@@ -7,6 +7,7 @@ import {
   type ScopeDigest,
   SyncError,
 } from '@holdfast/core'
+import { checkHistory } from '../devices/check-history.ts'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -49,8 +50,7 @@ export async function readPullPage<U extends User>(
   const covered =
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   const device = await deviceNumber(tx, caller)
-  if (subtractRanges(parseRanges(options.answered ?? ''), device?.finals ?? []).length > 0)
-    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
+  checkHistory(parseRanges(options.answered ?? ''), device?.finals ?? [])
   const from = readFrom(cursor, covered, visibility)
   const feed = await tx.feedPage(from, boundsOf(options.limit, limits), device?.n ?? null)
   const { epoch, from: start } = cursor

@@ -1,6 +1,6 @@
 import type { PushResult } from '@holdfast/core'
 import { expect, test } from 'vitest'
-import { BlockedError } from '../store/store.ts'
+import { BlockedError } from '../store/store-errors.ts'
 import { decideParts, type Part } from './decide-parts.ts'
 import type { Offer } from './offer.ts'
 

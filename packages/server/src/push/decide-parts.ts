@@ -1,5 +1,5 @@
 import type { Environment, ErrorReport, PushResult } from '@holdfast/core'
-import { BlockedError, ConstraintError } from '../store/store.ts'
+import { BlockedError, ConstraintError } from '../store/store-errors.ts'
 import { isRead, noteWaiting } from './decide-unit.ts'
 import type { Offer } from './offer.ts'
 import type { Waiting } from './session.ts'

@@ -24,7 +24,8 @@ import type {
   User,
 } from '../engine.ts'
 import { sees, visibilityOf } from '../scope/grants.ts'
-import { ConstraintError, type StoreWriter } from '../store/store.ts'
+import type { StoreWriter } from '../store/store.ts'
+import { ConstraintError } from '../store/store-errors.ts'
 import { Claims } from './claims.ts'
 import { auditBase } from '../audit/audit-line.ts'
 import { decideUnit } from './decide-unit.ts'

@@ -247,6 +247,47 @@ describe('once', () => {
     expect(await read('SELECT finals FROM holdfast_devices')).toEqual([{ finals: '1-2,4' }])
   })
 
+  test('[PU-44] what stands on a part of a refused fold that nobody decided does not overtake it', async () => {
+    const [phone, copy] = [given.device(), given.device()]
+    const created = phone.create('items', item())
+    const { version } = await phone.pushOne(created)
+    const edit = (payload: Partial<RawMutation>): RawMutation =>
+      phone.update(created, {}, { baseVersion: version, ...payload })
+    const count = edit({ increments: { stock: 1 } })
+    const add = edit({ additions: { tags: ['heavy'] } })
+    const remove = edit({ removals: { tags: ['heavy'] } })
+    const other = phone.create('items', item())
+    // The number of the count is that of another mutation, which a copy of the disk has sent.
+    await phone.pushOne({ ...phone.create('items', item()), seq: count.seq })
+    const fold = {
+      ...count,
+      additions: { tags: ['heavy'] },
+      covers: `${count.seq}-${add.seq}`,
+      folded: [add.id],
+    }
+    const results = await phone.push(fold, remove, other)
+    expect(results.map(({ status, error }) => [status, error?.code])).toEqual([
+      ['rejected', 'COVERS_OVERLAP'],
+      ['retry', 'DEPENDENCY_FAILED'],
+      ['applied', undefined],
+    ])
+    expect((await phone.pushOne(add)).status).toBe('applied')
+    expect((await phone.pushOne(remove)).status).toBe('applied')
+    // What was decided under another name is no reason to wait.
+    const again = phone.update(created, { name: 'Nut' }, { baseVersion: version })
+    await copy.pushOne({ ...again, seq: 1 })
+    const behind = phone.update(
+      created,
+      {},
+      { increments: { stock: 2 }, baseVersion: version, after: again.id },
+    )
+    const told = await phone.push(again, behind)
+    expect(told.map(({ status, error }) => [status, error?.code])).toEqual([
+      ['rejected', 'KEY_REUSED'],
+      ['applied', undefined],
+    ])
+  })
+
   test('[PU-35] a mutation that a copy of the device sent under another number is known, not free', async () => {
     const ann = given.device()
     const first = ann.create('items', item())

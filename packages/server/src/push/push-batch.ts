@@ -10,16 +10,17 @@ import {
   type PushResponse,
   type PushResult,
   overlapCount,
-  SyncError,
   unionRanges,
+  SyncError,
 } from '@holdfast/core'
+import { checkHistory } from '../devices/check-history.ts'
 import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
 import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
 import { type Claim, Claims, type Known } from './claims.ts'
 import { type Decided, decideParts, type Part, type Unit } from './decide-parts.ts'
-import { decideUnit, isRead, reject } from './decide-unit.ts'
+import { decideUnit, isRead, noteWaiting, reject } from './decide-unit.ts'
 import { type MemberVerdict, withoutLostConflict } from './judge-mutation.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
@@ -135,8 +136,7 @@ async function openSession<U extends User>(
     tx.state(),
     knownDevice(tx, { user: caller.user.id, device: batch.device, now }),
   ])
-  if (subtractRanges(batch.believed, device.finals).length > 0)
-    throw new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
+  checkHistory(batch.believed, device.finals)
   const offers = part.units.flat()
   const working = new WorkingSet(tx, schema)
   const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
@@ -230,7 +230,9 @@ function answerUnit<U extends User>(
   const unnumbered = unit.some(({ seq }) => seq === 0)
   const fresh = unit.filter((offer) => claims.get(offer)?.kind === 'new')
   // A unit with a member that may not consume its number consumes none: the device offers it again, whole.
-  const verdicts = refused || unnumbered ? [] : decideFresh(session, fresh, refusedBy)
+  const isRefused = refused !== undefined || unnumbered
+  const verdicts = isRefused ? [] : decideFresh(session, fresh, refusedBy)
+  if (isRefused) noteWaiting(session.held, unit.filter(isRead).filter(isUndecided(session, claims)), null)
   // One by one: what the second stands on may be the first.
   const outcomes = verdicts.map((verdict) => {
     const outcome = isFinal(verdict) ? outcomeOf(session, verdict) : undefined
@@ -244,6 +246,19 @@ function answerUnit<U extends User>(
     if (at !== -1) return { offer, verdict: verdicts[at], outcome: outcomes[at] }
     return { offer, refused: claim?.kind === 'refused' ? claim.code : (refused?.code ?? 'MUTATION_INVALID') }
   })
+}
+
+/** Whether some of what an offer carries was never decided, under whatever key or number: what stands on it waits. Rules: PU-44. */
+function isUndecided<U extends User>(
+  { claims }: Session<U>,
+  claimOf: ReadonlyMap<Offer, Claim>,
+): (offer: Offer) => boolean {
+  return (offer) => {
+    const kind = claimOf.get(offer)?.kind
+    if (kind !== 'refused') return kind === 'new'
+    const { known } = claims.explain(offer)
+    return subtractRanges(offer.covers, unionRanges(known.flatMap(({ covers }) => covers))).length > 0
+  }
 }
 
 /** The answers, once the triggers of the host have had their say. */

@@ -18,9 +18,10 @@ export async function writeEffects<U extends User>(session: Session<U>, firstVer
     const write = recordWrite(session, touched)
     if (write) writes.push(write)
   }
+  // Before the rows: what triggers of the host make of them comes later, with lines of its own.
+  await tx.writeAudit(effects.audit)
   await tx.writeRecords(writes)
   await tx.writeUnique(effects.unique)
-  await tx.writeAudit(effects.audit)
 }
 
 function recordWrite<U extends User>(session: Session<U>, touched: TouchedRecord): RecordWrite | undefined {

@@ -1,6 +1,7 @@
 import {
   type CancelTimer,
   type Environment,
+  isObject,
   isUuid,
   type Limits,
   newUuid,
@@ -249,6 +250,6 @@ export class Ingest<U extends User> {
 }
 
 function nameOfCollection(mutation: unknown): string | undefined {
-  if (typeof mutation !== 'object' || mutation === null || !('collection' in mutation)) return undefined
-  return typeof mutation.collection === 'string' ? mutation.collection : undefined
+  const name = isObject(mutation) ? mutation['collection'] : undefined
+  return typeof name === 'string' ? name : undefined
 }

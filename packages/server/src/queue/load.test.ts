@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 
-import { Load } from './load.ts'
+import type { Store, WriteOptions } from '../store/store.ts'
+import { Load, measuredStore } from './load.ts'
 
 /** A load on a clock that only moves when told. */
 function givenLoad(): { load: Load; advance: (ms: number) => void } {
@@ -47,4 +48,17 @@ test('[QU-10] load does not end before the receipts that wait', () => {
   load.backlog(false)
   advance(1_000)
   expect(load.isHigh()).toBe(false)
+})
+
+test('[PU-43] a store whose waits are measured waits as it is told to', async () => {
+  const told: (WriteOptions | undefined)[] = []
+  const write: Store['write'] = async (_work, options) => {
+    told.push(options)
+    throw new Error('not here')
+  }
+  const store = { write } as Store
+  const { load } = givenLoad()
+  const work = measuredStore(store, load, { monotonicMs: () => 0 }).write(async () => 1, { isBrief: true })
+  await expect(work).rejects.toThrow('not here')
+  expect(told).toEqual([{ isBrief: true }])
 })

@@ -66,14 +66,15 @@ export function measuredStore(store: Store, load: Load, env: Pick<Environment, '
     read: (work) => store.read(work),
     onForeignCommit: (listener) => store.onForeignCommit(listener),
     close: () => store.close(),
-    write: (work) => {
+    hostWrite: (work) => store.hostWrite(work),
+    write: (work, options) => {
       const startedMs = env.monotonicMs()
       let isFirst = true
       return store.write((tx) => {
         if (isFirst) load.waited(env.monotonicMs() - startedMs)
         isFirst = false
         return work(tx)
-      })
+      }, options)
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Environment } from '@holdfast/core'
+import { type Environment, isObject } from '@holdfast/core'
 import type { Queue, Worker } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
 
@@ -188,16 +188,15 @@ export class RedisQueue {
 
 /** Whoever can reach Redis may have written it. */
 function receiptOf(data: unknown): string {
-  const known =
-    typeof data === 'object' && data !== null && 'receipt' in data && typeof data.receipt === 'string'
-  return known ? String(data.receipt) : ''
+  const receipt = isObject(data) ? data['receipt'] : undefined
+  return typeof receipt === 'string' ? receipt : ''
 }
 
 function parseResult(text: string): ReceiptResult | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return undefined
-    const { user, device, receipt } = value as Partial<Record<string, unknown>>
+    if (!isObject(value)) return undefined
+    const { user, device, receipt } = value
     if (typeof user !== 'string' || typeof device !== 'string' || typeof receipt !== 'string')
       return undefined
     return { user, device, receipt }

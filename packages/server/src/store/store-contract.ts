@@ -263,6 +263,25 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       }
     })
 
+    test('[FE-26] a page that ends with a record that moved has what that means in each scope, and ends', async () => {
+      const [{ id }, second] = [await insert(), await insert()]
+      for (const moved of [id, second.id])
+        await insert(
+          { place: 'b' },
+          { id: moved, write: 'update', changed: new Set(['place']), isInTable: true },
+        )
+      const told: string[] = []
+      let page: FeedPage = { changes: [], reached: start, more: true }
+      while (page.more) {
+        const { reached } = page
+        page = await store.read((tx) => tx.feedPage(from(reached, 'a', 'b'), { rows: 1, bytes: 9_999 }, null))
+        const changes = parsed(page.changes).map(({ record, op, scope }) => `${record} ${op} ${scope}`)
+        told.push(changes.sort().join(', '))
+      }
+      const both = (record: string): string => `${record} leave place:a, ${record} put place:b`
+      expect(told.filter((each) => each !== '')).toEqual([both(id), both(second.id)])
+    })
+
     test('[FE-27] snapshots go by scope, collection and id, and a place goes on where it was', async () => {
       const ids: string[] = []
       for (const place of ['b', 'a', 'a', 'b', 'a']) ids.push((await insert({ place })).id)

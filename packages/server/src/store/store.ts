@@ -6,11 +6,11 @@ import {
   type RangeSum,
   type RowRange,
   type Schema,
-  SyncError,
   type Values,
   type Verdict,
 } from '@holdfast/core'
-import type { HistoryEntry } from '../engine.ts'
+import type { HistoryEntry, HostTransaction } from '../engine.ts'
+import type { EventReads, EventWrites } from './event-store.ts'
 
 /** What a store is opened with. */
 export interface StoreSetup {
@@ -245,7 +245,7 @@ export interface ReceiptWrites {
 }
 
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
-export interface StoreReader extends ReceiptReads {
+export interface StoreReader extends ReceiptReads, EventReads {
   state(): Promise<StoreState>
   /**
    * What tells the history that made a position from every other: the same as long as the position is that history's,
@@ -315,11 +315,20 @@ export interface StoreReader extends ReceiptReads {
     collection: string,
     time: string,
   ): Promise<{ readonly time: string; readonly position: number; readonly scopes: string } | null>
-  counts(): Promise<{ readonly openConflicts: number }>
+  counts(): Promise<StoreCounts>
+}
+
+/** How much there is of what an operator watches. */
+export interface StoreCounts {
+  readonly openConflicts: number
+  readonly devices: number
+  /** Sum of what devices last reported. */
+  readonly pendingCount: number
+  readonly oldestPendingAt: string | null
 }
 
 /** Writes, all in one transaction. */
-export interface StoreWriter extends StoreReader, ReceiptWrites {
+export interface StoreWriter extends StoreReader, ReceiptWrites, EventWrites {
   /** The first of the versions this transaction may give: above every version of what it has read and will read. */
   firstVersion(): Promise<number>
   /** Takes `count` versions from the first on, which the rows written next carry. Once per transaction. */
@@ -369,6 +378,11 @@ export interface Store {
   open(setup: StoreSetup): Promise<void>
   /** One transaction; writers wait for each other. Rolled back when `work` throws. Errors: BlockedError, STORE_BUSY, STORE_FULL. */
   write<Result>(work: (tx: StoreWriter) => Promise<Result>, options?: WriteOptions): Promise<Result>
+  /**
+   * One transaction of the host's own statements: another writer like any, but told of at its commit, not when somebody
+   * looks. Decided again from the start where it lost a race. Errors: as `write`, and ConstraintError.
+   */
+  hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result>
   /** One database snapshot. */
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result>
   /** Told the scopes that others than this process have moved; '*' when nobody can tell. */
@@ -380,20 +394,4 @@ export interface Store {
 export interface WriteOptions {
   /** Whether it soon gives up waiting for a row that another transaction holds. */
   readonly isBrief?: boolean
-}
-
-/** Another transaction holds a row that this one needs. Others may do without it; the whole transaction is to be given up. */
-export class BlockedError extends SyncError {
-  constructor(cause: unknown) {
-    super('STORE_BUSY', 'another transaction holds a row for long', { cause })
-    this.name = 'BlockedError'
-  }
-}
-
-/** A constraint or trigger of the host's own database refused a row. The whole transaction is to be given up. */
-export class ConstraintError extends Error {
-  constructor(message: string, cause: unknown) {
-    super(message, { cause })
-    this.name = 'ConstraintError'
-  }
 }

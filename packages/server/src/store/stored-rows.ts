@@ -7,8 +7,10 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
+import type { AuditedLine, ParkedEvent, RecordKey, StoredConsumer } from './event-store.ts'
 import type {
   SeenChange,
+  StoreCounts,
   StoredConflict,
   StoredDigest,
   StoredDevice,
@@ -184,4 +186,56 @@ export function storedDigests(rows: readonly StoredRow[]): readonly StoredDigest
     digest.sums.push({ part: Number(row['part']), rows: Number(row['n']), sum: Number(row['total']) })
   }
   return [...digests.values()]
+}
+
+/** What a store counted. */
+export function countsOf(row: StoredRow | undefined): StoreCounts {
+  return {
+    openConflicts: Number(row?.['conflicts'] ?? 0),
+    devices: Number(row?.['devices'] ?? 0),
+    pendingCount: Number(row?.['pending'] ?? 0),
+    oldestPendingAt: textOrNull(row?.['oldest']),
+  }
+}
+
+/** A line of the audit for readers of events. */
+export function auditedOf(row: StoredRow): AuditedLine {
+  return {
+    ...entryOf(row),
+    collection: String(row['collection']),
+    record: String(row['record']),
+    scopes: parseTexts(String(row['scopes'])),
+    place: { position: Number(row['position']), n: Number(row['n']) },
+  }
+}
+
+/** A reader of events. */
+export function consumerOf(row: StoredRow): StoredConsumer {
+  return {
+    name: String(row['name']),
+    place: { position: Number(row['position']), n: Number(row['n']) },
+    owner: String(row['owner']),
+    beat: Number(row['beat']),
+  }
+}
+
+/** A record that a row names. */
+export function recordKeyOf(row: StoredRow): RecordKey {
+  return { collection: String(row['collection']), record: String(row['record']) }
+}
+
+/** An event that waits or was given up. */
+export function parkedOf(row: StoredRow): ParkedEvent {
+  return {
+    ...recordKeyOf(row),
+    consumer: String(row['consumer']),
+    n: Number(row['n']),
+    event: String(row['event']),
+    attempts: Number(row['attempts']),
+    dueMs: Number(row['due_ms']),
+    // A boolean, or 0 or 1.
+    isDead: Number(row['is_dead']) === 1,
+    reason: String(row['reason']),
+    failedMs: Number(row['failed_ms']),
+  }
 }

@@ -26,6 +26,12 @@ describe('what goes over its limit', () => {
     expect(givenHistory().write(1).status(1, 'pending', { attempts: 21 }).found(bounds)).toEqual([
       'm1 on d1 was tried 21 times',
     ])
+    // What returns to a server that was put back waits for what others return.
+    const often = (history: GivenHistory): readonly string[] =>
+      history.write(1).status(1, 'pending', { attempts: 21 }).found(bounds)
+    expect(often(givenHistory().write(1).restore(0))).toEqual([])
+    expect(often(givenHistory().write(1))).toHaveLength(1)
+    expect(often(givenHistory().restore(0))).toHaveLength(1)
   })
 
   test('[SIM-85] B24: a mutation that is given up before its attempts are over', () => {

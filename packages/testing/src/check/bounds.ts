@@ -34,6 +34,10 @@ interface Knocking {
 class LimitWatch {
   readonly #fail: (message: string) => void
   readonly #knocking = new Map<string, Knocking>()
+  readonly #written = new Set<string>()
+  #isRestored = false
+  /** What was settled and is written once more, for a server that was put back: it may wait for what others return. */
+  readonly #returned = new Set<string>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -45,7 +49,8 @@ class LimitWatch {
         if (o.value > o.limit) this.#fail(`${o.what} is ${o.value}, over its limit of ${o.limit}`)
         return
       case 'entry-status':
-        if (o.attempts > attemptsMax) this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
+        if (o.attempts > attemptsMax && !this.#returned.has(`${o.disk} ${o.id}`))
+          this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
         if (o.code === 'ATTEMPTS_EXHAUSTED' && o.attempts < attemptsMax)
           this.#fail(`${o.id} on ${o.disk} was given up after ${o.attempts} attempts`)
         if (o.status !== 'sending' && o.status !== 'pending') this.#knocking.delete(o.disk)
@@ -58,9 +63,18 @@ class LimitWatch {
       case 'request':
         this.#knock(o.disk, o.atMs)
         return
+      case 'server-restored':
+        this.#isRestored = true
+        return
+      case 'entry-written': {
+        const entry = `${o.disk} ${o.id}`
+        if (this.#isRestored && this.#written.has(entry)) this.#returned.add(entry)
+        this.#written.add(entry)
+        this.#knocking.delete(o.disk)
+        return
+      }
       // Something came of it, or somebody wants something.
       case 'cursor':
-      case 'entry-written':
       case 'entry-gone':
       case 'entry-moved':
       case 'identity':

@@ -18,6 +18,7 @@ import { oneDispute } from './one-dispute.ts'
 import { readYourWrites } from './read-your-writes.ts'
 import { referencesAndUnique } from './references-and-unique.ts'
 import { revocation } from './revocation.ts'
+import { returnedWork } from './returned-work.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 import { scopeIsolation } from './scope-isolation.ts'
 import { setMembers } from './set-members.ts'
@@ -45,6 +46,7 @@ export const checkers: readonly Checker[] = [
   noResurrection,
   setMembers,
   settledByPull,
+  returnedWork,
   oneDispute,
   bounds,
   liveLists,

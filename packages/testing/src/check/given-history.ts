@@ -283,6 +283,7 @@ const emptyDevice: DeviceDump = {
   collections: {},
   conflicts: [],
   outbox: [],
+  retained: [],
   shadowCount: 0,
   stagedCount: 0,
   quarantineCount: 0,

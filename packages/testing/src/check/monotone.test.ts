@@ -76,6 +76,10 @@ describe('what may', () => {
 
   test('[SIM-39] B14: the stamp of what returns as it was to a server that was put back', () => {
     expect(givenHistory().write(1).write(2).restore(0).write(1).write(3).found(monotone)).toEqual([])
+    const at = '2026-11-20T10:00:00.000Z-0001-D1'
+    const repaired = (): GivenHistory => givenHistory().write(1, { at }).write(2).move(1, 3)
+    expect(repaired().restore(0).write(3, { at }).found(monotone)).toEqual([])
+    expect(repaired().write(3, { at }).found(monotone)).toHaveLength(1)
   })
 
   test('[SIM-39] versions of different records, and lines without an effect', () => {

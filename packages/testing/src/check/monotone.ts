@@ -45,6 +45,12 @@ class ForwardWatch {
       case 'entry-written':
         this.#tick(o)
         return
+      case 'entry-moved': {
+        // A dead letter that is tried again goes under another key with the stamp it has.
+        const stamp = this.#stampOf.get(o.from.id)
+        if (stamp !== undefined) this.#stampOf.set(o.to.id, stamp)
+        return
+      }
       case 'device-lost':
         // Where every commit was promised to survive, a power cut takes nothing, the cursor included.
         if (o.cause !== 'power-cut' || o.durability === 'fast') {

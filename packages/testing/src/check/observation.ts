@@ -388,6 +388,8 @@ export interface DeviceDump {
     readonly status: EntryStatus['status']
     readonly code: string | null
   })[]
+  /** Keys of what it keeps of its settled work, to be returned to a server that is put back. */
+  readonly retained: readonly string[]
   readonly shadowCount: number
   readonly stagedCount: number
   readonly quarantineCount: number

@@ -1,4 +1,5 @@
 import { type Client, openClient, systemEnvironment } from '@holdfast/client'
+import type { Environment } from '@holdfast/core'
 import { sqliteStorage } from '@holdfast/client/node'
 
 import { shopSchema } from './shop-schema.ts'
@@ -13,18 +14,21 @@ export interface DeviceOptions {
   /** The token, or how to get one. */
   readonly auth: string | (() => string | null | Promise<string | null>)
   readonly fetch?: (request: Request) => Promise<Response>
+  /** The system's unless said. */
+  readonly env?: Environment
   /** Whether it syncs by itself, as apps do. */
   readonly isLive?: boolean
 }
 
 /** A real device: its own file, real HTTP; it syncs when a test says so, unless it is live. */
-export function openDevice({ path, url, auth, fetch, isLive = false }: DeviceOptions): Promise<ShopClient> {
+export function openDevice(options: DeviceOptions): Promise<ShopClient> {
+  const { path, url, auth, fetch, isLive = false, env = systemEnvironment } = options
   return openClient({
     schema: shopSchema,
     storage: sqliteStorage(path),
     server: url,
     auth,
-    env: fetch === undefined ? systemEnvironment : { ...systemEnvironment, fetch },
+    env: fetch === undefined ? env : { ...env, fetch },
     sync: { auto: isLive },
   })
 }

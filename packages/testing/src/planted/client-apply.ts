@@ -262,6 +262,19 @@ export const clientApplyPlants: readonly Plant[] = [
     expect: ['no-lost-mutation', 'liveness', 'convergence'],
   },
   {
+    id: 'settled-work-stays-kept',
+    case: 'B14',
+    file: 'packages/client/src/outbox/retained.ts',
+    edits: [
+      {
+        find: `OR EXISTS (SELECT 1 FROM json_each(?1)`,
+        replace: `OR EXISTS (SELECT 1 FROM json_each('[]')`,
+      },
+    ],
+    story: 'The server was put back, and the device that still has what it lost keeps it to itself.',
+    expect: ['returned-work', 'bounds'],
+  },
+  {
     id: 'lone-delete-skipped',
     case: 'B33',
     file: `${apply}/page-note.ts`,

@@ -1,8 +1,7 @@
-import type { Client } from 'pg'
-
 import { type AppendAnomaly, type AppendTransaction, findAppendAnomalies } from '../check/append-cycles.ts'
 import type { SeededRandom } from '../seeded-random.ts'
-import { type GivenWarehouse, newId, type Reader } from './given-warehouse.ts'
+import type { GivenWarehouse, Reader } from './given-warehouse.ts'
+import { between, isRefusal, lists, tokensOf, type Turn, warehouses, writerKinds } from './load-writers.ts'
 
 /** How much is written, read and watched. */
 export interface LoadOptions {
@@ -16,42 +15,25 @@ export interface LoadOptions {
 export interface LoadReport {
   readonly committed: number
   readonly refused: number
-  readonly checkpoints: number
+  /** Transactions that were committed, by kind of writer: a kind that got none through was not tested. */
+  readonly byKind: Readonly<Record<string, number>>
+  /** Pulls to the end, each of them one moment of the server. */
+  readonly moments: number
   /** Readers that in the end had other rows than the tables: which, and what. */
   readonly differences: readonly string[]
   readonly anomalies: readonly AppendAnomaly[]
   readonly history: readonly AppendTransaction[]
 }
 
-const warehouses = 6
-const listsPerWarehouse = 2
-const lists = Array.from({ length: warehouses * listsPerWarehouse }, (_, at) => ({
-  id: newId(),
-  warehouse: `${(at % warehouses) + 1}`,
-}))
-
-function between(random: SeededRandom, least: number, most: number): number {
-  return least + random.below(most - least + 1)
-}
+const moreMs = 20_000
 
 interface Load {
   readonly warehouse: GivenWarehouse
   readonly random: SeededRandom
   readonly history: AppendTransaction[]
   readonly untilMs: number
-  committed: number
+  readonly committed: Map<string, number>
   refused: number
-}
-
-/** One writer's transaction: it notes the tokens it appends, and what it reads, and throws when it is refused. */
-type Work = (context: WriterContext) => Promise<void>
-
-interface WriterContext {
-  readonly load: Load
-  readonly client: Client
-  readonly reader: Reader
-  readonly appends: { list: string; token: string }[]
-  readonly reads: { list: string; tokens: readonly string[] }[]
 }
 
 /** Writers of every kind and readers through the engine, all at once; then every reader against the tables. */
@@ -64,7 +46,8 @@ export async function runLoad(
   await warehouse.sql(`INSERT INTO items (id, warehouse, name, stock)
     SELECT gen_random_uuid(), (n % ${warehouses} + 1)::text, 'plain', 0 FROM generate_series(1, 60) n`)
   const untilMs = performance.now() + seconds * 1_000
-  const load: Load = { warehouse, random, history: [], untilMs, committed: 0, refused: 0 }
+  const committed = new Map(writerKinds.slice(0, writers).map(({ name }) => [name, 0]))
+  const load: Load = { warehouse, random, history: [], untilMs, committed, refused: 0 }
   const reading = Array.from({ length: readers }, (_, at) =>
     warehouse.reader(grantsOf(at), [undefined, 40, 200][at % 3]),
   )
@@ -77,16 +60,22 @@ export async function runLoad(
     lists.map(({ id }) => id),
   ])
   const final = new Map(rows.map((row) => [String(row['id']), tokensOf(row['name'])] as const))
-  const { history, committed, refused } = load
-  const checkpoints = history.filter(({ id }) => id.startsWith('reader')).length
+  const { history, refused } = load
   return {
-    committed,
+    committed: [...committed.values()].reduce((sum, count) => sum + count, 0),
     refused,
-    checkpoints,
+    byKind: Object.fromEntries(committed),
+    moments: history.filter(({ session }) => session?.startsWith('reader')).length,
     differences,
     history,
     anomalies: findAppendAnomalies(history, final),
   }
+}
+
+/** Whether nothing broke, and every kind of writer and the readers did something. */
+export function isSound({ anomalies, differences, byKind, moments }: Omit<LoadReport, 'history'>): boolean {
+  const isDone = moments > 0 && Object.values(byKind).every((count) => count > 0)
+  return isDone && anomalies.length + differences.length === 0
 }
 
 function grantsOf(at: number): readonly string[] | '*' {
@@ -95,165 +84,53 @@ function grantsOf(at: number): readonly string[] | '*' {
   return Array.from({ length: 2 + (at % 4) }, (_, more) => `warehouse:${((first + more) % warehouses) + 1}`)
 }
 
-function tokensOf(name: unknown): readonly string[] {
-  return typeof name === 'string' && name !== '' ? name.split(',') : []
-}
-
 async function followFeed(load: Load, reader: Reader, at: number): Promise<void> {
-  for (let pull = 0; performance.now() < load.untilMs; pull++) {
+  for (let pull = 0; pull < 2 || performance.now() < load.untilMs; pull++) {
     await reader.pull()
     // A page beyond which nothing lay: what the device holds now is one moment of the server.
     const items = reader.rowsOf('items')
     const reads = lists
       .filter(({ id }) => items.has(id))
       .map(({ id }) => ({ list: id, tokens: tokensOf(items.get(id)?.['name']) }))
-    load.history.push({ id: `reader ${at} pull ${pull}`, isCommitted: true, appends: [], reads })
+    load.history.push({
+      id: `reader ${at} pull ${pull}`,
+      session: `reader ${at}`,
+      level: 'snapshot',
+      isCommitted: true,
+      appends: [],
+      reads,
+    })
     await new Promise((resolve) => setTimeout(resolve, between(load.random, 500, 2_500)))
   }
 }
 
 async function writeOn(load: Load, at: number): Promise<void> {
-  const client = await load.warehouse.connect()
-  const reader = load.warehouse.reader('*')
-  const work = works[at % works.length]
-  if (!work) return
-  for (let turn = 0; performance.now() < load.untilMs; turn++) {
-    const context: WriterContext = { load, client, reader, appends: [], reads: [] }
+  const { warehouse, random, history, committed } = load
+  const kind = writerKinds[at % writerKinds.length]
+  if (!kind) return
+  const { name, level, work } = kind
+  const client = await warehouse.connect()
+  const reader = warehouse.reader('*')
+  // A kind that was always late goes on when the others are done.
+  const isOver = (): boolean => performance.now() > load.untilMs + (committed.get(name) === 0 ? moreMs : 0)
+  for (let number = 0; !isOver(); number++) {
+    const turn: Turn = { warehouse, random, client, reader, appends: [], reads: [] }
     let isCommitted = true
     try {
-      await work(context)
-      load.committed += 1
+      await work(turn)
+      committed.set(name, (committed.get(name) ?? 0) + 1)
     } catch (error) {
       if (!isRefusal(error)) throw error
       isCommitted = false
       load.refused += 1
       await client.query('ROLLBACK')
     }
-    const { appends, reads } = context
-    load.history.push({
-      id: `writer ${at} turn ${turn}`,
-      isCommitted,
-      appends,
-      reads: isCommitted ? reads : [],
-    })
+    const reads = isCommitted ? turn.reads : []
+    const id = `writer ${at} (${name}) turn ${number}`
+    history.push({ id, session: `writer ${at}`, level, isCommitted, appends: turn.appends, reads })
   }
   await client.end()
 }
-
-/** Serialization failures, deadlocks, and races that the store gave up. */
-function isRefusal(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : ''
-  return ['40001', '40P01', 'STORE_BUSY', 'REFUSED'].includes(String(code))
-}
-
-function token(context: WriterContext, list: string): string {
-  const made = newId().slice(-17)
-  context.appends.push({ list, token: made })
-  return made
-}
-
-async function append(context: WriterContext, list: string): Promise<void> {
-  const sql = `UPDATE items SET name = concat_ws(',', nullif(name, ''), $2::text) WHERE id = $1 RETURNING name`
-  const { rows } = await context.client.query<{ name: string }>(sql, [list, token(context, list)])
-  context.reads.push({ list, tokens: tokensOf(rows[0]?.name) })
-}
-
-/** In one order, so that row locks never wait in a circle. */
-function someLists({ load }: WriterContext, count: number): readonly string[] {
-  const picked = new Set(Array.from({ length: count }, () => between(load.random, 0, lists.length - 1)))
-  return [...picked].sort((left, right) => left - right).map((at) => lists[at]?.id ?? '')
-}
-
-async function pause({ load }: WriterContext, mostMs: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, between(load.random, 0, mostMs)))
-}
-
-const works: readonly Work[] = [
-  // One list, by itself.
-  async (context) => {
-    for (const list of someLists(context, 1)) await append(context, list)
-    await pause(context, 5)
-  },
-  // Several lists in one transaction, some of it after SET CONSTRAINTS.
-  async (context) => {
-    await context.client.query('BEGIN')
-    for (const list of someLists(context, 3)) {
-      await append(context, list)
-      if (between(context.load.random, 0, 3) === 0)
-        await context.client.query('SET CONSTRAINTS ALL IMMEDIATE')
-    }
-    await context.client.query('COMMIT')
-  },
-  // With a savepoint that is rolled back.
-  async (context) => {
-    const [first = '', second = first] = someLists(context, 2)
-    await context.client.query('BEGIN')
-    await append(context, first)
-    await context.client.query(
-      `SAVEPOINT s; UPDATE items SET stock = stock + 1 WHERE name = 'plain' AND warehouse = '1'; ROLLBACK TO s`,
-    )
-    if (second !== first) await append(context, second)
-    await context.client.query('COMMIT')
-  },
-  ...['REPEATABLE READ', 'SERIALIZABLE'].map(
-    (level): Work =>
-      async (context) => {
-        await context.client.query(`BEGIN ISOLATION LEVEL ${level}`)
-        for (const list of someLists(context, 2)) await append(context, list)
-        await context.client.query('COMMIT')
-      },
-  ),
-  // A job that stays open while others commit.
-  async (context) => {
-    await context.client.query('BEGIN')
-    await context.client.query(
-      `INSERT INTO lines (id, warehouse, body) SELECT gen_random_uuid(), (n % ${warehouses} + 1)::text, 'job' FROM generate_series(1, 20) n`,
-    )
-    await pause(context, 1_500)
-    for (const list of someLists(context, 1)) await append(context, list)
-    await context.client.query('COMMIT')
-  },
-  // Many rows, moves between scopes, hard deletes.
-  async ({ client, load }) => {
-    const place = `${between(load.random, 1, warehouses)}`
-    await client.query(
-      `UPDATE items SET stock = stock + 1, warehouse = CASE WHEN random() < 0.2 THEN $1 ELSE warehouse END WHERE name = 'plain'`,
-      [place],
-    )
-    await client.query(
-      `DELETE FROM lines WHERE id IN (SELECT id FROM lines WHERE warehouse = $1 ORDER BY id LIMIT 10 FOR UPDATE SKIP LOCKED)`,
-      [place],
-    )
-    await new Promise((resolve) => setTimeout(resolve, 400))
-  },
-  // Pushes of a device.
-  async ({ reader, load }) => {
-    const changes = { warehouse: `${between(load.random, 1, warehouses)}`, body: 'pushed' }
-    const made = Array.from({ length: 10 }, () => ({
-      op: 'create' as const,
-      collection: 'lines',
-      record: newId(),
-      changes,
-    }))
-    const results = await reader.push(made)
-    if (results.some(({ status }) => status !== 'applied')) throw new Error(JSON.stringify(results[0]))
-  },
-  // A plain client that reads, and writes if nobody was faster.
-  async (context) => {
-    const { load, reader } = context
-    const { engine } = load.warehouse
-    const [list = ''] = someLists(context, 1)
-    const text = await engine.record(reader.caller, 'items', list)
-    const row = JSON.parse(text ?? '{}') as { name: string; version: number }
-    const seen = tokensOf(row.name)
-    const name = [...seen, token(context, list)].join(',')
-    const precondition = { kind: 'version' as const, version: row.version }
-    const write = { collection: 'items', record: list, op: 'update' as const, values: { name }, precondition }
-    const { committed } = await engine.apply(reader.caller, [write], { atomic: true })
-    if (!committed) throw Object.assign(new Error('somebody was faster'), { code: 'REFUSED' })
-    context.reads.push({ list, tokens: name.split(',') })
-  },
-]
 
 async function differencesOf(
   warehouse: GivenWarehouse,

@@ -210,4 +210,6 @@ export interface PushedChange {
   readonly changes?: Values
   readonly increments?: Readonly<Record<string, number>>
   readonly baseVersion?: number
+  readonly base?: Values
+  readonly group?: string
 }

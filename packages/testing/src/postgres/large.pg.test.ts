@@ -7,7 +7,7 @@ let warehouse: GivenWarehouse
 const many = 100_000
 const insertMany = `INSERT INTO items (id, warehouse, name, stock) SELECT gen_random_uuid(), '1', 'row ' || n, 0 FROM generate_series(1, $1::int) n`
 
-async function cpuMs(work: () => Promise<unknown>): Promise<number> {
+async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
   const startedMs = performance.now()
   await work()
   return performance.now() - startedMs
@@ -42,19 +42,19 @@ describe.skipIf(!hasPostgres())('large transactions', () => {
     const job = await warehouse.connect()
     await job.query(insertMany, [1])
     await job.query(`UPDATE items SET name = name || '.'`)
-    const insertMs = await cpuMs(() => job.query(insertMany, [many]))
-    const updateMs = await cpuMs(() => job.query(`UPDATE items SET name = name || '.'`))
-    const moveMs = await cpuMs(() => job.query(`UPDATE items SET warehouse = '2'`))
-    const deleteMs = await cpuMs(() => job.query('DELETE FROM items'))
-    const returnMs = await cpuMs(() => job.query(insertMany, [many]))
-    // A plan made for one row would take minutes, not seconds.
-    expect(Math.max(insertMs, updateMs, moveMs, deleteMs, returnMs)).toBeLessThan(40_000)
+    const insertMs = await elapsedMs(() => job.query(insertMany, [many]))
+    const updateMs = await elapsedMs(() => job.query(`UPDATE items SET name = name || '.'`))
+    const moveMs = await elapsedMs(() => job.query(`UPDATE items SET warehouse = '2'`))
+    const deleteMs = await elapsedMs(() => job.query('DELETE FROM items'))
+    const returnMs = await elapsedMs(() => job.query(insertMany, [many]))
+    // A plan made for one row would take many minutes, on any machine.
+    expect(Math.max(insertMs, updateMs, moveMs, deleteMs, returnMs)).toBeLessThan(90_000)
     const [row] = await warehouse.sql(
       `SELECT count(*) FILTER (WHERE op = 'put')::int AS put, count(*) FILTER (WHERE op = 'leave')::int AS left_,
        count(*) FILTER (WHERE op = 'delete')::int AS gone FROM holdfast.feed`,
     )
     expect(row).toEqual({ put: many, left_: many + 1, gone: many + 1 })
-  }, 200_000)
+  }, 400_000)
 
   test('[FE-40] a transaction that touches 1,000 scopes is stamped in each, and seen whole', async () => {
     const scopes = Array.from({ length: 1_000 }, (_, at) => `warehouse:${at}`)

@@ -11,7 +11,14 @@ export function dumpDevice(
   markOf: (text: string) => readonly string[],
 ): Pick<
   DeviceDump,
-  'collections' | 'conflicts' | 'shadowCount' | 'stagedCount' | 'quarantineCount' | 'scopesSeen' | 'damage'
+  | 'collections'
+  | 'conflicts'
+  | 'retained'
+  | 'shadowCount'
+  | 'stagedCount'
+  | 'quarantineCount'
+  | 'scopesSeen'
+  | 'damage'
 > {
   const tables = tableNames(database)
   const count = (table: string): number =>
@@ -25,6 +32,12 @@ export function dumpDevice(
   return {
     collections,
     conflicts: tables.includes('_conflicts') ? dumpConflicts(database, '_conflicts') : [],
+    retained: tables.includes('_retained')
+      ? database
+          .prepare('SELECT id FROM _retained ORDER BY n')
+          .all()
+          .map(({ id }) => String(id))
+      : [],
     shadowCount: count('_shadow'),
     stagedCount: count('_staging'),
     quarantineCount: count('_quarantine'),

@@ -12,14 +12,7 @@ export interface OpenFinding {
  * What is known to be wrong, told at the end of every run and in docs/reliability.md. The list is for the shortest time:
  * a seed is on it by number and promise, so that anything else it breaks fails, and it is to go once it is mended.
  */
-export const openFindings: readonly OpenFinding[] = [
-  {
-    seed: 27,
-    invariant: 'liveness',
-    story:
-      'What is returned to a restored server, and stands on a record that nobody returns, waits for seven days (SY-26); the run asks for rest within minutes.',
-  },
-]
+export const openFindings: readonly OpenFinding[] = []
 
 /** The failures of a run that are known, and those that are not. */
 export function partFindings(

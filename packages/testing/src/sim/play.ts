@@ -1,4 +1,4 @@
-import { globalScope, personalScope } from '@holdfast/core'
+import { globalScope, limits, personalScope } from '@holdfast/core'
 
 import { marksIn } from '../gen/mix-schema.ts'
 import { decideAll } from '../gen/person.ts'
@@ -13,6 +13,10 @@ export const quietMs = 60_000
 
 /** The same where nobody tells devices that faults are over: the longest wait between two attempts, and what is left to do. */
 const untoldQuietMs = 1_200_000
+
+/** How long a device waits for what another one may return to a server that was put back, ms; and for its last attempts then. */
+const returnMs = limits.retainedDays * 86_400_000
+const lastAttemptsMs = limits.entryAttempts * limits.retryCapMs
 
 /** Rounds in which people settle what is in front of them, until nothing is left. */
 const roundMax = 40
@@ -42,6 +46,10 @@ export async function heal(world: World): Promise<void> {
   await startEverything(world, isTold)
   const rest = new Rest(world)
   await rest.wait(isCalm, withinMs)
+  if (rest.isCalm && devices.some(awaitsReturn)) {
+    await endReturns(world)
+    await rest.wait(isCalm)
+  }
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
     const open = devices.reduce((sum, device) => sum + openCount(device), 0)
@@ -50,6 +58,7 @@ export async function heal(world: World): Promise<void> {
     if (open > 4 * least + 50) break
     await decide(world, round)
     await rest.wait(isCalm)
+    await endAttempts(world)
   }
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
   await restartEverything(world)
@@ -92,6 +101,26 @@ async function restartEverything(world: World): Promise<void> {
   for (const device of world.devices) device.stop()
   await world.scheduler.run(world.scheduler.nowMs + 1_000)
   await startEverything(world, true)
+}
+
+/**
+ * Nobody returns what is still waited for: the apps are closed for as long as anybody keeps anything, and then there is
+ * time for the last attempts. Rules: SY-26.
+ */
+async function endReturns(world: World): Promise<void> {
+  const { scheduler, devices } = world
+  for (const device of devices) device.stop(returnMs)
+  await scheduler.run(scheduler.nowMs + returnMs)
+  world.signIn()
+  await startEverything(world, true)
+  await scheduler.run(scheduler.nowMs + 60_000)
+  await endAttempts(world)
+}
+
+/** What is tried again in vain is given up in the end. */
+async function endAttempts({ scheduler, devices }: World): Promise<void> {
+  const endMs = scheduler.nowMs + lastAttemptsMs
+  while (devices.some(awaitsReturn) && scheduler.nowMs < endMs) await scheduler.run(scheduler.nowMs + 60_000)
 }
 
 /** Waits for rest, and remembers how long it took. */
@@ -149,8 +178,16 @@ export function isCalm(world: World, device: SimDevice): boolean {
   // A disk that lost everything has no tables until the app is open.
   if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  const isWaitFounded = waiting === 0 || asked > 0 || isDisputedElsewhere(world, device)
+  const isWaitFounded =
+    waiting === 0 || asked > 0 || awaitsReturn(device) || isDisputedElsewhere(world, device)
   return open === 0 && isWaitFounded && isUpToDate(world, device)
+}
+
+/** Something that is returned to a server that was put back was told that another device may return what it stands on. */
+function awaitsReturn({ disk }: SimDevice): boolean {
+  const sql =
+    "SELECT 1 FROM _outbox WHERE status = 'pending' AND returned_at IS NOT NULL AND attempts > 0 LIMIT 1"
+  return disk.read(sql).length > 0
 }
 
 /**

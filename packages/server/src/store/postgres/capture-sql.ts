@@ -91,7 +91,7 @@ export function tombstones({ naming, collection, name }: Capture, rows: string):
 }
 
 const auditInto =
-  'INSERT INTO holdfast.audit (collection, record, version, op, account, at, received_at, before, after, status) SELECT'
+  'INSERT INTO holdfast.audit (tx, collection, record, version, op, account, at, received_at, before, after, status) SELECT {this},'
 
 /** A line of the audit for each row that another writer made. */
 export function auditOfInserts({ naming, collection, name }: Capture): string {

@@ -1,6 +1,6 @@
 import { SyncError } from '@holdfast/core'
 import type { PoolClient } from 'pg'
-import { BlockedError, ConstraintError } from '../store.ts'
+import { BlockedError, ConstraintError } from '../store-errors.ts'
 
 /** A row as our statements ask for it, by column name: int8 as number, JSON and times as text. */
 export type PgRow = Readonly<Record<string, string | number | boolean | null>>

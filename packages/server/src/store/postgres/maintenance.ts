@@ -6,7 +6,7 @@ import { examine, type Finding } from './migration/examine.ts'
 import { makePlan } from './migration/plan.ts'
 import type { MigrationPlan, MigrationSetup } from './migration/steps.ts'
 import { mend, type ReconcileReport } from './migration/reconcile.ts'
-import { driver, poolConfig } from './postgres-store.ts'
+import { driver, poolConfig } from './driver.ts'
 
 /** The database that is looked after, and the schema it is for. */
 export interface MaintenanceOptions {

@@ -1,5 +1,6 @@
 import { type FreshDatabase, freshDatabase, hasPostgres } from '@holdfast/testing/services'
 import { describe } from 'vitest'
+import { describeEventStore } from '../event-contract.ts'
 import { describeReceipts } from '../receipts-contract.ts'
 import { describeStore, type StoreUnderTest } from '../store-contract.ts'
 import type { Store } from '../store.ts'
@@ -22,4 +23,5 @@ describe.skipIf(!hasPostgres())('on PostgreSQL', () => {
   }
   describeStore('PostgreSQL', onPostgres)
   describeReceipts('PostgreSQL', onPostgres)
+  describeEventStore('PostgreSQL', onPostgres)
 })

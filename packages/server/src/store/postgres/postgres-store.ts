@@ -1,10 +1,11 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
-import { createRequire } from 'node:module'
-import type * as pgDriver from 'pg'
-import type { Client, Pool, PoolClient, PoolConfig } from 'pg'
+import type { Pool, PoolClient } from 'pg'
+import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
+import { type Driver, driver, poolConfig } from './driver.ts'
+import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -16,6 +17,7 @@ import { recordQueries, type Tables } from './read-records.ts'
 import { receiptQueries, receiptStatements } from './receipts.ts'
 import { ledgerStatements } from './write-ledger.ts'
 import { recordStatements } from './write-records.ts'
+import { openListener, openRedisChannel, type WakeChannel } from './wake-channel.ts'
 
 /** How `postgresStore` reaches its database. */
 export interface PostgresStoreOptions {
@@ -35,8 +37,12 @@ export interface PostgresStoreOptions {
   readonly pollMs?: number
   /** Set to false behind a pooler that shares sessions between transactions and keeps no prepared statements. */
   readonly preparedStatements?: boolean
-  /** Set to false behind a pooler: a listener needs a session of its own. Other nodes are then noticed by polling alone. */
-  readonly listen?: boolean
+  /**
+   * How nodes wake each other: by NOTIFY at `url` unless said. Behind a pooler, which gives nobody a session of its own, the
+   * address `postgres://…` of the database itself, or `redis://…` for pub/sub, which needs the package `ioredis`; or false:
+   * other nodes are then noticed by polling alone.
+   */
+  readonly listen?: boolean | string
 }
 
 /**
@@ -56,7 +62,6 @@ const attempts = 12
 const firstWaitMs = 4
 /** How long a brief transaction waits for what another one holds, ms; one that only commits is through in less. */
 const briefMs = 50
-const channel = 'holdfast'
 /** At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. */
 const notifyEveryMs = 5
 /** How long after its position a commit may be seen and is still told, ms. */
@@ -78,7 +83,7 @@ class PostgresStore implements Store {
   /** The newest position, as often as was looked, for the length of `lookBackMs`. */
   readonly #marks: { readonly atMs: number; readonly position: number }[] = []
   #opened: Opened | undefined
-  #listener: Client | undefined
+  #channel: WakeChannel | undefined
   #stopPolling: CancelTimer = () => undefined
   #polling: Promise<void> | undefined
   #notifyTimer: CancelTimer | undefined
@@ -111,9 +116,9 @@ class PostgresStore implements Store {
         if (!migrate) return checkMigrated(db, setup.schema)
         if (!(await isMigrated(db, setup.schema))) await carryOut(db, { schema: setup.schema, naming })
       })
-      const { head } = await this.read((tx) => tx.state())
+      const { head, epoch } = await this.read((tx) => tx.state())
       this.#marks.push({ atMs: setup.env.monotonicMs(), position: head })
-      if (this.#options.listen) await this.#listen(pg, url)
+      this.#channel = await this.#openChannel(pg, epoch)
     } catch (error) {
       this.#opened = undefined
       await pool.end()
@@ -126,14 +131,33 @@ class PostgresStore implements Store {
     work: (tx: StoreWriter) => Promise<Result>,
     { isBrief = false }: WriteOptions = {},
   ): Promise<Result> {
-    const { env } = this.#ready().setup
     const { lockTimeoutMs } = this.#options
     const waitMaxMs = isBrief ? Math.min(briefMs, lockTimeoutMs) : lockTimeoutMs
+    const result = await this.#untilWon(() => this.#use((db) => this.#transact(db, work, waitMaxMs)))
+    this.#wakeOthers()
+    return result
+  }
+
+  async hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result> {
+    const begin = beginWrite(this.#options.lockTimeoutMs)
+    // Texts of the host are not kept: there may be any number of them.
+    const result = await this.#untilWon(() =>
+      this.#use(
+        (db) => db.transact(begin, () => work({ all: (sql, ...values) => db.all(sql, ...values) })),
+        false,
+      ),
+    )
+    this.#wakeOthers()
+    await this.#tellForeign()
+    return result
+  }
+
+  /** A transaction that loses a race is done again, each time after a longer wait. */
+  async #untilWon<Result>(transact: () => Promise<Result>): Promise<Result> {
+    const { env } = this.#ready().setup
     for (let attempt = 1; ; attempt++) {
       try {
-        const result = await this.#use((db) => this.#transact(db, work, waitMaxMs))
-        this.#wakeOthers()
-        return result
+        return await transact()
       } catch (error) {
         if (!(error instanceof RaceLost)) throw error
         if (attempt === attempts)
@@ -161,7 +185,7 @@ class PostgresStore implements Store {
     this.#stopPolling()
     this.#notifyTimer?.()
     await this.#polling
-    await this.#listener?.end().catch(() => undefined)
+    await this.#channel?.close()
     await this.#opened?.pool.end()
     this.#opened = undefined
   }
@@ -171,7 +195,10 @@ class PostgresStore implements Store {
     return this.#opened
   }
 
-  async #use<Result>(work: (db: Connection) => Promise<Result>): Promise<Result> {
+  async #use<Result>(
+    work: (db: Connection) => Promise<Result>,
+    prepares = this.#options.preparedStatements,
+  ): Promise<Result> {
     const { pool } = this.#ready()
     let client: PoolClient
     try {
@@ -185,7 +212,7 @@ class PostgresStore implements Store {
     }
     client.on('error', onError)
     try {
-      return await work(new Connection(client, this.#options.preparedStatements))
+      return await work(new Connection(client, prepares))
     } finally {
       client.removeListener('error', onError)
       client.release(isBroken)
@@ -206,6 +233,7 @@ class PostgresStore implements Store {
         ...readerOf(db, tables, { locks: true }),
         ...ledgerStatements(db),
         ...receiptStatements(db),
+        ...eventStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -217,25 +245,23 @@ class PostgresStore implements Store {
     })
   }
 
-  async #listen(pg: Driver, url: string): Promise<void> {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => {
-      this.#listener = undefined
-    })
-    client.on('notification', () => void this.#tellForeign())
-    await client.connect()
-    await client.query(`LISTEN ${channel}`)
-    this.#listener = client
+  async #openChannel(pg: Driver, epoch: string): Promise<WakeChannel | undefined> {
+    const { listen, url } = this.#options
+    if (listen === false) return undefined
+    const options = { env: this.#ready().setup.env, onWake: () => void this.#tellForeign() }
+    if (typeof listen === 'string' && /^rediss?:/.test(listen))
+      return openRedisChannel(listen, `holdfast:${epoch}`, options)
+    const notify = (sql: string): Promise<void> => this.#use((db) => db.exec(sql))
+    return openListener(pg, listen === true ? url : listen, notify, options)
   }
 
   /** After a commit, never from a trigger; several commits share one. */
   #wakeOthers(): void {
-    if (!this.#options.listen || this.#notifyTimer) return
+    if (!this.#channel || this.#notifyTimer) return
     const { setup } = this.#ready()
     this.#notifyTimer = setup.env.setTimer(() => {
       this.#notifyTimer = undefined
-      if (this.#isClosed) return
-      this.#use((db) => db.exec(`NOTIFY ${channel}`)).catch(() => undefined)
+      void this.#channel?.send()
     }, notifyEveryMs)
   }
 
@@ -303,26 +329,6 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...digestQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
+    ...eventQueries(db),
   }
-}
-
-/** The package `pg`. */
-export type Driver = typeof pgDriver
-
-/** The driver is an optional dependency: only who uses this store needs it. */
-export function driver(): Driver {
-  // A CommonJS package, loaded when it is needed.
-  return createRequire(import.meta.url)('pg') as Driver
-}
-
-const int8 = 20
-
-/** Of a pool whose int8 are numbers. */
-export function poolConfig(pg: Driver, url: string): PoolConfig {
-  const types = {
-    getTypeParser: (oid: number, format?: 'text' | 'binary'): ((text: string) => unknown) =>
-      oid === int8 ? Number : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
-  }
-  // Statements that do not need each other's answers are on their way together.
-  return { connectionString: url, types, pipeline: true }
 }

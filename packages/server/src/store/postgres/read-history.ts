@@ -1,12 +1,13 @@
 import { isUuid } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
-import { entryOf, parseTexts } from '../stored-rows.ts'
+import { countsOf, entryOf, parseTexts } from '../stored-rows.ts'
 import { iso } from './columns.ts'
 import type { Connection } from './connection.ts'
 
 type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
 
-const entryColumns = `n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
+/** Of a line of the audit, which is called `a`. */
+export const entryColumns: string = `a.n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
   ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace`
 
 /** Reads of the audit and of what plain clients and large cursors left here. */
@@ -41,10 +42,13 @@ export function historyQueries(db: Connection): HistoryQueries {
         scopes: String(row['scopes']),
       }
     },
-    counts: async () => ({
-      openConflicts: Number(
-        (await db.get(`SELECT count(*) AS n FROM holdfast.conflicts WHERE status = 'open'`))?.['n'],
+    counts: async () =>
+      countsOf(
+        await db.get(
+          `SELECT (SELECT count(*) FROM holdfast.conflicts WHERE status = 'open') AS conflicts, count(*) AS devices,
+          coalesce(sum((pending::jsonb ->> 'count')::bigint), 0)::bigint AS pending, min(pending::jsonb ->> 'oldestAt' COLLATE "C") AS oldest
+          FROM holdfast.devices`,
+        ),
       ),
-    }),
   }
 }

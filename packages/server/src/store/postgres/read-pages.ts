@@ -173,7 +173,8 @@ async function readPage(db: Connection, query: PageQuery): Promise<FeedPage> {
   let inside: Place | undefined
   let [bytes, count, isCut] = [0, 0, false]
   while (moved.length > 0 && !isCut) {
-    const asked = Math.min(chunkRows, limit - count)
+    // The last record comes with all its scopes, and so may be more than was asked: whether another follows is open still.
+    const asked = Math.max(1, Math.min(chunkRows, limit - count))
     const rows = await readChunk(db, { ...query, moved, inside, limit: asked })
     for (const row of rows) {
       const place = placeOf(row)

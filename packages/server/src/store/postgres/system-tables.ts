@@ -1,10 +1,14 @@
 import { conflictsCollection } from '@holdfast/core'
 import { quoteName } from '../sql.ts'
 import { columnOf } from './columns.ts'
+import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
-/** Version of our own tables' layout, kept in `holdfast.state`. */
-export const postgresLayout = 2
+/**
+ * Version of our own tables' layout, kept in `holdfast.state`: another number for every change of `systemTables`, which
+ * must also bring the tables of every layout before to this one.
+ */
+export const postgresLayout = 4
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -62,8 +66,11 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS holdfast.audit (
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
-    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json)`,
-  'CREATE INDEX IF NOT EXISTS audit_by_record ON holdfast.audit (collection, record, n)',
+    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint)`,
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint',
+  // An id is of one record: with the names of collections to compare, each line of the audit costs half as much again.
+  'DROP INDEX IF EXISTS holdfast.audit_by_record',
+  'CREATE INDEX IF NOT EXISTS audit_by_id ON holdfast.audit (record, n)',
   `CREATE TABLE IF NOT EXISTS holdfast.unique_keys (
     collection text NOT NULL, key integer NOT NULL, text text NOT NULL, record uuid NOT NULL, is_sole boolean NOT NULL,
     PRIMARY KEY (collection, key, text, record))`,
@@ -87,6 +94,7 @@ export const systemTables: readonly string[] = [
   `CREATE INDEX IF NOT EXISTS conflicts_by_status ON holdfast.conflicts (status, "createdAt", id)`,
   'CREATE INDEX IF NOT EXISTS conflicts_by_author ON holdfast.conflicts (author, device)',
   ...receiptTables,
+  ...eventTables,
 ]
 
 const header = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

@@ -1,11 +1,6 @@
 import { formatRanges, SyncError } from '@holdfast/core'
-import {
-  type AuditLine,
-  BlockedError,
-  type StoredDevice,
-  type StoredOutcome,
-  type StoreWriter,
-} from '../store.ts'
+import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
+import { BlockedError } from '../store-errors.ts'
 import { type Connection, type PgRow, RaceLost } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
@@ -138,9 +133,11 @@ function keyOfDevice({ user, device }: Pick<StoredDevice, 'user' | 'device'>): s
   return `${device} ${user}`
 }
 
-const auditSql = `INSERT INTO holdfast.audit (collection, record, version, op, account, device, mutation, at, received_at, before,
+/** Lines of what was done are read by who is told of changes, in the order of transactions. */
+const auditSql = `INSERT INTO holdfast.audit (tx, collection, record, version, op, account, device, mutation, at, received_at, before,
     after, status, decisions, code, trace, was)
-  SELECT x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
+  SELECT CASE WHEN x.op <> 'none' THEN (SELECT holdfast.this_transaction()) END,
+    x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
     x.status, x.decisions, x.code, x.trace, x.was
   FROM ROWS FROM (json_to_recordset($1::json) AS (collection text, record uuid, version bigint, op text, account text,
     device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
@@ -175,8 +172,10 @@ async function collect(
   await db.all('DELETE FROM holdfast.tombstones WHERE server_updated_at < $1::timestamptz', deletedBefore)
   await db.all('UPDATE holdfast.state SET horizon = greatest(horizon, $1)', newest)
   // Behind the horizon no cursor is served, so that nobody asks for the tags there. Stamps that show nothing are in the way.
+  // Who is told of changes reads them by their transactions.
   await db.exec(`DELETE FROM holdfast.transactions t WHERE t.position < (SELECT horizon FROM holdfast.state)
-    AND NOT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = t.n)`)
+    AND NOT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = t.n)
+    AND NOT EXISTS (SELECT 1 FROM holdfast.consumers c WHERE c.position <= t.position)`)
   await db.exec(`DELETE FROM holdfast.stamps s WHERE NOT EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.tx = s.tx AND f.scope = s.scope)
     AND EXISTS (SELECT 1 FROM holdfast.stamps o WHERE o.scope = s.scope AND o.position > s.position)`)
   await db.all('DELETE FROM holdfast.keys WHERE at < $1::timestamptz', forgetBefore.keys)

@@ -1,6 +1,6 @@
 import { DatabaseSync, type DatabaseSyncOptions, type SQLInputValue, type SQLOutputValue } from 'node:sqlite'
 import { SyncError } from '@holdfast/core'
-import { ConstraintError } from '../store.ts'
+import { ConstraintError } from '../store-errors.ts'
 
 /** A row as SQLite gives it back, by column name. */
 export type SqlRow = Readonly<Record<string, SQLOutputValue>>
@@ -67,6 +67,11 @@ export class Connection {
 
   all(sql: string, ...values: SQLInputValue[]): readonly SqlRow[] {
     return guard(() => this.#prepare(sql).all(...values))
+  }
+
+  /** As `all`, for a statement that is not kept. */
+  once(sql: string, ...values: readonly SQLInputValue[]): readonly SqlRow[] {
+    return guard(() => this.#db.prepare(sql).all(...values))
   }
 
   get(sql: string, ...values: SQLInputValue[]): SqlRow | undefined {

@@ -1,10 +1,11 @@
 import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { columnOf, tableOf, uuidCheck } from './columns.ts'
+import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 7
+export const sqliteLayout = 8
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -76,6 +77,7 @@ CREATE TABLE holdfast_times (
   PRIMARY KEY (user, collection, time)) WITHOUT ROWID;
 CREATE TABLE holdfast_scope_sets (hash TEXT PRIMARY KEY, scopes TEXT NOT NULL) WITHOUT ROWID;
 ${receiptTables};
+${eventTables};
 ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
@@ -89,6 +91,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
     SELECT k.value, o.device, o.seq FROM holdfast_outcomes o, json_each(o.folded) k WHERE o.folded IS NOT NULL`,
   6: receiptTables,
   7: 'ALTER TABLE holdfast_audit ADD COLUMN was TEXT',
+  8: eventTables,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

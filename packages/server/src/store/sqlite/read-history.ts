@@ -1,5 +1,5 @@
 import type { StoreReader } from '../store.ts'
-import { entryOf, parseTexts } from '../stored-rows.ts'
+import { countsOf, entryOf, parseTexts } from '../stored-rows.ts'
 import type { Connection } from './connection.ts'
 
 type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issuedTime' | 'counts'>
@@ -35,10 +35,12 @@ export function historyQueries(db: Connection): HistoryQueries {
         scopes: String(row['scopes']),
       }
     },
-    counts: async () => ({
-      openConflicts: Number(
-        db.get(`SELECT count(*) AS n FROM holdfast_conflicts WHERE status = 'open'`)?.['n'],
+    counts: async () =>
+      countsOf(
+        db.get(
+          `SELECT (SELECT count(*) FROM holdfast_conflicts WHERE status = 'open') AS conflicts, count(*) AS devices,
+          coalesce(sum(pending ->> 'count'), 0) AS pending, min(pending ->> 'oldestAt') AS oldest FROM holdfast_devices`,
+        ),
       ),
-    }),
   }
 }

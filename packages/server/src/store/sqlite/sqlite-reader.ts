@@ -2,6 +2,7 @@ import type { Schema } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
+import { eventQueries } from './events.ts'
 import { deviceQueries } from './read-devices.ts'
 import { digestQueries } from './read-digests.ts'
 import { historyQueries } from './read-history.ts'
@@ -23,6 +24,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
       ...digestQueries(db, schema),
       ...historyQueries(db),
       ...receiptQueries(db),
+      ...eventQueries(db),
     }
     readers.set(db, reader)
   }

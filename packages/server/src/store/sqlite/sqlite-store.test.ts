@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { describeEventStore } from '../event-contract.ts'
 import { describeReceipts } from '../receipts-contract.ts'
 import { describeStore, type StoreUnderTest } from '../store-contract.ts'
 import type { Store } from '../store.ts'
@@ -23,6 +24,7 @@ const onFile: StoreUnderTest = {
 
 describeStore('SQLite on a file', onFile)
 describeReceipts('SQLite on a file', onFile)
+describeEventStore('SQLite on a file', onFile)
 
 describeStore('SQLite in memory', {
   create: async () => sqliteStore(':memory:'),

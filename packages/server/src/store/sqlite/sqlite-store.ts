@@ -1,4 +1,5 @@
 import { assert, type CancelTimer, SyncError } from '@holdfast/core'
+import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter } from '../store.ts'
 import { Connection, type Durability, type OpenSqlite, openWithNode } from './connection.ts'
 import { checkOwnership, prepareDatabase } from './prepare-database.ts'
@@ -94,6 +95,21 @@ class SqliteStore implements Store {
       this.#told.position = this.#told.next ?? this.#told.position
       return done
     })
+  }
+
+  async hostWrite<Result>(work: (tx: HostTransaction) => Promise<Result>): Promise<Result> {
+    const done = await this.#writing.run(async () => {
+      const { writer } = this.#opened()
+      await this.#begin(writer)
+      return transact(writer, () =>
+        work({
+          all: async (sql, ...values) =>
+            writer.once(sql, ...values.map((value) => (typeof value === 'boolean' ? Number(value) : value))),
+        }),
+      )
+    })
+    await this.#tellForeign()
+    return done
   }
 
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {

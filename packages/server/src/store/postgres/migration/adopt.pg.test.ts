@@ -261,6 +261,8 @@ describe.skipIf(!hasPostgres()).each(servers)('adopting on $name', ({ serverUrl 
       await db.ask(table)
       await db.ask(insert(1, 3))
       await db.ask(`ALTER TABLE items OWNER TO ${owner}`)
+      // As it is by itself from 15 on.
+      await db.ask('REVOKE CREATE ON SCHEMA public FROM PUBLIC')
       await db.ask(`GRANT INSERT, SELECT, UPDATE ON items TO ${clerk}`)
       const url = new URL(db.url)
       url.username = owner

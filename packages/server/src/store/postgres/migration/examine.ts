@@ -187,7 +187,7 @@ async function examineSettings(db: Connection, url: string): Promise<readonly Fi
   note(
     row['port'] !== null && Number(row['port']) !== port,
     `the server listens at port ${Number(row['port'])} and was reached at ${port}: something stands between`,
-    'If it is a pooler that shares sessions between transactions, give postgresStore preparedStatements: false and listen: false.',
+    'If it is a pooler that shares sessions between transactions, give postgresStore preparedStatements: false, and listen the address of the database itself.',
   )
   return findings.length === 0 ? [{ kind: 'well', text: 'the settings of the server are right' }] : findings
 }

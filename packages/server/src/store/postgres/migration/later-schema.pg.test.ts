@@ -1,7 +1,10 @@
 import { collection, counter, defineSchema, integer, text } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, planMigration, reconcile, runMigration } from '../maintenance.ts'
+import { postgresStore } from '../postgres-store.ts'
+import { postgresLayout } from '../system-tables.ts'
 import { type GivenDatabase, givenDatabase } from './given-database.ts'
 
 const fields = { place: text(), area: text(), name: text(), note: text({ optional: true }) }
@@ -61,6 +64,27 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
       schema: defineSchema({ version: 2, collections: { items: collection({ fields }) } }),
     })
     await expect(planMigration({ url: db.url, schema: first })).rejects.toMatchObject({ code: 'STORE_NEWER' })
+  })
+
+  test('[FE-12] a database of the layout without readers of the audit is given them', async () => {
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN tx')
+    await db.ask('DROP TABLE holdfast.parked, holdfast.consumers')
+    await db.ask('UPDATE holdfast.state SET layout = 2')
+    await runMigration({ url: db.url, schema: first })
+    expect(await illTexts(first)).toEqual([])
+    await db.ask(`INSERT INTO items (place, area, name) VALUES ('berlin', 'north', 'made later')`)
+    expect(
+      await db.ask(
+        `SELECT a.tx IS NULL AS is_old, count(*)::int AS lines, count(t.position)::int AS placed
+         FROM holdfast.audit a LEFT JOIN holdfast.transactions t ON t.n = a.tx GROUP BY 1 ORDER BY 1`,
+      ),
+    ).toEqual([
+      { is_old: false, lines: 1, placed: 1 },
+      { is_old: true, lines: 1_500, placed: 0 },
+    ])
+    expect(await db.ask('SELECT count(*)::int AS consumers FROM holdfast.consumers')).toEqual([
+      { consumers: 0 },
+    ])
   })
 
   test('[MI-4] [FE-12] rows leave the scopes they were in and enter their new ones, in batches', async () => {
@@ -139,6 +163,25 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     await expect(db.ask('UPDATE items SET size = 9007199254740992')).rejects.toThrow('holdfast_size')
     expect((await planMigration({ url: db.url, schema: later })).steps).toEqual([])
     expect(await illTexts(later)).toEqual([])
+  })
+
+  test('[MI-14] what an older version prepared is brought to this one; until then a server refuses to start', async () => {
+    const columns = (): Promise<unknown> =>
+      db.ask(
+        `SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'holdfast' ORDER BY 1, 2`,
+      )
+    const start = (): Promise<Engine> =>
+      createEngine({ schema: first, store: postgresStore({ url: db.url, pollMs: 0 }), scopes: () => '*' })
+    const now = await columns()
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx')
+    await db.ask('DROP TABLE holdfast.consumers, holdfast.parked')
+    await db.ask('UPDATE holdfast.state SET layout = 2')
+    await expect(start()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    await runMigration({ url: db.url, schema: first })
+    expect(await columns()).toEqual(now)
+    await (await start()).close()
+    await db.ask(`UPDATE holdfast.state SET layout = ${postgresLayout + 1}`)
+    await expect(start()).rejects.toMatchObject({ code: 'STORE_NEWER' })
   })
 })
 

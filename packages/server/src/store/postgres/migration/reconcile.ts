@@ -123,8 +123,8 @@ async function deleteBatch(
             AND json_typeof(a.after) = 'object' AND ${quoteText(nothing)}::jsonb ? e.key), '{}')
        FROM latest l
        ON CONFLICT (collection, record) DO UPDATE SET version = greatest(t.version, excluded.version))
-     INSERT INTO holdfast.audit (collection, record, version, op, at, received_at, status)
-       SELECT $1, l.record, l.version, 'delete', ${now}, ${now}, 'applied' FROM latest l RETURNING record`,
+     INSERT INTO holdfast.audit (tx, collection, record, version, op, at, received_at, status)
+       SELECT $3, $1, l.record, l.version, 'delete', ${now}, ${now}, 'applied' FROM latest l RETURNING record`,
     name,
     ids,
     Number(row?.['this']),
