@@ -125,7 +125,7 @@ describe('the copy of a device', () => {
       'has a row in another scope',
       "UPDATE items SET _scopes = (SELECT _scopes FROM items WHERE wh = 'w2') WHERE name = 'Rope 1'",
     ],
-  ])('[CS-3] that %s is repaired, and that is told loudly', async (_, statement) => {
+  ])('[CS-3] [CS-6] that %s is repaired, and that is told loudly', async (_, statement) => {
     const log: string[] = []
     const [ann, bob] = [
       await open('ann'),

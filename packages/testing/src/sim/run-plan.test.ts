@@ -98,6 +98,13 @@ describe('a run', () => {
     if (end?.kind !== 'end') return
     expect(end.devices.map(({ outbox }) => outbox)).toEqual([[], []])
     expect(end.devices.map(({ collections }) => collections['jobs']?.length)).toEqual([5, 5])
+    const measured = seen.flatMap((each) => (each.kind === 'measured' ? `${each.what}: ${each.value}` : []))
+    expect(measured.toSorted()).toEqual([
+      'comparisons missing on d0: 0',
+      'comparisons missing on d1: 0',
+      'ranges of d0 that differed: 0',
+      'ranges of d1 that differed: 0',
+    ])
     expect(end.quietAtMs).toBeLessThanOrEqual(
       (seen.find(({ kind }) => kind === 'healed')?.atMs ?? 0) + 60_000,
     )
