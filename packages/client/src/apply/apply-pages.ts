@@ -48,7 +48,8 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
       checkpoint()
       await applyChange(tx, { ...single, input })
     }
-    for (const { change } of singles) if (change.op === 'leave') left.add(change.record)
+    for (const { change } of singles)
+      if (change.op === 'leave' || change.op === 'delete') left.add(change.record)
   }
   // Whatever else makes a row newer than its tombstone rebuilds the record.
   const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
@@ -125,11 +126,12 @@ async function applyChange(
   const next = changeShadow(shadow, { collection, change, scope, own })
   if (next === shadow) return
   await saveShadow(tx, { collection, record }, next)
+  const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')
   // A later page may put the row in bulk, and takes over the scopes it finds there.
-  if (change.op === 'leave') {
+  if (isLeave) {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
-  const hasLeft = change.op === 'leave' && isOutside(next)
+  const hasLeft = isLeave && isOutside(next)
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return
   tx.touch(collection.name, record)

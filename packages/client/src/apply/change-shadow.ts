@@ -46,7 +46,9 @@ export function changeShadow(shadow: Shadow, input: ShadowChange): Shadow {
         scope,
       )
     case 'delete':
-      return isNewer(shadow, change) ? deletedShadow(shadow, change) : shadow
+      if (isNewer(shadow, change)) return deletedShadow(shadow, change)
+      // Deleted here, it came back elsewhere: it has left.
+      return shadow.snapshot.kind === 'live' ? withoutScope(shadow, scope) : shadow
     case 'leave':
       // What left before it was deleted was deleted in another scope of ours.
       if (isEnded(shadow, change)) return shadow
@@ -117,7 +119,9 @@ function withScope(shadow: Shadow, scope: number): Shadow {
 /** The shadow outside a scope. */
 export function withoutScope(shadow: Shadow, scope: number): Shadow {
   if (shadow.snapshot.kind === 'absent') return absentShadow
-  const rest = scopesOf(shadow).filter((candidate) => candidate !== scope)
+  const all = scopesOf(shadow)
+  const rest = all.filter((candidate) => candidate !== scope)
+  if (rest.length === all.length) return shadow
   return { ...shadow, scopes: rest.length === 0 ? '' : `,${rest.join(',')},` }
 }
 

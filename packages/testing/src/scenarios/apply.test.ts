@@ -217,6 +217,50 @@ describe('a row that is not ours to keep', () => {
     },
   )
 
+  test.each([
+    ['its author', 'told of the deletion first', true, true],
+    ['its author', 'told of the deletion last', true, false],
+    ['somebody else', 'told of the deletion first', false, true],
+    ['somebody else', 'told of the deletion last', false, false],
+  ])(
+    '[AP-8] a record deleted in one scope and brought back in another by %s is in the other alone, %s',
+    async (_, __, isOwn, isFirst) => {
+      const own = createShopWorld({ haves: true })
+      const { env, server } = own
+      server.grant('ann', 'w:w2')
+      const db = await own.open()
+      server.write('items', idOf(0), { ...item, name: 'old' })
+      await own.sync(db)
+      if (isOwn) await db.items.delete(idOf(0))
+      else server.delete('items', idOf(0))
+      let pulls = 0
+      env.connect(async (request) => {
+        if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+        // The device is told of both at once.
+        if (isOwn && pulls++ === 0) {
+          await db.items.insert({ id: idOf(0), name: 'new', wh: 'w2' })
+          return new Response('', { status: 503 })
+        }
+        const page = (await (await server.fetch(request)).json()) as {
+          changes: { op: string; version: number }[]
+        }
+        const back = page.changes.filter(({ op }) => op === 'have' || op === 'put')
+        const gone = back.map((each) => ({ ...each, op: 'delete', scope: 'w:w1', version: each.version - 1 }))
+        return Response.json({ ...page, changes: isFirst ? [...gone, ...back] : [...back, ...gone] })
+      })
+      if (!isOwn) server.write('items', idOf(0), { ...item, name: 'new', wh: 'w2' })
+      await own.sync(db)
+      await own.sync(db)
+      expect(await db.outbox.list()).toEqual([])
+      expect(await itemsOf(db)).toMatchObject([{ name: 'new', _state: 'clean' }])
+      env.connect((request) => server.fetch(request))
+      server.revoke('ann', 'w:w2')
+      await own.sync(db)
+      expect(await itemsOf(db)).toEqual([])
+      await own.close()
+    },
+  )
+
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
     const own = createShopWorld({ haves: true })
     const { env, server } = own
