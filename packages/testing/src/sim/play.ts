@@ -64,7 +64,6 @@ export async function heal(world: World): Promise<void> {
   await restartEverything(world)
   await rest.wait(isCalm)
   if (rest.isCalm) await compareCopies(world)
-  if (rest.isCalm) await compareCopies(world)
   world.observe({
     kind: 'end',
     atMs: scheduler.nowMs,
@@ -123,30 +122,6 @@ async function endReturns(world: World): Promise<void> {
 async function endAttempts({ scheduler, devices }: World): Promise<void> {
   const endMs = scheduler.nowMs + lastAttemptsMs
   while (devices.some(awaitsReturn) && scheduler.nowMs < endMs) await scheduler.run(scheduler.nowMs + 60_000)
-}
-
-/** Whatever was found to differ, by now or in all the time before, is a bug. Rules: CS-6. */
-async function compareCopies(world: World): Promise<void> {
-  const { scheduler, devices } = world
-  const compare = async ({ client, name }: SimDevice): Promise<void> => {
-    if (!client) return
-    const { compared } = await client.sync.verify()
-    const { repairCount } = await client.status.get()
-    const seen = { kind: 'measured', atMs: scheduler.nowMs } as const
-    world.observe({ ...seen, what: `ranges of ${name} that differed`, value: repairCount, limit: 0 })
-    world.observe({
-      ...seen,
-      what: `comparisons missing on ${name}`,
-      value: compared === null ? 1 : 0,
-      limit: 0,
-    })
-  }
-  let busy = devices.length
-  for (const device of devices)
-    void compare(device)
-      .catch(world.onDefect)
-      .finally(() => (busy -= 1))
-  await scheduler.run(scheduler.nowMs + quietMs, () => busy === 0)
 }
 
 /** Whatever was found to differ, by now or in all the time before, is a bug. Rules: CS-6. */
