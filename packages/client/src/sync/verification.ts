@@ -141,7 +141,7 @@ export class Verification {
   }
 }
 
-function env0(): string {
+
   return ''
 }
 function isSame(left: RowRange): (right: RowRange) => boolean {
