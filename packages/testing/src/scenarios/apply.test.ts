@@ -261,6 +261,36 @@ describe('a row that is not ours to keep', () => {
     },
   )
 
+  test('[AP-8] [AP-9] a record that has to be fetched is not put back into a scope it has left since', async () => {
+    const own = createShopWorld({ haves: true })
+    const { env, server } = own
+    server.grant('ann', 'w:w2')
+    const db = await own.open()
+    server.write('items', idOf(0), { ...item, name: 'old' })
+    await own.sync(db)
+    server.write('items', idOf(0), { name: 'new' })
+    let pages = 0
+    const fetched: string[] = []
+    env.connect(async (request) => {
+      if (request.url.includes('/records/')) fetched.push(new URL(request.url).pathname)
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      const page = (await (await server.fetch(request)).json()) as { changes: { op: string }[] }
+      // The device is said to have made both versions, and cannot build them.
+      const changes = page.changes.map((each) => (each.op === 'put' ? { ...each, op: 'have' } : each))
+      pages += 1
+      if (pages === 1) server.write('items', idOf(0), { wh: 'w2' })
+      return Response.json({ ...page, changes, more: pages === 1 })
+    })
+    await own.sync(db)
+    expect(fetched.length).toBeGreaterThan(0)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'new', _state: 'clean' }])
+    env.connect((request) => server.fetch(request))
+    server.revoke('ann', 'w:w2')
+    await own.sync(db)
+    expect(await itemsOf(db)).toEqual([])
+    await own.close()
+  })
+
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
     const own = createShopWorld({ haves: true })
     const { env, server } = own
