@@ -141,9 +141,6 @@ export class Verification {
   }
 }
 
-
-  return ''
-}
 function isSame(left: RowRange): (right: RowRange) => boolean {
   return (right) =>
     left.collection === right.collection &&
