@@ -110,18 +110,6 @@ export class Verification {
     const { differing } = comparison
     this.latest = comparison
     if (differing.length === 0) return differing
-    console.error(
-      'DIFF',
-      env0(),
-      JSON.stringify(differing),
-      JSON.stringify(
-        digests.filter((d) => differing.some((x) => x.collection === d.collection && x.scope === d.scope)),
-      ),
-      JSON.stringify(await tx.all('SELECT id, _version, _scopes, _state FROM ' + differing[0]!.collection)),
-      JSON.stringify(await tx.all('SELECT record, version, deleted, scopes FROM _shadow')),
-      JSON.stringify(await tx.all('SELECT * FROM _scopes')),
-      JSON.stringify(await tx.all('SELECT * FROM _quarantine')),
-    )
     await countOne(tx, 'repairs', differing.length)
     const collections = [...new Set(differing.map(({ collection }) => collection))]
     session.log('error', 'copy-differs', {
