@@ -19,21 +19,22 @@ afterEach(() => nodes.close())
 
 test('[EV-8] what fails waits with what follows of its record, in order, and holds up no other record', async () => {
   const bad = newUuid(systemEnvironment())
-  let failures = 2
+  let isRefused = true
   const node = await nodes.start({
     onCommit: (event) => {
       tell(event)
-      if (event.record === bad && failures-- > 0) throw new Error('not yet')
+      if (event.record === bad && isRefused) throw new Error('not yet')
     },
-    limits: { retryBaseMs: 400, retryCapMs: 800, eventAttempts: 9 },
+    limits: { retryBaseMs: 50, retryCapMs: 100, eventAttempts: 10_000 },
   })
   await node.put('notes', { body: '1' }, bad)
-  await eventually(() => expect(bodies(bad)).toEqual(['1']))
+  await eventually(() => expect(bodies(bad).length).toBeGreaterThan(1))
   for (const body of ['2', '3']) await node.put('notes', { body }, bad)
   const other = await node.put('notes', { body: 'other' })
   await eventually(() => expect(bodies(other)).toEqual(['other']))
-  expect(bodies(bad)).toEqual(['1'])
-  await eventually(() => expect(bodies(bad)).toEqual(['1', '1', '1', '2', '3']))
+  expect([...new Set(bodies(bad))]).toEqual(['1'])
+  isRefused = false
+  await eventually(() => expect(bodies(bad).slice(-3)).toEqual(['1', '2', '3']))
 })
 
 test('[EV-8] what waits is tried by the next node where the one before left it', async () => {
