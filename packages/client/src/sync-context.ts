@@ -29,6 +29,8 @@ export interface SyncOptions {
   readonly auto?: boolean
   /** Scopes to sync; all that are granted unless said. */
   readonly scopes?: readonly string[]
+  /** Time between two comparisons of this device's copy with the server's, ms; a day unless said. */
+  readonly verifyIntervalMs?: number
 }
 
 /** What the sync side is given. */

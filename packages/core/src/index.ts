@@ -1,3 +1,11 @@
+export {
+  digestSql,
+  foldRanges,
+  rangeCountFor,
+  rangeOfRecord,
+  rangesMost,
+  type RangeSum,
+} from './digest.ts'
 export type { CancelTimer, Environment } from './environment.ts'
 export {
   assert,
@@ -79,6 +87,9 @@ export type {
   PushRequest,
   PushResponse,
   PushResult,
+  RangeDigest,
+  RowRange,
+  ScopeDigest,
 } from './protocol/messages.ts'
 export {
   parseErrorResponse,

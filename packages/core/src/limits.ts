@@ -71,6 +71,12 @@ export const limits = {
   latencySamples: 128,
   /** Records whose pending mutations are looked through for foretold conflicts at a time. */
   foretoldRecords: 1_000,
+  /** Rows of one range of a digest, about: what is fetched again for one row that differs. */
+  rangeRows: 500,
+  /** Ranges a pull asks for at most; what a page does not hold is asked for in the next pull. */
+  rangesAsked: 64,
+  /** Time between two comparisons of a device's copy with the server's, in ms: a scan of both copies once a day. */
+  verifyIntervalMs: 86_400_000,
   /** Skew of a device clock that is believed at first receipt, in ms. */
   clockSkewMs: 300_000,
   /** Days a plain idempotency key is remembered by the server clock. */

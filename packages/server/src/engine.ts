@@ -5,6 +5,7 @@ import type {
   PullResponse,
   PushRequest,
   PushResponse,
+  RowRange,
   Values,
   Verdict,
 } from '@holdfast/core'
@@ -41,6 +42,8 @@ export interface Page extends Pick<PullResponse, 'scopes' | 'cursor' | 'more'> {
   /** The whole `PullResponse` as JSON. */
   readonly text: string
   readonly changeCount: number
+  /** Ranges that a device has found different and fetches again: each is a bug. */
+  readonly repairs: readonly RowRange[]
 }
 
 /** What `Engine.pull` takes, already read from the query or body. */
@@ -56,6 +59,10 @@ export interface PullOptions {
   readonly answered?: string
   /** Numbers that the device has settled: the answer names those that this server does not know. */
   readonly settled?: string
+  /** The last page is to say what there is in each scope. */
+  readonly digests?: boolean
+  /** The last page is to hold every row of these. */
+  readonly ranges?: readonly RowRange[]
 }
 
 /** What `Engine.snapshot` takes. */

@@ -1,4 +1,4 @@
-import { assert, type Schema } from '@holdfast/core'
+import { assert, type RowRange, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
@@ -8,6 +8,7 @@ import { promoteViews, unpromotedHaves } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
 import { rebaseRecord } from './rebase-record.ts'
+import { distrustRows, stageLeaves } from './replace-ranges.ts'
 import { emptyTombstones, revokeScopes } from './revoke-scopes.ts'
 import { isRewritingDue, oweRewriting } from './rewrite-file.ts'
 import {
@@ -27,6 +28,8 @@ export interface FlipInput {
   readonly progress: PullProgress
   /** Of all the pages, in the order they came. */
   readonly notes: readonly PageNote[]
+  /** Those of which the last page holds every row. */
+  readonly ranges?: readonly RowRange[]
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
   /** By the wall clock. */
@@ -61,7 +64,9 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const { promoted, unpromoted } = await promoteAll(tx, schema, notes)
   const ended = await settleOutcomes(tx, { outcomes, toRebase, needed: unpromoted })
   if (progress.replaces) await rebaseOutbox(tx, toRebase)
-  await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })
+  await replaceRanges(tx, schema, input, (pages) =>
+    applyPages(tx, { schema, notes: pages, toRebase, promoted, checkpoint }),
+  )
   await dropOvertaken(tx, { schema, ended, toRebase })
   if (unpromoted.length > 0) {
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
@@ -82,6 +87,19 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     hasErased: hasLeft || hasGone,
     isRewritingDue: await isRewritingDue(tx, input.nowMs),
   }
+}
+
+/** Applies the pages, and what follows from their holding every row of some ranges. Rules: CS-3. */
+async function replaceRanges(
+  tx: LocalTransaction,
+  schema: Schema,
+  { notes, ranges = [] }: Pick<FlipInput, 'notes' | 'ranges'>,
+  apply: (notes: readonly PageNote[]) => Promise<void>,
+): Promise<void> {
+  const note = ranges.length > 0 ? notes.at(-1) : undefined
+  if (note) await distrustRows(tx, schema, { ranges, note })
+  await apply(notes)
+  if (note) await apply(await stageLeaves(tx, schema, { ranges, note }))
 }
 
 /** What was settled by a history that the server has lost is to be settled once more. Rules: SY-25. */

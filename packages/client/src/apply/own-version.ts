@@ -1,8 +1,11 @@
 import type { CollectionSchema } from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
 import type { Entry } from '../outbox/entry.ts'
+import { entriesOfRecord } from '../outbox/outbox.ts'
 import { pageRows } from './bulk-apply.ts'
+import { versionOf } from './change-shadow.ts'
 import type { Have, PageNote } from './page-note.ts'
 
 /**
@@ -113,4 +116,36 @@ export async function doubtfulHaves(
     scope: String(row['scope']),
     version: Number(row['version']),
   }))
+}
+
+/** Whether the device has the record in that version, or can build it from own mutations. */
+export async function isBuildable(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  have: Have,
+): Promise<boolean> {
+  const version = versionOf(await readShadow(tx, collection, have.record))
+  if (version >= have.version) return true
+  const entries = await entriesOfRecord(tx, have.collection, have.record)
+  return chainOfHave(entries, version, have.version).length > 0
+}
+
+/**
+ * Without those that are staged in that version or a newer one, and those whose scope the record has left by then: it would
+ * be put back there. Reads through the staged pages once, for the few that need it.
+ */
+export async function withoutStaged(tx: LocalReader, haves: readonly Have[]): Promise<readonly Have[]> {
+  const rows = await tx.all(
+    `WITH staged AS MATERIALIZED (
+       SELECT c.value ->> '$.collection' AS collection, c.value ->> '$.record' AS record, c.value ->> '$.version' AS version,
+         CASE WHEN c.value ->> '$.op' = 'leave' THEN c.value ->> '$.scope' END AS scope
+       FROM _staging p, json_each(p.body, '$.changes') c
+       WHERE p.kind IN ('page', 'records') AND c.value ->> '$.op' <> 'have')
+     SELECT DISTINCT wanted.key AS place FROM json_each(?) AS wanted JOIN staged ON staged.record = wanted.value ->> '$.record'
+       AND staged.collection = wanted.value ->> '$.collection' AND staged.version >= wanted.value ->> '$.version'
+       AND (staged.scope IS NULL OR staged.scope = wanted.value ->> '$.scope')`,
+    [JSON.stringify(haves)],
+  )
+  const staged = new Set(rows.map((row) => row['place']))
+  return haves.filter((_, place) => !staged.has(place))
 }

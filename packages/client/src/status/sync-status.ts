@@ -37,6 +37,8 @@ export interface SyncStatus {
   readonly deadLetterCount: number
   /** Pending mutations that will meet a conflict or be refused, as far as the device can tell. */
   readonly foretoldCount: number
+  /** Ranges of rows in which this device's copy was not the server's and was fetched again: each is a bug to report. */
+  readonly repairCount: number
   /** Rows this app cannot read; kept until it can. */
   readonly quarantined: readonly QuarantinedRow[]
 }
@@ -80,7 +82,7 @@ export async function readStatus(
     `SELECT (SELECT count(*) FROM _outbox WHERE status = 'dead') AS dead,
        (SELECT count(*) FROM _conflicts WHERE status = 'open') AS conflicts`,
   )
-  const { lastSyncAt } = await readTally(tx)
+  const { lastSyncAt, repairs } = await readTally(tx)
   return {
     phase: state.kind,
     online: state.kind !== 'offline' && lastCode !== 'OFFLINE' && lastCode !== 'CAPTIVE_PORTAL',
@@ -94,6 +96,7 @@ export async function readStatus(
     conflictCount: Number(row?.['conflicts'] ?? 0),
     deadLetterCount: Number(row?.['dead'] ?? 0),
     foretoldCount: (await foretelling.list(tx)).length,
+    repairCount: repairs,
     quarantined: await listQuarantine(tx),
   }
 }

@@ -13,6 +13,8 @@ export interface Tally {
   readonly retryExhausted: number
   readonly resets: number
   readonly identityRenewals: number
+  /** Ranges in which this device's copy differed from the server's and was replaced: each is a bug. */
+  readonly repairs: number
   /** Verdicts by collection, then by status. */
   readonly verdicts: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Lengths of the latest successful cycles, ms; the newest last. */
@@ -33,6 +35,7 @@ const emptyTally: Tally = {
   retryExhausted: 0,
   resets: 0,
   identityRenewals: 0,
+  repairs: 0,
   verdicts: {},
   latenciesMs: [],
   lastSyncAt: null,

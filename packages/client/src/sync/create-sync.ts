@@ -18,11 +18,25 @@ import { type RecordHistory, readHistory } from './record-history.ts'
 import { accountToHeader, newTraceparent, Session } from './session.ts'
 import { SyncEngine, type SyncSummary } from './sync-engine.ts'
 import type { SyncState } from './sync-state.ts'
+import { Verification } from './verification.ts'
+
+/** What came of a comparison that somebody asked for. */
+export interface VerifySummary extends SyncSummary {
+  /** Ranges of rows that were compared; null when the cycle did not get so far, or the server knows no digests. */
+  readonly compared: number | null
+  /** Those of them that differed and were fetched again. */
+  readonly repaired: number | null
+}
 
 /** `db.sync`: when to sync. */
 export interface SyncApi {
   /** Resolves when a whole cycle that began after this call is over, however it ended. Cuts a wait short, and a pause for a token. */
   now(): Promise<SyncSummary>
+  /**
+   * Compares this device's copy with the server's, and has what differs fetched again. That it ever differs is a bug: it
+   * is in the log as an error and in `status().repairCount`.
+   */
+  verify(): Promise<VerifySummary>
   /** Does nothing more until `resume`; what is under way is called off, and nothing of it is lost. */
   pause(cause?: 'user' | 'policy'): void
   /** Goes on after any pause, with a token asked for anew. */
@@ -63,6 +77,7 @@ class SyncSide implements SyncParts {
   readonly #tokens: TokenSource
   readonly #transport: Transport
   readonly #session: Session
+  readonly #verification: Verification
   readonly #engine: SyncEngine
   readonly #stream: PokeStream
   readonly #stopListening: () => void
@@ -87,6 +102,13 @@ class SyncSide implements SyncParts {
     })
     const onIdentity = (renewed: Identity): void => this.#onIdentity(renewed)
     this.#session = new Session({ ...context, transport: this.#transport, onIdentity })
+    this.#verification = new Verification({
+      env,
+      schema,
+      session: this.#session,
+      limits,
+      everyMs: options.verifyIntervalMs ?? limits.verifyIntervalMs,
+    })
     this.#engine = this.#makeEngine()
     this.#stream = new PokeStream({
       env,
@@ -144,6 +166,7 @@ class SyncSide implements SyncParts {
       push: new Push(common),
       pull: new Pull({
         ...common,
+        verification: this.#verification,
         scopes: options.scopes,
         onProgress: (progress) => this.#onProgress(progress),
       }),
@@ -161,12 +184,8 @@ class SyncSide implements SyncParts {
       engine.dispatch({ kind: 'trigger', urgent: true })
     }
     return {
-      now: () => {
-        // Whoever asks for a sync after signing in means it: the token is asked for anew.
-        if (engine.state.kind === 'paused' && engine.state.cause === 'auth') this.#resume()
-        this.#transport.hurry()
-        return engine.now()
-      },
+      now: () => this.#now(),
+      verify: () => this.#verify(),
       pause: (cause = 'user') => {
         // An engine that has not started yet knows no pause, and would start in spite of it.
         this.#begin()
@@ -177,6 +196,25 @@ class SyncSide implements SyncParts {
         isOnline ? urge() : engine.dispatch({ kind: 'disconnected', nowMs: nowMs() }),
       trigger: urge,
     }
+  }
+
+  #now(): Promise<SyncSummary> {
+    // Whoever asks for a sync after signing in means it: the token is asked for anew.
+    if (this.#engine.state.kind === 'paused' && this.#engine.state.cause === 'auth') this.#resume()
+    this.#transport.hurry()
+    return this.#engine.now()
+  }
+
+  async #verify(): Promise<VerifySummary> {
+    const { database } = this.#context
+    const verification = this.#verification
+    await database.write((tx) => verification.demand(tx))
+    let summary = await this.#now()
+    // Each cycle fetches some of the ranges again, until none is left.
+    while (summary.status === 'done' && (await database.read((tx) => verification.isRepairing(tx))))
+      summary = await this.#now()
+    const { latest } = verification
+    return { ...summary, compared: latest?.ranges ?? null, repaired: latest?.differing.length ?? null }
   }
 
   #resume(): void {

@@ -1,5 +1,4 @@
 import {
-  type CollectionSchema,
   type Environment,
   formatRanges,
   isObject,
@@ -8,13 +7,11 @@ import {
   type Schema,
   SyncError,
 } from '@holdfast/core'
-import { readShadow } from '../local/records.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { coversOf, entriesOfRecord } from '../outbox/outbox.ts'
-import { versionOf } from '../apply/change-shadow.ts'
+import { coversOf } from '../outbox/outbox.ts'
 import { type FlipInput, type Flipped, flip } from '../apply/flip.ts'
-import { chainOfHave, doubtfulHaves } from '../apply/own-version.ts'
+import { doubtfulHaves, isBuildable, withoutStaged } from '../apply/own-version.ts'
 import type { Have, PageNote } from '../apply/page-note.ts'
 import {
   advancePull,
@@ -43,6 +40,7 @@ import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import { readRetained } from '../outbox/retained.ts'
 import type { Run, Session } from './session.ts'
+import type { AnsweredWishes, Verification, Wishes } from './verification.ts'
 
 /** What pulling needs. */
 export interface PullContext {
@@ -50,6 +48,7 @@ export interface PullContext {
   readonly schema: Schema
   readonly database: LocalDatabase
   readonly session: Session
+  readonly verification: Verification
   readonly limits: Limits
   /** Scopes to sync; all that are granted unless said. */
   readonly scopes: readonly string[] | undefined
@@ -61,6 +60,14 @@ export interface PullContext {
 interface Waiting {
   readonly progress: PullProgress
   readonly missing: readonly Have[]
+}
+
+/** What a page is asked with beside where it begins. */
+interface Asked {
+  readonly ack: string
+  readonly answered: string
+  readonly settled: string | undefined
+  readonly wishes: Wishes
 }
 
 /** What came of a page. */
@@ -154,7 +161,7 @@ export class Pull {
 
   async #fetchPage(run: Run, progress: PullProgress): Promise<Taken> {
     const { session } = this.#context
-    const { ack, text, page } = await this.#askPage(run, progress)
+    const { ack, wishes, text, page } = await this.#askPage(run, progress)
     if (hasOtherGrants(progress, page)) {
       session.log('info', 'grants-changed', { syncRunId: run.id })
       const again = await session.write(run, async (tx) => {
@@ -172,15 +179,19 @@ export class Pull {
         changes: page.changes,
         progress: next,
       },
-      ack,
+      { ack, answered: { wishes, page, progress: next } },
     )
   }
 
   /**
    * One transaction: the page is put aside, and if it was the last and nothing is missing, all that was put aside is made
-   * visible. `ack`: what the request for the page has acknowledged.
+   * visible. `ack`: what the request for the page has acknowledged; `answered`: what else it asked for.
    */
-  #takeIn(run: Run, page: PageToStage, ack = ''): Promise<Taken> {
+  #takeIn(
+    run: Run,
+    page: PageToStage,
+    { ack, answered }: { ack: string; answered?: AnsweredWishes } = { ack: '' },
+  ): Promise<Taken> {
     const { schema, session } = this.#context
     const { progress } = page
     return session.write(run, async (tx): Promise<Taken> => {
@@ -188,7 +199,8 @@ export class Pull {
       const isLast = progress.step.kind === 'ready'
       const notes = isLast ? await stagedNotes(tx) : []
       const missing = progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes) : []
-      if (isLast && missing.length === 0) return { flipped: await this.#flip(tx, run, { progress, notes }) }
+      if (isLast && missing.length === 0)
+        return { flipped: await this.#flip(tx, run, { progress, notes }, answered) }
       await keepProgress(tx, progress)
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
       return { progress, missing }
@@ -198,14 +210,15 @@ export class Pull {
   async #askPage(
     run: Run,
     progress: PullProgress,
-  ): Promise<{ ack: string; text: string; page: PullResponse }> {
-    const { database, session } = this.#context
+  ): Promise<{ ack: string; wishes: Wishes; text: string; page: PullResponse }> {
+    const { database, session, verification } = this.#context
     const ack = formatRanges(await readAck(database))
     // A reset offers again whatever its snapshot does not settle.
     const answered = progress.replaces ? '' : await readRepeated(database)
     const settled = (await hasLostHistory(database)) ? await readRetained(database) : undefined
+    const wishes = progress.step.kind === 'snapshot' ? {} : await verification.wishes(database)
     try {
-      const answer = await session.ask(run, this.#request(progress, { ack, answered, settled }))
+      const answer = await session.ask(run, this.#request(progress, { ack, answered, settled, wishes }))
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
       const { requestId } = answer
@@ -215,7 +228,7 @@ export class Pull {
         step: progress.step.kind,
         rows: page.changes.length,
       })
-      return { ack, text: answer.text, page }
+      return { ack, wishes, text: answer.text, page }
     } catch (error) {
       this.#share = Math.max(this.#share / 2, 1 / 64)
       // A snapshot of a scope that is no longer granted: begin again with what is.
@@ -226,7 +239,7 @@ export class Pull {
 
   #request(
     { step }: PullProgress,
-    { ack, answered, settled }: { ack: string; answered: string; settled: string | undefined },
+    { ack, answered, settled, wishes }: Asked,
   ): { method: 'GET' | 'POST'; path: string; body?: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
@@ -241,6 +254,7 @@ export class Pull {
           ack,
           ...(answered === '' ? {} : { answered }),
           settled,
+          ...wishes,
         }),
       }
     }
@@ -313,15 +327,18 @@ export class Pull {
     tx: LocalTransaction,
     run: Run,
     pulled: Pick<FlipInput, 'progress' | 'notes'>,
+    answered: AnsweredWishes | undefined,
   ): Promise<Flipped> {
-    const { env, schema } = this.#context
+    const { env, schema, verification } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
-    const result = await flip(tx, { schema, ...pulled, checkpoint, nowMs: env.now() })
+    const ranges = answered ? verification.toReplace(answered) : []
+    const result = await flip(tx, { schema, ...pulled, ranges, checkpoint, nowMs: env.now() })
+    const isDiffering = answered !== undefined && (await verification.settle(tx, run, answered))
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs
     await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))
     const isRenewable = (await readyForIdentity(tx, schema)).length > 0
-    const releasedCount = result.releasedCount + (isRenewable ? 1 : 0)
+    const releasedCount = result.releasedCount + (isRenewable ? 1 : 0) + (isDiffering ? 1 : 0)
     if (releasedCount === 0) await run.rest(tx)
     return { ...result, releasedCount }
   }
@@ -357,32 +374,4 @@ async function readRepeated(tx: LocalReader): Promise<string> {
     "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = 'repeated'",
   )
   return coversOf(rows.map((row) => Number(row['seq'])))
-}
-
-/** Whether the device has the record in that version, or can build it from own mutations. */
-async function isBuildable(tx: LocalReader, collection: CollectionSchema, have: Have): Promise<boolean> {
-  const version = versionOf(await readShadow(tx, collection, have.record))
-  if (version >= have.version) return true
-  const entries = await entriesOfRecord(tx, have.collection, have.record)
-  return chainOfHave(entries, version, have.version).length > 0
-}
-
-/**
- * Without those that are staged in that version or a newer one, and those whose scope the record has left by then: it would
- * be put back there. Reads through the staged pages once, for the few that need it.
- */
-async function withoutStaged(tx: LocalReader, haves: readonly Have[]): Promise<readonly Have[]> {
-  const rows = await tx.all(
-    `WITH staged AS MATERIALIZED (
-       SELECT c.value ->> '$.collection' AS collection, c.value ->> '$.record' AS record, c.value ->> '$.version' AS version,
-         CASE WHEN c.value ->> '$.op' = 'leave' THEN c.value ->> '$.scope' END AS scope
-       FROM _staging p, json_each(p.body, '$.changes') c
-       WHERE p.kind IN ('page', 'records') AND c.value ->> '$.op' <> 'have')
-     SELECT DISTINCT wanted.key AS place FROM json_each(?) AS wanted JOIN staged ON staged.record = wanted.value ->> '$.record'
-       AND staged.collection = wanted.value ->> '$.collection' AND staged.version >= wanted.value ->> '$.version'
-       AND (staged.scope IS NULL OR staged.scope = wanted.value ->> '$.scope')`,
-    [JSON.stringify(haves)],
-  )
-  const staged = new Set(rows.map((row) => row['place']))
-  return haves.filter((_, place) => !staged.has(place))
 }

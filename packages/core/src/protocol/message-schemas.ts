@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { rangesMost } from '../digest.ts'
 import { type ErrorCode, errorTable } from '../errors.ts'
 import type { Values } from '../json.ts'
 import { limits } from '../limits.ts'
@@ -15,6 +16,8 @@ import type {
   PushRequest,
   PushResponse,
   PushResult,
+  RowRange,
+  ScopeDigest,
 } from './messages.ts'
 
 /**
@@ -179,9 +182,24 @@ export const changeSchema: MessageSchema<Change> = v.object({
   data: v.optional(values),
 })
 
+const rowRangeSchema: MessageSchema<RowRange> = v.object({
+  collection: v.string(),
+  scope: v.string(),
+  range: count,
+  of: v.picklist([1, 16, 256, rangesMost]),
+})
+
+const scopeDigestSchema: MessageSchema<ScopeDigest> = v.object({
+  collection: v.string(),
+  scope: v.string(),
+  ranges: v.pipe(v.array(v.tuple([count, count])), v.maxLength(rangesMost)),
+})
+
 const pageMembers = {
   outcomes: v.array(outcomeSchema),
   lost: v.optional(rangesText),
+  digests: v.optional(v.array(scopeDigestSchema)),
+  ranges: v.optional(v.array(rowRangeSchema)),
   scopes: v.object({ version: v.string(), entered: v.array(v.string()), revoked: v.array(v.string()) }),
   cursor: v.string(),
   more: v.boolean(),
@@ -204,6 +222,8 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
   settled: v.optional(rangesText),
+  digests: v.optional(v.boolean()),
+  ranges: v.optional(v.pipe(v.array(rowRangeSchema), v.maxLength(limits.rangesAsked))),
   ack: v.optional(rangesText),
   answered: v.optional(rangesText),
 })

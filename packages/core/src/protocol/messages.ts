@@ -104,6 +104,25 @@ export interface Change {
   readonly data?: Values
 }
 
+/** How many rows a range holds, and the sum over them. */
+export type RangeDigest = readonly [rows: number, sum: number]
+
+/** What the server holds of a collection in a scope: one digest for each of so many ranges. Rules: CS-1. */
+export interface ScopeDigest {
+  readonly collection: string
+  readonly scope: string
+  /** 1, 16, 256 or 4096 of them; a record lies in the range of that number that the last digits of its id give. */
+  readonly ranges: readonly RangeDigest[]
+}
+
+/** One of so many ranges of a collection in a scope. */
+export interface RowRange {
+  readonly collection: string
+  readonly scope: string
+  readonly range: number
+  readonly of: number
+}
+
 /** Answer of `GET|POST /sync/pull` and `GET /sync/snapshot`. */
 export interface PullResponse {
   readonly changes: readonly Change[]
@@ -114,6 +133,10 @@ export interface PullResponse {
   readonly outcomes: readonly Outcome[]
   /** In the last page, of the numbers that were named as settled: those that the server has no outcome of. */
   readonly lost?: string | undefined
+  /** In the last page, where it was asked for: digests of all that the cursor covers, from the same database snapshot. */
+  readonly digests?: readonly ScopeDigest[] | undefined
+  /** In the last page, of the ranges that were asked for: those of which this page holds every row there is, as `put`. */
+  readonly ranges?: readonly RowRange[] | undefined
   readonly scopes: {
     /** Changes whenever the user's scopes change. */
     readonly version: string
@@ -138,6 +161,10 @@ export interface PullRequest {
   readonly answered?: string
   /** Device numbers that were settled: those of them that the server does not know are `lost`. */
   readonly settled?: string
+  /** The last page is to say what there is in each scope (`digests`). */
+  readonly digests?: boolean
+  /** The last page is to hold every row of these ranges, as far as they fit. */
+  readonly ranges?: readonly RowRange[]
 }
 
 /** Every error answer of the sync API. */

@@ -49,6 +49,7 @@ function givenHub(lowered: Partial<Limits> = {}) {
       pushAnswered: () => undefined,
       streamOpened: () => openCount++,
       streamEnded: () => openCount--,
+      rangesRepaired: () => undefined,
       pokeSent: (lagMs) => lagsMs.push(lagMs),
       text: async () => '',
     },

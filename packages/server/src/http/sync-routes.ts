@@ -93,11 +93,28 @@ async function pull<U extends User>(
   options: PullOptions,
 ): Promise<Answer> {
   const since = options.since === undefined ? undefined : parseIsoTime(options.since)
-  if (since === undefined) return pageAnswer(call, await services.engine.pull(call.caller, options))
+  if (since === undefined) {
+    const page = await services.engine.pull(call.caller, options)
+    reportRepairs(services, call, page)
+    return pageAnswer(call, page)
+  }
   const { text, syncTimestamp } = await services.engine.changesSince(call.caller, null, since)
   return textAnswer(
     `{"status":"success","server_changes":${text},"sync_timestamp":${JSON.stringify(syncTimestamp)}}`,
   )
+}
+
+/** A device's copy was not what it should have been: each range is a bug of ours, and must not pass unseen. Rules: CS-6. */
+function reportRepairs<U extends User>(
+  { logger, metrics }: HttpServices<U>,
+  { caller, requestId }: UserCall<U>,
+  { repairs }: Page,
+): void {
+  if (repairs.length === 0) return
+  metrics.rangesRepaired(repairs.length)
+  const collections = [...new Set(repairs.map(({ collection }) => collection))]
+  const fields = { requestId, accountId: caller.user.id, deviceId: caller.device, collections }
+  logger?.error({ ...fields, ranges: repairs.length }, 'a device held other rows than the server')
 }
 
 async function takeSnapshot<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {

@@ -27,6 +27,8 @@ export interface Metrics {
   streamEnded(): void
   /** A poke left, this long after the commit it is about. */
   pokeSent(lagMs: number): void
+  /** A device fetched ranges again that were not what they should have been. */
+  rangesRepaired(count: number): void
   /** Prometheus text, with gauges read from the store now. */
   text(): Promise<string>
 }
@@ -87,6 +89,11 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Mutations answered "retry" so often that their devices gave them up, since this process started.',
     registers: [registry],
   })
+  const repairs = new Counter({
+    name: 'holdfast_repairs_total',
+    help: 'Ranges that devices fetched again because their copy differed: each is a bug.',
+    registers: [registry],
+  })
   return {
     contentType: registry.contentType,
     requestAnswered: requests,
@@ -94,6 +101,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     streamOpened: () => streams.inc(),
     streamEnded: () => streams.dec(),
     pokeSent: (lagMs) => feedLag.observe(lagMs / 1_000),
+    rangesRepaired: (count) => repairs.inc(count),
     text: async () => {
       refresh(await source.engine.stats())
       await refreshIngest()

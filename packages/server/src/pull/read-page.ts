@@ -1,9 +1,18 @@
-import { formatRanges, type Limits, parseRanges, type Ranges, SyncError } from '@holdfast/core'
+import {
+  formatRanges,
+  type Limits,
+  parseRanges,
+  type Ranges,
+  type RowRange,
+  type ScopeDigest,
+  SyncError,
+} from '@holdfast/core'
 import { checkHistory } from '../devices/check-history.ts'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
 import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
+import { readDigests } from './read-digests.ts'
 import {
   formatCursor,
   newestPosition,
@@ -42,23 +51,25 @@ export async function readPullPage<U extends User>(
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   const device = await deviceNumber(tx, caller)
   checkHistory(parseRanges(options.answered ?? ''), device?.finals ?? [])
-  const feed = await tx.feedPage(
-    readFrom(cursor, covered, visibility),
-    boundsOf(options.limit, limits),
-    device?.n ?? null,
-  )
-  const { epoch, from } = cursor
-  const next: PullCursor = { epoch, from, ...feed.reached, scopes: covered }
+  const from = readFrom(cursor, covered, visibility)
+  const feed = await tx.feedPage(from, boundsOf(options.limit, limits), device?.n ?? null)
+  const { epoch, from: start } = cursor
+  const next: PullCursor = { epoch, from: start, ...feed.reached, scopes: covered }
   const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'
+  const { digests, ranges, rows } = feed.more
+    ? { rows: [] }
+    : await readDigests(tx, options, { scopes: from.scopes, limits })
   const { settled } = options
   const lost =
     settled === undefined || feed.more
       ? undefined
       : subtractRanges(parseRanges(settled), device?.finals ?? [])
   return buildPage(tx, {
-    changes: feed.changes,
+    changes: [...feed.changes, ...rows],
     outcomes,
     lost,
+    digests,
+    ranges,
     visibility,
     cursor: next,
     more: feed.more,
@@ -220,6 +231,8 @@ interface PageParts {
   readonly outcomes: string
   /** Of the numbers that were named as settled; undefined when none were. */
   readonly lost?: Ranges | undefined
+  readonly digests?: readonly ScopeDigest[] | undefined
+  readonly ranges?: readonly RowRange[] | undefined
   readonly visibility: Visibility
   readonly cursor: PullCursor | SnapshotCursor
   readonly more: boolean
@@ -230,7 +243,7 @@ interface PageParts {
 
 async function buildPage(
   tx: StoreReader,
-  { changes, outcomes, lost, visibility, cursor, more, old, limits }: PageParts,
+  { changes, outcomes, lost, digests, ranges, visibility, cursor, more, old, limits }: PageParts,
 ): Promise<ReadPage> {
   const tag = await tx.historyTag(newestPosition(cursor))
   const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
@@ -242,7 +255,15 @@ async function buildPage(
     entered: granted.filter((scope) => old !== '*' && !old.includes(scope)).sort(),
     revoked: had.filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
   }
-  const rest = JSON.stringify({ lost: lost && formatRanges(lost), scopes, cursor: cursorText, more })
+  const rest = JSON.stringify({
+    lost: lost && formatRanges(lost),
+    digests,
+    ranges,
+    scopes,
+    cursor: cursorText,
+    more,
+  })
   const text = `{"changes":[${changes.join(',')}],"outcomes":${outcomes},${rest.slice(1)}`
-  return { page: { text, changeCount: changes.length, scopes, cursor: cursorText, more }, lists }
+  const repairs = ranges ?? []
+  return { page: { text, changeCount: changes.length, repairs, scopes, cursor: cursorText, more }, lists }
 }

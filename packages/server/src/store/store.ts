@@ -3,6 +3,8 @@ import {
   type Hlc,
   type LostAnswer,
   type Ranges,
+  type RangeSum,
+  type RowRange,
   type Schema,
   type Values,
   type Verdict,
@@ -14,6 +16,13 @@ import type { EventReads, EventWrites } from './event-store.ts'
 export interface StoreSetup {
   readonly schema: Schema
   readonly env: Environment
+}
+
+/** Rows of a collection in a scope, summed up by the smallest ranges that are not empty. */
+export interface StoredDigest {
+  readonly scope: string
+  readonly collection: string
+  readonly sums: readonly RangeSum[]
 }
 
 /** Where the history of a server stands, in one snapshot. */
@@ -276,6 +285,10 @@ export interface StoreReader extends ReceiptReads, EventReads {
     after: SnapshotPlace | null,
     bounds: PageBounds,
   ): Promise<SnapshotPage>
+  /** What there is of each collection of the schema in each scope; for '*' in '*'. Rules: CS-1. */
+  digests(scopes: readonly string[] | '*'): Promise<readonly StoredDigest[]>
+  /** Every row of a range as `put`. */
+  rangeRows(range: RowRange): Promise<readonly string[]>
   /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */
   scopesOf(collection: string, record: string): Promise<readonly string[]>
   /** Canonical rows by id after `after`, as JSON texts with their ids. */

@@ -1,10 +1,18 @@
-import { isJsonArray, isObject, type LostAnswer, parseRanges, type Values } from '@holdfast/core'
+import {
+  isJsonArray,
+  isObject,
+  type LostAnswer,
+  parseRanges,
+  type RangeSum,
+  type Values,
+} from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
 import type { AuditedLine, ParkedEvent, RecordKey, StoredConsumer } from './event-store.ts'
 import type {
   SeenChange,
   StoreCounts,
   StoredConflict,
+  StoredDigest,
   StoredDevice,
   StoredOutcome,
   StoredReceipt,
@@ -165,6 +173,19 @@ export function receiptOf(row: StoredRow): StoredReceipt {
     attempts: Number(row['attempts']),
     answer: textOrNull(row['answer']),
   }
+}
+
+/** Sums by scope and collection from rows of `digestSql`, in no order. */
+export function storedDigests(rows: readonly StoredRow[]): readonly StoredDigest[] {
+  const digests = new Map<string, { scope: string; collection: string; sums: RangeSum[] }>()
+  for (const row of rows) {
+    const { scope, collection } = { scope: String(row['scope']), collection: String(row['collection']) }
+    const key = `${collection}/${scope}`
+    const digest = digests.get(key) ?? { scope, collection, sums: [] }
+    digests.set(key, digest)
+    digest.sums.push({ part: Number(row['part']), rows: Number(row['n']), sum: Number(row['total']) })
+  }
+  return [...digests.values()]
 }
 
 /** What a store counted. */

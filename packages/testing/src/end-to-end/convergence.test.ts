@@ -139,7 +139,7 @@ async function play(seed: number): Promise<void> {
     if (!db) continue
     const dice = random.below(10)
     if (dice < 7) await act(world, db)
-    else if (dice < 9) await db.sync.now()
+    else if (dice < 9) expect((await db.sync.verify()).repaired ?? 0).toBe(0)
     else await settle(world, db)
   }
   world.loss = 0
@@ -163,6 +163,7 @@ async function expectPromises({ devices, added }: World): Promise<void> {
   for (const db of devices) {
     expect(await db.conflicts.list()).toEqual([])
     expect(await db.outbox.list()).toEqual([])
+    expect(await db.sync.verify()).toMatchObject({ status: 'done', repaired: 0 })
   }
   const clean = await rowsOfDevice(first)
   for (const db of others) expect(await rowsOfDevice(db)).toEqual(clean)

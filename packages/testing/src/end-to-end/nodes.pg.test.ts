@@ -111,5 +111,7 @@ describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
     )
     const stocks = (await ann.query((q) => q.selectFrom('items').select('stock'))).map(({ stock }) => stock)
     expect(stocks.reduce((sum, stock) => sum + stock, 0)).toBe(20 + written)
+    for (const db of [ann, ben])
+      expect(await db.sync.verify()).toMatchObject({ status: 'done', compared: 1, repaired: 0 })
   }, 40_000)
 })

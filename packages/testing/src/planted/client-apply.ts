@@ -29,6 +29,20 @@ export const clientApplyPlants: readonly Plant[] = [
     expect: ['convergence', 'read-your-writes'],
   },
   {
+    id: 'further-scope-forgotten',
+    case: 'CS-6',
+    file: `${apply}/apply-pages.ts`,
+    edits: [
+      {
+        find: `if (withEntries < count) await addScopes`,
+        replace: `if (withEntries > count) await addScopes`,
+      },
+    ],
+    story:
+      'A row lies in two scopes and the device knows of one: when that one is taken away, the row goes with it.',
+    expect: ['bounds', 'convergence', 'scope-isolation', 'revocation'],
+  },
+  {
     id: 'clone-settles-anothers-edit',
     case: 'B21',
     file: `${apply}/settle-outcomes.ts`,
@@ -86,11 +100,11 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/flip.ts`,
     edits: [
       {
-        find: `await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })`,
+        find: `await replaceRanges(tx, schema, input, (pages) =>`,
         replace: `await writeMeta(tx, 'cursor', progress.step.cursor)
   await tx.run('COMMIT')
   await tx.run('BEGIN IMMEDIATE')
-  await applyPages(tx, { schema, notes, toRebase, promoted, checkpoint })`,
+  await replaceRanges(tx, schema, input, (pages) =>`,
       },
     ],
     story: 'The app dies while it applies pages, and the rows in them never come again.',

@@ -26,6 +26,7 @@ describe('the status', () => {
       conflictCount: 0,
       deadLetterCount: 0,
       foretoldCount: 0,
+      repairCount: 0,
       quarantined: [],
     })
     await db.items.insert({ name: 'Rope' })

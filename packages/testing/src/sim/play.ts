@@ -63,6 +63,7 @@ export async function heal(world: World): Promise<void> {
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
   await restartEverything(world)
   await rest.wait(isCalm)
+  if (rest.isCalm) await compareCopies(world)
   world.observe({
     kind: 'end',
     atMs: scheduler.nowMs,
@@ -121,6 +122,35 @@ async function endReturns(world: World): Promise<void> {
 async function endAttempts({ scheduler, devices }: World): Promise<void> {
   const endMs = scheduler.nowMs + lastAttemptsMs
   while (devices.some(awaitsReturn) && scheduler.nowMs < endMs) await scheduler.run(scheduler.nowMs + 60_000)
+}
+
+/** Whatever was found to differ, by now or in all the time before, is a bug. Rules: CS-6. */
+async function compareCopies(world: World): Promise<void> {
+  const { scheduler } = world
+  let left = [...world.devices]
+  // A process that was killed keeps its lease for a while.
+  for (const endMs = scheduler.nowMs + quietMs; left.length > 0 && scheduler.nowMs < endMs; ) {
+    const compared = new Set<SimDevice>()
+    let busy = left.length
+    for (const device of left)
+      void compareCopy(world, device)
+        .then((isDone) => isDone && compared.add(device), world.onDefect)
+        .finally(() => (busy -= 1))
+    await scheduler.run(scheduler.nowMs + 5_000, () => busy === 0)
+    left = left.filter((device) => !compared.has(device))
+    if (left.length > 0) await scheduler.run(scheduler.nowMs + 1_000)
+  }
+  const seen = { kind: 'measured', atMs: scheduler.nowMs } as const
+  world.observe({ ...seen, what: 'devices that did not compare their copies', value: left.length, limit: 0 })
+}
+
+async function compareCopy(world: World, { client, name }: SimDevice): Promise<boolean> {
+  const summary = await client?.sync.verify()
+  if (!client || typeof summary?.compared !== 'number') return false
+  const { repairCount } = await client.status.get()
+  const seen = { kind: 'measured', atMs: world.scheduler.nowMs } as const
+  world.observe({ ...seen, what: `ranges of ${name} that differed`, value: repairCount, limit: 0 })
+  return true
 }
 
 /** Waits for rest, and remembers how long it took. */

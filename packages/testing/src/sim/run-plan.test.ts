@@ -98,6 +98,12 @@ describe('a run', () => {
     if (end?.kind !== 'end') return
     expect(end.devices.map(({ outbox }) => outbox)).toEqual([[], []])
     expect(end.devices.map(({ collections }) => collections['jobs']?.length)).toEqual([5, 5])
+    const measured = seen.flatMap((each) => (each.kind === 'measured' ? `${each.what}: ${each.value}` : []))
+    expect(measured.toSorted()).toEqual([
+      'devices that did not compare their copies: 0',
+      'ranges of d0 that differed: 0',
+      'ranges of d1 that differed: 0',
+    ])
     expect(end.quietAtMs).toBeLessThanOrEqual(
       (seen.find(({ kind }) => kind === 'healed')?.atMs ?? 0) + 60_000,
     )

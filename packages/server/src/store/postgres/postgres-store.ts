@@ -10,6 +10,7 @@ import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
 import { decisionQueries } from './read-decisions.ts'
+import { digestQueries } from './read-digests.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries, type Tables } from './read-records.ts'
@@ -325,6 +326,7 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...recordQueries(db, tables, options),
     ...decisionQueries(db, options),
     ...pageQueries(db, tables),
+    ...digestQueries(db, tables),
     ...historyQueries(db),
     ...receiptQueries(db),
     ...eventQueries(db),

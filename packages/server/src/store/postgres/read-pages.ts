@@ -77,7 +77,8 @@ const entryMembers = [
   ['record', 'f.record'],
 ] as const
 
-function putExpression(naming: Naming, collections: readonly CollectionSchema[]): string {
+/** One expression that is the `put` of an entry `f`. */
+export function putExpression(naming: Naming, collections: readonly CollectionSchema[]): string {
   return perCollection(naming, collections, (collection) =>
     jsonObject([
       ...entryMembers,

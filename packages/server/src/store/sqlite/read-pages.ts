@@ -42,7 +42,8 @@ function perCollection(
 
 const entry = `'collection', f.collection, 'record', f.record`
 
-function putExpression(collections: readonly CollectionSchema[]): string {
+/** One expression that is the `put` of an entry `f`. */
+export function putExpression(collections: readonly CollectionSchema[]): string {
   return perCollection(collections, (collection) => {
     const data = fieldsObject(collection, 'r', [`'created_at', r.created_at`, `'updated_at', r.updated_at`])
     return `json_object(${entry}, 'op', 'put', 'scope', f.scope, 'version', r.version, 'serverUpdatedAt', r.server_updated_at, 'data', ${data})`

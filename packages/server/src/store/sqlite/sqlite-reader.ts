@@ -4,6 +4,7 @@ import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
 import { eventQueries } from './events.ts'
 import { deviceQueries } from './read-devices.ts'
+import { digestQueries } from './read-digests.ts'
 import { historyQueries } from './read-history.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries } from './read-records.ts'
@@ -20,6 +21,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
       ...recordQueries(db, schema),
       ...decisionQueries(db),
       ...pageQueries(db, schema),
+      ...digestQueries(db, schema),
       ...historyQueries(db),
       ...receiptQueries(db),
       ...eventQueries(db),

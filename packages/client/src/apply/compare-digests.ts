@@ -1,0 +1,57 @@
+import { foldRanges, rangeOfRecord, type RowRange, type Schema, type ScopeDigest } from '@holdfast/core'
+import type { LocalReader } from '../local/local-database.ts'
+import { type HeldSums, readHeldSums } from './held-rows.ts'
+
+/** What came of comparing the device's copy with the server's. */
+export interface Comparison {
+  /** Ranges that were compared. */
+  readonly ranges: number
+  readonly differing: readonly RowRange[]
+}
+
+/**
+ * Compares what the device holds with digests of the moment up to which it has applied everything. What it keeps in
+ * quarantine, or has no collection for, is not compared. Rules: CS-2.
+ */
+export async function compareDigests(
+  tx: LocalReader,
+  schema: Schema,
+  digests: readonly ScopeDigest[],
+): Promise<Comparison> {
+  const keyOf = ({ collection, scope }: { readonly collection: string; readonly scope: string }): string =>
+    `${collection}/${scope}`
+  const parked = await tx.all('SELECT collection, record FROM _quarantine')
+  const held = new Map((await readHeldSums(tx, schema)).map((sums) => [keyOf(sums), sums]))
+  const told = digests.filter(({ collection }) => schema.collections.has(collection))
+  const named = new Set(told.map(keyOf))
+  // Where the server names nothing it holds nothing.
+  const untold = [...held.values()].filter((sums) => !named.has(keyOf(sums)))
+  const all = [...told, ...untold.map(({ collection, scope }) => ({ collection, scope, ranges: nothing }))]
+  let ranges = 0
+  const differing: RowRange[] = []
+  for (const digest of all) {
+    const { collection } = digest
+    const unfit = parked.filter((row) => row['collection'] === collection)
+    const skipped = new Set(unfit.map((row) => rangeOfRecord(String(row['record']), digest.ranges.length)))
+    ranges += digest.ranges.length - skipped.size
+    differing.push(
+      ...differingRanges(digest, held.get(keyOf(digest))?.sums ?? []).filter(
+        ({ range }) => !skipped.has(range),
+      ),
+    )
+  }
+  return { ranges, differing }
+}
+
+const nothing: ScopeDigest['ranges'] = [[0, 0]]
+
+function differingRanges(
+  { collection, scope, ranges }: ScopeDigest,
+  sums: HeldSums['sums'],
+): readonly RowRange[] {
+  const of = ranges.length
+  const mine = foldRanges(sums, of)
+  return ranges.flatMap(([rows, sum], range) =>
+    mine[range]?.[0] === rows && mine[range][1] === sum ? [] : [{ collection, scope, range, of }],
+  )
+}

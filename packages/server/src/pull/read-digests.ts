@@ -1,0 +1,51 @@
+import { foldRanges, type Limits, rangeCountFor, type RowRange, type ScopeDigest } from '@holdfast/core'
+import type { PullOptions } from '../engine.ts'
+import type { ReadFrom, StoreReader } from '../store/store.ts'
+
+/** What a device compares its copy with, and what it is to replace. */
+export interface PageDigests {
+  readonly digests?: readonly ScopeDigest[]
+  /** Ranges of which the page holds every row. */
+  readonly ranges?: readonly RowRange[]
+  /** Their rows as `put`. */
+  readonly rows: readonly string[]
+}
+
+/**
+ * What was asked for of the scopes that a page covers, in the snapshot of the page: whoever has applied it holds exactly
+ * this. Ranges are taken in the order they were asked for, until the page is full. Rules: CS-1 to CS-3.
+ */
+export async function readDigests(
+  tx: StoreReader,
+  asked: Pick<PullOptions, 'digests' | 'ranges'>,
+  { scopes, limits }: { readonly scopes: ReadFrom['scopes']; readonly limits: Limits },
+): Promise<PageDigests> {
+  const rows: string[] = []
+  const ranges: RowRange[] = []
+  let bytes = 0
+  for (const range of asked.ranges ?? []) {
+    if (rows.length >= limits.pullRows || bytes >= limits.pageBytes) break
+    if (scopes === '*' ? range.scope !== '*' : !scopes.includes(range.scope)) continue
+    ranges.push(range)
+    for (const text of await tx.rangeRows(range)) {
+      rows.push(text)
+      bytes += text.length
+    }
+  }
+  return {
+    ...(asked.digests === true && { digests: await scopeDigests(tx, scopes, limits) }),
+    ...(asked.ranges && { ranges }),
+    rows,
+  }
+}
+
+async function scopeDigests(
+  tx: StoreReader,
+  scopes: ReadFrom['scopes'],
+  limits: Limits,
+): Promise<readonly ScopeDigest[]> {
+  return (await tx.digests(scopes)).map(({ scope, collection, sums }) => {
+    const count = sums.reduce((total, { rows }) => total + rows, 0)
+    return { collection, scope, ranges: foldRanges(sums, rangeCountFor(count, limits.rangeRows)) }
+  })
+}

@@ -1,0 +1,45 @@
+import { conflictsCollection, digestSql } from '@holdfast/core'
+import type { StoreReader } from '../store.ts'
+import { storedDigests } from '../stored-rows.ts'
+import type { Connection } from './connection.ts'
+import { putExpression } from './read-pages.ts'
+import type { Tables } from './read-records.ts'
+
+type DigestQueries = Pick<StoreReader, 'digests' | 'rangeRows'>
+
+/** The last digits of a record's id as a number. */
+const digitsOf = (count: number): string =>
+  `('x' || right(record::text, ${count}))::bit(${4 * count})::integer`
+
+const everything = `SELECT '*'::text AS scope, collection, record, max(version) AS version FROM holdfast.feed
+  WHERE op = 'put' AND $2::text[] IS NULL GROUP BY collection, record`
+const ofScopes =
+  "SELECT scope, collection, record, version FROM holdfast.feed WHERE op = 'put' AND scope = ANY($2::text[])"
+
+/** What there is in scopes, in one scan of the feed, and the rows of one range. Rules: CS-1, CS-3. */
+export function digestQueries(db: Connection, { schema, naming }: Tables): DigestQueries {
+  const collections = [...schema.collections.values(), conflictsCollection]
+  const names = collections.map(({ name }) => name)
+  return {
+    digests: async (scopes) => {
+      const entries = scopes === '*' ? everything : ofScopes
+      const held = `SELECT scope, collection, ${digitsOf(7)}::bigint AS x, version AS v FROM (${entries}) f WHERE collection = ANY($1::text[])`
+      const sql = `WITH ${digestSql(held, ['scope', 'collection'])}`
+      return storedDigests(await db.all(sql, names, scopes === '*' ? null : scopes))
+    },
+    rangeRows: async ({ scope, collection, range, of }) => {
+      const entries =
+        scope === '*'
+          ? "SELECT DISTINCT '*'::text AS scope, collection, record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND $2::text = '*'"
+          : "SELECT scope, collection, record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND scope = $2"
+      const rows = await db.all(
+        `SELECT ${putExpression(naming, collections)}::text AS text FROM (${entries} AND ${digitsOf(3)} % $3::integer = $4::integer) f`,
+        collection,
+        scope,
+        of,
+        range,
+      )
+      return rows.flatMap(({ text }) => (text === null ? [] : [String(text)]))
+    },
+  }
+}

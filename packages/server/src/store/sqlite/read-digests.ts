@@ -1,0 +1,48 @@
+import { conflictsCollection, digestSql, type Schema } from '@holdfast/core'
+import type { StoreReader } from '../store.ts'
+import { storedDigests } from '../stored-rows.ts'
+import type { Connection } from './connection.ts'
+import { putExpression } from './read-pages.ts'
+
+type DigestQueries = Pick<StoreReader, 'digests' | 'rangeRows'>
+
+/** The last digits of a record's id as a number. SQLite reads hexadecimal numbers in JSON alone. */
+const digitsOf = (count: number): string => `('0x' || substr(record, -${count})) ->> '$'`
+
+const everything = `SELECT '*' AS scope, collection, record, max(version) AS version FROM holdfast_feed INDEXED BY holdfast_feed_by_record
+  WHERE op = 'put' GROUP BY collection, record`
+const ofScopes = `SELECT f.scope, f.collection, f.record, f.version FROM json_each(?2) s CROSS JOIN holdfast_feed f ON f.scope = s.value
+  WHERE f.op = 'put'`
+
+/** What there is in scopes, in one scan of the feed, and the rows of one range. Rules: CS-1, CS-3. */
+export function digestQueries(db: Connection, schema: Schema): DigestQueries {
+  const collections = [...schema.collections.values(), conflictsCollection]
+  const names = JSON.stringify(collections.map(({ name }) => name))
+  const put = putExpression(collections)
+  const sums = (entries: string): string => {
+    const held = `SELECT scope, collection, ${digitsOf(7)} AS x, version AS v FROM (${entries}) WHERE collection IN (SELECT value FROM json_each(?1))`
+    return `WITH ${digestSql(held, ['scope', 'collection'])}`
+  }
+  return {
+    digests: async (scopes) =>
+      storedDigests(
+        scopes === '*'
+          ? db.all(sums(everything), names)
+          : db.all(sums(ofScopes), names, JSON.stringify(scopes)),
+      ),
+    rangeRows: async ({ scope, collection, range, of }) => {
+      const entries =
+        scope === '*'
+          ? "SELECT DISTINCT '*' AS scope, collection, record FROM holdfast_feed WHERE collection = ?1 AND op = 'put' AND ?2 = '*'"
+          : "SELECT scope, collection, record FROM holdfast_feed WHERE collection = ?1 AND op = 'put' AND scope = ?2"
+      const rows = db.all(
+        `SELECT ${put} AS text FROM (${entries} AND (${digitsOf(3)}) % ?3 = ?4) f`,
+        collection,
+        scope,
+        of,
+        range,
+      )
+      return rows.flatMap(({ text }) => (text === null ? [] : [String(text)]))
+    },
+  }
+}
