@@ -29,6 +29,7 @@ import {
 } from './engine.ts'
 import { deviceInfo } from './devices/device-info.ts'
 import { noteContact } from './devices/note-contact.ts'
+import { pageRows } from './pull/page-rows.ts'
 import { type PageRequest, type ReadPage, readPullPage, readSnapshotPage } from './pull/read-page.ts'
 import { readChangesSince } from './pull/changes-since.ts'
 import { applyWrites } from './push/plain-writes.ts'
@@ -250,7 +251,7 @@ async function listRecords(
   const { after = '' } = list
   if (after !== '' && !isUuid(after))
     throw new SyncError('REQUEST_INVALID', 'after is the `next` of the page before')
-  const limit = Math.max(1, Math.min(list.limit ?? limits.pullRows, limits.pullRowsMax))
+  const limit = pageRows(list.limit, limits)
   const filters: Record<string, Json> = {}
   for (const [name, value] of Object.entries(list.filters ?? {})) {
     const field = known.fieldsByName.get(name)

@@ -1,31 +1,44 @@
-import type { Engine } from '../engine.ts'
+import type { Engine, User } from '../engine.ts'
+import { Ingest, type IngestParts } from '../queue/ingest.ts'
 import type { Consumer } from './consumers.ts'
-import type { EventContext } from './event-context.ts'
 import { type RunningEvents, startEvents } from './events.ts'
 import { type RetentionOptions, startRetention } from './retention.ts'
 
 /** What goes on beside requests. */
-export interface Background {
+export interface Background<U extends User> {
+  readonly ingest: Ingest<U>
   readonly events: RunningEvents
-  /** Ends events and retention. */
-  readonly close: () => Promise<void>
+  /** Ends events and retention; the queue once `requests` are through as well; the engine last. */
+  readonly close: (requests?: Promise<void>) => Promise<void>
 }
 
 /** What it takes. */
-export interface BackgroundSetup extends EventContext {
-  readonly engine: Pick<Engine, 'subscribe' | 'collectTombstones'>
+export interface BackgroundSetup<U extends User> extends IngestParts<U> {
+  readonly engine: Engine<U>
   readonly consumers: readonly Consumer[]
   readonly retention: RetentionOptions | undefined
 }
 
-/** Starts telling of events and forgetting what is old. */
-export async function startBackground(setup: BackgroundSetup): Promise<Background> {
-  const events = await startEvents(setup)
+/** Opens the queue, tells of events and forgets what is old. Where one of them cannot start, all that did is closed, the engine too. */
+export async function startBackground<U extends User>(setup: BackgroundSetup<U>): Promise<Background<U>> {
+  const { engine } = setup
+  const ingest = await Ingest.open(setup).catch(async (error: unknown) => {
+    await engine.close()
+    throw error
+  })
+  const events = await startEvents(setup).catch(async (error: unknown) => {
+    await ingest.close()
+    await engine.close()
+    throw error
+  })
   const retention = startRetention({ ...setup, options: setup.retention })
   return {
+    ingest,
     events,
-    close: async () => {
-      await Promise.all([events.close(), retention.close()])
+    close: async (requests) => {
+      await Promise.all([requests, events.close(), retention.close()])
+      await ingest.close()
+      await engine.close()
     },
   }
 }

@@ -1,6 +1,7 @@
-import { isObject, type Limits, SyncError } from '@holdfast/core'
+import { isObject, SyncError } from '@holdfast/core'
 
 import type { Engine } from '../engine.ts'
+import { pageRows } from '../pull/page-rows.ts'
 import type { ParkedEvent } from '../store/event-store.ts'
 import type { Consumer } from './consumers.ts'
 import type { EventContext } from './event-context.ts'
@@ -104,7 +105,7 @@ function lettersOf(
     deadLetters: async ({ limit, after }: { readonly limit?: number; readonly after?: string } = {}) => {
       const from = after === undefined ? { consumer: '', n: 0 } : parseId(after)
       if (!from) throw new SyncError('REQUEST_INVALID', 'after is the `next` of the page before')
-      const rows = rowsOf(limit, limits)
+      const rows = pageRows(limit, limits)
       const found = await store.read((tx) => tx.deadEvents(from, rows + 1))
       const letters = found.slice(0, rows).map(letterOf)
       return { letters, next: found.length > rows ? (letters.at(-1)?.id ?? null) : null }
@@ -121,10 +122,6 @@ function lettersOf(
       return key !== null && store.write((tx) => tx.discardEvent(key.consumer, key.n))
     },
   }
-}
-
-function rowsOf(limit: number | undefined, limits: Limits): number {
-  return Math.max(1, Math.min(limit ?? limits.pullRows, limits.pullRowsMax))
 }
 
 /** Names of consumers hold no dot. */

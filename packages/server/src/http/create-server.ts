@@ -8,7 +8,6 @@ import type { Events } from '../events/events.ts'
 import { checkRetention, type RetentionOptions } from '../events/retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { plainRoutes } from '../plain/plain-routes.ts'
-import { Ingest } from '../queue/ingest.ts'
 import { Admission } from '../queue/admission.ts'
 import type { IngestOptions } from '../queue/ingest-options.ts'
 import { Load, measuredStore } from '../queue/load.ts'
@@ -71,7 +70,7 @@ export async function createServer<U extends User>(
 ): Promise<HoldfastServer<U>> {
   const running = trackRunning()
   const { services, background } = await openServices(options, () => running.isClosing())
-  const { engine, env, ingest, streams } = services
+  const { engine, env, streams } = services
   const { events } = background
   const operatorAccess = options.operatorAccess ?? (() => false)
   const routes = [
@@ -98,9 +97,7 @@ export async function createServer<U extends User>(
     close: async () => {
       const idle = running.close()
       streams.close()
-      await Promise.all([idle, background.close()])
-      await ingest.close()
-      await engine.close()
+      await background.close(idle)
     },
   }
 }
@@ -108,7 +105,7 @@ export async function createServer<U extends User>(
 async function openServices<U extends User>(
   options: HttpServerOptions<U>,
   isClosing: () => boolean,
-): Promise<{ readonly services: HttpServices<U>; readonly background: Background }> {
+): Promise<{ readonly services: HttpServices<U>; readonly background: Background<U> }> {
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
   const { schema, logger, retention } = options
@@ -120,14 +117,14 @@ async function openServices<U extends User>(
   const admission = new Admission(env, limits)
   const metrics = createMetrics({
     engine,
-    ingest: { stats: () => ingest.stats(), turnedAway: () => admission.turnedAway },
+    ingest: { stats: () => background.ingest.stats(), turnedAway: () => admission.turnedAway },
     events: { stats: () => background.events.stats() },
     env,
     entryAttempts: limits.entryAttempts,
     collections: schema.collections.keys(),
   })
   const streams = new StreamHub<U>({ engine, env, limits, metrics, logger })
-  const ingest = await Ingest.open<U>({
+  const background = await startBackground<U>({
     engine,
     store,
     schema,
@@ -138,23 +135,10 @@ async function openServices<U extends User>(
     options: options.ingest ?? {},
     onResult: (result) => streams.tellResult(result),
     onVerdicts: ({ results }) => metrics.pushAnswered(results),
-  }).catch(async (error: unknown) => {
-    await engine.close()
-    throw error
-  })
-  const background = await startBackground({
-    store,
-    engine,
-    env,
-    limits,
-    logger,
     consumers,
     retention,
-  }).catch(async (error: unknown) => {
-    await ingest.close()
-    await engine.close()
-    throw error
   })
+  const { ingest } = background
   const parts = { engine, env, limits, metrics, streams, ingest, admission, schema, logger, isClosing }
   const storeState = (): Promise<StoreState> => store.read((tx) => tx.state())
   return { services: { ...parts, storeState }, background }

@@ -2,7 +2,7 @@ import { SyncError } from '@holdfast/core'
 
 import type { User } from '../engine.ts'
 import type { Events } from '../events/events.ts'
-import { jsonAnswer } from './answer.ts'
+import { type Answer, jsonAnswer } from './answer.ts'
 import type { HttpCall, HttpServices, Route } from './http-call.ts'
 import { parseLimit } from './parse-limit.ts'
 
@@ -18,42 +18,33 @@ export function eventRoutes<U extends User>(
   { limits }: Pick<HttpServices<U>, 'limits'>,
   { events, operatorAccess }: EventRouteOptions,
 ): readonly Route<U>[] {
-  const check = ({ request }: HttpCall): void => {
-    if (!operatorAccess(request)) throw new SyncError('NOT_FOUND', 'There is nothing at this address.')
-  }
-  const settle = async (done: Promise<boolean>, status: string): Promise<ReturnType<typeof jsonAnswer>> => {
+  const route = (
+    method: Route<U>['method'],
+    pattern: string,
+    handle: (call: HttpCall) => Promise<Answer>,
+  ): Route<U> => ({
+    method,
+    pattern,
+    access: 'anyone',
+    handle: async (call) => {
+      if (!operatorAccess(call.request)) throw new SyncError('NOT_FOUND', 'There is nothing at this address.')
+      return handle(call)
+    },
+  })
+  const settle = async (done: Promise<boolean>, status: string): Promise<Answer> => {
     if (!(await done)) throw new SyncError('NOT_FOUND', 'There is no such dead letter.')
     return jsonAnswer({ status })
   }
   return [
-    {
-      method: 'GET',
-      pattern: '/events/dead-letters',
-      access: 'anyone',
-      handle: async (call) => {
-        check(call)
-        const limit = parseLimit(call.query, limits.pullRowsMax)
-        const after = call.query.get('after') ?? undefined
-        return jsonAnswer(await events.deadLetters({ limit, after }))
-      },
-    },
-    {
-      method: 'POST',
-      pattern: '/events/dead-letters/{id}/retry',
-      access: 'anyone',
-      handle: (call) => {
-        check(call)
-        return settle(events.retry(call.params['id'] ?? ''), 'waiting')
-      },
-    },
-    {
-      method: 'DELETE',
-      pattern: '/events/dead-letters/{id}',
-      access: 'anyone',
-      handle: (call) => {
-        check(call)
-        return settle(events.discard(call.params['id'] ?? ''), 'discarded')
-      },
-    },
+    route('GET', '/events/dead-letters', async ({ query }) => {
+      const limit = parseLimit(query, limits.pullRowsMax)
+      return jsonAnswer(await events.deadLetters({ limit, after: query.get('after') ?? undefined }))
+    }),
+    route('POST', '/events/dead-letters/{id}/retry', ({ params }) =>
+      settle(events.retry(params['id'] ?? ''), 'waiting'),
+    ),
+    route('DELETE', '/events/dead-letters/{id}', ({ params }) =>
+      settle(events.discard(params['id'] ?? ''), 'discarded'),
+    ),
   ]
 }

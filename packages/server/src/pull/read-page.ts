@@ -12,6 +12,7 @@ import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
 import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
+import { pageRows } from './page-rows.ts'
 import { readDigests } from './read-digests.ts'
 import {
   formatCursor,
@@ -214,8 +215,7 @@ function endOf({ epoch, position, scopes, base }: SnapshotCursor, visibility: Vi
 }
 
 function boundsOf(limit: number | undefined, limits: Limits): PageBounds {
-  const rows = Math.max(1, Math.min(limit ?? limits.pullRows, limits.pullRowsMax))
-  return { rows, bytes: limits.pageBytes }
+  return { rows: pageRows(limit, limits), bytes: limits.pageBytes }
 }
 
 async function deviceNumber<U extends User>(

@@ -7,7 +7,6 @@ import type { EventOptions } from '../events/event-options.ts'
 import { checkRetention, type RetentionOptions } from '../events/retention.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
 import { systemEnvironment } from '../system-environment.ts'
-import { Ingest } from './ingest.ts'
 import type { IngestOptions } from './ingest-options.ts'
 import { Load } from './load.ts'
 
@@ -42,7 +41,7 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
   const consumers = consumersOf(options, schema, env)
   checkRetention(retention)
   const engine = await createEngine<U>({ ...options, env })
-  const ingest = await Ingest.open<U>({
+  const background = await startBackground<U>({
     engine,
     store,
     schema,
@@ -53,22 +52,8 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
     options: { ...options.ingest, works: true },
     onResult: () => undefined,
     onVerdicts: () => undefined,
-  }).catch(async (error: unknown) => {
-    await engine.close()
-    throw error
-  })
-  const background = await startBackground({
-    store,
-    engine,
-    env,
-    limits,
-    logger,
     consumers,
     retention,
-  }).catch(async (error: unknown) => {
-    await ingest.close()
-    await engine.close()
-    throw error
   })
   return {
     isReady: () =>
@@ -78,10 +63,6 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
           () => true,
           () => false,
         ),
-    close: async () => {
-      await background.close()
-      await ingest.close()
-      await engine.close()
-    },
+    close: () => background.close(),
   }
 }

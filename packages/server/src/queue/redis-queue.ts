@@ -3,6 +3,7 @@ import type { Queue, Worker } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
 
 import type { Logger } from '../engine.ts'
+import { connectRedis } from './connect-redis.ts'
 
 /** A receipt on its way to a worker. */
 export interface ReceiptJob {
@@ -34,8 +35,6 @@ interface Packages {
 
 /** No answer for this long is none, ms. */
 const commandMs = 2_000
-/** Wait between two tries to connect at most, ms. */
-const reconnectMs = 5_000
 /** After a failure the queue counts as gone for this long, ms. */
 const mistrustMs = 2_000
 const bulkJobs = 500
@@ -62,13 +61,7 @@ export class RedisQueue {
     this.#env = env
     this.#logger = logger
     this.#channel = `${name}:results`
-    const retryStrategy = (times: number): number => Math.min(50 * 2 ** Math.min(times, 10), reconnectMs)
-    this.#connect = (options) => {
-      const connection = new packages.Redis(url, { retryStrategy, ...options })
-      // Told by `isReachable`; without a listener it would end the process.
-      connection.on('error', () => undefined)
-      return connection
-    }
+    this.#connect = (options) => connectRedis(packages, url, options)
     this.#connection = this.#connect({
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,

@@ -26,6 +26,14 @@ function givenItems(count: number, wh = 'w1', from = 0): void {
     world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
 }
 
+/** A world whose server says `have`, with a device of somebody who sees two scopes. */
+async function givenTwoScopes() {
+  const own = createShopWorld({ haves: true })
+  const { env, server } = own
+  server.grant('ann', 'w:w2')
+  return { own, env, server, db: await own.open() }
+}
+
 describe('rows that do not fit', () => {
   test('[AP-5] B09: one row of a hundred is put aside and listed; the rest is there, and the cursor moves on', async () => {
     const db = await world.open()
@@ -152,10 +160,7 @@ describe('a row that is not ours to keep', () => {
   ])(
     '[AP-8] an own row that lies in two scopes stays when %s is revoked, and goes with %s, %s',
     async (revoked, other, state) => {
-      const own = createShopWorld({ haves: true })
-      const { env, server } = own
-      server.grant('ann', 'w:w2')
-      const db = await own.open()
+      const { own, env, server, db } = await givenTwoScopes()
       await own.sync(db)
       const id = await db.items.insert({ name: 'shared' })
       env.connect(async (request) => {
@@ -189,10 +194,7 @@ describe('a row that is not ours to keep', () => {
   test.each(['leave', 'have'])(
     '[AP-8] a deleted row that its author brings back in another scope is there, the %s told first',
     async (first) => {
-      const own = createShopWorld({ haves: true })
-      const { env, server } = own
-      server.grant('ann', 'w:w2')
-      const db = await own.open()
+      const { own, env, server, db } = await givenTwoScopes()
       server.write('items', idOf(0), { ...item, name: 'old' })
       await own.sync(db)
       await db.items.delete(idOf(0))
@@ -225,10 +227,7 @@ describe('a row that is not ours to keep', () => {
   ])(
     '[AP-8] a record deleted in one scope and brought back in another by %s is in the other alone, %s',
     async (_, __, isOwn, isFirst) => {
-      const own = createShopWorld({ haves: true })
-      const { env, server } = own
-      server.grant('ann', 'w:w2')
-      const db = await own.open()
+      const { own, env, server, db } = await givenTwoScopes()
       server.write('items', idOf(0), { ...item, name: 'old' })
       await own.sync(db)
       if (isOwn) await db.items.delete(idOf(0))
@@ -262,10 +261,7 @@ describe('a row that is not ours to keep', () => {
   )
 
   test('[AP-8] [AP-9] a record that has to be fetched is not put back into a scope it has left since', async () => {
-    const own = createShopWorld({ haves: true })
-    const { env, server } = own
-    server.grant('ann', 'w:w2')
-    const db = await own.open()
+    const { own, env, server, db } = await givenTwoScopes()
     server.write('items', idOf(0), { ...item, name: 'old' })
     await own.sync(db)
     server.write('items', idOf(0), { name: 'new' })
@@ -292,10 +288,7 @@ describe('a row that is not ours to keep', () => {
   })
 
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
-    const own = createShopWorld({ haves: true })
-    const { env, server } = own
-    server.grant('ann', 'w:w2')
-    const db = await own.open()
+    const { own, env, server, db } = await givenTwoScopes()
     await own.sync(db)
     const told: string[] = []
     let pulls = 0

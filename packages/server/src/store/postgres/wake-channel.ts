@@ -2,6 +2,7 @@ import type { CancelTimer, Environment } from '@holdfast/core'
 import type { Redis } from 'ioredis'
 import type { Client } from 'pg'
 
+import { connectRedis, reconnectWaitMs } from '../../queue/connect-redis.ts'
 import { translate } from './connection.ts'
 import type { Driver } from './driver.ts'
 
@@ -22,14 +23,8 @@ export interface WakeOptions {
   readonly onWake: () => void
 }
 
-const firstWaitMs = 50
-const waitMaxMs = 5_000
 /** What is waited for a Redis, ms; later is as good. */
 const redisMs = 2_000
-
-function waitMs(tries: number): number {
-  return Math.min(firstWaitMs * 2 ** Math.min(tries, 10), waitMaxMs)
-}
 
 /**
  * NOTIFY through `notify`, LISTEN on a session of its own to `url`, which is made anew when it breaks. Errors: STORE_BUSY when
@@ -64,7 +59,7 @@ export async function openListener(
     if (isClosed) return
     cancelRetry = env.setTimer(() => {
       connect().then(onWake, () => reconnect(tries + 1))
-    }, waitMs(tries))
+    }, reconnectWaitMs(tries))
   }
   await connect().catch((error: unknown) => {
     throw translate(error)
@@ -86,16 +81,8 @@ export async function openRedisChannel(
   { env, onWake }: WakeOptions,
 ): Promise<WakeChannel> {
   const packages = await import('ioredis')
-  const connect = (): Redis => {
-    const redis = new packages.Redis(url, {
-      retryStrategy: waitMs,
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 0,
-    })
-    // Told by nobody hearing anything; without a listener it would end the process.
-    redis.on('error', () => undefined)
-    return redis
-  }
+  const connect = (): Redis =>
+    connectRedis(packages, url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
   const sender = connect()
   const listener = connect()
   const subscribed = new Promise<void>((resolve) => {
