@@ -6,8 +6,8 @@ const sqlite = 'packages/server/src/store/sqlite'
 /** Pages small enough for a short run to need several. */
 const smallPages = {
   file: `${pull}/read-page.ts`,
-  find: `const rows = Math.max(1, Math.min(limit ?? limits.pullRows, limits.pullRowsMax))`,
-  replace: `const rows = Math.max(1, Math.min(limit ?? limits.pullRows, limits.pullRowsMax, 6))`,
+  find: `rows: pageRows(limit, limits)`,
+  replace: `rows: Math.min(6, pageRows(limit, limits))`,
 }
 
 /** Bugs in capturing, paging, granting and forgetting on the server. */
