@@ -89,7 +89,8 @@ export function readOutcomes(database: DatabaseSync, atMs: number): readonly Ser
   return rows.map((row) => outcomeOf(row, atMs))
 }
 
-function outcomeOf(row: Row, atMs: number): ServerOutcome {
+/** A verdict from a row of `outcomeColumns`. */
+export function outcomeOf(row: Row, atMs: number): ServerOutcome {
   const [user, device, seq, covers, id, status, version, code] = row
   return {
     kind: 'outcome',
@@ -106,7 +107,8 @@ function outcomeOf(row: Row, atMs: number): ServerOutcome {
   }
 }
 
-function auditOf(row: Row, atMs: number): ServerAudit {
+/** A line of the log from a row of `auditColumns`. */
+export function auditOf(row: Row, atMs: number): ServerAudit {
   const [
     n,
     collection,

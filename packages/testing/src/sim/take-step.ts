@@ -70,7 +70,7 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
 }
 
 function onServer(world: World, { action, draw }: Step): void {
-  const { server, scheduler, faults, serverDisk } = world
+  const { server, scheduler, faults } = world
   switch (action.kind) {
     case 'server-kill':
       faults.add('server-kill')
@@ -81,13 +81,13 @@ function onServer(world: World, { action, draw }: Step): void {
       server.isFullLate = action.late ?? false
       return
     case 'server-backup':
-      world.serverBackup = serverDisk.image()
+      world.serverBackup = world.serverDisk.image()
       return
     case 'server-restore':
       if (!world.serverBackup) return
       faults.add('server-restore')
       server.kill()
-      serverDisk.putBack(world.serverBackup)
+      world.serverDisk.putBack(world.serverBackup)
       return void scheduler.after(2_000, () => void server.start())
     case 'collect':
       faults.add('collect')
@@ -95,7 +95,7 @@ function onServer(world: World, { action, draw }: Step): void {
     case 'foreign':
       if (!server.isUp) return
       faults.add('foreign')
-      return writeForeign(world, action.collection, new SeededRandom(draw))
+      return void writeForeign(world, action.collection, new SeededRandom(draw)).catch(world.onDefect)
     case 'grant':
       return changeGrants(world, action.revoke, draw)
     default:
