@@ -25,6 +25,17 @@ describe('records that come back by themselves', () => {
     ])
   })
 
+  test('[SIM-84] what a lost history had taken from somebody who knew of no deletion', () => {
+    const history = givenDeleted()
+      .write(1, { baseVersion: 1 })
+      .send(1)
+      .rule(1, { op: 'none', status: 'conflict' })
+    const returned = history.restore(2).send(1).rule(1, { op: 'restore' }).end()
+    expect(returned.found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: update m1 saw version 1 and knew of no deletion',
+    ])
+  })
+
   test('[SIM-84] an old create that is repeated', () => {
     const history = givenHistory()
       .write(1, { op: 'create' })
@@ -80,5 +91,11 @@ describe('records that somebody brings back', () => {
       .send(1)
       .rule(1)
     expect(history.end().found(noResurrection)).toEqual([])
+  })
+
+  test('[SIM-84] in a history that is lost, after which somebody had edited it, who returns that', () => {
+    const history = givenDeleted().line({ op: 'restore', user: 'ann', mutation: 'p1' })
+    const edited = history.write(1, { baseVersion: 3 }).send(1).rule(1, { op: 'update' })
+    expect(edited.restore(2).send(1).rule(1, { op: 'restore' }).end().found(noResurrection)).toEqual([])
   })
 })

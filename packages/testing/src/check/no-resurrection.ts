@@ -5,7 +5,8 @@ import { type Commit, RunBook } from './run-book.ts'
 
 /**
  * What was deleted stays deleted, unless somebody who knew of the deletion brings it back, a conflict about it is
- * settled, or the rule of the collection says that an edit wins, and then the log says so. Rules: SIM-84.
+ * settled, or the rule of the collection says that an edit wins, and then the log says so; or the author of an edit
+ * returns it to a server that was put back to before the record was brought back, where it had been taken. Rules: SIM-84.
  */
 export const noResurrection: Checker = {
   name: 'no-resurrection',
@@ -20,6 +21,8 @@ class DeletionWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   readonly #model = new AuditModel()
+  /** What a history that is lost had taken, as device and mutation. */
+  readonly #taken = new Set<string>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -28,7 +31,10 @@ class DeletionWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
+    if (o.kind !== 'server-restored') return
+    this.#model.cut(o.auditN)
+    for (const { device, id, status } of o.forgotten)
+      if (status !== 'rejected') this.#taken.add(`${device} ${id}`)
   }
 
   #commit({ lines }: Commit): void {
@@ -62,7 +68,8 @@ class DeletionWatch {
     const isOwn = deletion.user === user && deletion.device === device
     // Somebody beside the server may have edited it since, and it stayed deleted.
     const isSeen = first.baseVersion === deletion.version || first.baseVersion === version
-    const isKnown = isSeen || first.resolves !== null || isOwn
+    const isReturned = first.baseVersion > (deletion.version ?? 0) && this.#taken.has(`${device} ${mutation}`)
+    const isKnown = isSeen || first.resolves !== null || isOwn || isReturned
     if (isKnown) return undefined
     // Once its tombstone is collected, nobody knows of a deletion; who then makes the record anew must do so after it.
     const isLater = op === 'create' && first.op === 'create' && first.atMs >= deletion.atMs
