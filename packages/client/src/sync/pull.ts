@@ -198,7 +198,8 @@ export class Pull {
       await stagePage(tx, schema, page)
       const isLast = progress.step.kind === 'ready'
       const notes = isLast ? await stagedNotes(tx) : []
-      const missing = progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes) : []
+      const missing =
+        progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes, progress.replaces) : []
       if (isLast && missing.length === 0)
         return { flipped: await this.#flip(tx, run, { progress, notes }, answered) }
       await keepProgress(tx, progress)
@@ -287,15 +288,19 @@ export class Pull {
     return this.#takeIn(run, { verdicts: undefined, text, changes: readChanges(changes), progress: next })
   }
 
-  async #missingHaves(tx: LocalReader, notes: readonly PageNote[]): Promise<readonly Have[]> {
+  async #missingHaves(
+    tx: LocalReader,
+    notes: readonly PageNote[],
+    isReset: boolean,
+  ): Promise<readonly Have[]> {
     const { schema } = this.#context
     const unknown: Have[] = []
     for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
         if (!collection) continue
-        for (const have of await doubtfulHaves(tx, collection, note))
-          if (!(await isBuildable(tx, collection, have))) unknown.push(have)
+        for (const have of await doubtfulHaves(tx, collection, { note, isReset }))
+          if (isReset || !(await isBuildable(tx, collection, have))) unknown.push(have)
       }
     }
     return unknown.length === 0 ? [] : withoutStaged(tx, unknown)

@@ -21,8 +21,10 @@ class DeletionWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   readonly #model = new AuditModel()
-  /** What a history that is lost had taken, as device and mutation. */
-  readonly #taken = new Set<string>()
+  /** What lost histories had answered, of each mutation the first answer, which it keeps (SY-25). */
+  readonly #lost = new Map<string, LostAnswer>()
+  /** The newest line that was left, by restore. */
+  readonly #cuts: number[] = []
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -33,8 +35,9 @@ class DeletionWatch {
     this.#book.observe(o)
     if (o.kind !== 'server-restored') return
     this.#model.cut(o.auditN)
-    for (const { device, id, status } of o.forgotten)
-      if (status !== 'rejected') this.#taken.add(`${device} ${id}`)
+    for (const { id, version } of o.forgotten)
+      if (!this.#lost.has(id)) this.#lost.set(id, { restore: this.#cuts.length, version })
+    this.#cuts.push(o.auditN)
   }
 
   #commit({ lines }: Commit): void {
@@ -43,9 +46,9 @@ class DeletionWatch {
       const deletion = row && !row.isLive ? row.deletion : null
       const version = row?.version ?? 0
       this.#model.apply(line)
-      if (!deletion || line.op === 'none' || line.op === 'delete') continue
-      const why = this.#whyNot(line, deletion, version)
-      if (why !== undefined) {
+      if (line.op === 'none') continue
+      const why = deletion && line.op !== 'delete' ? this.#whyNot(line, deletion, version) : undefined
+      if (deletion && why !== undefined) {
         this.#fail(
           `${line.collection}/${line.record}, deleted in line ${deletion.n}, is back in line ${line.n}: ${why}`,
         )
@@ -68,7 +71,7 @@ class DeletionWatch {
     const isOwn = deletion.user === user && deletion.device === device
     // Somebody beside the server may have edited it since, and it stayed deleted.
     const isSeen = first.baseVersion === deletion.version || first.baseVersion === version
-    const isReturned = first.baseVersion > (deletion.version ?? 0) && this.#taken.has(`${device} ${mutation}`)
+    const isReturned = this.#isNewer(this.#lost.get(mutation), deletion)
     const isKnown = isSeen || first.resolves !== null || isOwn || isReturned
     if (isKnown) return undefined
     // Once its tombstone is collected, nobody knows of a deletion; who then makes the record anew must do so after it.
@@ -77,6 +80,21 @@ class DeletionWatch {
       ? undefined
       : `${first.op} ${mutation} saw version ${first.baseVersion} and knew of no deletion`
   }
+
+  /** Whether what a lost history had answered is newer than a deletion: one of before the backup, or one that was returned as well. */
+  #isNewer(mine: LostAnswer | undefined, { n, mutation }: ServerAudit): boolean {
+    if (mine === undefined || mine.version === null) return false
+    if (n <= (this.#cuts[mine.restore] ?? 0)) return true
+    const theirs = this.#lost.get(mutation ?? '')
+    if (theirs === undefined || theirs.restore > mine.restore) return false
+    return theirs.restore < mine.restore || (theirs.version ?? 0) < mine.version
+  }
+}
+
+/** What a history had answered before the restore of that number. */
+interface LostAnswer {
+  readonly restore: number
+  readonly version: number | null
 }
 
 function winsOverDeletion(decisions: Json): boolean {
