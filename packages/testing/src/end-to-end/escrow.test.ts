@@ -155,7 +155,7 @@ test('[ES-11] [ES-15] what was made in a scope that is gone goes to escrow with 
   expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'accepted' }])
 })
 
-test('[ES-11] a transaction goes to escrow whole, and later edits of rows that stay go on without it', async () => {
+test('[ES-11] [ES-13] a transaction goes to escrow whole, and later edits of rows that stay go on without it', async () => {
   const ann = await givenDevice('ann')
   const [north, south] = [await givenItem(ann), await givenItem(ann, { site: 'south' })]
   await ann.transaction(async (tx) => {
