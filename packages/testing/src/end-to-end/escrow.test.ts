@@ -342,3 +342,24 @@ test('[SC-3] [AP-3] a grant that ends between two pages of a pull takes what was
   expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'waiting' }])
   expect(await waiting()).toHaveLength(1)
 })
+
+test('[ES-11] a grant that ended while a device was behind the horizon takes unsent edits to escrow', async () => {
+  const [ann, bob] = [await givenDevice('ann'), await givenDevice('bob')]
+  const [north, south] = [await givenItem(ann), await givenItem(ann, { site: 'south' })]
+  await givenItem(ann, { site: 'south' })
+  await sync(bob)
+  await ann.items.update(north, { price: '12.00' })
+  await ann.items.update(south, { price: '12.00' })
+  await bob.items.delete(south)
+  await sync(bob)
+  await shop.sync.engine.collectTombstones({ olderThanMs: -60_000 })
+  grants.set('ann', ['site:south'])
+  const resets = shop.requests.filter((request) => request.endsWith('/sync/snapshot')).length
+
+  await sync(ann)
+
+  expect(shop.requests.filter((request) => request.endsWith('/sync/snapshot')).length).toBeGreaterThan(resets)
+  expect(await ann.escrow.list()).toMatchObject([{ record: north, status: 'waiting' }])
+  // What somebody deleted in a scope that is still granted is in dispute, as ever.
+  expect(await ann.conflicts.list()).toMatchObject([{ record: south }])
+})
