@@ -18,6 +18,7 @@ import { compileQuery, prepareQuery, type QueryBuilder, runQuery } from './live/
 import type { Durability } from './local/local-database.ts'
 import { openDatabase } from './local/open-database.ts'
 import { createDeadLetters, type DeadLettersApi } from './outbox/dead-letters.ts'
+import { createEscrowApi, type EscrowApi } from './outbox/escrow-api.ts'
 import { createOutboxApi, type OutboxApi } from './outbox/outbox-api.ts'
 import type { StatusApi } from './status/status-feed.ts'
 import { createSync, type SyncApi, type SyncParts } from './sync/create-sync.ts'
@@ -61,6 +62,8 @@ export interface ClientBase<S extends Schema> {
   readonly outbox: OutboxApi
   /** Mutations that will never succeed by themselves. */
   readonly deadLetters: DeadLettersApi
+  /** Edits that went to operators because the right to their record ended before they were sent. */
+  readonly escrow: EscrowApi
   /** What waits for a person's decision. */
   readonly conflicts: ConflictsApi
   /** How things stand between this device and its server. */
@@ -177,6 +180,7 @@ function assemble<S extends Schema>({ declared, schema, writer, live, syncParts 
   const base: ClientBase<S> = {
     outbox: createOutboxApi(database),
     deadLetters: createDeadLetters(database, writer.context),
+    escrow: createEscrowApi(database),
     conflicts: syncParts.conflicts,
     status: syncParts.status,
     sync: syncParts.sync,

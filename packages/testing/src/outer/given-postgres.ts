@@ -11,21 +11,26 @@ import { createVirtualEnvironment } from '../virtual-environment.ts'
  */
 const witnessSql = `
 CREATE SCHEMA sim;
-CREATE TABLE sim.seen (n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, is_line boolean NOT NULL, body json NOT NULL);
+CREATE TABLE sim.seen (n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, kind text NOT NULL, body json NOT NULL);
 CREATE FUNCTION sim.iso(t timestamptz) RETURNS text LANGUAGE sql IMMUTABLE AS
   $$ SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') $$;
 CREATE FUNCTION sim.now() RETURNS timestamptz LANGUAGE sql STABLE AS
   $$ SELECT coalesce(nullif(current_setting('sim.now', true), '')::timestamptz, statement_timestamp()) $$;
 CREATE FUNCTION sim.see_outcome() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-  INSERT INTO sim.seen (is_line, body) SELECT false, json_build_array(d.account, d.device, NEW.seq, NEW.covers, NEW.id,
+  INSERT INTO sim.seen (kind, body) SELECT 'outcome', json_build_array(d.account, d.device, NEW.seq, NEW.covers, NEW.id,
     NEW.status, NEW.version, NEW.code) FROM holdfast.devices d WHERE d.n = NEW.device;
   RETURN NULL; END $$;
 CREATE TRIGGER sim_outcome AFTER INSERT ON holdfast.outcomes FOR EACH ROW EXECUTE FUNCTION sim.see_outcome();
 CREATE FUNCTION sim.see_line() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-  INSERT INTO sim.seen (is_line, body) VALUES (true, json_build_array(NEW.n, NEW.collection, NEW.record, NEW.version, NEW.op,
+  INSERT INTO sim.seen (kind, body) VALUES ('audit', json_build_array(NEW.n, NEW.collection, NEW.record, NEW.version, NEW.op,
     NEW.account, NEW.device, NEW.mutation, sim.iso(NEW.at), NEW.before::text, NEW.after::text, NEW.status,
-    NEW.decisions::text, NEW.code));
+    NEW.decisions::text, NEW.code, NEW.accepted_by));
   RETURN NULL; END $$;
+CREATE FUNCTION sim.see_ruled() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+  INSERT INTO sim.seen (kind, body) VALUES ('escrow', json_build_array(NEW.account, NEW.device, NEW.id, NEW.status,
+    NEW.verdict, NEW.version));
+  RETURN NULL; END $$;
+CREATE TRIGGER sim_ruled AFTER UPDATE OF status ON holdfast.escrow FOR EACH ROW EXECUTE FUNCTION sim.see_ruled();
 CREATE TRIGGER sim_line AFTER INSERT ON holdfast.audit FOR EACH ROW EXECUTE FUNCTION sim.see_line();
 DO $$ DECLARE each record; BEGIN
   FOR each IN SELECT oid FROM pg_proc WHERE pronamespace = 'holdfast'::regnamespace AND prosrc LIKE '%statement_timestamp()%' LOOP

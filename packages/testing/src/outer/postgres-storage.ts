@@ -3,12 +3,12 @@ import { postgresStore, type Store } from '@holdfast/server'
 import pg from 'pg'
 import type { SQLInputValue } from 'node:sqlite'
 
-import type { DumpedRow, ServerDump } from '../check/observation.ts'
+import type { DumpedEscrow, DumpedRow, ServerDump } from '../check/observation.ts'
 import type { Row } from '../sim/device-state.ts'
 import type { DiskPorts } from '../sim/disk-ports.ts'
 import { dumpedConflict, dumpedRow, quoted } from '../sim/dump-rows.ts'
 import type { HistoryPlace, ServerStorage, StorageRow } from '../sim/server-storage.ts'
-import { auditOf, outcomeOf } from '../sim/server-witness.ts'
+import { auditOf, outcomeOf, ruledOf } from '../sim/server-witness.ts'
 import type { FreshDatabase } from '../services/fresh-database.ts'
 import { PostgresLife } from './postgres-life.ts'
 
@@ -37,6 +37,9 @@ export class PostgresStorage implements ServerStorage {
   #tags = new Map<number, string>()
   #newestByScope = new Map<string, number>()
   #disputed = new Set<string>()
+  #inEscrow = 0
+  /** Authors of open conflicts. */
+  #authors: readonly string[] = []
 
   constructor(options: PostgresStorageOptions) {
     this.#options = options
@@ -89,6 +92,10 @@ export class PostgresStorage implements ServerStorage {
     return this.#newestByScope.get(scope) ?? 0
   }
 
+  openFor(operator: string): number {
+    return this.#inEscrow + this.#authors.filter((author) => author === operator).length
+  }
+
   read(sql: string, ...params: SQLInputValue[]): Promise<readonly StorageRow[]> {
     return this.#ask(numbered(sql), params)
   }
@@ -138,6 +145,7 @@ export class PostgresStorage implements ServerStorage {
     )
     for (const { record, scope } of entries) (scopes[`_conflicts/${record}`] ??= []).push(String(scope))
     const [state] = await this.#ask('SELECT epoch FROM holdfast.state')
+    const escrow = await this.#ask('SELECT id, account, device, status FROM holdfast.escrow ORDER BY n')
     const conflicts = await this.#ask('SELECT * FROM holdfast.conflicts ORDER BY id::text')
     return {
       epoch: String(state?.['epoch']),
@@ -145,6 +153,13 @@ export class PostgresStorage implements ServerStorage {
       deleted,
       scopes,
       conflicts: conflicts.map(dumpedConflict),
+      escrow: escrow.map(({ id, account, device, status }) => ({
+        id: String(id),
+        user: String(account),
+        device: String(device),
+        // The server writes no other.
+        status: String(status) as DumpedEscrow['status'],
+      })),
       damage: [],
     }
   }
@@ -172,13 +187,14 @@ export class PostgresStorage implements ServerStorage {
   async #tellNow(): Promise<void> {
     const { ports } = this.#options
     const seen = await this.#ask(
-      'WITH gone AS (DELETE FROM sim.seen RETURNING n, is_line, body) SELECT is_line, body FROM gone ORDER BY is_line DESC, n',
+      'WITH gone AS (DELETE FROM sim.seen RETURNING n, kind, body) SELECT kind, body FROM gone ORDER BY kind, n',
     )
     const atMs = ports.nowMs()
-    for (const { is_line: isLine, body } of seen) {
-      // Both triggers write a list of what the readers know.
+    for (const { kind, body } of seen) {
+      // The triggers write lists of what the readers know.
       const row = JSON.parse(String(body)) as Row
-      ports.observe(isLine === 1 ? auditOf(row, atMs) : outcomeOf(row, atMs))
+      if (kind === 'audit') ports.observe(auditOf(row, atMs))
+      else ports.observe(kind === 'escrow' ? ruledOf(row, atMs) : outcomeOf(row, atMs))
     }
     await this.#lookAgain()
   }
@@ -196,6 +212,10 @@ export class PostgresStorage implements ServerStorage {
     const disputed = await this.#ask(
       `SELECT r.collection, r.record FROM holdfast.conflict_records r JOIN holdfast.conflicts c ON c.id = r.conflict WHERE c.status = 'open'`,
     )
+    const [waiting] = await this.#ask("SELECT count(*) AS n FROM holdfast.escrow WHERE status = 'waiting'")
+    this.#inEscrow = Number(waiting?.['n'])
+    const open = await this.#ask("SELECT author FROM holdfast.conflicts WHERE status = 'open'")
+    this.#authors = open.map(({ author }) => String(author))
     this.#disputed = new Set(disputed.map(({ collection, record }) => `${collection}/${record}`))
   }
 

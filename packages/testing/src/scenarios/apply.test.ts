@@ -366,7 +366,7 @@ describe('a row that is not ours to keep', () => {
     expect(await itemsOf(db)).toMatchObject([{ name: 'item 0' }, { name: 'item 1' }])
   })
 
-  test('[AP-8] B37: a revoked scope takes rows with unsent edits along; the edits stay their author’s', async () => {
+  test('[AP-8] [ES-11] B37: a revoked scope takes rows with unsent edits along; the edits go to escrow', async () => {
     const path = world.path('revoked.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
     givenItems(1)
@@ -383,7 +383,8 @@ describe('a row that is not ours to keep', () => {
     world.server.heal()
     await world.env.advance(60_000)
     await world.sync(db)
-    expect(await db.deadLetters.list()).toMatchObject([{ mutations: [{ record: idOf(0) }] }])
+    expect(await db.outbox.list()).toEqual([])
+    expect(await db.escrow.list()).toMatchObject([{ record: idOf(0), status: 'waiting' }])
   })
 
   test('[AP-8] B37: a record that moved on and was deleted leaves no values of the scope it came from', async () => {

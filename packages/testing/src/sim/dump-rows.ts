@@ -56,7 +56,7 @@ interface Part {
 export function dumpConflicts(database: DatabaseSync, table: string): readonly DumpedConflict[] {
   return database
     .prepare(
-      `SELECT id, status, collection, record, mutation, author, kind, fields, parts FROM ${quoted(table)} ORDER BY id`,
+      `SELECT id, status, collection, record, mutation, author, kind, fields, parts, "createdAt", "resolvedAt" FROM ${quoted(table)} ORDER BY id`,
     )
     .all()
     .map(dumpedConflict)
@@ -71,6 +71,8 @@ export function dumpedConflict(row: NamedRow): DumpedConflict {
     record: String(row['record']),
     mutation: String(row['mutation']),
     author: String(row['author']),
+    createdAt: String(row['createdAt']),
+    resolvedAt: row['resolvedAt'] === null ? null : String(row['resolvedAt']),
     // The server writes no other kinds, a list of names, and parts that name their records.
     reason: String(row['kind']) as DumpedConflict['reason'],
     fields: JSON.parse(String(row['fields'])) as readonly string[],

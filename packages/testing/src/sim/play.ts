@@ -3,8 +3,11 @@ import { globalScope, limits, personalScope } from '@holdfast/core'
 import { marksIn } from '../gen/mix-schema.ts'
 import { decideAll } from '../gen/person.ts'
 import { readCursorShape } from './cursor-shape.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
+import { operatorId } from './sim-server.ts'
 import { takeStep } from './take-step.ts'
 import type { World } from './world.ts'
 
@@ -51,8 +54,8 @@ export async function heal(world: World): Promise<void> {
     await rest.wait(isCalm)
   }
   let least = Number.POSITIVE_INFINITY
-  for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
-    const open = devices.reduce((sum, device) => sum + openCount(device), 0)
+  for (let round = 0; round < roundMax && rest.isCalm && !isAllDone(world); round++) {
+    const open = devices.reduce((sum, device) => sum + openCount(device), world.storage.openFor(operatorId))
     least = Math.min(least, open)
     // Deciding that only makes more to decide would go on until the machine gives in.
     if (open > 4 * least + 50) break
@@ -246,6 +249,10 @@ function isUpToDate({ storage, grants }: World, { disk, user }: SimDevice): bool
   )
 }
 
+function isAllDone(world: World): boolean {
+  return world.devices.every(isDone) && world.storage.openFor(operatorId) === 0
+}
+
 function isDone(device: SimDevice): boolean {
   return openCount(device) === 0
 }
@@ -292,5 +299,9 @@ async function decide(world: World, round: number): Promise<void> {
       .catch(world.onDefect)
       .finally(() => (busy -= 1))
   }
+  busy += 1
+  operate(world, new SeededRandom(plan.seed + round), true)
+    .catch(world.onDefect)
+    .finally(() => (busy -= 1))
   await scheduler.run(scheduler.nowMs + 5_000, () => busy === 0)
 }

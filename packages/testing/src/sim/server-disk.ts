@@ -8,7 +8,7 @@ import type { DiskPorts } from './disk-ports.ts'
 import { dumpServer } from './dump-server.ts'
 import { ServerBase } from './server-base.ts'
 import { type HandleHost, ServerHandle } from './server-handle.ts'
-import { readOutcomes, ServerWitness } from './server-witness.ts'
+import { readEscrow, readOutcomes, ServerWitness } from './server-witness.ts'
 import type { HistoryPlace, ServerStorage } from './server-storage.ts'
 import { needsRoom, type StatementKind } from './statement-kind.ts'
 
@@ -89,13 +89,19 @@ export class ServerDisk implements ServerStorage {
     assert(this.#handle === undefined, 'the disk was exchanged under a running server')
     const { ports } = this.#options
     const before = readOutcomes(this.#database, ports.nowMs())
+    const ruled = readEscrow(this.#database).filter(({ status }) => status !== 'waiting')
     this.#leave()
     this.#base = this.#mount(new ServerBase(image.bytes))
     this.#witness = new ServerWitness(this.#database, ports)
     this.#witness.lookAgain(true)
     const after = new Set(readOutcomes(this.#database, 0).map(keyOf))
     const forgotten = before.filter((outcome) => !after.has(keyOf(outcome)))
-    ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN: this.#witness.auditN, forgotten })
+    const waiting = new Set(
+      readEscrow(this.#database).flatMap(({ status, id }) => (status === 'waiting' ? [id] : [])),
+    )
+    const unruled = ruled.filter(({ id }) => waiting.has(id))
+    const { auditN } = this.#witness
+    ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN, forgotten, unruled })
   }
 
   isDisputed(collection: string, record: string): boolean {
@@ -114,6 +120,15 @@ export class ServerDisk implements ServerStorage {
   newestIn(scope: string): number {
     const [row] = this.read('SELECT max(position) AS newest FROM holdfast_feed WHERE scope = ?', scope)
     return Number(row?.['newest'] ?? 0)
+  }
+
+  openFor(operator: string): number {
+    const [row] = this.read(
+      `SELECT (SELECT count(*) FROM holdfast_escrow WHERE status = 'waiting')
+       + (SELECT count(*) FROM holdfast_conflicts WHERE status = 'open' AND author = ?) AS open`,
+      operator,
+    )
+    return Number(row?.['open'] ?? 0)
   }
 
   /** A raw look from outside; never while a transaction is open. */

@@ -28,6 +28,8 @@ export interface ServerStorage {
   placeOf(position: number): HistoryPlace
   /** The newest position at which a scope was told of something; 0 is never. */
   newestIn(scope: string): number
+  /** Edits in escrow that wait, and disputes that began when this operator accepted one, which nobody else may see. */
+  openFor(operator: string): number
   /** What another program reads. */
   read(sql: string, ...params: SQLInputValue[]): Looked<readonly StorageRow[]>
   /** What another program does, in a transaction of its own. */

@@ -2,6 +2,7 @@ import { perform } from '../gen/person.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { writeForeign } from './foreign-write.ts'
 import type { Action, Step } from './plan.ts'
+import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { spy } from './spy.ts'
@@ -98,6 +99,8 @@ function onServer(world: World, { action, draw }: Step): void {
       return void writeForeign(world, action.collection, new SeededRandom(draw)).catch(world.onDefect)
     case 'grant':
       return changeGrants(world, action.revoke, draw)
+    case 'operate':
+      return void operate(world, new SeededRandom(draw), false).catch(world.onDefect)
     default:
   }
 }
