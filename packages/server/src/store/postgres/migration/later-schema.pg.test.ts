@@ -172,13 +172,22 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
       )
     const start = (): Promise<Engine> =>
       createEngine({ schema: first, store: postgresStore({ url: db.url, pollMs: 0 }), scopes: () => '*' })
+    const indexes = (): Promise<unknown> =>
+      db.ask(`SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'holdfast' ORDER BY 1, 2`)
     const now = await columns()
-    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx')
+    const nowIndexed = await indexes()
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx, ADD PRIMARY KEY (n)')
+    await db.ask('ALTER TABLE holdfast.audit REPLICA IDENTITY DEFAULT')
+    await db.ask('CREATE INDEX outcomes_by_id ON holdfast.outcomes (id, device)')
+    await db.ask('CREATE INDEX decided_keys_by_seq ON holdfast.decided_keys (device, seq)')
     await db.ask('DROP TABLE holdfast.consumers, holdfast.parked')
     await db.ask('UPDATE holdfast.state SET layout = 2')
     await expect(start()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
     await runMigration({ url: db.url, schema: first })
     expect(await columns()).toEqual(now)
+    expect(await indexes()).toEqual(nowIndexed)
+    const identity = `SELECT relreplident FROM pg_class WHERE oid = 'holdfast.audit'::regclass`
+    expect(await db.ask(identity)).toEqual([{ relreplident: 'f' }])
     await (await start()).close()
     await db.ask(`UPDATE holdfast.state SET layout = ${postgresLayout + 1}`)
     await expect(start()).rejects.toMatchObject({ code: 'STORE_NEWER' })
