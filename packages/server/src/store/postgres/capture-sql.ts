@@ -61,9 +61,10 @@ const feedInto = 'INSERT INTO holdfast.feed AS f (scope, collection, record, tx,
 const onKnown = `ON CONFLICT (collection, record, scope) DO UPDATE SET tx = excluded.tx, version = excluded.version,
       op = excluded.op, maker = excluded.maker, at = excluded.at WHERE excluded.version > f.version`
 
-/** Whether the feed has anything of one of the new rows. */
+/** The new rows of which the feed has something, each looked for by itself: without statistics PostgreSQL would compare all with all. */
 export function isInFeed({ name }: Capture): string {
-  return `SELECT 1 FROM new_rows n JOIN holdfast.feed f ON f.collection = ${name} AND f.record = n.id`
+  return `SELECT 1 FROM new_rows n CROSS JOIN LATERAL (
+    SELECT 1 FROM holdfast.feed f WHERE f.collection = ${name} AND f.record = n.id LIMIT 1) f`
 }
 
 /** One entry per scope of rows of which the feed has nothing. */
