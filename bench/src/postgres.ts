@@ -7,7 +7,7 @@ import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { startPostgres } from '@holdfast/testing/services'
 import { measureCapture } from './postgres/capture-cases.ts'
-import { givenItems } from './postgres/given-items.ts'
+import { givenItems, type GrownItems } from './postgres/given-items.ts'
 import { measureOtherDevice } from './postgres/other-device.ts'
 import { batch, measureGrowth, measurePush } from './postgres/push-cases.ts'
 import { measureEmptyPulls, measurePullOne, measureScans } from './postgres/read-cases.ts'
@@ -44,8 +44,11 @@ await measureEmptyPulls(items, samples)
 await measureScans(items, samples, rounds)
 await items.close()
 await measureOtherDevice(server.url, samples, 60)
-await measureGrowth(server.url, samples, sizes)
-await measurePullOne(server.url, samples, sizes)
+const grown: GrownItems[] = []
+for (const size of sizes) grown.push({ size, items: await givenItems(server.url, size) })
+await measureGrowth(grown, samples)
+await measurePullOne(grown, samples)
+for (const each of grown) await each.items.close()
 await server.stop()
 loads.push(loadavg()[2] ?? 0)
 

@@ -23,6 +23,12 @@ export interface GivenItems {
   close(): Promise<void>
 }
 
+/** One that began with so many rows. */
+export interface GrownItems {
+  readonly size: number
+  readonly items: GivenItems
+}
+
 const bareColumns = `(id uuid PRIMARY KEY, warehouse text NOT NULL, name text NOT NULL, description text NOT NULL,
   stock bigint NOT NULL, version bigint NOT NULL DEFAULT 0, created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(), server_updated_at timestamptz NOT NULL DEFAULT now(), deleted_at timestamptz)`

@@ -1,5 +1,5 @@
 import type { Caller } from '@holdfast/server'
-import { callerOf, type GivenItems, givenItems, mutationsOf, warehouses } from './given-items.ts'
+import { callerOf, type GivenItems, type GrownItems, mutationsOf, warehouses } from './given-items.ts'
 import type { Samples } from './samples.ts'
 
 /** How many mutations a push has. */
@@ -68,14 +68,9 @@ const byHand = `WITH x AS MATERIALIZED (SELECT * FROM json_to_recordset($1) x (i
       (SELECT warehouse, name, description, stock) r)), 'applied' FROM x`
 
 /** Pushes of creates and of increments beside so many rows, in turns, each size in a database of its own. */
-export async function measureGrowth(
-  serverUrl: string,
-  samples: Samples,
-  sizes: readonly number[],
-): Promise<void> {
+export async function measureGrowth(grown: readonly GrownItems[], samples: Samples): Promise<void> {
   const pushers: { readonly size: number; readonly pusher: Pusher; readonly ids: readonly string[] }[] = []
-  for (const size of sizes) {
-    const items = await givenItems(serverUrl, size)
+  for (const { size, items } of grown) {
     const found = await items.sql.query<{ id: string }>(
       'SELECT id FROM items ORDER BY md5(id::text) LIMIT 20000',
     )
@@ -89,5 +84,4 @@ export async function measureGrowth(
       await pusher.push(samples, isCounted ? `update ${size}` : 'warm-up', ids.slice(first, first + batch))
     }
   }
-  for (const { pusher } of pushers) await pusher.items.close()
 }

@@ -1,5 +1,5 @@
 import type { Caller, Engine } from '@holdfast/server'
-import { callerOf, type GivenItems, givenItems, warehouses } from './given-items.ts'
+import { callerOf, type GivenItems, type GrownItems, warehouses } from './given-items.ts'
 import type { Samples } from './samples.ts'
 
 async function readSnapshot(engine: Engine, who: Caller, limit = 5_000): Promise<string> {
@@ -10,29 +10,16 @@ async function readSnapshot(engine: Engine, who: Caller, limit = 5_000): Promise
   }
 }
 
-/** A reader of one scope, one row of which is changed again and again. */
-interface PullOne {
-  readonly size: number
-  readonly items: GivenItems
-  readonly who: Caller
-  readonly id: string
-  since: string
-}
-
 /** Pulls of one change beside so many rows, in turns. */
-export async function measurePullOne(
-  serverUrl: string,
-  samples: Samples,
-  sizes: readonly number[],
-): Promise<void> {
-  const readers: PullOne[] = []
-  for (const size of sizes) {
-    const items = await givenItems(serverUrl, size)
+export async function measurePullOne(grown: readonly GrownItems[], samples: Samples): Promise<void> {
+  const readers: (GrownItems & { readonly who: Caller; readonly id: string; since: string })[] = []
+  for (const { size, items } of grown) {
     const who = callerOf(['warehouse:w1'])
     const { rows } = await items.sql.query<{ id: string }>(
       `SELECT id FROM items WHERE warehouse = 'w1' LIMIT 1`,
     )
-    readers.push({ size, items, who, id: rows[0]?.id ?? '', since: await readSnapshot(items.engine, who) })
+    const since = await readSnapshot(items.engine, who)
+    readers.push({ size, items, who, id: rows[0]?.id ?? '', since })
   }
   for (let at = 0; at < 60; at++) {
     for (const reader of readers) {
@@ -45,7 +32,6 @@ export async function measurePullOne(
       })
     }
   }
-  for (const { items } of readers) await items.close()
 }
 
 /** Pulls that bring nothing, of one scope and of 1,000: where nothing at all moved, and where one other scope did. */

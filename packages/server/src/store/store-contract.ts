@@ -20,9 +20,9 @@ const schema: Schema = defineSchema({
   },
 })
 
-/** A store to test: `create` makes a new, empty one that nobody has opened; `destroy` removes it. */
+/** A store to test: `create` makes a new, empty one for a schema, that nobody has opened; `destroy` removes it. */
 export interface StoreUnderTest {
-  readonly create: () => Promise<Store>
+  readonly create: (schema: Schema) => Promise<Store>
   readonly destroy: (store: Store) => Promise<void>
 }
 
@@ -56,7 +56,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
     let store: Store
 
     beforeEach(async () => {
-      store = await create()
+      store = await create(schema)
       await store.open({ schema, env })
     })
 

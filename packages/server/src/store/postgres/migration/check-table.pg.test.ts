@@ -14,16 +14,17 @@ import {
   timestamp,
 } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { planMigration, runMigration } from '../maintenance.ts'
 import type { TableMappings } from '../columns.ts'
 import { type GivenDatabase, givenDatabase } from './given-database.ts'
 
 let db: GivenDatabase
-beforeEach(async () => {
+beforeAll(async () => {
   db = await givenDatabase()
 })
-afterEach(() => db.close())
+afterEach(() => db.clear())
+afterAll(() => db.close())
 
 const one = (fields: Parameters<typeof collection>[0]['fields'], deletes: 'soft' | 'hard' = 'hard'): Schema =>
   defineSchema({ version: 1, collections: { things: collection({ fields, deletes }) } })
