@@ -209,6 +209,24 @@ describe.skipIf(!hasPostgres())('tables that cannot be adopted', () => {
     expect(await refused('CREATE UNIQUE INDEX ON things (name) WHERE deleted_at IS NULL', soft)).toEqual([])
   })
 
+  test.each([
+    ['deleted_at IS NULL AND size > 1', []],
+    [`size > 1 AND name <> ') AND (deleted_at IS NULL)' AND deleted_at IS NULL`, []],
+    ['size > 1', ['deleted_at IS NULL AND (size > 1) and drop']],
+    ['deleted_at IS NOT NULL', ['deleted_at IS NULL AND (deleted_at IS NOT NULL)']],
+    ['deleted_at IS NULL OR size > 1', ['deleted_at IS NULL AND ((deleted_at IS NULL) OR (size > 1))']],
+    [`name <> ' AND (deleted_at IS NULL) AND ' AND size > 1`, ['deleted_at IS NULL AND ((name <>']],
+  ])('[MI-3] a unique index WHERE %s', async (where, reasons) => {
+    await db.ask(
+      'CREATE TABLE things (id uuid PRIMARY KEY, name text NOT NULL, size int, deleted_at timestamptz)',
+    )
+    const found = await refused(
+      `CREATE UNIQUE INDEX partly ON things (name) WHERE ${where}`,
+      one({ name: text() }, 'soft'),
+    )
+    expect(found).toEqual(reasons.map((reason) => expect.stringContaining(reason)))
+  })
+
   test('[MI-3] columns that the field cannot be written to', async () => {
     const schema = one({ name: text({ optional: true }), loud: text({ optional: true }) })
     expect(
