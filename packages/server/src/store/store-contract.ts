@@ -259,8 +259,14 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       expect(few.flat().length).toBe(3)
       expect(await pagesOf(many, 2)).toEqual(few)
       // So many that they are looked for scope by scope.
-      for (let at = 0; at < 210; at++) await insert({ place: `p${at % 40}` })
-      expect((await pagesOf(many, 7)).flat().length).toBe(few.flat().length + 210)
+      for (let round = 0; round < 6; round++)
+        await store.write(async (tx) => {
+          const version = await tx.firstVersion()
+          await tx.reserve(many.length, now)
+          const values = { name: 'n', stock: 0 }
+          await tx.writeRecords(many.map((place, at) => insertOf({ ...values, place }, version + at)))
+        })
+      expect((await pagesOf(many, 70)).flat().length).toBe(few.flat().length + 6 * many.length)
       expect(await pagesOf(['p3', 'p7'], 100)).toEqual([
         (await pagesOf(many, 500)).flat().filter((text) => /"place:p[37]"/.test(String(text))),
       ])
