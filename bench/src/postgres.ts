@@ -36,7 +36,7 @@ interface Line {
 
 const samples = new Samples()
 const loads = [loadavg()[0] ?? 0]
-const server = await startPostgres({ settings: { shared_buffers: '256MB', max_wal_size: '4GB' } })
+const server = await startPostgres({ settings: { shared_buffers: '1GB', max_wal_size: '4GB' } })
 const items = await givenItems(server.url)
 await measurePush(items, samples, rounds)
 await measureCapture(items, samples, { rows, rounds })
