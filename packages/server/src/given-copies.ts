@@ -14,29 +14,30 @@ export interface Copy {
 }
 
 /** To copy a prepared database is faster than to prepare another; to empty one is faster than to copy. */
-interface Template {
-  readonly database: FreshDatabase
+interface Spares {
   /** What a database has whose tables, triggers and functions nobody has touched. */
-  readonly shape: string
-  readonly spares: FreshDatabase[]
+  shape: string | undefined
+  readonly databases: FreshDatabase[]
 }
 
-const templates = new Map<string, Promise<Template>>()
+const sparesByKey = new Map<string, Spares>()
 
-/** A copy of the template for this schema, which nobody else uses. */
+/** A copy of what is prepared for this schema, which nobody else uses. */
 export async function takeCopy(schema: Schema): Promise<Copy> {
   const key = `${schema.version} ${describeSchema(schema)}`
-  const making = templates.get(key) ?? newTemplate(schema)
-  templates.set(key, making)
-  const template = await making
-  const { freshDatabase } = await import('@holdfast/testing/services')
-  const database = template.spares.pop() ?? (await freshDatabase(undefined, template.database.name))
+  const spares = sparesByKey.get(key) ?? { shape: undefined, databases: [] }
+  sparesByKey.set(key, spares)
+  const { preparedDatabase } = await import('@holdfast/testing/services')
+  const prepare = (url: string): Promise<void> => prepareFor(schema, url)
+  const database = spares.databases.pop() ?? (await preparedDatabase({ key, prepare }))
+  spares.shape ??= await shapeOf(database.url)
+  const { shape } = spares
   return {
     ...database,
     giveBack: async (pool) => {
-      const isEmptied = await empty(pool, template.shape)
+      const isEmptied = await empty(pool, shape)
       await pool.end()
-      if (isEmptied) template.spares.push(database)
+      if (isEmptied) spares.databases.push(database)
       else await database.drop()
     },
   }
@@ -44,24 +45,23 @@ export async function takeCopy(schema: Schema): Promise<Copy> {
 
 /** Drops what no test has dropped. */
 export async function dropCopies(): Promise<void> {
-  for (const { database, spares } of await Promise.all(templates.values()))
-    for (const each of [...spares, database]) await each.drop()
-  templates.clear()
+  for (const { databases } of sparesByKey.values()) for (const each of databases) await each.drop()
+  sparesByKey.clear()
 }
 
-async function newTemplate(schema: Schema): Promise<Template> {
-  const { freshDatabase } = await import('@holdfast/testing/services')
-  const database = await freshDatabase()
-  const { url } = database
+async function prepareFor(schema: Schema, url: string): Promise<void> {
   const store = postgresStore({ url, migrate: true, pollMs: 0, listen: false })
   await store.open({ schema, env: systemEnvironment() })
   await store.close()
+}
+
+async function shapeOf(url: string): Promise<string> {
   const { default: pg } = await import('pg')
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   const { rows } = await client.query<{ shape: string }>(shapeSql)
   await client.end()
-  return { database, shape: rows[0]?.shape ?? '', spares: [] }
+  return rows[0]?.shape ?? ''
 }
 
 const ours = `IN ('public'::regnamespace, 'holdfast'::regnamespace)`

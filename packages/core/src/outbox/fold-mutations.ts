@@ -6,7 +6,7 @@ import { ruleOf } from '../merge/explain-rule.ts'
 import { emptyPayload, type Mutation, touchedFields } from '../mutation.ts'
 import { formatRanges, parseRanges, unionRanges } from '../ranges.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
-import { utf8Length } from '../values/storable-text.ts'
+import { fitsBytes } from '../values/storable-text.ts'
 import { valuesEqual } from '../values/values-equal.ts'
 
 /** What two neighbouring mutations of one record become. */
@@ -188,5 +188,5 @@ function stepsTwice(collection: CollectionSchema, first: Mutation, second: Mutat
 }
 
 function isSmall(mutation: Mutation): boolean {
-  return utf8Length(JSON.stringify(mutation)) <= limits.mutationBytes
+  return fitsBytes(JSON.stringify(mutation), limits.mutationBytes)
 }

@@ -8,7 +8,7 @@ import { countRanges, formatRanges, parseRanges } from '../ranges.ts'
 import type { CollectionSchema, FieldSchema, Schema } from '../schema/schema.ts'
 import { parseFieldValue, parseMembers, parseSeenValue } from '../values/parse-field-value.ts'
 import { absentValue, completeValues, fieldOf } from '../values/parse-input.ts'
-import { utf8Length } from '../values/storable-text.ts'
+import { fitsBytes } from '../values/storable-text.ts'
 import { valuesEqual } from '../values/values-equal.ts'
 import { type MutationShape, mutationSchema } from './message-schemas.ts'
 import { parseMessage } from './parse-messages.ts'
@@ -41,7 +41,7 @@ export function parseMutation(schema: Schema, value: unknown): Mutation {
     at: parseStamp(shape.at, 'at'),
     ats: parseStamps(collection, shape.op, raw.ats ?? {}),
   }
-  if (utf8Length(JSON.stringify(mutation)) > limits.mutationBytes) {
+  if (!fitsBytes(JSON.stringify(mutation), limits.mutationBytes)) {
     throw new SyncError('VALUE_TOO_LARGE', `a mutation is at most ${limits.mutationBytes} bytes`, {
       at: collection.name,
     })

@@ -6,7 +6,7 @@ import type { Field } from '../schema/field.ts'
 import { canonicalDecimal } from './decimal.ts'
 import { canonicalTimestamp } from './timestamp.ts'
 import { parseJsonValue } from './parse-json-value.ts'
-import { isStorableText, utf8Length } from './storable-text.ts'
+import { isStorableText, fitsBytes } from './storable-text.ts'
 
 /** What of a field decides whether a value fits. */
 export type ValueShape = Pick<Field, 'kind' | 'optional' | 'maxLength' | 'of' | 'merge' | 'validate'>
@@ -146,7 +146,7 @@ function checkBounds(field: ValueShape, value: Json, path: string): void {
     }
   }
   if (field.kind === 'json' || field.kind === 'attachment') {
-    if (utf8Length(canonicalJson(value)) > limits.jsonBytes) {
+    if (!fitsBytes(canonicalJson(value), limits.jsonBytes)) {
       throw tooLarge(path, `is over ${limits.jsonBytes} bytes; use an attachment`)
     }
   }

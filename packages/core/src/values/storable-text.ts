@@ -17,3 +17,8 @@ export function utf8Length(text: string): number {
   }
   return bytes
 }
+
+/** Whether a well-formed text has at most so many bytes in UTF-8. Most texts are so short that nobody has to count. */
+export function fitsBytes(text: string, most: number): boolean {
+  return 3 * text.length <= most || (text.length <= most && utf8Length(text) <= most)
+}

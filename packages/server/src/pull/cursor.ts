@@ -22,10 +22,15 @@ export interface SnapshotCursor {
   readonly base: PullCursor | null
 }
 
-/** A cursor as it arrived. */
-export type ReadCursor =
+type NamedCursor =
   | { readonly kind: 'pull'; readonly cursor: PullCursor }
   | { readonly kind: 'snapshot'; readonly cursor: SnapshotCursor }
+
+/** A cursor as it arrived. */
+export type ReadCursor = NamedCursor & {
+  /** Hashes of the lists that it names: they are stored. */
+  readonly stored: readonly string[]
+}
 
 /** Lists longer than this are kept by the server under their hash, which the cursor names. */
 type ScopeLists = Map<string, readonly string[]>
@@ -116,14 +121,19 @@ export async function readCursor(tx: StoreReader, text: string, state: StoreStat
   const newest = newestPosition(read.cursor)
   const { t: tag = '' } = shape
   if (newest > state.head || (await tx.historyTag(newest)) !== tag) throw otherHistory()
-  return read
+  return { ...read, stored: hashesIn(shape) }
+}
+
+function hashesIn({ s, b }: Shape): readonly string[] {
+  const lists = [s, isObject(b) ? b['s'] : undefined]
+  return lists.flatMap((list) => (isObject(list) && typeof list['hash'] === 'string' ? [list['hash']] : []))
 }
 
 function otherHistory(): SyncError {
   return new SyncError('EPOCH_CHANGED', 'the server has another history than this cursor')
 }
 
-async function readShape(tx: StoreReader, shape: Shape, state: StoreState): Promise<ReadCursor> {
+async function readShape(tx: StoreReader, shape: Shape, state: StoreState): Promise<NamedCursor> {
   const { p, s, at, b } = shape
   if (!isPosition(p)) throw invalid()
   if (at === undefined) return { kind: 'pull', cursor: await readPullCursor(tx, shape, state) }

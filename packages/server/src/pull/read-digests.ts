@@ -44,7 +44,7 @@ async function scopeDigests(
   scopes: ReadFrom['scopes'],
   limits: Limits,
 ): Promise<readonly ScopeDigest[]> {
-  return (await tx.digests(scopes)).map(({ scope, collection, sums }) => {
+  return (await tx.digests(scopes, limits.rangeRows)).map(({ scope, collection, sums }) => {
     const count = sums.reduce((total, { rows }) => total + rows, 0)
     return { collection, scope, ranges: foldRanges(sums, rangeCountFor(count, limits.rangeRows)) }
   })

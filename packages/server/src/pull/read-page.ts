@@ -49,7 +49,7 @@ export async function readPullPage<U extends User>(
   const state = await tx.state()
   const visibility = narrow(caller, options.scopes)
   const { scopes } = visibility
-  const cursor = await startOf(tx, { since: options.since, state, visibility })
+  const { cursor, stored } = await startOf(tx, { since: options.since, state, visibility })
   const covered =
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   const device = await deviceNumber(tx, caller)
@@ -81,6 +81,7 @@ export async function readPullPage<U extends User>(
     cursor: next,
     more: feed.more,
     old: cursor.scopes,
+    stored,
     limits,
   })
 }
@@ -101,14 +102,22 @@ interface Start {
   readonly visibility: Visibility
 }
 
-async function startOf(tx: StoreReader, { since, state, visibility }: Start): Promise<PullCursor> {
+interface Started {
+  readonly cursor: PullCursor
+  /** Hashes of lists that need not be stored again. */
+  readonly stored: readonly string[]
+}
+
+async function startOf(tx: StoreReader, { since, state, visibility }: Start): Promise<Started> {
   const { epoch, complete } = state
-  if (since === undefined)
-    return { epoch, position: 0, scopes: explicitScopes(visibility), ahead: {}, from: complete }
+  if (since === undefined) {
+    const scopes = explicitScopes(visibility)
+    return { cursor: { epoch, position: 0, scopes, ahead: {}, from: complete }, stored: [] }
+  }
   const read = await readCursor(tx, since, state)
   if (read.kind !== 'pull') throw new SyncError('CURSOR_INVALID', 'this cursor is of a snapshot under way')
   if ((read.cursor.scopes === '*') !== (visibility.scopes === '*')) throw otherKind()
-  return read.cursor
+  return { cursor: read.cursor, stored: read.stored }
 }
 
 /** A copy of everything and a copy of some scopes are not the same kind of copy: one cannot become the other. */
@@ -124,8 +133,9 @@ function explicitScopes({ scopes, implicit }: Visibility): readonly string[] | '
 function readFrom(cursor: PullCursor, covered: readonly string[] | '*', visibility: Visibility): ReadFrom {
   const { position, inside } = cursor
   const scopes = covered === '*' ? '*' : [...new Set([...covered, ...visibility.implicit])]
+  const kept = new Set(scopes)
   const ahead = Object.fromEntries(
-    Object.entries(cursor.ahead).filter(([scope]) => scopes === '*' || scopes.includes(scope)),
+    Object.entries(cursor.ahead).filter(([scope]) => scopes === '*' || kept.has(scope)),
   )
   return { position, ahead, scopes, ...(inside && { inside }) }
 }
@@ -141,7 +151,7 @@ export async function readSnapshotPage<U extends User>(
   const { caller, options, limits } = request
   const state = await tx.state()
   const visibility = visibilityOf(caller.user, caller.grants)
-  const { snapshot, isFirst } = await snapshotOf(tx, { options, state, visibility })
+  const { snapshot, isFirst, stored } = await snapshotOf(tx, { options, state, visibility })
   const granted = visibility.scopes
   // Grants are asked for on every page: what was revoked since the last one is read no further.
   const isOfEverything = snapshot.scopes === '*' || snapshot.base?.scopes === '*'
@@ -165,12 +175,13 @@ export async function readSnapshotPage<U extends User>(
       cursor: { ...snapshot, scopes, place },
       more: true,
       old,
+      stored,
       limits,
     })
   const device = await deviceNumber(tx, caller)
   const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
   const cursor = endOf({ ...snapshot, scopes }, visibility)
-  return buildPage(tx, { changes, outcomes, visibility, cursor, more: false, old, limits })
+  return buildPage(tx, { changes, outcomes, visibility, cursor, more: false, old, stored, limits })
 }
 
 interface SnapshotStart {
@@ -184,15 +195,16 @@ const beginning = { scope: '', collection: '', record: '' }
 async function snapshotOf(
   tx: StoreReader,
   { options, state, visibility }: SnapshotStart,
-): Promise<{ readonly snapshot: SnapshotCursor; readonly isFirst: boolean }> {
+): Promise<Pick<Started, 'stored'> & { readonly snapshot: SnapshotCursor; readonly isFirst: boolean }> {
   const { epoch, complete: position } = state
   const { scopes: granted } = visibility
   const read = options.cursor === undefined ? undefined : await readCursor(tx, options.cursor, state)
-  if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false }
+  const stored = read?.stored ?? []
+  if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false, stored }
   const { scope } = options
   if (scope === undefined) {
     const scopes = granted === '*' ? '*' : [...granted].sort()
-    return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true }
+    return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true, stored }
   }
   if (scope === '*' ? granted !== '*' : granted !== '*' && !granted.has(scope)) {
     throw new SyncError('SCOPE_DENIED', 'the scope is not granted')
@@ -205,7 +217,7 @@ async function snapshotOf(
     ahead: {},
     from: position,
   }
-  return { snapshot: { epoch, position, scopes, place: beginning, base }, isFirst: true }
+  return { snapshot: { epoch, position, scopes, place: beginning, base }, isFirst: true, stored }
 }
 
 /** The pull cursor a finished snapshot leaves. */
@@ -246,22 +258,38 @@ interface PageParts {
   readonly more: boolean
   /** The scopes the device had before this page. */
   readonly old: readonly string[] | '*'
+  /** Hashes of lists that need not be stored again. */
+  readonly stored: readonly string[]
   readonly limits: Limits
 }
 
 async function buildPage(
   tx: StoreReader,
-  { changes, outcomes, escrow, lost, digests, ranges, visibility, cursor, more, old, limits }: PageParts,
+  {
+    changes,
+    outcomes,
+    escrow,
+    lost,
+    digests,
+    ranges,
+    visibility,
+    cursor,
+    more,
+    old,
+    stored,
+    limits,
+  }: PageParts,
 ): Promise<ReadPage> {
   const tag = await tx.historyTag(newestPosition(cursor))
   const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
+  for (const hash of stored) lists.delete(hash)
   const explicit = explicitScopes(visibility)
   const granted = explicit === '*' ? [] : explicit
-  const had = old === '*' ? [] : old.filter((scope) => !visibility.implicit.includes(scope))
+  const had = new Set(old === '*' ? [] : old.filter((scope) => !visibility.implicit.includes(scope)))
   const scopes = {
     version: scopesHash(explicit),
-    entered: granted.filter((scope) => old !== '*' && !old.includes(scope)).sort(),
-    revoked: had.filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
+    entered: granted.filter((scope) => old !== '*' && !had.has(scope)).sort(),
+    revoked: [...had].filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
   }
   const rest = JSON.stringify({
     escrow,

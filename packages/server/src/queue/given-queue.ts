@@ -1,10 +1,11 @@
 import { isObject, type Json, newUuid } from '@holdfast/core'
-import { freshDatabase, type RedisServer } from '@holdfast/testing/services'
+import type { RedisServer } from '@holdfast/testing/services'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { User } from '../engine.ts'
+import { takeCopy } from '../given-copies.ts'
 import { createServer, type HoldfastServer, type HttpServerOptions } from '../http/create-server.ts'
 import { exampleSchema } from '../http/given-server.ts'
 import { postgresStore } from '../store/postgres/postgres-store.ts'
@@ -28,8 +29,8 @@ export interface SharedDatabase {
 /** An empty database of one kind or the other. */
 export async function givenDatabase(kind: 'SQLite' | 'PostgreSQL'): Promise<SharedDatabase> {
   if (kind === 'PostgreSQL') {
-    const database = await freshDatabase()
-    const options = { url: database.url, migrate: true, connections: 6, pollMs: 50 }
+    const database = await takeCopy(exampleSchema)
+    const options = { url: database.url, connections: 6, pollMs: 50 }
     return {
       store: () => postgresStore(options),
       storeCode: `postgresStore(${JSON.stringify(options)})`,

@@ -17,7 +17,7 @@ export function describeEventStore(name: string, { create, destroy }: StoreUnder
 
     beforeEach(async () => {
       n = 0
-      store = await create()
+      store = await create(exampleSchema)
       await store.open({ schema: exampleSchema, env })
     })
 

@@ -15,7 +15,7 @@ export function describeReceipts(name: string, { create, destroy }: StoreUnderTe
     let store: Store
 
     beforeEach(async () => {
-      store = await create()
+      store = await create(exampleSchema)
       await store.open({ schema: exampleSchema, env })
     })
 

@@ -20,9 +20,9 @@ const schema: Schema = defineSchema({
   },
 })
 
-/** A store to test: `create` makes a new, empty one that nobody has opened; `destroy` removes it. */
+/** A store to test: `create` makes a new, empty one for a schema, that nobody has opened; `destroy` removes it. */
 export interface StoreUnderTest {
-  readonly create: () => Promise<Store>
+  readonly create: (schema: Schema) => Promise<Store>
   readonly destroy: (store: Store) => Promise<void>
 }
 
@@ -56,7 +56,7 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
     let store: Store
 
     beforeEach(async () => {
-      store = await create()
+      store = await create(schema)
       await store.open({ schema, env })
     })
 
@@ -234,6 +234,42 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
       const rest = await store.read((tx) => tx.feedPage({ ...everything.reached, scopes: '*' }, bounds, null))
       expect([told(rest), rest.more]).toEqual([[3, 4, 5], false])
       expect(parsed(rest.changes).map(({ scope }) => scope)).toEqual(['*', '*', '*'])
+    })
+
+    test('[FE-26] a reader of very many scopes is told the same, in the same pages, as one of few', async () => {
+      const many = Array.from({ length: 40 }, (_, at) => `p${at}`)
+      const pagesOf = async (places: readonly string[], rows: number): Promise<readonly unknown[]> => {
+        const pages: unknown[] = []
+        let reached: Reached = { position: 0, ahead: { 'place:p7': read.ahead } }
+        for (let more = true; more; ) {
+          const asked = from(reached, ...places)
+          const page = await store.read((tx) => tx.feedPage(asked, { rows, bytes: 1_000_000 }, null))
+          pages.push(page.changes)
+          ;({ reached, more } = page)
+        }
+        return pages
+      }
+      const read = { ahead: 0 }
+      for (const place of ['p3', 'p7', 'other', 'p3', 'p7']) {
+        await insert({ place })
+        // The first of p7 was read before.
+        if (place === 'p7' && read.ahead === 0) read.ahead = (await store.read((tx) => tx.state())).head
+      }
+      const few = await pagesOf(['p3', 'p7'], 2)
+      expect(few.flat().length).toBe(3)
+      expect(await pagesOf(many, 2)).toEqual(few)
+      // So many that they are looked for scope by scope.
+      for (let round = 0; round < 6; round++)
+        await store.write(async (tx) => {
+          const version = await tx.firstVersion()
+          await tx.reserve(many.length, now)
+          const values = { name: 'n', stock: 0 }
+          await tx.writeRecords(many.map((place, at) => insertOf({ ...values, place }, version + at)))
+        })
+      expect((await pagesOf(many, 70)).flat().length).toBe(few.flat().length + 6 * many.length)
+      expect(await pagesOf(['p3', 'p7'], 100)).toEqual([
+        (await pagesOf(many, 500)).flat().filter((text) => /"place:p[37]"/.test(String(text))),
+      ])
     })
 
     test('[FE-26] [FE-62] a page may end within a transaction, and the next one goes on where it ended', async () => {

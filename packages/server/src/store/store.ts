@@ -286,8 +286,11 @@ export interface StoreReader extends ReceiptReads, EventReads, EscrowReads {
     after: SnapshotPlace | null,
     bounds: PageBounds,
   ): Promise<SnapshotPage>
-  /** What there is of each collection of the schema in each scope; for '*' in '*'. Rules: CS-1. */
-  digests(scopes: readonly string[] | '*'): Promise<readonly StoredDigest[]>
+  /**
+   * What there is of each collection of the schema in each scope; for '*' in '*'. In ranges that can be folded to those of
+   * about `rangeRows` rows. Rules: CS-1.
+   */
+  digests(scopes: readonly string[] | '*', rangeRows: number): Promise<readonly StoredDigest[]>
   /** Every row of a range as `put`. */
   rangeRows(range: RowRange): Promise<readonly string[]>
   /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { createServer, postgresStore, sqliteStore, type Store } from '@holdfast/server'
 
-import { freshDatabase } from '../services/fresh-database.ts'
+import { preparedStore } from '../postgres/prepared-store.ts'
 import { shopSchema } from './shop-schema.ts'
 
 /** Looks at a request before the server does, or at its answer; what it returns goes to the client instead. */
@@ -41,14 +41,14 @@ const databases = new Map<string, Promise<string>>()
 
 /** The database of the shop of this path, if the tests run on PostgreSQL. */
 export function databaseAt(path: string): Promise<string> {
-  const url = databases.get(path) ?? freshDatabase().then((database) => database.url)
+  const url = databases.get(path) ?? preparedStore(shopSchema).then((database) => database.url)
   databases.set(path, url)
   return url
 }
 
 async function storeAt(path: string): Promise<Store> {
   if (!isOnPostgres) return sqliteStore(path)
-  return postgresStore({ url: await databaseAt(path), migrate: true, connections: 5 })
+  return postgresStore({ url: await databaseAt(path), connections: 5 })
 }
 
 /** Opens a shop. The bearer token is `name` or `name.anything`. */

@@ -16,7 +16,7 @@ import {
 import { type Caller, createEngine, type Engine, type Grants, postgresStore } from '@holdfast/server'
 import { Client } from 'pg'
 
-import { freshDatabase } from '../services/fresh-database.ts'
+import { preparedStore } from './prepared-store.ts'
 
 /** Items that move between warehouses, and lines that go for good with their item. */
 export const warehouseSchema: Schema = defineSchema({
@@ -70,7 +70,7 @@ export function newId(): string {
 /** Makes a database with the tables and opens an engine over it. */
 export async function givenWarehouse(options: WarehouseOptions = {}): Promise<GivenWarehouse> {
   const { serverUrl, connections = 6, schema = warehouseSchema } = options
-  const database = await freshDatabase(serverUrl)
+  const database = await preparedStore(schema, serverUrl)
   const { url } = database
   const engine = await openWarehouse(url, { connections, schema })
   const clients: Client[] = []

@@ -4,7 +4,8 @@ import { hasPostgres } from '../services/shared-servers.ts'
 import { type GivenWarehouse, givenWarehouse, newId } from './given-warehouse.ts'
 
 let warehouse: GivenWarehouse
-const many = 100_000
+const many = 20_000
+const planned = 50_000
 const insertMany = `INSERT INTO items (id, warehouse, name, stock) SELECT gen_random_uuid(), '1', 'row ' || n, 0 FROM generate_series(1, $1::int) n`
 
 async function elapsedMs(work: () => Promise<unknown>): Promise<number> {
@@ -19,8 +20,8 @@ describe.skipIf(!hasPostgres())('large transactions', () => {
   })
   afterEach(() => warehouse.close())
 
-  test('[FE-26] pages end inside a transaction of 100,000 rows while others go on, and every row comes once', async () => {
-    const reader = warehouse.reader(['warehouse:1', 'warehouse:2'], 2_000)
+  test('[FE-26] pages end inside a transaction of 20,000 rows while others go on, and every row comes once', async () => {
+    const reader = warehouse.reader(['warehouse:1', 'warehouse:2'], 400)
     await warehouse.sql(insertMany, [many])
     let seen = 0
     for (let page = 1; ; page++) {
@@ -38,22 +39,22 @@ describe.skipIf(!hasPostgres())('large transactions', () => {
     expect(seen).toBe(reader.rows.size)
   }, 120_000)
 
-  test('[FE-46] in one session a statement of one row and then one of 100,000 take the time of their rows', async () => {
+  test('[FE-46] in one session a statement of one row and then one of 50,000 take the time of their rows', async () => {
     const job = await warehouse.connect()
     await job.query(insertMany, [1])
     await job.query(`UPDATE items SET name = name || '.'`)
-    const insertMs = await elapsedMs(() => job.query(insertMany, [many]))
+    const insertMs = await elapsedMs(() => job.query(insertMany, [planned]))
     const updateMs = await elapsedMs(() => job.query(`UPDATE items SET name = name || '.'`))
     const moveMs = await elapsedMs(() => job.query(`UPDATE items SET warehouse = '2'`))
     const deleteMs = await elapsedMs(() => job.query('DELETE FROM items'))
-    const returnMs = await elapsedMs(() => job.query(insertMany, [many]))
-    // A plan made for one row would take many minutes, on any machine.
-    expect(Math.max(insertMs, updateMs, moveMs, deleteMs, returnMs)).toBeLessThan(90_000)
+    const returnMs = await elapsedMs(() => job.query(insertMany, [planned]))
+    // A plan made for one row would compare all with all, 2,500 million pairs, at each of them.
+    expect(Math.max(insertMs, updateMs, moveMs, deleteMs, returnMs)).toBeLessThan(60_000)
     const [row] = await warehouse.sql(
       `SELECT count(*) FILTER (WHERE op = 'put')::int AS put, count(*) FILTER (WHERE op = 'leave')::int AS left_,
        count(*) FILTER (WHERE op = 'delete')::int AS gone FROM holdfast.feed`,
     )
-    expect(row).toEqual({ put: many, left_: many + 1, gone: many + 1 })
+    expect(row).toEqual({ put: planned, left_: planned + 1, gone: planned + 1 })
   }, 400_000)
 
   test('[FE-40] a transaction that touches 1,000 scopes is stamped in each, and seen whole', async () => {

@@ -73,6 +73,35 @@ describe.skipIf(!hasPostgres())('any writer', () => {
     await expectSameAsTable()
   })
 
+  test('[FE-1] [FE-3] many rows at once, of which the feed knows none, and then one from before', async () => {
+    const old = await item('2', 'old')
+    await names()
+    await warehouse.sql('DELETE FROM items WHERE id = $1', [old])
+    for (const isolation of ['READ COMMITTED', 'REPEATABLE READ']) {
+      const other = await warehouse.connect()
+      await other.query(`BEGIN ISOLATION LEVEL ${isolation}`)
+      await other.query(`INSERT INTO items (id, warehouse, name, stock)
+        SELECT gen_random_uuid(), (1 + n % 2)::text, '${isolation} ' || n, 0 FROM generate_series(1, 150) n`)
+      await other.query('COMMIT')
+      await expectSameAsTable()
+    }
+    // It comes back in another scope among many new ones: what is left of it where it was stays behind nothing.
+    await warehouse.sql(
+      `INSERT INTO items (id, warehouse, name, stock)
+       SELECT CASE WHEN n = 75 THEN $1::uuid ELSE gen_random_uuid() END, '1', 'again ' || n, 0 FROM generate_series(1, 150) n`,
+      [old],
+    )
+    await expectSameAsTable()
+    expect(
+      await warehouse.sql('SELECT scope, op FROM holdfast.feed WHERE record = $1 ORDER BY scope', [old]),
+    ).toEqual([
+      { scope: 'warehouse:1', op: 'put' },
+      { scope: 'warehouse:2', op: 'leave' },
+    ])
+    await warehouse.sql(`UPDATE items SET name = name || '!' WHERE name LIKE 'again %'`)
+    await expectSameAsTable()
+  })
+
   test('[FE-1] COPY through psql, and INSERT … SELECT', async (context) => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-copy-'))
     const rows = [newId(), newId()].map((id, at) => `${id}\t1\tcopied ${at}\t5`)

@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
+
 import { startUnlessMissing } from './missing-service.ts'
 import { startPostgres } from './postgres.ts'
+import { dropPrepared } from './prepared-database.ts'
 import { startRedis } from './redis.ts'
 
 /** Whether this test run shares a PostgreSQL, in which `freshDatabase()` makes databases. */
@@ -23,8 +26,12 @@ export default async function shareServers(): Promise<() => Promise<void>> {
     throw error
   })
   if (postgres !== undefined) process.env['HOLDFAST_TEST_POSTGRES'] = postgres.url
+  // What is prepared once for all tests is of this run: another one may have other sources.
+  process.env['HOLDFAST_TEST_RUN'] = randomUUID()
   if (redis !== undefined) process.env['HOLDFAST_TEST_REDIS'] = redis.url
   return async () => {
+    // A server that is not ours goes on.
+    if (postgres !== undefined && postgres.dataDir === undefined) await dropPrepared(postgres.url)
     await Promise.all([postgres?.stop(), redis?.stop()])
   }
 }

@@ -7,7 +7,9 @@ import {
   type Capture,
   clocks,
   deletes,
+  firstPuts,
   isDistinct,
+  isInFeed,
   isOwn,
   leaves,
   noteUnique,
@@ -198,7 +200,7 @@ function statementFunctions(capture: Capture): readonly string[] {
   ]
   return [
     define('inserted', 'new_rows', [
-      run(puts(capture, 'new_rows n')),
+      ...putNew(capture),
       `IF EXISTS (SELECT 1 FROM holdfast.tombstones t WHERE t.collection = ${name}) THEN`,
       run(leaves(capture)),
       ...afterTombstones(capture),
@@ -258,7 +260,12 @@ function inline(sql: string): string {
 
 /** A statement of a trigger function, planned once for few rows and each time for many. `{this}`, `{at}`, `{maker}`, `{account}`, `{first}` are its own. */
 function run(sql: string): string {
-  return `IF is_large THEN EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first; ELSE ${inline(sql)}; END IF;`
+  return `IF is_large THEN ${runLarge(sql)} ELSE ${inline(sql)}; END IF;`
+}
+
+/** The same of a statement that is run for many rows alone. */
+function runLarge(sql: string): string {
+  return `EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first;`
 }
 
 /** A question of a trigger function, planned in the same way. */
@@ -268,6 +275,22 @@ function runIf(condition: string, then: readonly string[]): readonly string[] {
     `IF is_large THEN EXECUTE $sql$${asked}$sql$ INTO is_so; ELSE is_so := (${asked}); END IF;`,
     'IF is_so THEN',
     ...then,
+    'END IF;',
+  ]
+}
+
+/**
+ * Entries of rows that are new in the table. Where the feed has nothing of any of them, an insert need not look for each: it
+ * does so where the statement sees all that was committed.
+ */
+function putNew(capture: Capture): readonly string[] {
+  return [
+    'is_so := true;',
+    `IF is_large AND current_setting('transaction_isolation') = 'read committed' THEN`,
+    `EXECUTE $sql$SELECT EXISTS (${isInFeed(capture)})$sql$ INTO is_so;`,
+    'END IF;',
+    `IF NOT is_so THEN ${runLarge(firstPuts(capture, 'new_rows n'))}`,
+    `ELSE ${run(puts(capture, 'new_rows n'))}`,
     'END IF;',
   ]
 }

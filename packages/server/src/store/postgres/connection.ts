@@ -90,7 +90,7 @@ export class Connection {
   }
 
   async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {
-    const name = this.#prepares ? nameOf(text) : undefined
+    const name = this.#prepares && !values.some(isMany) ? nameOf(text) : undefined
     const query = { text, values: [...values], ...(name !== undefined && { name }) }
     return (await this.#client.query<Record<string, string | number | boolean | null>>(query)).rows
   }
@@ -111,6 +111,16 @@ export const beginRead = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY'
 /** Begins a transaction that locks what it decides on, and waits so long for each lock. */
 export function beginWrite(lockTimeoutMs: number): string {
   return `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${lockTimeoutMs}`
+}
+
+/** Above this many members a statement is planned anew: a plan of when a table was small would take for ever in a large one. */
+const fewMembers = 100
+/** As long as lists of about so many members are, in characters. */
+const fewMembersLength = 4_000
+
+function isMany(value: PgValue): boolean {
+  if (typeof value === 'string') return value.length > fewMembersLength
+  return Array.isArray(value) && value.length > fewMembers
 }
 
 const names = new Map<string, string>()

@@ -6,7 +6,6 @@ import { entryColumns } from './read-history.ts'
 
 /** Who reads the audit, up to where, and the events that could not be delivered yet. */
 export const eventTables: readonly string[] = [
-  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS tx bigint',
   'CREATE INDEX IF NOT EXISTS audit_by_tx ON holdfast.audit (tx, n) WHERE tx IS NOT NULL',
   `CREATE TABLE IF NOT EXISTS holdfast.consumers (
     name text PRIMARY KEY, position bigint NOT NULL, n bigint NOT NULL, owner text NOT NULL DEFAULT '',

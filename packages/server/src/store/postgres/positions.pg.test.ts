@@ -1,8 +1,9 @@
 import { collection, counter, defineSchema, newUuid, text } from '@holdfast/core'
-import { type FreshDatabase, freshDatabase, hasPostgres } from '@holdfast/testing/services'
+import { hasPostgres } from '@holdfast/testing/services'
 import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Engine } from '../../engine.ts'
+import { type Copy, takeCopy } from '../../given-copies.ts'
 import { createEngine } from '../../server.ts'
 import { systemEnvironment } from '../../system-environment.ts'
 import type { FeedPage, Reached, Store } from '../store.ts'
@@ -20,15 +21,15 @@ const schema = defineSchema({
 })
 const env = systemEnvironment()
 
-let database: FreshDatabase
+let database: Copy
 let store: Store
 let engine: Engine
 const clients: Client[] = []
 
 beforeEach(async () => {
   if (!hasPostgres()) return
-  database = await freshDatabase()
-  store = postgresStore({ url: database.url, migrate: true, pollMs: 0 })
+  database = await takeCopy(schema)
+  store = postgresStore({ url: database.url, pollMs: 0 })
   engine = await createEngine({ schema, store, scopes: () => [] })
 })
 

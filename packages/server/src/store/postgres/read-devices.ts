@@ -72,8 +72,7 @@ export function deviceQueries(db: Connection, { locks }: ReadOptions): DeviceQue
     ],
     decidedKeys: async (account, ids) => {
       if (ids.length === 0) return []
-      const sql = `SELECT DISTINCT ON (o.device, o.seq) ${outcomeColumns} FROM holdfast.decided_keys k
-        JOIN holdfast.outcomes o ON o.device = k.device AND o.seq = k.seq WHERE k.id = ANY($1::text[]) AND k.account = $2`
+      const sql = `SELECT DISTINCT ON (o.device, o.seq) ${outcomeColumns} FROM ${outcomesByKey('$2')}`
       return (await db.all(sql, ids, account)).map(outcomeOf)
     },
     outcomesText: async (device, seqs) => {
@@ -114,14 +113,26 @@ async function bySeq(
   return (await db.all(sql, device, seqs, Math.max(...seqs))).map(outcomeOf)
 }
 
+/**
+ * Outcomes `o` of the keys $1, key by key: without statistics PostgreSQL would rather compare all outcomes of a device with
+ * all of them.
+ */
+function outcomesByKey(account: string): string {
+  return `unnest($1::text[]) a (id) CROSS JOIN LATERAL (
+      SELECT k.device, k.seq FROM holdfast.decided_keys k WHERE k.id = a.id AND k.account = ${account} LIMIT 1) k
+    CROSS JOIN LATERAL (
+      SELECT * FROM holdfast.outcomes o WHERE o.device = k.device AND o.seq = k.seq LIMIT 1) o`
+}
+
 async function byId(
   db: Connection,
   device: number,
   ids: readonly string[],
 ): Promise<readonly StoredOutcome[]> {
   if (ids.length === 0) return []
-  const sql = `SELECT ${outcomeColumns} FROM holdfast.outcomes o WHERE o.device = $1 AND o.id = ANY($2::text[]) ORDER BY o.seq`
-  return (await db.all(sql, device, ids)).map(outcomeOf)
+  const account = '(SELECT d.account FROM holdfast.devices d WHERE d.n = $2)'
+  const sql = `SELECT ${outcomeColumns} FROM ${outcomesByKey(account)} WHERE o.device = $2 AND o.id = a.id ORDER BY o.seq`
+  return (await db.all(sql, ids, device)).map(outcomeOf)
 }
 
 /** Ids that a column of PostgreSQL can hold: any other is of nothing. */

@@ -16,16 +16,25 @@ const everything = `SELECT '*'::text AS scope, collection, record, max(version) 
 const ofScopes =
   "SELECT scope, collection, record, version FROM holdfast.feed WHERE op = 'put' AND scope = ANY($2::text[])"
 
+/** The sums of as many ranges as `rangeCountFor` says, made here: the smallest ones would be a row for almost each record. */
+function foldedSql(held: string): string {
+  return `SELECT scope, collection, part % ranges AS part, sum(n) AS n, sum(total) AS total FROM (
+      SELECT d.*, CASE WHEN all_rows <= $3::bigint THEN 1 WHEN all_rows <= 16 * $3::bigint THEN 16
+        WHEN all_rows <= 256 * $3::bigint THEN 256 ELSE 4096 END AS ranges
+      FROM (SELECT d.*, sum(n) OVER (PARTITION BY scope, collection) AS all_rows
+        FROM (WITH ${digestSql(held, ['scope', 'collection'])}) d) d) d
+    GROUP BY scope, collection, part % ranges`
+}
+
 /** What there is in scopes, in one scan of the feed, and the rows of one range. Rules: CS-1, CS-3. */
 export function digestQueries(db: Connection, { schema, naming }: Tables): DigestQueries {
   const collections = [...schema.collections.values(), conflictsCollection]
   const names = collections.map(({ name }) => name)
   return {
-    digests: async (scopes) => {
+    digests: async (scopes, rangeRows) => {
       const entries = scopes === '*' ? everything : ofScopes
       const held = `SELECT scope, collection, ${digitsOf(7)}::bigint AS x, version AS v FROM (${entries}) f WHERE collection = ANY($1::text[])`
-      const sql = `WITH ${digestSql(held, ['scope', 'collection'])}`
-      return storedDigests(await db.all(sql, names, scopes === '*' ? null : scopes))
+      return storedDigests(await db.all(foldedSql(held), names, scopes === '*' ? null : scopes, rangeRows))
     },
     rangeRows: async ({ scope, collection, range, of }) => {
       const entries =

@@ -8,9 +8,9 @@ import type {
   SnapshotPlace,
   StoreReader,
 } from '../store.ts'
-import { parseTexts } from '../stored-rows.ts'
 import { canonicalMembers, fieldMembers, iso, jsonObject, type Naming, quoteText } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
+import { type Moved, movedSince } from './moved-since.ts'
 import { completeSql } from './read-devices.ts'
 import type { Tables } from './read-records.ts'
 
@@ -151,15 +151,6 @@ interface PageQuery {
   readonly extra: readonly PgValue[]
 }
 
-/** A transaction that touched a scope that is read; for a reader of everything the scope is null. */
-interface Moved {
-  readonly position: number
-  readonly tx: number
-  readonly scope: string | null
-  /** The scopes in which the reader is further once it was read. */
-  readonly scopes: readonly string[]
-}
-
 /**
  * Transactions first, from their positions alone, then their entries, in chunks. Within a position entries go by
  * collection and record, so that a page may end inside a transaction of any size. Rules: FE-26, FE-62.
@@ -240,41 +231,6 @@ function reachedBy(
   }
   const beyond = Object.fromEntries([...ahead].filter(([, at]) => at > position))
   return { position, ahead: beyond, ...(end.inside && { inside: end.inside }) }
-}
-
-async function movedSince(db: Connection, from: ReadFrom, limit: number): Promise<readonly Moved[]> {
-  if (from.scopes === '*') {
-    // Within a scope positions appear in order: what was read beyond what is complete is known by its scopes.
-    const rows = await db.all(
-      `SELECT s.position, s.tx, json_agg(s.scope)::text AS scopes FROM holdfast.stamps s
-       WHERE s.position > $1 AND s.position > coalesce(($2::jsonb ->> s.scope)::bigint, 0)
-       GROUP BY s.position, s.tx ORDER BY s.position LIMIT $3`,
-      from.position,
-      JSON.stringify(from.ahead),
-      limit,
-    )
-    return rows.map((row) => ({
-      position: Number(row['position']),
-      tx: Number(row['tx']),
-      scope: null,
-      scopes: parseTexts(String(row['scopes'])),
-    }))
-  }
-  const rows = await db.all(
-    `SELECT m.position, m.tx, m.scope FROM unnest($1::text[], $2::bigint[]) s (scope, after) CROSS JOIN LATERAL (
-       SELECT t.scope, t.position, t.tx FROM holdfast.stamps t WHERE t.scope = s.scope AND t.position > s.after
-       ORDER BY t.position LIMIT $3) m
-     ORDER BY m.position FETCH FIRST $3 ROWS WITH TIES`,
-    from.scopes,
-    from.scopes.map((scope) => Math.max(from.position, from.ahead[scope] ?? 0)),
-    limit,
-  )
-  return rows.map((row) => ({
-    position: Number(row['position']),
-    tx: Number(row['tx']),
-    scope: String(row['scope']),
-    scopes: [String(row['scope'])],
-  }))
 }
 
 interface ChunkQuery extends PageQuery {

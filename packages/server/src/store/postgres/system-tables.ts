@@ -60,15 +60,18 @@ export const systemTables: readonly string[] = [
     device integer NOT NULL, seq bigint NOT NULL, covers text NOT NULL, folded json, id text NOT NULL, hash text NOT NULL,
     status text NOT NULL, version bigint, stood_on bigint, server_updated_at timestamptz, code text, body json,
     exact boolean NOT NULL, op text NOT NULL, fields json NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (device, seq))`,
-  'CREATE INDEX IF NOT EXISTS outcomes_by_id ON holdfast.outcomes (id, device)',
+  // Outcomes are found by key through the keys that were decided.
+  'DROP INDEX IF EXISTS holdfast.outcomes_by_id',
   `CREATE TABLE IF NOT EXISTS holdfast.decided_keys (
     id text NOT NULL, account text NOT NULL, device integer NOT NULL, seq bigint NOT NULL, PRIMARY KEY (id, account))`,
-  'CREATE INDEX IF NOT EXISTS decided_keys_by_seq ON holdfast.decided_keys (device, seq)',
+  'DROP INDEX IF EXISTS holdfast.decided_keys_by_seq',
   `CREATE TABLE IF NOT EXISTS holdfast.audit (
-    n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
+    n bigint GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
     before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint, accepted_by text)`,
   'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint, ADD COLUMN IF NOT EXISTS accepted_by text',
+  // Nobody looks for a line by its number alone. Without a key a table that is published must say how a row is known.
+  'ALTER TABLE holdfast.audit DROP CONSTRAINT IF EXISTS audit_pkey, REPLICA IDENTITY FULL',
   // An id is of one record: with the names of collections to compare, each line of the audit costs half as much again.
   'DROP INDEX IF EXISTS holdfast.audit_by_record',
   'CREATE INDEX IF NOT EXISTS audit_by_id ON holdfast.audit (record, n)',

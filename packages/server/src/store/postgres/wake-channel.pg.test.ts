@@ -1,8 +1,9 @@
 import { newUuid } from '@holdfast/core'
-import { type FreshDatabase, freshDatabase, hasPostgres, startRedis } from '@holdfast/testing/services'
+import { hasPostgres, startRedis } from '@holdfast/testing/services'
 import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { type Copy, takeCopy } from '../../given-copies.ts'
 import { createEngine, type Engine } from '../../index.ts'
 import { exampleSchema } from '../../http/given-server.ts'
 import { until } from '../../queue/given-queue.ts'
@@ -11,11 +12,11 @@ import { postgresStore, type PostgresStoreOptions } from './postgres-store.ts'
 
 const env = systemEnvironment()
 
-let database: FreshDatabase
+let database: Copy
 let opened: Engine[]
 beforeEach(async () => {
   opened = []
-  if (hasPostgres()) database = await freshDatabase()
+  if (hasPostgres()) database = await takeCopy(exampleSchema)
 })
 afterEach(async () => {
   for (const engine of opened) await engine.close()
@@ -26,7 +27,7 @@ afterEach(async () => {
 async function openNode(
   options: Partial<PostgresStoreOptions>,
 ): Promise<{ engine: Engine; told: Set<string> }> {
-  const store = postgresStore({ url: database.url, migrate: true, pollMs: 0, ...options })
+  const store = postgresStore({ url: database.url, pollMs: 0, ...options })
   const engine = await createEngine({ schema: exampleSchema, store, scopes: () => '*' })
   opened.push(engine)
   const told = new Set<string>()

@@ -1,6 +1,7 @@
-import type { CollectionSchema } from '@holdfast/core'
+import type { CollectionSchema, FieldSchema, Json } from '@holdfast/core'
 import type { RecordWrite } from '../store.ts'
 import { hasDeletedAt } from '../sql.ts'
+import { columnLists, jsonText, type ListColumn, listValues } from './column-lists.ts'
 import { columnType, fieldMembers, jsonObject, type Naming, quoteText } from './columns.ts'
 import type { Connection } from './connection.ts'
 
@@ -35,29 +36,49 @@ interface GroupWrite {
   readonly group: WriteGroup
 }
 
-interface SentColumn {
+interface SentColumn extends ListColumn<RecordWrite> {
   readonly column: string
-  readonly as: string
-  readonly type: string
+}
+
+interface SentFields {
+  readonly fields: CollectionSchema['fields']
+  readonly writesDeleted: boolean
 }
 
 /** What a statement writes of each row. Names inside the list of rows are positions: a field may be called anything. */
 function sentColumns(
   naming: Naming,
   collection: CollectionSchema,
-  { fields, writesDeleted }: { readonly fields: CollectionSchema['fields']; readonly writesDeleted: boolean },
+  { fields, writesDeleted }: SentFields,
 ): readonly SentColumn[] {
-  const times = ['created_at', 'updated_at', 'server_updated_at', ...(writesDeleted ? ['deleted_at'] : [])]
   return [
-    { column: 'id', as: 'id', type: 'uuid' },
+    { column: 'id', name: 'id', type: 'uuid', of: ({ id }) => id },
     ...fields.map((field, at) => ({
       column: naming.column(collection, field.name),
-      as: `f${at}`,
+      name: `f${at}`,
       type: columnType(field),
+      of: ({ values }: RecordWrite) => sentValue(field, values[field.name]),
     })),
-    { column: 'version', as: 'version', type: 'bigint' },
-    ...times.map((name) => ({ column: name, as: name, type: 'timestamptz' })),
+    { column: 'version', name: 'version', type: 'bigint', of: ({ version }) => version },
+    ...(writesDeleted ? times : times.filter(({ name }) => name !== 'deleted_at')),
   ]
+}
+
+const times: readonly SentColumn[] = [
+  { column: 'created_at', name: 'created_at', type: 'timestamptz', of: ({ createdAt }) => createdAt },
+  { column: 'updated_at', name: 'updated_at', type: 'timestamptz', of: ({ updatedAt }) => updatedAt },
+  {
+    column: 'server_updated_at',
+    name: 'server_updated_at',
+    type: 'timestamptz',
+    of: ({ serverUpdatedAt }) => serverUpdatedAt,
+  },
+  { column: 'deleted_at', name: 'deleted_at', type: 'timestamptz', of: ({ deletedAt }) => deletedAt },
+]
+
+function sentValue(field: FieldSchema, value: Json | undefined): string | number | boolean | null {
+  if (value === undefined || value === null) return null
+  return columnType(field) === 'jsonb' || typeof value === 'object' ? JSON.stringify(value) : value
 }
 
 /** Writes a group and returns the ids of rows of which the host made something else. */
@@ -68,7 +89,7 @@ export async function writeGroup(
   const table = naming.table(collection)
   if (group.write === 'delete') {
     const ids = group.rows.map(({ id }) => id)
-    db.send(tombstonesSql, JSON.stringify(group.rows.map(tombstoneRow)))
+    db.send(tombstonesSql, ...listValues(tombstoneColumns, group.rows))
     await db.all(`DELETE FROM ${table} WHERE id = ANY($1::uuid[])`, ids)
     return []
   }
@@ -78,49 +99,43 @@ export async function writeGroup(
     : collection.fields.filter(({ name }) => group.columns.includes(name))
   const writesDeleted = hasDeletedAt(collection) && (isInsert || group.columns.includes('deleted_at'))
   const sent = sentColumns(naming, collection, { fields, writesDeleted })
-  const rows = group.rows.map((record) => ({
-    id: record.id,
-    ...Object.fromEntries(fields.map(({ name }, at) => [`f${at}`, record.values[name] ?? null])),
-    version: record.version,
-    created_at: record.createdAt,
-    updated_at: record.updatedAt,
-    server_updated_at: record.serverUpdatedAt,
-    deleted_at: record.deletedAt,
-  }))
-  const source = `json_to_recordset($1::json) s (${sent.map(({ as, type }) => `${as} ${type}`).join(', ')})`
-  const compared = sent.filter(({ as }) => as.startsWith('f') || as === 'deleted_at')
+  const names = sent.map(({ name }) => `s.${name}`)
+  const write = isInsert
+    ? `INSERT INTO ${table} (${sent.map(({ column }) => column).join(', ')}) SELECT ${names.join(', ')} FROM s RETURNING *`
+    : `UPDATE ${table} t SET ${sent
+        .slice(1)
+        .map(({ column, name }) => `${column} = s.${name}`)
+        .join(', ')} FROM s WHERE t.id = s.id RETURNING t.*`
+  const sql = `WITH s AS MATERIALIZED (SELECT * FROM ${columnLists(sent)} x), t AS (${write})
+    SELECT s.id FROM s LEFT JOIN t ON t.id = s.id WHERE t.id IS NULL OR ${differs(sent)}`
+  return (await db.all(sql, ...listValues(sent, group.rows))).map(({ id }) => String(id))
+}
+
+/** Whether a row `t` holds something else than was sent as `s`. */
+function differs(sent: readonly SentColumn[]): string {
+  const compared = sent.filter(({ name }) => name.startsWith('f') || name === 'deleted_at')
+  if (compared.length === 0) return 'false'
   const row = (alias: string, name: (each: SentColumn) => string): string =>
     `ROW(${compared.map((each) => `${alias}.${name(each)}`).join(', ')})`
-  const differs =
-    compared.length === 0
-      ? 'false'
-      : `${row('t', ({ column }) => column)} IS DISTINCT FROM ${row('s', ({ as }) => as)}`
-  const sql = isInsert
-    ? `WITH s AS MATERIALIZED (SELECT * FROM ${source}), t AS (
-        INSERT INTO ${table} (${sent.map(({ column }) => column).join(', ')}) SELECT ${sent.map(({ as }) => as).join(', ')} FROM s RETURNING *)
-       SELECT s.id, t.id IS NOT NULL AS written, ${differs} AS altered FROM s LEFT JOIN t ON t.id = s.id`
-    : `WITH s AS MATERIALIZED (SELECT * FROM ${source}), t AS (
-        UPDATE ${table} t SET ${sent
-          .slice(1)
-          .map(({ column, as }) => `${column} = s.${as}`)
-          .join(', ')} FROM s WHERE t.id = s.id RETURNING t.*)
-       SELECT s.id, t.id IS NOT NULL AS written, ${differs} AS altered FROM s LEFT JOIN t ON t.id = s.id`
-  const written = await db.all(sql, JSON.stringify(rows))
-  return written
-    .filter((each) => each['altered'] === true || each['written'] !== true)
-    .map(({ id }) => String(id))
+  return `${row('t', ({ column }) => column)} IS DISTINCT FROM ${row('s', ({ name }) => name)}`
 }
 
-function tombstoneRow(record: RecordWrite): object {
-  const { collection, id, version, deletedAt, createdAt, updatedAt, serverUpdatedAt, values } = record
-  return { collection, id, version, deletedAt, createdAt, updatedAt, serverUpdatedAt, values }
-}
+const tombstoneColumns: readonly ListColumn<RecordWrite>[] = [
+  { name: 'collection', type: 'text', of: ({ collection }) => collection },
+  { name: 'record', type: 'uuid', of: ({ id }) => id },
+  { name: 'version', type: 'bigint', of: ({ version }) => version },
+  { name: 'deleted_at', type: 'timestamptz', of: ({ deletedAt }) => deletedAt },
+  { name: 'created_at', type: 'timestamptz', of: ({ createdAt }) => createdAt },
+  { name: 'updated_at', type: 'timestamptz', of: ({ updatedAt }) => updatedAt },
+  { name: 'server_updated_at', type: 'timestamptz', of: ({ serverUpdatedAt }) => serverUpdatedAt },
+  { name: 'data', type: 'json', of: ({ values }) => jsonText(values) },
+]
+
+const tombstoneNames = tombstoneColumns.map(({ name }) => name).join(', ')
 
 /** The tombstone goes first: capture reads the version of the deletion from it. */
-const tombstonesSql = `INSERT INTO holdfast.tombstones (collection, record, version, deleted_at, created_at, updated_at, server_updated_at, data)
-  SELECT x.collection, x.id, x.version, x."deletedAt", x."createdAt", x."updatedAt", x."serverUpdatedAt", x.values
-  FROM json_to_recordset($1::json) x (collection text, id uuid, version bigint, "deletedAt" timestamptz, "createdAt" timestamptz,
-    "updatedAt" timestamptz, "serverUpdatedAt" timestamptz, values json)
+const tombstonesSql = `INSERT INTO holdfast.tombstones (${tombstoneNames})
+  SELECT ${tombstoneNames} FROM ${columnLists(tombstoneColumns)} x
   ON CONFLICT (collection, record) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at,
     created_at = excluded.created_at, updated_at = excluded.updated_at, server_updated_at = excluded.server_updated_at,
     data = excluded.data`

@@ -1,6 +1,7 @@
 import { formatRanges, SyncError } from '@holdfast/core'
 import type { AuditLine, StoredDevice, StoredOutcome, StoreWriter } from '../store.ts'
 import { BlockedError } from '../store-errors.ts'
+import { columnLists, jsonText, type ListColumn, listValues } from './column-lists.ts'
 import { type Connection, type PgRow, RaceLost } from './connection.ts'
 import { deviceQueries } from './read-devices.ts'
 
@@ -68,11 +69,13 @@ function identityStatements(
     },
     writeOutcomes: async (device, outcomes, at) => {
       if (outcomes.length === 0) return
-      db.send(outcomesSql, device, at, JSON.stringify(outcomes.map(outcomeRow)))
-      const keys = outcomes.flatMap(({ id, folded, seq }) =>
-        [...new Set([id, ...folded])].filter((key) => !known.has(key)).map((key) => ({ id: key, seq })),
-      )
-      db.send(keysSql, device, JSON.stringify(keys))
+      db.send(outcomesSql, device, at, ...listValues(outcomeColumns, outcomes))
+      const keys = new Map<string, number>()
+      for (const { id, folded, seq } of outcomes)
+        for (const key of [id, ...folded]) if (!known.has(key) && !keys.has(key)) keys.set(key, seq)
+      // In one order, so that two requests that decide the same keys wait for each other only one way.
+      const sorted = [...keys].sort(([left], [right]) => (left < right ? -1 : 1))
+      db.send(keysSql, device, ...listValues(keyColumns, sorted))
     },
   }
 }
@@ -95,7 +98,7 @@ export function ledgerStatements(db: Connection): LedgerStatements {
       )
     },
     writeAudit: async (lines) => {
-      if (lines.length > 0) db.send(auditSql, JSON.stringify(lines.map(auditRow)))
+      if (lines.length > 0) db.send(auditSql, ...listValues(auditColumns, lines))
     },
     saveScopeSet: async (hash, scopes) => {
       const sql =
@@ -117,46 +120,69 @@ export function ledgerStatements(db: Connection): LedgerStatements {
   }
 }
 
-const outcomesSql = `INSERT INTO holdfast.outcomes (device, at, seq, covers, folded, id, hash, status, version, stood_on,
-    server_updated_at, code, body, exact, op, fields)
-  SELECT $1, $2::timestamptz, x.seq, x.covers, x.folded, x.id, x.hash, x.status, x.version, x.stood_on, x.server_updated_at,
-    x.code, x.body, x.exact, x.op, x.fields
-  FROM json_to_recordset($3::json) x (seq bigint, covers text, folded json, id text, hash text, status text, version bigint,
-    stood_on bigint, server_updated_at timestamptz, code text, body json, exact boolean, op text, fields json)`
+const outcomeColumns: readonly ListColumn<StoredOutcome>[] = [
+  { name: 'seq', type: 'bigint', of: ({ seq }) => seq },
+  { name: 'covers', type: 'text', of: ({ covers }) => covers },
+  { name: 'folded', type: 'json', of: ({ folded }) => (folded.length === 0 ? null : jsonText(folded)) },
+  { name: 'id', type: 'text', of: ({ id }) => id },
+  { name: 'hash', type: 'text', of: ({ hash }) => hash },
+  { name: 'status', type: 'text', of: ({ status }) => status },
+  { name: 'version', type: 'bigint', of: ({ version }) => version },
+  { name: 'stood_on', type: 'bigint', of: ({ stoodOn }) => stoodOn },
+  { name: 'server_updated_at', type: 'timestamptz', of: ({ serverUpdatedAt }) => serverUpdatedAt },
+  { name: 'code', type: 'text', of: ({ code }) => code },
+  { name: 'body', type: 'json', of: ({ body }) => body },
+  { name: 'exact', type: 'boolean', of: ({ exact }) => exact },
+  { name: 'op', type: 'text', of: ({ op }) => op },
+  // What stands on a create that was refused falls whatever it touches.
+  { name: 'fields', type: 'json', of: ({ op, fields }) => (op === 'create' ? '[]' : jsonText(fields)) },
+]
+
+const outcomeNames = outcomeColumns.map(({ name }) => name).join(', ')
+
+const outcomesSql = `INSERT INTO holdfast.outcomes (device, at, ${outcomeNames})
+  SELECT $1::integer, $2::timestamptz, ${outcomeNames} FROM ${columnLists(outcomeColumns, 3)} x`
+
+const keyColumns: readonly ListColumn<readonly [id: string, seq: number]>[] = [
+  { name: 'id', type: 'text', of: ([id]) => id },
+  { name: 'seq', type: 'bigint', of: ([, seq]) => seq },
+]
 
 /** A key that another request has decided since is there already, and this transaction is decided again. */
 const keysSql = `INSERT INTO holdfast.decided_keys (device, account, id, seq)
-  SELECT DISTINCT ON (x.id) d.n, d.account, x.id, x.seq FROM json_to_recordset($2::json) x (id text, seq bigint)
-  JOIN holdfast.devices d ON d.n = $1 ORDER BY x.id`
+  SELECT $1::integer, (SELECT d.account FROM holdfast.devices d WHERE d.n = $1::integer), x.id, x.seq
+  FROM ${columnLists(keyColumns, 2)} x ORDER BY x.ordinality`
 
 function keyOfDevice({ user, device }: Pick<StoredDevice, 'user' | 'device'>): string {
   return `${device} ${user}`
 }
 
+const auditColumns: readonly ListColumn<AuditLine>[] = [
+  { name: 'collection', type: 'text', of: ({ collection }) => collection },
+  { name: 'record', type: 'uuid', of: ({ record }) => record },
+  { name: 'version', type: 'bigint', of: ({ version }) => version },
+  { name: 'op', type: 'text', of: ({ op }) => op },
+  { name: 'account', type: 'text', of: ({ user }) => user },
+  { name: 'device', type: 'text', of: ({ device }) => device },
+  { name: 'mutation', type: 'text', of: ({ mutation }) => mutation },
+  { name: 'at', type: 'timestamptz', of: ({ at }) => at },
+  { name: 'received_at', type: 'timestamptz', of: ({ receivedAt }) => receivedAt },
+  { name: 'before', type: 'json', of: ({ before }) => jsonText(before) },
+  { name: 'after', type: 'json', of: ({ after }) => jsonText(after) },
+  { name: 'status', type: 'text', of: ({ status }) => status },
+  { name: 'decisions', type: 'json', of: ({ decisions }) => jsonText(decisions) },
+  { name: 'code', type: 'text', of: ({ code }) => code },
+  { name: 'trace', type: 'text', of: ({ trace }) => trace },
+  { name: 'was', type: 'json', of: ({ was }) => jsonText(was) },
+  { name: 'accepted_by', type: 'text', of: ({ acceptedBy }) => acceptedBy },
+]
+
+const auditNames = auditColumns.map(({ name }) => name).join(', ')
+
 /** Lines of what was done are read by who is told of changes, in the order of transactions. */
-const auditSql = `INSERT INTO holdfast.audit (tx, collection, record, version, op, account, device, mutation, at, received_at, before,
-    after, status, decisions, code, trace, was, accepted_by)
-  SELECT CASE WHEN x.op <> 'none' THEN (SELECT holdfast.this_transaction()) END,
-    x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
-    x.status, x.decisions, x.code, x.trace, x.was, x.accepted_by
-  FROM ROWS FROM (json_to_recordset($1::json) AS (collection text, record uuid, version bigint, op text, account text,
-    device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
-    decisions json, code text, trace text, was json, accepted_by text)) WITH ORDINALITY x ORDER BY x.ordinality`
-
-function outcomeRow(outcome: StoredOutcome): object {
-  const { seq, covers, folded, id, hash, status, version, stoodOn, code, exact, op } = outcome
-  const body: unknown = outcome.body === null ? null : JSON.parse(outcome.body)
-  // What stands on a create that was refused falls whatever it touches.
-  const fields = op === 'create' ? [] : outcome.fields
-  const stood = { stood_on: stoodOn, server_updated_at: outcome.serverUpdatedAt }
-  const held = { seq, covers, id, hash, status, version, code, exact, op, fields, body }
-  return { ...held, ...stood, folded: folded.length === 0 ? null : folded }
-}
-
-function auditRow(line: AuditLine): object {
-  const { user, receivedAt, acceptedBy, ...rest } = line
-  return { ...rest, account: user, received_at: receivedAt, accepted_by: acceptedBy }
-}
+const auditSql = `INSERT INTO holdfast.audit (tx, ${auditNames})
+  SELECT CASE WHEN x.op <> 'none' THEN (SELECT holdfast.this_transaction()) END, ${auditNames}
+  FROM ${columnLists(auditColumns)} x ORDER BY x.ordinality`
 
 async function collect(
   db: Connection,
@@ -180,16 +206,19 @@ async function collect(
     AND EXISTS (SELECT 1 FROM holdfast.stamps o WHERE o.scope = s.scope AND o.position > s.position)`)
   await db.all('DELETE FROM holdfast.keys WHERE at < $1::timestamptz', forgetBefore.keys)
   await db.exec('DELETE FROM holdfast.times WHERE position < (SELECT horizon FROM holdfast.state)')
-  for (const { n, acked } of await deviceQueries(db, { locks: false }).devices()) {
+  for (const { n, acked, user } of await deviceQueries(db, { locks: false }).devices()) {
     if (acked.length === 0) continue
     await db.all(
       `WITH gone AS (DELETE FROM holdfast.outcomes o USING unnest($2::bigint[], $3::bigint[]) r (first, last)
-         WHERE o.device = $1 AND o.seq BETWEEN r.first AND r.last AND o.at < $4::timestamptz RETURNING o.device, o.seq)
-       DELETE FROM holdfast.decided_keys k USING gone g WHERE k.device = g.device AND k.seq = g.seq`,
+         WHERE o.device = $1 AND o.seq BETWEEN r.first AND r.last AND o.at < $4::timestamptz RETURNING o.id, o.folded)
+       DELETE FROM holdfast.decided_keys k USING (SELECT g.id FROM gone g
+         UNION SELECT json_array_elements_text(g.folded) FROM gone g) g
+       WHERE k.id = g.id AND k.account = $5 AND k.device = $1`,
       n,
       acked.map(([first]) => first),
       acked.map(([, last]) => last),
       forgetBefore.outcomes,
+      user,
     )
   }
   return old.length

@@ -9,6 +9,7 @@ import {
 } from '@holdfast/core'
 import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
 import { quoteName } from '../sql.ts'
+import { columnLists, jsonText, type ListColumn, listValues } from './column-lists.ts'
 import { columnType, Naming } from './columns.ts'
 import { type Connection, RaceLost } from './connection.ts'
 import { recordQueries, type Tables } from './read-records.ts'
@@ -82,13 +83,9 @@ export function recordStatements(
   }
 }
 
-const movedSql = `WITH RECURSIVE this AS (SELECT t.n FROM holdfast.transactions t
-    WHERE t.n = nullif(current_setting('holdfast.tx', true), '')::bigint AND t.xid = pg_current_xact_id_if_assigned()),
-  found (scope) AS (
-    (SELECT f.scope FROM holdfast.feed f, this WHERE f.tx = this.n ORDER BY f.scope LIMIT 1)
-    UNION ALL SELECT (SELECT f.scope FROM holdfast.feed f, this WHERE f.tx = this.n AND f.scope > found.scope ORDER BY f.scope LIMIT 1)
-    FROM found WHERE found.scope IS NOT NULL)
-  SELECT scope, (SELECT n FROM this) AS n FROM found WHERE scope IS NOT NULL`
+const movedSql = `SELECT DISTINCT f.scope, f.tx AS n FROM holdfast.feed f WHERE f.tx = (
+  SELECT t.n FROM holdfast.transactions t
+  WHERE t.n = nullif(current_setting('holdfast.tx', true), '')::bigint AND t.xid = pg_current_xact_id_if_assigned())`
 
 /** Foreign statements take numbers after the transaction's first, and entries of this transaction carry them. */
 async function hostWroteToo(db: Connection, first: number | undefined): Promise<boolean> {
@@ -101,14 +98,18 @@ async function hostWroteToo(db: Connection, first: number | undefined): Promise<
 function writeClocks(db: Connection, records: readonly RecordWrite[]): void {
   const changed = records.filter(({ clocksChanged }) => clocksChanged)
   if (changed.length === 0) return
-  const rows = changed.map(({ collection, id, clocks }) => ({ collection, id, clocks }))
-  db.send(
-    `INSERT INTO holdfast.clocks (collection, record, clocks)
-     SELECT x.collection, x.id, x.clocks FROM json_to_recordset($1::json) x (collection text, id uuid, clocks jsonb)
-     ON CONFLICT (collection, record) DO UPDATE SET clocks = excluded.clocks`,
-    JSON.stringify(rows),
-  )
+  db.send(clocksSql, ...listValues(clockColumns, changed))
 }
+
+const clockColumns: readonly ListColumn<RecordWrite>[] = [
+  { name: 'collection', type: 'text', of: ({ collection }) => collection },
+  { name: 'record', type: 'uuid', of: ({ id }) => id },
+  { name: 'clocks', type: 'jsonb', of: ({ clocks }) => jsonText(clocks) },
+]
+
+const clocksSql = `INSERT INTO holdfast.clocks (collection, record, clocks)
+  SELECT x.collection, x.record, x.clocks FROM ${columnLists(clockColumns)} x
+  ON CONFLICT (collection, record) DO UPDATE SET clocks = excluded.clocks`
 
 const conflictNaming = new Naming()
 const conflictTypes = conflictsCollection.fields.map(

@@ -2,6 +2,7 @@ import { assert } from '@holdfast/core'
 import type { StoreWriter, UniqueText } from '../store.ts'
 import { uniqueTexts } from '../unique-texts.ts'
 import { hasDeletedAt } from '../sql.ts'
+import { columnLists, type ListColumn, listValues } from './column-lists.ts'
 import { fieldMembers, jsonObject } from './columns.ts'
 import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
@@ -54,9 +55,9 @@ async function writeUniqueKeys(
   const removed = [...final.values()].filter(({ op }) => op === 'remove')
   if (removed.length > 0) {
     db.send(
-      `DELETE FROM holdfast.unique_keys u USING json_to_recordset($1::json) x (collection text, key integer, text text, record uuid)
+      `DELETE FROM holdfast.unique_keys u USING ${columnLists(keyColumns)} x
        WHERE u.collection = x.collection AND u.key = x.key AND u.text = x.text AND u.record = x.record`,
-      JSON.stringify(removed),
+      ...listValues(keyColumns, removed),
     )
     for (const each of removed) owners.get(keyOf(each))?.delete(each.record)
   }
@@ -66,16 +67,29 @@ async function writeUniqueKeys(
     const held = owners.get(keyOf(each))
     const isSole = held !== undefined && held.size === 0
     held?.add(each.record)
-    return { ...each, is_sole: isSole }
+    return { ...each, isSole }
   })
   db.send(
     `INSERT INTO holdfast.unique_keys (collection, key, text, record, is_sole)
-     SELECT x.collection, x.key, x.text, x.record, x.is_sole
-     FROM json_to_recordset($1::json) x (collection text, key integer, text text, record uuid, is_sole boolean)
+     SELECT x.collection, x.key, x.text, x.record, x.is_sole FROM ${columnLists(addedColumns)} x
      ON CONFLICT (collection, key, text, record) DO NOTHING`,
-    JSON.stringify(rows),
+    ...listValues(addedColumns, rows),
   )
 }
+
+type KeptKey = UniqueText & { readonly record: string }
+
+const keyColumns: readonly ListColumn<KeptKey>[] = [
+  { name: 'collection', type: 'text', of: ({ collection }) => collection },
+  { name: 'key', type: 'integer', of: ({ key }) => key },
+  { name: 'text', type: 'text', of: ({ text }) => text },
+  { name: 'record', type: 'uuid', of: ({ record }) => record },
+]
+
+const addedColumns: readonly ListColumn<KeptKey & { readonly isSole: boolean }>[] = [
+  ...keyColumns,
+  { name: 'is_sole', type: 'boolean', of: ({ isSole }) => isSole },
+]
 
 interface NotesRead extends Tables {
   readonly writeUnique: StoreWriter['writeUnique']

@@ -176,6 +176,35 @@ describe.skipIf(!hasPostgres()).each(servers)('adopting on $name', ({ serverUrl 
     expect(await ills()).toEqual([])
   })
 
+  test('[MI-3] [PU-22] a bigint key beside the id goes on counting, and a partial unique index holds for devices too', async () => {
+    await db.ask(`CREATE TABLE items (number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      id uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(), place text NOT NULL, name text NOT NULL, stock bigint NOT NULL DEFAULT 0,
+      due timestamptz, deleted_at timestamptz)`)
+    await db.ask(
+      'CREATE UNIQUE INDEX sole ON items (place, lower(name)) WHERE deleted_at IS NULL AND stock > 0',
+    )
+    await db.ask(`INSERT INTO items (place, name, stock) VALUES ('berlin', 'old', 1)`)
+    expect(await runMigration({ url: db.url, schema })).toMatchObject({ rows: 1 })
+    const statuses = await withEngine(schema, async (engine) => {
+      const create = async (name: string, stock: number): Promise<unknown> => {
+        const values = { place: 'berlin', name, stock, due: null }
+        const write = { collection: 'items', record: crypto.randomUUID(), op: 'create', values } as const
+        const { results } = await engine.apply(caller, [{ ...write, precondition: { kind: 'none' } }])
+        return [results[0]?.status, results[0]?.error?.code]
+      }
+      return [await create('new', 1), await create('OLD', 1), await create('Old', 0)]
+    })
+    expect(statuses).toEqual([
+      ['applied', undefined],
+      ['rejected', 'CONSTRAINT_FAILED'],
+      ['applied', undefined],
+    ])
+    const numbers = await db.ask('SELECT number::int AS number, name FROM items ORDER BY number')
+    expect(numbers.map(({ name }) => name)).toEqual(['old', 'new', 'Old'])
+    expect(numbers[0]).toEqual({ number: 1, name: 'old' })
+    expect(await ills()).toEqual([])
+  })
+
   test('[MI-5] repeated there is nothing to do, and nothing is changed', async () => {
     await db.ask(table)
     await db.ask(insert(1, 10))

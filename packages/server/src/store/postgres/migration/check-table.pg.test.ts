@@ -14,16 +14,17 @@ import {
   timestamp,
 } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { planMigration, runMigration } from '../maintenance.ts'
 import type { TableMappings } from '../columns.ts'
 import { type GivenDatabase, givenDatabase } from './given-database.ts'
 
 let db: GivenDatabase
-beforeEach(async () => {
+beforeAll(async () => {
   db = await givenDatabase()
 })
-afterEach(() => db.close())
+afterEach(() => db.clear())
+afterAll(() => db.close())
 
 const one = (fields: Parameters<typeof collection>[0]['fields'], deletes: 'soft' | 'hard' = 'hard'): Schema =>
   defineSchema({ version: 1, collections: { things: collection({ fields, deletes }) } })
@@ -206,6 +207,24 @@ describe.skipIf(!hasPostgres())('tables that cannot be adopted', () => {
     expect(await refused('', named)).toEqual([])
     await db.ask('ALTER TABLE things DROP CONSTRAINT things_name_key, ADD COLUMN deleted_at timestamptz')
     expect(await refused('CREATE UNIQUE INDEX ON things (name) WHERE deleted_at IS NULL', soft)).toEqual([])
+  })
+
+  test.each([
+    ['deleted_at IS NULL AND size > 1', []],
+    [`size > 1 AND name <> ') AND (deleted_at IS NULL)' AND deleted_at IS NULL`, []],
+    ['size > 1', ['deleted_at IS NULL AND (size > 1) and drop']],
+    ['deleted_at IS NOT NULL', ['deleted_at IS NULL AND (deleted_at IS NOT NULL)']],
+    ['deleted_at IS NULL OR size > 1', ['deleted_at IS NULL AND ((deleted_at IS NULL) OR (size > 1))']],
+    [`name <> ' AND (deleted_at IS NULL) AND ' AND size > 1`, ['deleted_at IS NULL AND ((name <>']],
+  ])('[MI-3] a unique index WHERE %s', async (where, reasons) => {
+    await db.ask(
+      'CREATE TABLE things (id uuid PRIMARY KEY, name text NOT NULL, size int, deleted_at timestamptz)',
+    )
+    const found = await refused(
+      `CREATE UNIQUE INDEX partly ON things (name) WHERE ${where}`,
+      one({ name: text() }, 'soft'),
+    )
+    expect(found).toEqual(reasons.map((reason) => expect.stringContaining(reason)))
   })
 
   test('[MI-3] columns that the field cannot be written to', async () => {

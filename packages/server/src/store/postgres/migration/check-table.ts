@@ -159,13 +159,35 @@ function refuseUnique({ naming, collection, shape }: TableAsked): readonly strin
     .filter(
       (index) =>
         index.isUnique &&
-        !(index.predicate ?? '').includes('deleted_at') &&
+        !isOfLiveRows(index.predicate) &&
         index.columns.some((column) => column === null || columns.has(column)),
     )
-    .map(({ name, columns: of }) => {
+    .map(({ name, columns: of, predicate }) => {
       const list = of.map((column) => (column === null ? '(…)' : quoteName(column))).join(', ')
-      return `${table} has the unique index ${name}, in which deleted rows would keep their keys: CREATE UNIQUE INDEX CONCURRENTLY … ON ${table} (${list}) WHERE deleted_at IS NULL and drop ${name}, or delete hard (deletes: 'hard')`
+      const where = `deleted_at IS NULL${predicate === null ? '' : ` AND ${predicate}`}`
+      return `${table} has the unique index ${name}, in which deleted rows would keep their keys: CREATE UNIQUE INDEX CONCURRENTLY … ON ${table} (${list}) WHERE ${where} and drop ${name}, or delete hard (deletes: 'hard')`
     })
+}
+
+/** Whether a predicate, as PostgreSQL spells it, lets in no deleted row: it says so alone, or as one of what it joins by AND. */
+function isOfLiveRows(predicate: string | null): boolean {
+  const says = '(deleted_at IS NULL)'
+  if (predicate === null || predicate === says) return predicate === says
+  const parts: string[] = []
+  let [depth, from, isQuoted] = [0, 1, false]
+  for (let at = 0; at < predicate.length; at++) {
+    const sign = predicate[at]
+    if (sign === "'" || sign === '"') isQuoted = !isQuoted
+    if (isQuoted) continue
+    if (sign === '(') depth += 1
+    if (sign === ')') depth -= 1
+    if (depth === 1 && predicate.startsWith(' OR ', at)) return false
+    if ((depth === 1 && predicate.startsWith(' AND ', at)) || depth === 0) {
+      parts.push(predicate.slice(from, at))
+      from = at + ' AND '.length
+    }
+  }
+  return parts.includes(says)
 }
 
 /** What rows hold that their fields or we cannot. Reads the whole table once. Rules: MI-3, MI-11. */

@@ -1,5 +1,7 @@
-import { type FreshDatabase, freshDatabase } from '@holdfast/testing/services'
+import { describeSchema, type Schema } from '@holdfast/core'
+import { type FreshDatabase, freshDatabase, preparedDatabase } from '@holdfast/testing/services'
 import { Client } from 'pg'
+import { runMigration } from '../maintenance.ts'
 
 /** A database of a test's own, with a session to it. */
 export interface GivenDatabase {
@@ -9,12 +11,24 @@ export interface GivenDatabase {
   readonly session: (url?: string) => Promise<Client>
   /** Everything that is in it, as text: structure, files of tables, rows. */
   readonly dump: () => Promise<string>
+  /** Makes it empty again, as quickly as can be. */
+  readonly clear: () => Promise<void>
   readonly close: () => Promise<void>
 }
 
-/** Makes a database in the PostgreSQL that tests share, or in the one at an address. */
+/** Makes an empty database in the PostgreSQL that tests share, or in the one at an address. */
 export async function givenDatabase(serverUrl?: string): Promise<GivenDatabase> {
-  const database: FreshDatabase = await freshDatabase(serverUrl)
+  return given(await freshDatabase(serverUrl))
+}
+
+/** Makes a database that is prepared for a schema. */
+export async function givenPrepared(schema: Schema): Promise<GivenDatabase> {
+  const key = `${schema.version} ${describeSchema(schema)}`
+  const prepare = async (url: string): Promise<void> => void (await runMigration({ url, schema }))
+  return given(await preparedDatabase({ key, prepare }))
+}
+
+async function given(database: FreshDatabase): Promise<GivenDatabase> {
   const clients: Client[] = []
   const session = async (url: string = database.url): Promise<Client> => {
     const client = new Client({ connectionString: url })
@@ -31,6 +45,10 @@ export async function givenDatabase(serverUrl?: string): Promise<GivenDatabase> 
     ask,
     session,
     dump: () => dumpOf(ask),
+    clear: async () => {
+      await ask('DROP SCHEMA IF EXISTS public, holdfast CASCADE')
+      await ask('CREATE SCHEMA public')
+    },
     close: async () => {
       await Promise.all(clients.map((client) => client.end()))
       await database.drop()

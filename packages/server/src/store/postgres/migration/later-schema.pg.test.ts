@@ -5,7 +5,7 @@ import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, planMigration, reconcile, runMigration } from '../maintenance.ts'
 import { postgresStore } from '../postgres-store.ts'
 import { postgresLayout } from '../system-tables.ts'
-import { type GivenDatabase, givenDatabase } from './given-database.ts'
+import { type GivenDatabase, givenPrepared } from './given-database.ts'
 
 const fields = { place: text(), area: text(), name: text(), note: text({ optional: true }) }
 const first = defineSchema({
@@ -15,8 +15,7 @@ const first = defineSchema({
 
 let db: GivenDatabase
 beforeEach(async () => {
-  db = await givenDatabase()
-  await runMigration({ url: db.url, schema: first })
+  db = await givenPrepared(first)
   await db.ask('ALTER TABLE items ALTER COLUMN id SET DEFAULT gen_random_uuid()')
   await db.ask(
     `INSERT INTO items (place, area, name) SELECT 'berlin', 'north', 'thing ' || n FROM generate_series(1, 1500) n`,
@@ -172,13 +171,22 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
       )
     const start = (): Promise<Engine> =>
       createEngine({ schema: first, store: postgresStore({ url: db.url, pollMs: 0 }), scopes: () => '*' })
+    const indexes = (): Promise<unknown> =>
+      db.ask(`SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'holdfast' ORDER BY 1, 2`)
     const now = await columns()
-    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx')
+    const nowIndexed = await indexes()
+    await db.ask('ALTER TABLE holdfast.audit DROP COLUMN was, DROP COLUMN tx, ADD PRIMARY KEY (n)')
+    await db.ask('ALTER TABLE holdfast.audit REPLICA IDENTITY DEFAULT')
+    await db.ask('CREATE INDEX outcomes_by_id ON holdfast.outcomes (id, device)')
+    await db.ask('CREATE INDEX decided_keys_by_seq ON holdfast.decided_keys (device, seq)')
     await db.ask('DROP TABLE holdfast.consumers, holdfast.parked')
     await db.ask('UPDATE holdfast.state SET layout = 2')
     await expect(start()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
     await runMigration({ url: db.url, schema: first })
     expect(await columns()).toEqual(now)
+    expect(await indexes()).toEqual(nowIndexed)
+    const identity = `SELECT relreplident FROM pg_class WHERE oid = 'holdfast.audit'::regclass`
+    expect(await db.ask(identity)).toEqual([{ relreplident: 'f' }])
     await (await start()).close()
     await db.ask(`UPDATE holdfast.state SET layout = ${postgresLayout + 1}`)
     await expect(start()).rejects.toMatchObject({ code: 'STORE_NEWER' })

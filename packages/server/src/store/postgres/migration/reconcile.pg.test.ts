@@ -2,7 +2,7 @@ import { collection, counter, defineSchema, text, timestamp } from '@holdfast/co
 import { hasPostgres, startPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { doctor, reconcile, runMigration } from '../maintenance.ts'
-import { type GivenDatabase, givenDatabase } from './given-database.ts'
+import { type GivenDatabase, givenPrepared } from './given-database.ts'
 
 const schema = defineSchema({
   version: 1,
@@ -18,8 +18,7 @@ const schema = defineSchema({
 
 let db: GivenDatabase
 beforeEach(async () => {
-  db = await givenDatabase()
-  await runMigration({ url: db.url, schema })
+  db = await givenPrepared(schema)
   await db.ask('ALTER TABLE items ALTER COLUMN id SET DEFAULT gen_random_uuid()')
   await db.ask('ALTER TABLE notes ALTER COLUMN id SET DEFAULT gen_random_uuid()')
   await db.ask(
