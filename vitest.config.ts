@@ -1,8 +1,20 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const sources = '{packages,apps}/*/src/**'
 const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
+
+const react18 = fileURLToPath(new URL('tools/react-18/node_modules', import.meta.url))
+const testingLibrary = fileURLToPath(
+  new URL('node_modules/@testing-library/react/dist/@testing-library/react.esm.js', import.meta.url),
+)
+
+/** Components and hooks, in a document. They run on the newest React and on the oldest that is supported. */
+const componentTests = {
+  include: ['{packages,apps}/*/src/**/*.test.tsx'],
+  environment: 'jsdom',
+}
 
 export default defineConfig({
   test: {
@@ -19,6 +31,22 @@ export default defineConfig({
           name: 'unit',
           include: [`${sources}/*.test.ts`, 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
           exclude: [servicesTests],
+        },
+      },
+      { extends: true, test: { ...componentTests, name: 'react' } },
+      {
+        extends: true,
+        resolve: {
+          alias: [
+            { find: /^react(-dom)?(\/.*)?$/, replacement: `${react18}/react$1$2` },
+            { find: '@testing-library/react', replacement: testingLibrary },
+          ],
+        },
+        test: {
+          ...componentTests,
+          name: 'react 18',
+          server: { deps: { inline: [/@testing-library/] } },
+          env: { HOLDFAST_REACT: '18' },
         },
       },
       {

@@ -25,6 +25,7 @@ const steps: readonly Step[] = [
   { name: 'format', command: 'biome format .', isLoud: false },
   { name: 'lint', command: 'oxlint --type-aware --deny-warnings', isLoud: false },
   testStep('tests', 'unit'),
+  testStep('components', 'react', 'react 18'),
   { ...testStep('postgres and redis', 'services', 'engine on postgres'), budget: 120 },
   {
     name: 'simulated',

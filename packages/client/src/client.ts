@@ -13,6 +13,7 @@ import {
 import type { ConflictsApi } from './conflicts/conflicts-api.ts'
 import type { SqliteDriver } from './drivers/sqlite-driver.ts'
 import { type Explanation, explainRecord } from './inspect/explain.ts'
+import { type Inspection, inspectDevice, type InspectQuery } from './inspect/inspect-device.ts'
 import { LiveQueries, type StopWatching } from './live/live-queries.ts'
 import { compileQuery, prepareQuery, type QueryBuilder, runQuery } from './live/run-query.ts'
 import type { Durability } from './local/local-database.ts'
@@ -91,6 +92,8 @@ export interface ClientBase<S extends Schema> {
   verdict(mutation: string): Promise<WriteVerdict>
   /** Why a record is as it is. */
   explain(collection: keyof CollectionsOf<S> & string, record: string): Promise<Explanation>
+  /** What stands in the database beside its rows: cursor, scopes, shadows, counts. For developers' tools. */
+  inspect(query?: InspectQuery): Promise<Inspection>
   /** What happened to a record, as the server tells it. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: keyof CollectionsOf<S> & string, record: string): Promise<RecordHistory>
   /** True when nothing would be lost with the database: the server has ruled on every mutation, and no dead letter is left. */
@@ -202,6 +205,8 @@ function assemble<S extends Schema>({ declared, schema, writer, live, syncParts 
     verdict: (mutation) => verdicts.of(mutation),
     explain: (collection, record) =>
       database.read((tx) => explainRecord(tx, declared.collections.get(collection), record)),
+    inspect: (query) =>
+      database.read((tx) => inspectDevice(tx, { schema: declared, identity: syncParts.identity() }, query)),
     history: (collection, record) => syncParts.history(collection, record),
     canSafelySignOut: async () => {
       const [row] = await database.all("SELECT 1 FROM _outbox WHERE status <> 'answered' LIMIT 1")

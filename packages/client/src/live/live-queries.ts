@@ -87,6 +87,7 @@ class LiveQuery {
   #isRunning = false
   #isStale = false
   #isStopped = false
+  #hasFailed = false
 
   constructor(parts: LiveQueryParts) {
     this.#parts = parts
@@ -117,8 +118,12 @@ class LiveQuery {
         this.#prepared ??= await this.#parts.prepare()
         const { sql, params, decode } = this.#prepared
         const stored = await this.#parts.database.all(sql, params)
-        if (!this.#isStopped && this.#take(stored, decode)) this.#parts.onRows(this.#rows)
+        const isNews = this.#take(stored, decode) || this.#hasFailed
+        this.#hasFailed = false
+        if (!this.#isStopped && isNews) this.#parts.onRows(this.#rows)
       } catch (error) {
+        // Whoever was told of the failure wants to know when it is over, although the rows are those from before.
+        this.#hasFailed = true
         if (!this.#isStopped) this.#parts.onError(error)
       }
     }
