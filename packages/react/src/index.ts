@@ -1,3 +1,5 @@
+'use client'
+
 export { createHooks, type Hooks } from './create-hooks.ts'
 export { type ErrorInfo, toErrorInfo } from './error-info.ts'
 export type { LiveState, LiveStatus } from './hooks/live-list.ts'
