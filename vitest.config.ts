@@ -1,8 +1,15 @@
+import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+
+import { chromiumArguments, chromiumPath, ensureChromium } from './packages/testing/src/services/chromium.ts'
 
 const sources = '{packages,apps}/*/src/**'
 const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
+const browserTests = `${sources}/*.browser.test.ts`
+
+// Chromium is looked for, and installed, only by a run that asks for its tests.
+const isBrowserRun = process.argv.some((word) => word.includes('browser'))
 
 export default defineConfig({
   test: {
@@ -18,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [`${sources}/*.test.ts`, 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
-          exclude: [servicesTests],
+          exclude: [servicesTests, browserTests],
         },
       },
       {
@@ -29,6 +36,26 @@ export default defineConfig({
           include: [servicesTests],
           env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,
+        },
+      },
+      {
+        // Tests that run in a page of Chromium; one page after the other, on a disk and not in memory.
+        extends: true,
+        optimizeDeps: { exclude: ['@sqlite.org/sqlite-wasm'] },
+        test: {
+          name: 'browser',
+          include: isBrowserRun && ensureChromium() ? [browserTests] : [],
+          fileParallelism: false,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { executablePath: chromiumPath(), args: [...chromiumArguments] },
+              persistentContext: 'node_modules/.cache/holdfast/chromium',
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
         },
       },
       {
