@@ -7,9 +7,10 @@ const sources = '{packages,apps}/*/src/**'
 const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
 const browserTests = `${sources}/*.browser.test.ts`
+const chromiumTests = `${sources}/*.chromium.test.ts`
 
 // Chromium is looked for, and installed, only by a run that asks for its tests.
-const isBrowserRun = process.argv.some((word) => word.includes('browser'))
+const hasBrowser = process.argv.some((word) => /browser|chromium/.test(word)) && ensureChromium()
 
 export default defineConfig({
   test: {
@@ -25,7 +26,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [`${sources}/*.test.ts`, 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
-          exclude: [servicesTests, browserTests],
+          exclude: [servicesTests, browserTests, chromiumTests],
         },
       },
       {
@@ -44,7 +45,7 @@ export default defineConfig({
         optimizeDeps: { exclude: ['@sqlite.org/sqlite-wasm'] },
         test: {
           name: 'browser',
-          include: isBrowserRun && ensureChromium() ? [browserTests] : [],
+          include: hasBrowser ? [browserTests] : [],
           fileParallelism: false,
           browser: {
             enabled: true,
@@ -56,6 +57,16 @@ export default defineConfig({
             }),
             instances: [{ browser: 'chromium' }],
           },
+        },
+      },
+      {
+        // Tests that open several pages, and do to them what no page can do to itself.
+        extends: true,
+        test: {
+          name: 'chromium',
+          include: hasBrowser ? [chromiumTests] : [],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

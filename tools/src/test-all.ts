@@ -26,7 +26,7 @@ const steps: readonly Step[] = [
   { name: 'lint', command: 'oxlint --type-aware --deny-warnings', isLoud: false },
   testStep('tests', 'unit'),
   { ...testStep('postgres and redis', 'services', 'engine on postgres'), budget: 120 },
-  { ...testStep('browser', 'browser'), budget: 180 },
+  { ...testStep('browser', 'browser', 'chromium'), budget: 180 },
   {
     name: 'simulated',
     command: 'node packages/testing/src/sim/main.ts --seconds 60 --twice 10',

@@ -1,5 +1,5 @@
 import { type Json, SyncError, type Values } from '@holdfast/core'
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import { type Conflict, readConflict } from './conflict.ts'
 import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
@@ -38,7 +38,7 @@ export interface ConflictsApi {
 
 /** Makes `db.conflicts`. */
 export function createConflictsApi(
-  database: LocalDatabase,
+  database: TransactionRunner,
   context: SettleContext & { readonly foretelling: Foretelling },
 ): ConflictsApi {
   const { schema, foretelling } = context
@@ -87,7 +87,7 @@ function byRecord(
 }
 
 function watchConflicts(
-  database: LocalDatabase,
+  database: TransactionRunner,
   list: () => Promise<readonly Conflict[]>,
   listener: (conflicts: readonly Conflict[]) => void,
 ): () => void {

@@ -12,7 +12,7 @@ import {
 } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
-import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { discardEntries } from './discard-entries.ts'
@@ -67,7 +67,7 @@ export interface DeadLettersApi {
 }
 
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(database: LocalDatabase, context: RequeueContext): DeadLettersApi {
+export function createDeadLetters(database: TransactionRunner, context: RequeueContext): DeadLettersApi {
   const { schema } = context
   return {
     list: () =>

@@ -1,6 +1,6 @@
 import { SyncError } from '@holdfast/core'
 
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import type { Entry } from './entry.ts'
 import { type EntryQuery, listEntries, updateEntries } from './outbox.ts'
 
@@ -13,7 +13,7 @@ export interface OutboxApi {
 }
 
 /** Makes `db.outbox`. */
-export function createOutboxApi(database: LocalDatabase): OutboxApi {
+export function createOutboxApi(database: TransactionRunner): OutboxApi {
   return {
     list: (query) => database.read((tx) => listEntries(tx, query)),
     retry: (mutation) =>
