@@ -2,10 +2,10 @@ export {
   type Client,
   type ClientBase,
   type ClientCollection,
-  type ClientOptions,
   type ClientTransaction,
   openClient,
 } from './client.ts'
+export type { ClientOptions } from './client-parts.ts'
 export type { Conflict, ConflictPart } from './conflicts/conflict.ts'
 export type { ConflictQuery, ConflictsApi } from './conflicts/conflicts-api.ts'
 export type { ForetoldConflict } from './conflicts/foretold.ts'
@@ -33,7 +33,13 @@ export type { OutboxApi } from './outbox/outbox-api.ts'
 export type { QuarantinedRow } from './apply/quarantine.ts'
 export type { StatusApi } from './status/status-feed.ts'
 export type { Tally } from './status/tally.ts'
-export type { SyncMetrics, SyncProgress, SyncStatus } from './status/sync-status.ts'
+export type {
+  StorageLoss,
+  StorageStatus,
+  SyncMetrics,
+  SyncProgress,
+  SyncStatus,
+} from './status/sync-status.ts'
 export type { SyncApi, VerifySummary } from './sync/create-sync.ts'
 export type { CollectionHistory } from './sync/collection-history.ts'
 export type { HistoryEntry, LostValue, RecordHistory } from './sync/record-history.ts'

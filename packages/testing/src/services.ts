@@ -4,3 +4,4 @@ export { type Pgbouncer, type PgbouncerOptions, startPgbouncer } from './service
 export { type PostgresOptions, type PostgresServer, startPostgres } from './services/postgres.ts'
 export { type RedisOptions, type RedisServer, startRedis } from './services/redis.ts'
 export { hasPostgres, sharedRedisUrl } from './services/shared-servers.ts'
+export { chromiumArguments, chromiumPath, ensureChromium, hasChromium } from './services/chromium.ts'

@@ -1,6 +1,6 @@
 import { type Json, SyncError, type Values } from '@holdfast/core'
 import { watchList } from '../live/watch-list.ts'
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import { type Conflict, readConflict } from './conflict.ts'
 import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
@@ -39,7 +39,7 @@ export interface ConflictsApi {
 
 /** Makes `db.conflicts`. */
 export function createConflictsApi(
-  database: LocalDatabase,
+  database: TransactionRunner,
   context: SettleContext & { readonly foretelling: Foretelling },
 ): ConflictsApi {
   const { schema, foretelling } = context

@@ -1,4 +1,4 @@
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 
 /** A list, the table it is read from, and who wants to know of it. */
 export interface WatchedList<Item> {
@@ -9,7 +9,7 @@ export interface WatchedList<Item> {
 
 /** Tells the list at once and after every commit that touched its table. Returns the way to stop. Rules: LQ-8. */
 export function watchList<Item>(
-  database: LocalDatabase,
+  database: TransactionRunner,
   { table, list, listener }: WatchedList<Item>,
 ): () => void {
   let isStopped = false

@@ -13,7 +13,7 @@ import {
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import { watchList } from '../live/watch-list.ts'
-import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { discardEntries } from './discard-entries.ts'
@@ -70,7 +70,7 @@ export interface DeadLettersApi {
 }
 
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(database: LocalDatabase, context: RequeueContext): DeadLettersApi {
+export function createDeadLetters(database: TransactionRunner, context: RequeueContext): DeadLettersApi {
   const { schema } = context
   const list = (): Promise<readonly DeadLetter[]> =>
     database.read(async (tx) => Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))))

@@ -1,7 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
 import { watchList } from '../live/watch-list.ts'
-import type { LocalDatabase } from '../local/local-database.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import type { Entry } from './entry.ts'
 import { type EntryQuery, listEntries, updateEntries } from './outbox.ts'
 
@@ -16,7 +16,7 @@ export interface OutboxApi {
 }
 
 /** Makes `db.outbox`. */
-export function createOutboxApi(database: LocalDatabase): OutboxApi {
+export function createOutboxApi(database: TransactionRunner): OutboxApi {
   const list: OutboxApi['list'] = (query) => database.read((tx) => listEntries(tx, query))
   return {
     list,
