@@ -51,7 +51,7 @@ export function App(): ReactElement {
 }
 
 const labels = {
-  person: personName,
+  person: (account: string) => personName(account).split(' ')[0] ?? account,
   collection: (name: string) => (name === 'items' ? 'Item' : 'Movement'),
 }
 

@@ -42,7 +42,7 @@ export function ItemHistory(props: { readonly id: string; readonly version: numb
 
 function Entries({ entries }: { readonly entries: readonly HistoryEntry[] }): ReactElement {
   return (
-    <Timeline bulletSize={12} lineWidth={2}>
+    <Timeline bulletSize={12} lineWidth={2} active={entries.length}>
       {entries.map((entry, index) => (
         <Timeline.Item
           key={`${entry.mutation ?? entry.version} ${index}`}

@@ -11,10 +11,14 @@ import { type BuiltApp, buildApp } from '../warehouse/web-app.ts'
 
 /** A warehouse that is served, and a browser with a profile on the disk, as people have. */
 export interface GivenStockroom {
-  readonly server: WarehouseServer
+  readonly url: string
   readonly context: BrowserContext
   /** The page with all three devices, each of which has received the whole warehouse. */
   openBench(): Promise<Bench>
+  /** Opens the app alone and signs in. */
+  openApp(person: PersonId): Promise<Page>
+  /** Ends the server, or starts it again where it was. */
+  setServer(isUp: boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,17 +41,20 @@ export interface BenchDevice {
   go(screen: string): Promise<void>
 }
 
+/** How long a person in these stories waits for anything, ms: the machine may be busy. */
+const patienceMs = 90_000
+
 let built: Promise<BuiltApp> | undefined
 
 /** Builds the app once, and opens a warehouse and a browser of their own. */
 export async function givenStockroom(viewport = { width: 1560, height: 900 }): Promise<GivenStockroom> {
   built ??= buildApp()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-stockroom-'))
-  const server = await startWarehouseServer({
-    storePath: join(folder, 'w.sqlite'),
-    port: 0,
-    app: await built,
-  })
+  const app = await built
+  const start = (port: number): Promise<WarehouseServer> =>
+    startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app })
+  let server = await start(0)
+  const { url } = server
   const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
     executablePath: chromiumPath(),
     headless: true,
@@ -55,11 +62,24 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
     viewport,
   })
   return {
-    server,
+    url,
     context,
+    setServer: async (isUp) => {
+      if (isUp) server = await start(Number(new URL(url).port))
+      else await server.close()
+    },
+    openApp: async (person) => {
+      const page = await context.newPage()
+      page.setDefaultTimeout(patienceMs)
+      await page.goto(`${url}/app/`)
+      await page.getByRole('button', { name: people[person].name }).click()
+      await page.getByText('All sent').waitFor()
+      return page
+    },
     openBench: async () => {
       const page = await context.newPage()
-      await page.goto(server.url)
+      page.setDefaultTimeout(patienceMs)
+      await page.goto(url)
       const bench: Bench = { page, device: (person) => benchDevice(page, person) }
       for (const person of ['ana', 'ben', 'office'] as const)
         await bench.device(person).frame.getByText('all sent').waitFor()
