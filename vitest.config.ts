@@ -1,8 +1,29 @@
+import { fileURLToPath } from 'node:url'
+
+import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+
+import { chromiumArguments, chromiumPath, ensureChromium } from './packages/testing/src/services/chromium.ts'
 
 const sources = '{packages,apps}/*/src/**'
 const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
+const browserTests = `${sources}/*.browser.test.ts`
+const chromiumTests = `${sources}/*.chromium.test.ts`
+
+// Chromium is looked for, and installed, only by a run that asks for its tests.
+const hasBrowser = process.argv.some((word) => /browser|chromium/.test(word)) && ensureChromium()
+
+const react18 = fileURLToPath(new URL('tools/react-18/node_modules', import.meta.url))
+const testingLibrary = fileURLToPath(
+  new URL('node_modules/@testing-library/react/dist/@testing-library/react.esm.js', import.meta.url),
+)
+
+/** Components and hooks, in a document. They run on the newest React and on the oldest that is supported. */
+const componentTests = {
+  include: ['{packages,apps}/*/src/**/*.test.tsx'],
+  environment: 'jsdom',
+}
 
 export default defineConfig({
   test: {
@@ -18,7 +39,23 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: [`${sources}/*.test.ts`, 'bench/src/**/*.test.ts', 'tools/src/**/*.test.ts'],
-          exclude: [servicesTests],
+          exclude: [servicesTests, browserTests, chromiumTests],
+        },
+      },
+      { extends: true, test: { ...componentTests, name: 'react' } },
+      {
+        extends: true,
+        resolve: {
+          alias: [
+            { find: /^react(-dom)?(\/.*)?$/, replacement: `${react18}/react$1$2` },
+            { find: '@testing-library/react', replacement: testingLibrary },
+          ],
+        },
+        test: {
+          ...componentTests,
+          name: 'react 18',
+          server: { deps: { inline: [/@testing-library/] } },
+          env: { HOLDFAST_REACT: '18' },
         },
       },
       {
@@ -29,6 +66,36 @@ export default defineConfig({
           include: [servicesTests],
           env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,
+        },
+      },
+      {
+        // Tests that run in a page of Chromium; one page after the other, on a disk and not in memory.
+        extends: true,
+        optimizeDeps: { exclude: ['@sqlite.org/sqlite-wasm'] },
+        test: {
+          name: 'browser',
+          include: hasBrowser ? [browserTests] : [],
+          fileParallelism: false,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { executablePath: chromiumPath(), args: [...chromiumArguments] },
+              persistentContext: 'node_modules/.cache/holdfast/chromium',
+            }),
+            instances: [{ browser: 'chromium' }],
+          },
+        },
+      },
+      {
+        // Tests that open several pages, and do to them what no page can do to itself.
+        extends: true,
+        test: {
+          name: 'chromium',
+          include: hasBrowser ? [chromiumTests] : [],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -27,9 +27,9 @@ export function readApiPages(): ApiPage[] {
   const packages = readWorkspaces().filter(({ folder }) => folder.startsWith('packages/'))
   return packages.flatMap(({ folder, name, exports }) =>
     [...exports].flatMap(([subpath, source]) => {
-      // An entry point that is declared but not written yet has nothing to report.
-      if (!existsSync(join(repositoryRoot, source))) return []
-      const declarations = source.replace(`${folder}/src/`, `${folder}/.types/`).replace(/\.ts$/, '.d.ts')
+      // An entry point that is declared but not written yet, or that is no code, has nothing to report.
+      if (!existsSync(join(repositoryRoot, source)) || !/\.tsx?$/.test(source)) return []
+      const declarations = source.replace(`${folder}/src/`, `${folder}/.types/`).replace(/\.tsx?$/, '.d.ts')
       const specifier = name + subpath.slice(1)
       const path = `docs/api/${specifier.replace('@holdfast/', '').replaceAll('/', '-')}.md`
       return [{ specifier, path, names: readPublicNames(declarations, readDeclarations) }]

@@ -142,7 +142,7 @@ function namesDeclaredBy(node: SyntaxNode): string[] {
 }
 
 function declarationPath(fromPath: string, source: string): string {
-  return resolveRelative(fromPath, source).replace(/\.(ts|js)$/, '.d.ts')
+  return resolveRelative(fromPath, source).replace(/\.(tsx?|js)$/, '.d.ts')
 }
 
 function bodyOf(file: ParsedFile): SyntaxNode[] {

@@ -9,10 +9,11 @@ const allowedArrows: Readonly<Record<string, readonly string[]>> = {
   client: ['core'],
   server: ['core'],
   react: ['core', 'client'],
+  'tanstack-db': ['core', 'client'],
   testing: ['core', 'client', 'server'],
   cli: ['core', 'client', 'server', 'testing'],
   bench: ['core', 'client', 'server', 'testing'],
-  apps: ['core', 'client', 'react', 'server', 'testing'],
+  apps: ['core', 'client', 'react', 'tanstack-db', 'server', 'testing'],
 }
 
 /** Folders of the client that may use Node, because they are the seam to it. */

@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeF
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-import { readRepositoryFile, repositoryRoot } from './source-files.ts'
+import { listFiles, readRepositoryFile, repositoryRoot } from './source-files.ts'
 
 type Manifest = {
   exports: Record<string, unknown>
@@ -33,6 +33,10 @@ function prepare(name: string): string {
   mkdirSync(folder)
   const emit = ['--emitDeclarationOnly', 'false', '--composite', 'false', '--incremental', 'false']
   run('tsc', ['-p', source, ...emit, '--outDir', join(folder, 'dist')])
+  for (const sheet of listFiles(`packages/${name}/src`, (path) => path.endsWith('.css')))
+    cpSync(join(repositoryRoot, sheet), join(folder, sheet.replace(`packages/${name}/src`, 'dist')))
+  const readme = join(source, 'README.md')
+  if (existsSync(readme)) cpSync(readme, join(folder, 'README.md'))
   const bin = join(source, 'bin')
   if (existsSync(bin)) cpSync(bin, join(folder, 'bin'), { recursive: true })
   cpSync(join(repositoryRoot, 'LICENSE'), join(folder, 'LICENSE'))

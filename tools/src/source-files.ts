@@ -41,10 +41,10 @@ export function workspaceOf(path: string): string {
 
 /** Whether a file is for tests only: `*.test.ts`, contract suites, `given-*.ts`, and the worlds of scenarios and end-to-end tests. */
 export function isTestFile(path: string): boolean {
-  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.ts$|\/(end-to-end|scenarios)\//.test(path)
+  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.tsx?$|\/(end-to-end|scenarios)\//.test(path)
 }
 
-/** Whether a file is part of what the packages core, client and server ship. */
+/** Whether a file is part of what the packages that run in an app or beside it ship. */
 export function isShippedSource(path: string): boolean {
-  return /^packages\/(core|client|server)\/src\//.test(path) && !isTestFile(path)
+  return /^packages\/(core|client|react|server|tanstack-db)\/src\//.test(path) && !isTestFile(path)
 }

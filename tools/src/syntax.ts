@@ -23,7 +23,7 @@ export type Finding = { readonly path: string; readonly line: number; readonly s
 /** Parses a file; a file that does not parse is an error with its name, never an empty result. */
 export function parseSource(file: SourceFile): ParsedFile {
   const parsed = parseSync(file.path, file.text, {
-    lang: file.path.endsWith('.d.ts') ? 'dts' : 'ts',
+    lang: languageOf(file.path),
     sourceType: 'module',
   })
   const problem = parsed.errors[0]
@@ -31,6 +31,11 @@ export function parseSource(file: SourceFile): ParsedFile {
   // The typed tree is a union of some two hundred nodes; every one of them has the three fields named above.
   const program = parsed.program as unknown as SyntaxNode
   return { ...file, program, comments: parsed.comments, module: parsed.module }
+}
+
+function languageOf(path: string): 'dts' | 'ts' | 'tsx' {
+  if (path.endsWith('.d.ts')) return 'dts'
+  return path.endsWith('.tsx') ? 'tsx' : 'ts'
 }
 
 /** Whether a value found in a tree is itself a node. */

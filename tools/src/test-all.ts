@@ -1,6 +1,6 @@
 /**
- * `npm test`: types, format, lint, tests, those that need PostgreSQL and Redis, and a minute of simulation in this order,
- * one line each when all is well; a failed step counts as one.
+ * `npm test`: types, format, lint, tests, those that need PostgreSQL and Redis, those in a browser, and a minute of
+ * simulation in this order, one line each when all is well; a failed step counts as one.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -25,7 +25,9 @@ const steps: readonly Step[] = [
   { name: 'format', command: 'biome format .', isLoud: false },
   { name: 'lint', command: 'oxlint --type-aware --deny-warnings', isLoud: false },
   testStep('tests', 'unit'),
+  testStep('components', 'react', 'react 18'),
   { ...testStep('postgres and redis', 'services', 'engine on postgres'), budget: 120 },
+  { ...testStep('browser', 'browser', 'chromium'), budget: 180 },
   {
     name: 'simulated',
     command: 'node packages/testing/src/sim/main.ts --seconds 60 --twice 10',

@@ -24,7 +24,9 @@ export function findUntidyThings(file: ParsedFile): Finding[] {
 export function judgeName(path: string): Finding[] {
   const found: Finding[] = []
   const parts = path.split('/')
-  const stem = (parts.pop() ?? '').replace(/\.tsx?$/, '').replace(/\.(pg\.test|test|contract|bench)$/, '')
+  const stem = (parts.pop() ?? '')
+    .replace(/\.tsx?$/, '')
+    .replace(/\.((pg|browser|chromium)\.test|test|contract|bench)$/, '')
   for (const name of [...parts, stem]) {
     const words = name.split('-')
     const isVague = vagueNames.test(name) || words.some((word) => vagueWords.test(word))

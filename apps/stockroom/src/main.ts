@@ -1,5 +1,6 @@
 import { parseOptions, usage } from './options.ts'
 import { runTour } from './tour.ts'
+import { runWarehouse } from './warehouse/run-warehouse.ts'
 
 // Whoever reads the output may stop reading, as `head` does; then there is nobody left to play for.
 process.stdout.on('error', () => process.exit(1))
@@ -11,5 +12,5 @@ if (typeof options === 'string') {
 } else if (options.wantsHelp) {
   process.stdout.write(usage)
 } else {
-  process.exitCode = await runTour(options)
+  process.exitCode = await (options.isTour ? runTour(options) : runWarehouse(options))
 }

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 
 import { parseOptions } from './options.ts'
 
-test('without words the tour takes a free port and stays up', () => {
-  expect(parseOptions([])).toEqual({
-    port: 0,
+test('without words it is the web app that is served', () => {
+  expect(parseOptions([])).toMatchObject({
+    port: null,
+    isTour: false,
     isOnce: false,
     wantsPrompt: false,
     skipsStories: false,
@@ -13,8 +14,10 @@ test('without words the tour takes a free port and stays up', () => {
 })
 
 test('every option is read', () => {
-  expect(parseOptions(['--port', '4000', '--once', '--prompt', '--skip'])).toEqual({
+  expect(parseOptions(['--port', '4000', '--once', '--prompt', '--skip', '--data', 'x'])).toEqual({
     port: 4000,
+    folder: 'x',
+    isTour: true,
     isOnce: true,
     wantsPrompt: true,
     skipsStories: true,
@@ -24,4 +27,8 @@ test('every option is read', () => {
 
 test.each([[['--port', 'x']], [['--port', '70000']], [['--colour']], [['now']]])('%j is refused', (argv) => {
   expect(parseOptions(argv)).toBeTypeOf('string')
+})
+
+test.each(['--tour', '--once', '--prompt', '--skip'])('%s is of the tour', (word) => {
+  expect(parseOptions([word])).toMatchObject({ isTour: true, port: null })
 })

@@ -2,7 +2,7 @@ import { catalogueSource } from './catalogue.ts'
 import { compareCopies } from './compare-copies.ts'
 import type { Device } from './devices.ts'
 import { firstSync } from './first-sync.ts'
-import type { TourOptions } from './options.ts'
+import type { StockroomOptions } from './options.ts'
 import { playStories } from './play-stories.ts'
 import { runPrompt } from './prompt/run-prompt.ts'
 import { Stage } from './stage.ts'
@@ -12,7 +12,7 @@ import { createNarrator, type Narrator, wantsColors } from './telling/narrator.t
 import { openWorld, type World } from './world.ts'
 
 /** Plays the tour and, unless it is played once, stays up afterwards. Resolves with the exit code. */
-export async function runTour(options: TourOptions): Promise<number> {
+export async function runTour(options: StockroomOptions): Promise<number> {
   const tell = createNarrator({
     write: (text) => process.stdout.write(text),
     columns: process.stdout.columns ?? 80,
@@ -27,7 +27,7 @@ export async function runTour(options: TourOptions): Promise<number> {
   return exitCode
 }
 
-async function playAndStay(world: World, tell: Narrator, options: TourOptions): Promise<number> {
+async function playAndStay(world: World, tell: Narrator, options: StockroomOptions): Promise<number> {
   tellOpening(tell, world)
   const devices = await openDevices(world, false)
   await firstSync(devices, { tell, rowCount: world.catalogue.films.length })
@@ -100,7 +100,7 @@ async function tellOutcome(
 }
 
 /** Devices that sync by themselves, the addresses to try, and the prompt; until "quit" or a signal. */
-async function stayUp(world: World, tell: Narrator, options: TourOptions): Promise<number> {
+async function stayUp(world: World, tell: Narrator, options: StockroomOptions): Promise<number> {
   const isTerminal = process.stdin.isTTY
   const devices = await openDevices(world, true)
   tellAddresses(tell, world)

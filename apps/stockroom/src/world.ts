@@ -28,7 +28,7 @@ export interface World {
 const auditor = { id: 'auditor' }
 
 /** Starts a server on a fresh SQLite file in a temporary folder and loads the catalogue into it. */
-export async function openWorld({ port }: { port: number }): Promise<World> {
+export async function openWorld({ port }: { port: number | null }): Promise<World> {
   const catalogue = await readCatalogue()
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-stockroom-'))
   const removeFiles = (): void => rmSync(folder, { recursive: true, force: true })
@@ -36,7 +36,7 @@ export async function openWorld({ port }: { port: number }): Promise<World> {
   const storePath = join(folder, 'server.sqlite')
   const office = new TokenOffice()
   const gate = new AnswerGate()
-  const server = await startLibraryServer({ storePath, port, office, gate })
+  const server = await startLibraryServer({ storePath, port: port ?? 0, office, gate })
   importCatalogue(storePath, catalogue.films)
   const devices: Device[] = []
   return {

@@ -169,3 +169,68 @@ describe('a client that syncs by itself', () => {
     expect(requests).toBe(0)
   })
 })
+
+describe('lists that are watched', () => {
+  test('[LQ-8] tell outbox and dead letters at once and after every commit, and nothing once stopped', async () => {
+    const { db, connection } = await givenClientOnConnection()
+    const seen: string[] = []
+    const stops = [
+      db.outbox.watch((entries) => seen.push(`outbox ${entries.map(({ op }) => op).join()}`)),
+      db.deadLetters.watch((letters) => seen.push(`letters ${letters.length}`)),
+    ]
+    await db.outbox.list()
+    expect(seen).toEqual(['outbox ', 'letters 0'])
+    const id = await db.items.insert({ name: 'Laptop' })
+    await db.outbox.list()
+    expect(seen.slice(2)).toEqual(expect.arrayContaining(['outbox create', 'letters 0']))
+    await connection.run("UPDATE _outbox SET status = 'dead', error = 'SCOPE_DENIED not yours'")
+    await db.items.update(id, { note: 'x' })
+    await db.outbox.list()
+    await db.outbox.list()
+    expect(seen.slice(4)).toEqual(expect.arrayContaining(['outbox create,update', 'letters 1']))
+    for (const stop of stops) stop()
+    const count = seen.length
+    await db.items.insert({ name: 'Chair' })
+    await db.outbox.list()
+    expect(seen).toHaveLength(count)
+    await db.close()
+  })
+
+  test('[LQ-8] of one record, or only decisions, when asked for', async () => {
+    const db = await givenClient()
+    const id = await db.items.insert({ name: 'Laptop' })
+    await db.items.insert({ name: 'Chair' })
+    expect((await db.outbox.list({ record: id })).map(({ record }) => record)).toEqual([id])
+    expect(await db.outbox.list({ isDecision: true })).toEqual([])
+    await db.close()
+  })
+})
+
+test('[OB-22] a device shows what stands beside its rows', async () => {
+  const { db, connection } = await givenClientOnConnection()
+  const id = await db.items.insert({ name: 'Laptop', stock: 2 })
+  await connection.exec(`DELETE FROM _outbox; UPDATE items SET _version = 5, _state = 'clean';
+    INSERT INTO _meta (key, value) VALUES ('cursor', 'c7'); INSERT INTO _scopes (n, name) VALUES (1, 'global')`)
+  expect(await db.inspect()).toMatchObject({
+    cursor: 'c7',
+    scopes: ['global'],
+    counts: { outbox: 0 },
+    shadows: [],
+  })
+  await db.items.increment(id, { stock: 1 })
+  expect(await db.inspect()).toMatchObject({
+    identity: db.identity(),
+    schemaVersion: 1,
+    rowCounts: { items: 1, lines: 0 },
+    counts: { outbox: 1, shadows: 1, deleted: 0, staged: 0, quarantined: 0 },
+    shadows: [
+      {
+        collection: 'items',
+        record: id,
+        shadow: { snapshot: { kind: 'live', version: 5, values: { stock: 2 } } },
+      },
+    ],
+  })
+  expect((await db.inspect({ shadowRows: 0 })).shadows).toEqual([])
+  await db.close()
+})

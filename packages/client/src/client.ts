@@ -1,8 +1,6 @@
 import {
   type CollectionSchema,
   type CollectionsOf,
-  conflictsCollection,
-  type Environment,
   type Field,
   type FieldsByCollection,
   type Schema,
@@ -10,24 +8,27 @@ import {
   type TablesOf,
 } from '@holdfast/core'
 
+import {
+  canSafelySignOut,
+  type ClientOptions,
+  type ClientParts,
+  closeParts,
+  openParts,
+} from './client-parts.ts'
 import type { ConflictsApi } from './conflicts/conflicts-api.ts'
-import type { SqliteDriver } from './drivers/sqlite-driver.ts'
 import { type Explanation, explainRecord } from './inspect/explain.ts'
-import { LiveQueries, type StopWatching } from './live/live-queries.ts'
+import { type Inspection, inspectDevice, type InspectQuery } from './inspect/inspect-device.ts'
+import type { StopWatching } from './live/live-queries.ts'
 import { compileQuery, prepareQuery, type QueryBuilder, runQuery } from './live/run-query.ts'
-import type { Durability } from './local/local-database.ts'
-import { openDatabase } from './local/open-database.ts'
 import { createDeadLetters, type DeadLettersApi } from './outbox/dead-letters.ts'
 import { createEscrowApi, type EscrowApi } from './outbox/escrow-api.ts'
 import { createOutboxApi, type OutboxApi } from './outbox/outbox-api.ts'
 import type { StatusApi } from './status/status-feed.ts'
-import { createSync, type SyncApi, type SyncParts } from './sync/create-sync.ts'
+import type { SyncApi, SyncParts } from './sync/create-sync.ts'
 import { type CollectionHistory, collectionHistory } from './sync/collection-history.ts'
 import type { RecordHistory } from './sync/record-history.ts'
-import type { Identity, Logger, SyncOptions } from './sync-context.ts'
-import { systemEnvironment } from './system-environment.ts'
-import type { Auth } from './transport/auth.ts'
-import { Verdicts, type WriteVerdict } from './write/verdicts.ts'
+import type { Identity } from './sync-context.ts'
+import type { WriteVerdict } from './write/verdicts.ts'
 import {
   type CollectionApi,
   collectionApi,
@@ -35,26 +36,6 @@ import {
   type TransactionCollections,
   type WriterParts,
 } from './write/writer.ts'
-
-/** What `openClient` takes. */
-export interface ClientOptions<S extends Schema> {
-  readonly schema: S
-  readonly storage: SqliteDriver
-  /** Base URL of the server; without one the database never syncs. */
-  readonly server?: string
-  /** How the app proves who is using it. */
-  readonly auth?: Auth
-  /** Whom the database is for. Learnt from the server's first answer when it is not given. */
-  readonly account?: string
-  /** `full` unless said: a write that returned survives power loss. `fast`: it survives the death of the process. */
-  readonly durability?: Durability
-  readonly sync?: SyncOptions
-  readonly logger?: Logger
-  /** W3C `traceparent` of what the app is doing now; kept with each mutation. */
-  readonly trace?: () => string | undefined
-  /** The world; the real one unless said. */
-  readonly env?: Environment
-}
 
 /** What every client has beside its collections. */
 export interface ClientBase<S extends Schema> {
@@ -94,6 +75,8 @@ export interface ClientBase<S extends Schema> {
   verdict(mutation: string): Promise<WriteVerdict>
   /** Why a record is as it is. */
   explain(collection: keyof CollectionsOf<S> & string, record: string): Promise<Explanation>
+  /** What stands in the database beside its rows: cursor, scopes, shadows, counts. For developers' tools. */
+  inspect(query?: InspectQuery): Promise<Inspection>
   /** What happened to a record, as the server tells it. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: keyof CollectionsOf<S> & string, record: string): Promise<RecordHistory>
   /** True when nothing would be lost with the database: the server has ruled on every mutation, and no dead letter is left. */
@@ -118,9 +101,6 @@ export type Client<S extends Schema> = ClientBase<S> & {
 /** One collection of a client: its writes and reads, and what the server tells of its records. */
 export type ClientCollection<F extends Readonly<Record<string, Field>>> = CollectionApi<F> & CollectionHistory
 
-/** What a logger that nobody gave does. */
-const silence: Logger = { log: () => undefined }
-
 /**
  * Opens a device's database and begins to sync it. Everything but `sync.now` and `history` works without a network.
  * Errors: STORE_FOREIGN, STORE_NEWER, STORE_CORRUPT, STORE_LOCKED, ACCOUNT_MISMATCH, SCHEMA_INVALID.
@@ -128,52 +108,15 @@ const silence: Logger = { log: () => undefined }
 export async function openClient<S extends Schema<FieldsByCollection>>(
   options: ClientOptions<S>,
 ): Promise<Client<S>> {
-  const { env = systemEnvironment, logger = silence } = options
-  const schema = withSystemCollections(options.schema)
-  const server = options.server?.replace(/\/+$/, '') ?? null
-  const { database, identity } = await openDatabase({
-    schema,
-    storage: options.storage,
-    env,
-    durability: options.durability ?? 'full',
-    account: options.account ?? null,
-    server,
-  })
-  const syncParts = createSync({
-    schema,
-    database,
-    processes: options.storage.processes,
-    env,
-    identity,
-    auth: options.auth,
-    options: options.sync ?? {},
-    logger,
-  })
-  const context = {
-    schema: options.schema,
-    env,
-    device: () => syncParts.identity().device,
-    trace: () => options.trace?.() ?? null,
-  }
-  const writer: WriterParts = { context, database, env, verdicts: new Verdicts(database) }
-  const live = new LiveQueries({ database, schema, logger })
-  const client = assemble<S>({ declared: options.schema, schema, writer, live, syncParts })
-  syncParts.start()
+  const parts = await openParts(options)
+  const client = assemble<S>(parts)
+  parts.syncParts.start()
   return client
 }
 
-interface Assembly<S extends Schema> {
-  /** As the app declared it. */
-  readonly declared: S
-  /** With the system collections. */
-  readonly schema: Schema
-  readonly writer: WriterParts
-  readonly live: LiveQueries
-  readonly syncParts: SyncParts
-}
-
-function assemble<S extends Schema>({ declared, schema, writer, live, syncParts }: Assembly<S>): Client<S> {
-  const { database, verdicts } = writer
+function assemble<S extends Schema>(parts: ClientParts<S>): Client<S> {
+  const { declared, schema, database, writer, live, syncParts } = parts
+  const { verdicts } = writer
   const apis = new Map<string, ClientCollection<Readonly<Record<string, Field>>>>()
   for (const collection of declared.collections.values())
     apis.set(collection.name, clientCollection(collection, writer, syncParts))
@@ -206,18 +149,12 @@ function assemble<S extends Schema>({ declared, schema, writer, live, syncParts 
     verdict: (mutation) => verdicts.of(mutation),
     explain: (collection, record) =>
       database.read((tx) => explainRecord(tx, declared.collections.get(collection), record)),
+    inspect: (query) =>
+      database.read((tx) => inspectDevice(tx, { schema: declared, identity: syncParts.identity() }, query)),
     history: (collection, record) => syncParts.history(collection, record),
-    canSafelySignOut: async () => {
-      const [row] = await database.all("SELECT 1 FROM _outbox WHERE status <> 'answered' LIMIT 1")
-      return row === undefined
-    },
+    canSafelySignOut: () => canSafelySignOut(database),
     identity: () => syncParts.identity(),
-    async close() {
-      live.close()
-      await syncParts.close()
-      verdicts.close()
-      await database.close()
-    },
+    close: () => closeParts(parts),
   }
   // One member for each collection; defineSchema refuses collections named like a member of the client.
   return Object.assign(base, Object.fromEntries(apis)) as unknown as Client<S>
@@ -231,10 +168,4 @@ function clientCollection(
   const api = collectionApi<Readonly<Record<string, Field>>>(collection, writer)
   const ask = (id: string): Promise<RecordHistory> => syncParts.history(collection.name, id)
   return { ...api, ...collectionHistory({ ask, update: (id, values) => api.update(id, values) }) }
-}
-
-function withSystemCollections(schema: Schema): Schema {
-  const collections = new Map(schema.collections)
-  collections.set(conflictsCollection.name, conflictsCollection)
-  return { version: schema.version, collections }
 }

@@ -87,6 +87,12 @@ export const errorTable = {
   TRANSACTION_OVER: { meaning: 'The transaction is over.', cause: 'It took too long, or its tx was used after its end.', remedy: 'Await nothing in a transaction but its own tx.', retry: 'never' },
   CLIENT_DEFECT: { meaning: 'Something happened that cannot happen.', cause: 'A defect in Holdfast, or in a hook of the app.', remedy: 'Report it with the log; nothing was lost.', retry: 'backoff' },
   CLIENT_CLOSED: { meaning: 'The client was closed.', cause: 'A call after close().', remedy: 'Open it again.', retry: 'never' },
+  CLIENT_MISSING: {
+    meaning: 'There is no client here.',
+    cause: 'A component is outside of HoldfastProvider, is rendered on a server, or was given no client.',
+    remedy: 'Put HoldfastProvider above it and give it the client; on a server render what needs none.',
+    retry: 'never',
+  },
 } as const
 
 /** Every code there is. */

@@ -5,3 +5,4 @@ export { type PostgresOptions, type PostgresServer, startPostgres } from './serv
 export { type Preparation, preparedDatabase } from './services/prepared-database.ts'
 export { type RedisOptions, type RedisServer, startRedis } from './services/redis.ts'
 export { hasPostgres, sharedRedisUrl } from './services/shared-servers.ts'
+export { chromiumArguments, chromiumPath, ensureChromium, hasChromium } from './services/chromium.ts'

@@ -1,5 +1,6 @@
 import { type Json, SyncError, type Values } from '@holdfast/core'
-import type { LocalDatabase } from '../local/local-database.ts'
+import { watchList } from '../live/watch-list.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import { type Conflict, readConflict } from './conflict.ts'
 import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
@@ -38,7 +39,7 @@ export interface ConflictsApi {
 
 /** Makes `db.conflicts`. */
 export function createConflictsApi(
-  database: LocalDatabase,
+  database: TransactionRunner,
   context: SettleContext & { readonly foretelling: Foretelling },
 ): ConflictsApi {
   const { schema, foretelling } = context
@@ -65,7 +66,8 @@ export function createConflictsApi(
       const [row] = await database.all('SELECT * FROM _conflicts WHERE id = ?', [id])
       return row && readConflict(schema, row)
     },
-    watch: (listener, query) => watchConflicts(database, () => list(query), listener),
+    watch: (listener, query) =>
+      watchList(database, { table: '_conflicts', list: () => list(query), listener }),
     keepMine: (id) => settle(id, () => ({ kind: 'mine' })),
     keepTheirs: (id) => settle(id, () => ({ kind: 'theirs' })),
     keepBoth: (id) => settle(id, () => ({ kind: 'both' })),
@@ -84,30 +86,4 @@ function byRecord(
   const isByRecord = Object.keys(values).length > 0 && Object.keys(values).every((key) => records.has(key))
   // Whatever it is, parseUpdate reads it field by field before it is used.
   return (isByRecord ? values : { [conflict.record]: values as Json }) as Record<string, Values>
-}
-
-function watchConflicts(
-  database: LocalDatabase,
-  list: () => Promise<readonly Conflict[]>,
-  listener: (conflicts: readonly Conflict[]) => void,
-): () => void {
-  let isStopped = false
-  let last: Promise<void> = Promise.resolve()
-  const tell = (): void => {
-    // One after the other, so that an older list never comes last; a database that was closed has nothing more to say.
-    last = last.then(list).then(
-      (conflicts) => {
-        if (!isStopped) listener(conflicts)
-      },
-      () => undefined,
-    )
-  }
-  const stop = database.onCommit(({ tables }) => {
-    if (tables.has('_conflicts')) tell()
-  })
-  tell()
-  return () => {
-    isStopped = true
-    stop()
-  }
 }

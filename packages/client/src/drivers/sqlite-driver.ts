@@ -31,6 +31,8 @@ export interface RunResult {
 export interface DriverCapabilities {
   /** Other processes may have the file open; false for storage only this connection can see. */
   readonly shared: boolean
+  /** How SQLite undoes what it began; unless said, `wal` for a file and `memory` for what only this connection can see. */
+  readonly journal?: 'wal' | 'memory' | 'delete'
 }
 
 /**

@@ -13,6 +13,8 @@ export interface SynchronousStatement {
   readonly isReader: boolean
   all(params: readonly SqlParam[]): readonly SqlRow[]
   run(params: readonly SqlParam[]): RunResult
+  /** Frees what it holds, where nobody else does. It is not used afterwards. */
+  close?(): void
 }
 
 /** What a synchronous SQLite binding must offer to become a connection. */
@@ -70,6 +72,7 @@ export class SynchronousConnection implements SqliteConnection {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
+    for (const statement of this.#statements.values()) statement.close?.()
     this.#statements.clear()
     this.#attempt(() => this.#binding.close())
   }
@@ -88,8 +91,9 @@ export class SynchronousConnection implements SqliteConnection {
   }
 
   #forgetOldest(): void {
-    for (const oldest of this.#statements.keys()) {
-      this.#statements.delete(oldest)
+    for (const [sql, oldest] of this.#statements) {
+      this.#statements.delete(sql)
+      oldest.close?.()
       return
     }
   }

@@ -183,6 +183,19 @@ test('[LQ-5] after stop nothing is called, also when stopped inside a callback o
   expect(closed.calls).toEqual([])
 })
 
+test('[LQ-4] what comes after an error is told, also when it is what was there before it', async () => {
+  const device = await givenDevice()
+  const { calls, errors } = watch(liveOf(device), (q) =>
+    q.selectFrom('items').select((eb) => eb.fn('json', ['note']).as('parsed')),
+  )
+  await settled(device)
+  const id = await device.items.insert({ name: 'a', note: 'no JSON' })
+  await settled(device)
+  await device.items.delete(id)
+  await settled(device)
+  expect([calls, errors.length]).toEqual([[[], []], 1])
+})
+
 test('[LQ-4] a callback that throws is reported and called again', async () => {
   const device = await givenDevice()
   const errors: unknown[] = []

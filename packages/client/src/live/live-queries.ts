@@ -1,9 +1,16 @@
 import type { Schema } from '@holdfast/core'
 
-import type { SqlRow } from '../drivers/sqlite-driver.ts'
+import type { SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, Touched } from '../local/local-database.ts'
 import type { Logger } from '../sync-context.ts'
-import { compileQuery, type PreparedQuery, prepareQuery, type QueryBuilder } from './run-query.ts'
+import { RowView } from './row-view.ts'
+import {
+  compileQuery,
+  type PreparedQuery,
+  prepareQuery,
+  type QueryBuilder,
+  type StoredQuery,
+} from './run-query.ts'
 
 /** Stops a live query: its callbacks are not called any more. Stopping twice is harmless. */
 export type StopWatching = () => void
@@ -20,6 +27,12 @@ export interface LiveQueriesOptions {
 export interface Watcher<Row> {
   readonly onRows: (rows: readonly Row[]) => void
   readonly onError: ((error: unknown) => void) | undefined
+}
+
+/** Who wants to know the stored rows of a live query. */
+export interface StoredWatcher {
+  onRows(rows: readonly SqlRow[], columns: StatementDescription['columns']): void
+  onError(error: unknown): void
 }
 
 /** Queries that are run again when a commit has touched a table they read. Rules: LQ-1 to LQ-7. */
@@ -56,18 +69,43 @@ export class LiveQueries {
         watcher.onError ??
         ((error) => this.#options.logger.log('error', 'watch failed', { error: String(error) })),
     })
-    this.#watched.add(query)
-    query.refresh()
-    return () => {
-      query.stop()
-      this.#watched.delete(query)
-    }
+    return this.#start(query)
+  }
+
+  /**
+   * The same for somebody who decodes the rows themselves: rows that did not change are the same objects as before, and
+   * the columns say where each value comes from.
+   */
+  watchStored(stored: StoredQuery, watcher: StoredWatcher): StopWatching {
+    const { database } = this.#options
+    let columns: StatementDescription['columns'] = []
+    const query = new LiveQuery({
+      database,
+      prepare: async () => {
+        const description = await database.describe(stored.sql)
+        columns = description.columns
+        return { ...stored, tables: description.tables, decode: (row) => row }
+      },
+      // What decodes nothing gives what is stored.
+      onRows: (rows) => watcher.onRows(rows as readonly SqlRow[], columns),
+      onError: (error) => watcher.onError(error),
+    })
+    return this.#start(query)
   }
 
   close(): void {
     this.#stopListening()
     for (const query of this.#watched) query.stop()
     this.#watched.clear()
+  }
+
+  #start(query: LiveQuery): StopWatching {
+    this.#watched.add(query)
+    query.refresh()
+    return () => {
+      query.stop()
+      this.#watched.delete(query)
+    }
   }
 }
 
@@ -78,15 +116,15 @@ interface LiveQueryParts {
   readonly onError: (error: unknown) => void
 }
 
-/** One query and its last result, stored rows beside decoded ones: comparing stored values is cheap. */
+/** One query and its last result. */
 class LiveQuery {
   readonly #parts: LiveQueryParts
   #prepared: PreparedQuery | undefined
-  #stored: readonly SqlRow[] | undefined
-  #rows: readonly unknown[] = []
+  readonly #view = new RowView()
   #isRunning = false
   #isStale = false
   #isStopped = false
+  #hasFailed = false
 
   constructor(parts: LiveQueryParts) {
     this.#parts = parts
@@ -117,57 +155,15 @@ class LiveQuery {
         this.#prepared ??= await this.#parts.prepare()
         const { sql, params, decode } = this.#prepared
         const stored = await this.#parts.database.all(sql, params)
-        if (!this.#isStopped && this.#take(stored, decode)) this.#parts.onRows(this.#rows)
+        const isNews = this.#view.take(stored, decode) || this.#hasFailed
+        this.#hasFailed = false
+        if (!this.#isStopped && isNews) this.#parts.onRows(this.#view.rows)
       } catch (error) {
+        // Whoever was told of the failure wants to know when it is over, although the rows are those from before.
+        this.#hasFailed = true
         if (!this.#isStopped) this.#parts.onError(error)
       }
     }
     this.#isRunning = false
   }
-
-  /** Takes over a result; true when it differs from the last one. Rows that did not change stay the same objects. */
-  #take(stored: readonly SqlRow[], decode: PreparedQuery['decode']): boolean {
-    const before = this.#stored
-    const places = before === undefined || isInPlace(before, stored) ? undefined : placesById(before)
-    let isSame = before?.length === stored.length
-    const rows = stored.map((row, index) => {
-      const place = places === undefined ? index : (places.get(row.id) ?? -1)
-      const known = before?.[place]
-      if (known !== undefined && rowsEqual(known, row)) {
-        if (place !== index) isSame = false
-        return this.#rows[place]
-      }
-      isSame = false
-      return decode(row)
-    })
-    this.#stored = stored
-    if (isSame) return false
-    this.#rows = rows
-    return true
-  }
-}
-
-/** Whether the rows that both results have lie at the same places, as far as their ids tell. */
-function isInPlace(before: readonly SqlRow[], after: readonly SqlRow[]): boolean {
-  return before.length === after.length && after.every((row, index) => row.id === before[index]?.id)
-}
-
-function placesById(rows: readonly SqlRow[]): ReadonlyMap<unknown, number> {
-  return new Map(rows.map((row, index) => [row.id, index]))
-}
-
-function rowsEqual(left: SqlRow, right: SqlRow): boolean {
-  for (const name in right) {
-    const [one, other] = [left[name], right[name]]
-    if (
-      one !== other &&
-      !(one instanceof Uint8Array && other instanceof Uint8Array && bytesEqual(one, other))
-    )
-      return false
-  }
-  return true
-}
-
-function bytesEqual(left: Uint8Array, right: Uint8Array): boolean {
-  return left.length === right.length && left.every((byte, index) => byte === right[index])
 }

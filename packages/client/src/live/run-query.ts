@@ -21,10 +21,14 @@ import { columnToValue } from '../local/tables.ts'
  */
 export type QueryBuilder<Tables, Row> = (q: ReadonlyQueryCreator<Tables>) => Compilable<Row>
 
-/** A query that is ready to run. */
-export interface PreparedQuery {
+/** A query as SQLite takes it. */
+export interface StoredQuery {
   readonly sql: string
   readonly params: readonly SqlParam[]
+}
+
+/** A query that is ready to run. */
+export interface PreparedQuery extends StoredQuery {
   /** Tables it reads; undefined when nobody can tell, and then any change may concern it. */
   readonly tables: ReadonlySet<string> | undefined
   /** Turns a stored row into one the app reads. */
@@ -53,6 +57,11 @@ export function compileQuery<Tables, Row>(build: QueryBuilder<Tables, Row>): Com
   return compiled
 }
 
+/** What of a compiled query crosses to whoever runs it. Errors: VALUE_INVALID. */
+export function storedQuery(compiled: CompiledQuery<unknown>): StoredQuery {
+  return { sql: compiled.sql, params: compiled.parameters.map(paramOf) }
+}
+
 /** Prepares a query: what it reads, and how its rows are decoded. */
 export async function prepareQuery<Row>(
   schema: Schema,
@@ -61,10 +70,9 @@ export async function prepareQuery<Row>(
 ): Promise<PreparedQuery> {
   const description = await describe(compiled.sql)
   return {
-    sql: compiled.sql,
-    params: compiled.parameters.map(paramOf),
+    ...storedQuery(compiled),
     tables: description.tables ?? tablesIn(compiled.query),
-    decode: decoderOf(schema, description),
+    decode: decoderOf(schema, description.columns),
   }
 }
 
@@ -86,7 +94,10 @@ function paramOf(value: unknown): SqlParam {
  * Values that come from a field unchanged, under whatever name and through subqueries, are decoded by its kind; results
  * of expressions are what SQLite makes of the stored form. `_scopes` is ours and is left out.
  */
-function decoderOf(schema: Schema, { columns }: StatementDescription): (row: SqlRow) => unknown {
+export function decoderOf(
+  schema: Schema,
+  columns: StatementDescription['columns'],
+): (row: SqlRow) => unknown {
   const kinds: (readonly [name: string, kind: FieldKind])[] = []
   const hidden: string[] = []
   for (const { name, table, column } of columns) {

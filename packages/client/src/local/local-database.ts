@@ -58,6 +58,9 @@ export interface WriteOptions {
   readonly share?: boolean
 }
 
+/** Whoever runs transactions: the database, or what stands before it for one caller. */
+export type TransactionRunner = Pick<LocalDatabase, 'read' | 'write' | 'all' | 'onCommit'>
+
 /** `full`: a commit that returned survives power loss. `fast`: it survives the death of the process. */
 export type Durability = 'full' | 'fast'
 

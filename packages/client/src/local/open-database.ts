@@ -85,8 +85,9 @@ async function recogniseFile(connection: SqliteConnection, name: string): Promis
 }
 
 async function setPragmas(connection: SqliteConnection, durability: Durability): Promise<void> {
+  const { shared, journal = shared ? 'wal' : 'memory' } = connection.capabilities
   const wanted: Readonly<Record<string, string | number>> = {
-    journal_mode: connection.capabilities.shared ? 'wal' : 'memory',
+    journal_mode: journal,
     synchronous: durability === 'full' ? 2 : 1,
     foreign_keys: 1,
     // What a device may not keep any more must not be readable in the free pages of its file either.

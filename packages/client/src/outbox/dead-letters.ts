@@ -12,7 +12,8 @@ import {
 } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
-import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { watchList } from '../live/watch-list.ts'
+import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { discardEntries } from './discard-entries.ts'
@@ -56,6 +57,8 @@ export interface DeadLettersApi {
   /** The oldest first. */
   list(): Promise<readonly DeadLetter[]>
   get(id: string): Promise<DeadLetter>
+  /** Calls `listener` with all of them at once and after every commit that touched the outbox. Returns the way to stop. */
+  watch(listener: (letters: readonly DeadLetter[]) => void): () => void
   /** Offers it again as it is; what waits behind it follows in order. Errors: ENTRY_UNREADABLE. */
   retry(id: string): Promise<void>
   /** The same with other values in fields of the named mutation's record. Errors: those of an update; VALUE_INVALID for a delete. */
@@ -67,13 +70,13 @@ export interface DeadLettersApi {
 }
 
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(database: LocalDatabase, context: RequeueContext): DeadLettersApi {
+export function createDeadLetters(database: TransactionRunner, context: RequeueContext): DeadLettersApi {
   const { schema } = context
+  const list = (): Promise<readonly DeadLetter[]> =>
+    database.read(async (tx) => Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))))
   return {
-    list: () =>
-      database.read(async (tx) =>
-        Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))),
-      ),
+    list,
+    watch: (listener) => watchList(database, { table: '_outbox', list, listener }),
     get: (id) => database.read(async (tx) => letterOf(tx, await rowsOf(tx, id))),
     retry: (id) => database.write(async (tx) => retryLetter(tx, context, await rowsOf(tx, id))),
     editAndRetry: (id, changes) =>

@@ -1,6 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
-import type { LocalDatabase } from '../local/local-database.ts'
+import { watchList } from '../live/watch-list.ts'
+import type { TransactionRunner } from '../local/local-database.ts'
 import type { Entry } from './entry.ts'
 import { type EntryQuery, listEntries, updateEntries } from './outbox.ts'
 
@@ -8,14 +9,18 @@ import { type EntryQuery, listEntries, updateEntries } from './outbox.ts'
 export interface OutboxApi {
   /** In the order written. */
   list(query?: EntryQuery): Promise<readonly Entry[]>
+  /** Calls `listener` with the entries at once and after every commit that touched one. Returns the way to stop. */
+  watch(listener: (entries: readonly Entry[]) => void, query?: EntryQuery): () => void
   /** Sends a mutation that waits for its next attempt without further waiting. Errors: RECORD_NOT_FOUND. */
   retry(mutation: string): Promise<void>
 }
 
 /** Makes `db.outbox`. */
-export function createOutboxApi(database: LocalDatabase): OutboxApi {
+export function createOutboxApi(database: TransactionRunner): OutboxApi {
+  const list: OutboxApi['list'] = (query) => database.read((tx) => listEntries(tx, query))
   return {
-    list: (query) => database.read((tx) => listEntries(tx, query)),
+    list,
+    watch: (listener, query) => watchList(database, { table: '_outbox', list: () => list(query), listener }),
     retry: (mutation) =>
       database.write(async (tx) => {
         const rows = await tx.all('SELECT seq, offer FROM _outbox WHERE id = ?', [mutation])

@@ -63,6 +63,10 @@ export async function insertEntry(tx: LocalTransaction, entry: NewEntry): Promis
 export interface EntryQuery {
   /** All of them unless said. */
   readonly status?: EntryStatus
+  /** Only those of one record. */
+  readonly record?: string
+  /** Only decisions on conflicts. */
+  readonly isDecision?: true
   /** Only entries with a greater seq: for reading on. */
   readonly afterSeq?: number
   readonly limit?: number
@@ -70,9 +74,16 @@ export interface EntryQuery {
 
 /** Readable entries in the order written. Damaged ones are found by `buryUnreadable`. */
 export async function listEntries(tx: LocalReader, query: EntryQuery = {}): Promise<Entry[]> {
+  const { status, record, isDecision } = query
+  const wanted = [
+    ...(status === undefined ? [] : [['status', status] as const]),
+    ...(record === undefined ? [] : [['record', record] as const]),
+  ]
+  const where =
+    wanted.map(([column]) => ` AND ${column} = ?`).join('') + (isDecision ? ' AND resolves IS NOT NULL' : '')
   const rows = await tx.all(
-    `SELECT ${entryColumns} FROM _outbox WHERE seq > ? ${query.status === undefined ? '' : 'AND status = ?'} ORDER BY seq LIMIT ?`,
-    [query.afterSeq ?? 0, ...(query.status === undefined ? [] : [query.status]), query.limit ?? -1],
+    `SELECT ${entryColumns} FROM _outbox WHERE seq > ?${where} ORDER BY seq LIMIT ?`,
+    [query.afterSeq ?? 0, ...wanted.map(([, value]) => value), query.limit ?? -1],
   )
   return rows.flatMap((row) => readEntry(row) ?? [])
 }

@@ -43,6 +43,26 @@ export interface SyncStatus {
   readonly repairCount: number
   /** Rows this app cannot read; kept until it can. */
   readonly quarantined: readonly QuarantinedRow[]
+  /** In a browser: how safe what is stored is. Elsewhere there is nothing to tell. */
+  readonly storage?: StorageStatus
+}
+
+/** What a browser may do, and has done, to the database. Rules: BR-11, BR-12. */
+export interface StorageStatus {
+  /** Whether the browser has promised not to remove it by itself. */
+  readonly isPersistent: boolean
+  /** The database that was here before was removed; null when none is known to have been. */
+  readonly loss: StorageLoss | null
+}
+
+/** A database that was removed by the browser, or by a person in its settings. */
+export interface StorageLoss {
+  /** Names the database that is gone. */
+  readonly store: string
+  /** Mutations that were not settled when this was last noted, a moment before at most: they are lost. */
+  readonly unsentCount: number
+  /** ISO time at which it was noticed. */
+  readonly noticedAt: string
 }
 
 /** The named metrics of a device, for whoever collects them. */

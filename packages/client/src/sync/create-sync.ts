@@ -4,7 +4,7 @@ import type { PullProgress } from '../apply/pull-progress.ts'
 import { retryQuarantine } from '../apply/retry-quarantine.ts'
 import { type ConflictsApi, createConflictsApi } from '../conflicts/conflicts-api.ts'
 import { Foretelling } from '../conflicts/foretold.ts'
-import type { Touched } from '../local/local-database.ts'
+import type { Touched, TransactionRunner } from '../local/local-database.ts'
 import { type StatusApi, StatusFeed } from '../status/status-feed.ts'
 import type { EngineFacts } from '../status/sync-status.ts'
 import type { Identity, SyncContext } from '../sync-context.ts'
@@ -52,6 +52,8 @@ export interface SyncParts {
   readonly sync: SyncApi
   readonly status: StatusApi
   readonly conflicts: ConflictsApi
+  /** The same with its transactions run by somebody else. */
+  conflictsOn(database: TransactionRunner): ConflictsApi
   /** Who this device is by now: it may learn its account and take a new identity. */
   identity(): Identity
   /** What happened to a record, from the server. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
@@ -82,6 +84,7 @@ class SyncSide implements SyncParts {
   readonly #stream: PokeStream
   readonly #stopListening: () => void
   #device: string
+  readonly #foretelling: Foretelling
   #progress: PullProgress | undefined
   #isClosed = false
   #cancelStart: CancelTimer = () => undefined
@@ -116,12 +119,17 @@ class SyncSide implements SyncParts {
       limits,
       onEvent: (event) => this.#onPoke(event),
     })
-    const foretelling = new Foretelling(schema)
-    this.status = new StatusFeed(database, foretelling, () => this.#facts())
-    const device = (): string => this.identity().device
-    this.conflicts = createConflictsApi(database, { schema, env, device, foretelling })
+    this.#foretelling = new Foretelling(schema)
+    this.status = new StatusFeed(database, this.#foretelling, () => this.#facts())
+    this.conflicts = this.conflictsOn(database)
     this.sync = this.#makeApi()
     this.#stopListening = database.onCommit((touched) => this.#onCommit(touched))
+  }
+
+  conflictsOn(database: TransactionRunner): ConflictsApi {
+    const { env, schema } = this.#context
+    const device = (): string => this.identity().device
+    return createConflictsApi(database, { schema, env, device, foretelling: this.#foretelling })
   }
 
   identity(): Identity {

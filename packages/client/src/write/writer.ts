@@ -9,7 +9,7 @@ import {
   SyncError,
 } from '@holdfast/core'
 
-import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
+import type { LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import {
   type CollectionWrites,
   collectionWrites,
@@ -44,7 +44,7 @@ export type TransactionCollections<S> = {
 /** What the write side is made from. */
 export interface WriterParts {
   readonly context: WriteContext
-  readonly database: LocalDatabase
+  readonly database: TransactionRunner
   readonly verdicts: Verdicts
   readonly env: Environment
 }

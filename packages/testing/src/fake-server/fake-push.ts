@@ -1,7 +1,5 @@
 import {
   conflictsCollection,
-  type ErrorCode,
-  errorTable,
   hlcOfTime,
   isObject,
   type Json,
@@ -10,12 +8,9 @@ import {
   type Mutation,
   overlapCount,
   countRanges,
-  coveredIds,
   parseMutation,
   parsePushRequest,
-  formatRanges,
   parseRanges,
-  rangesOf,
   personalScope,
   type PushResponse,
   type PushResult,
@@ -24,6 +19,7 @@ import {
 } from '@holdfast/core'
 import { isForEscrow, sentText, unitsOf } from './fake-units.ts'
 import type { FakeRecord, FakeStore } from './fake-store.ts'
+import { refusal, refuseReuse } from './refuse-reuse.ts'
 
 /** Who pushes, and what the server makes of it. */
 export interface PushCall {
@@ -33,8 +29,9 @@ export interface PushCall {
   readonly scopes: ReadonlySet<string>
   readonly nowMs: number
   readonly newId: () => string
-  /** True when the next update must become a conflict, whatever was written. */
+  /** What a test injects: whether the next update becomes a conflict; the second throws if the next mutation is refused. */
   readonly takeConflict: () => boolean
+  readonly takeRefusal: () => void
 }
 
 /** Rules on a batch: in order, a group whole, each number once. */
@@ -90,50 +87,18 @@ function knownAnswer(call: PushCall, raw: unknown): PushResult | undefined {
   const text = sentText(raw)
   for (const outcome of store.device(user, device).outcomes) {
     if (outcome.text === text) return { ...outcome.result, duplicate: true }
-    if (outcome.id === id) return reuse(call, raw, 'KEY_REUSED')
+    if (outcome.id === id) return refuseReuse(call, raw, 'KEY_REUSED')
     const shared = overlapCount(parseRanges(outcome.covers), covers)
     if (shared === 0) continue
-    return reuse(call, raw, shared < countRanges(covers) ? 'COVERS_OVERLAP' : 'SEQ_REUSED')
+    return refuseReuse(call, raw, shared < countRanges(covers) ? 'COVERS_OVERLAP' : 'SEQ_REUSED')
   }
   return undefined
-}
-
-/** A refusal that uses nothing up, with what is known of each number. */
-function reuse(
-  { store, user, device }: PushCall,
-  raw: Readonly<Record<string, unknown>>,
-  code: ErrorCode,
-): PushResult {
-  const idsOf = (members: Readonly<Record<string, unknown>>): ReadonlyMap<number, string> =>
-    coveredIds({
-      id: String(members['id']),
-      covers: parseRanges(String(members['covers'] ?? members['seq'])),
-      folded: Array.isArray(members['folded']) ? members['folded'].map(String) : [],
-    })
-  const offered = idsOf(raw)
-  const { outcomes } = store.device(user, device)
-  const known = outcomes.flatMap(({ outcome }) => {
-    const same = [...idsOf({ ...outcome })].filter(([number, id]) => offered.get(number) === id)
-    return same.length === 0 || outcome === undefined
-      ? []
-      : [{ ...outcome, covers: formatRanges(rangesOf(same.map(([number]) => number))) }]
-  })
-  const used = new Set(outcomes.flatMap(({ covers }) => spelled(covers)))
-  const free = formatRanges(
-    rangesOf(spelled(String(raw['covers'] ?? raw['seq'])).filter((number) => !used.has(number))),
-  )
-  return { ...refusal(String(raw['id']), code), known, free }
-}
-
-function spelled(covers: string): readonly number[] {
-  return parseRanges(covers).flatMap(([first, last]) =>
-    Array.from({ length: last - first + 1 }, (_, at) => first + at),
-  )
 }
 
 function decide(call: PushCall, raw: unknown): Decided {
   const id = isObject(raw) ? String(raw['id']) : ''
   try {
+    call.takeRefusal()
     return decideMutation(call, parseMutation(call.store.schema, raw))
   } catch (error) {
     if (!(error instanceof SyncError)) throw error
@@ -389,9 +354,4 @@ function remember({ store, user, device }: PushCall, raw: unknown, result: PushR
 
 function isReuse({ error }: PushResult): boolean {
   return error?.code === 'KEY_REUSED' || error?.code === 'SEQ_REUSED' || error?.code === 'COVERS_OVERLAP'
-}
-
-function refusal(id: string, code: ErrorCode, message: string = errorTable[code].meaning): PushResult {
-  const error = { code, message, retry: 'never' as const }
-  return { id, status: 'rejected', version: null, serverUpdatedAt: null, error }
 }

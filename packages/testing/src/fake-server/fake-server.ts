@@ -1,5 +1,7 @@
 import {
   type Environment,
+  type ErrorCode,
+  errorTable,
   isObject,
   type Json,
   newUuid,
@@ -53,6 +55,8 @@ export interface FakeServer {
   accept(token: string, user?: string): void
   /** The next updates become conflicts, whatever they say. */
   injectConflicts(count: number): void
+  /** The next mutations are refused with this code, whatever they say: dead letters on the device. */
+  injectRefusals(count: number, code: ErrorCode, message?: string): void
   /** Changes of a pull arrive in an order that has nothing to do with time. */
   disorder(isOn: boolean): void
   /** The server was put back from a backup: another history, in which cursors mean nothing. */
@@ -83,6 +87,7 @@ class MemoryServer implements FakeServer {
   readonly #usersByToken = new Map<string, string | null>()
   readonly #streams = new Set<Stream>()
   #conflictsToInject = 0
+  readonly #refusalsToInject: SyncError[] = []
   #isDisordered = false
 
   constructor(options: FakeServerOptions) {
@@ -152,6 +157,10 @@ class MemoryServer implements FakeServer {
     this.#conflictsToInject = count
   }
 
+  injectRefusals(count: number, code: ErrorCode, message: string = errorTable[code].meaning): void {
+    this.#refusalsToInject.push(...Array.from({ length: count }, () => new SyncError(code, message)))
+  }
+
   disorder(isOn: boolean): void {
     this.#isDisordered = isOn
   }
@@ -198,6 +207,10 @@ class MemoryServer implements FakeServer {
       scopes: new Set([...this.#scopesOf(user), personalScope(user)]),
       nowMs: env.now(),
       newId: () => newUuid(env),
+      takeRefusal: () => {
+        const refusal = this.#refusalsToInject.shift()
+        if (refusal !== undefined) throw refusal
+      },
       takeConflict: () => this.#conflictsToInject > 0 && this.#conflictsToInject-- > 0,
       haves,
       disorder: this.#isDisordered,

@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { chromiumArguments, chromiumPath } from '@holdfast/testing/services'
+import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright'
+
+import { people, type PersonId } from '../warehouse/people.ts'
+import { startWarehouseServer, type WarehouseServer } from '../warehouse/warehouse-server.ts'
+import { type BuiltApp, buildApp } from '../warehouse/web-app.ts'
+
+/** A warehouse that is served, and a browser with a profile on the disk, as people have. */
+export interface GivenStockroom {
+  readonly url: string
+  readonly context: BrowserContext
+  /** The page with all three devices, each of which has received the whole warehouse. */
+  openBench(): Promise<Bench>
+  /** Opens the app alone and signs in. */
+  openApp(person: PersonId): Promise<Page>
+  /** Ends the server, or starts it again where it was. */
+  setServer(isUp: boolean): Promise<void>
+  close(): Promise<void>
+}
+
+/** The page with all three devices. */
+export interface Bench {
+  readonly page: Page
+  device(person: PersonId): BenchDevice
+}
+
+/** One device, as a person handles it. */
+export interface BenchDevice {
+  readonly app: FrameLocator
+  /** The switches around it. */
+  readonly frame: Locator
+  setAirplane(isOn: boolean): Promise<void>
+  kill(): Promise<void>
+  /** Looks an item up by its number and opens it. */
+  openItem(sku: string): Promise<Locator>
+  closeItem(): Promise<void>
+  go(screen: string): Promise<void>
+}
+
+/** How long a person in these stories waits for anything, ms: the machine may be busy. */
+const patienceMs = 90_000
+
+let built: Promise<BuiltApp> | undefined
+
+/** Builds the app once, and opens a warehouse and a browser of their own. */
+export async function givenStockroom(viewport = { width: 1560, height: 900 }): Promise<GivenStockroom> {
+  built ??= buildApp()
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-stockroom-'))
+  const app = await built
+  const start = (port: number): Promise<WarehouseServer> =>
+    startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app })
+  let server = await start(0)
+  const { url } = server
+  const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
+    executablePath: chromiumPath(),
+    headless: true,
+    args: [...chromiumArguments],
+    viewport,
+  })
+  return {
+    url,
+    context,
+    setServer: async (isUp) => {
+      if (isUp) server = await start(Number(new URL(url).port))
+      else await server.close()
+    },
+    openApp: async (person) => {
+      const page = await context.newPage()
+      page.setDefaultTimeout(patienceMs)
+      await page.goto(`${url}/app/`)
+      await page.getByRole('button', { name: people[person].name }).click()
+      await page.getByText('All sent').waitFor()
+      return page
+    },
+    openBench: async () => {
+      const page = await context.newPage()
+      page.setDefaultTimeout(patienceMs)
+      await page.goto(url)
+      const bench: Bench = { page, device: (person) => benchDevice(page, person) }
+      for (const person of ['ana', 'ben', 'office'] as const)
+        await bench.device(person).frame.getByText('all sent').waitFor()
+      return bench
+    },
+    close: async () => {
+      await context.close()
+      await server.close()
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+function benchDevice(page: Page, person: PersonId): BenchDevice {
+  const { name } = people[person]
+  const frame = page.getByRole('region', { name: `Device of ${name}` })
+  const app = page.frameLocator(`iframe[title^="${name}"]`)
+  const go = (screen: string): Promise<void> => app.getByRole('button', { name: screen }).first().click()
+  return {
+    app,
+    frame,
+    go,
+    setAirplane: async (isOn) => {
+      await frame.getByRole('switch', { checked: !isOn }).click({ force: true })
+      await frame.getByRole('switch', { checked: isOn }).waitFor()
+    },
+    kill: () => frame.getByRole('button', { name: 'Kill' }).click(),
+    openItem: async (sku) => {
+      await go('Items')
+      await app.getByRole('textbox', { name: 'Search items' }).fill(sku)
+      await app.getByRole('group', { name: 'Items' }).getByText(sku).click()
+      const drawer = app.getByRole('dialog')
+      await drawer.getByText(sku).waitFor()
+      return drawer
+    },
+    closeItem: () => app.getByRole('dialog').getByRole('button', { name: 'Close' }).click(),
+  }
+}

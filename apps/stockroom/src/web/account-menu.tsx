@@ -1,0 +1,58 @@
+import { ActionIcon, Avatar, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
+import { type ReactElement, useState, useSyncExternalStore } from 'react'
+
+import { people } from '../warehouse/people.ts'
+import { IconLogout, IconMoon, IconPlane, IconSun, IconTool } from './icons.ts'
+import { useSession } from './session.tsx'
+import { SignOut } from './sign-out.tsx'
+
+/** Who is signed in, and what concerns the device rather than the warehouse. */
+export function AccountMenu({ onInspect }: { readonly onInspect: () => void }): ReactElement {
+  const { person, device } = useSession()
+  const { conditions } = device
+  const { isOffline } = useSyncExternalStore(conditions.subscribe, conditions.settings)
+  const { setColorScheme } = useMantineColorScheme()
+  const isDark = useComputedColorScheme('light') === 'dark'
+  const [isLeaving, setLeaving] = useState(false)
+  const { name, role, color } = people[person]
+  return (
+    <>
+      <Menu position="bottom-end" width={250} shadow="md">
+        <Menu.Target>
+          <ActionIcon variant="transparent" size={34} aria-label={`Account of ${name}`}>
+            <Avatar name={name} color={color} size={34} radius="xl" />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>
+            <Text fw={600} size="sm" c="var(--mantine-color-text)">
+              {name}
+            </Text>
+            {role}
+          </Menu.Label>
+          <Menu.Divider />
+          <Menu.Item
+            leftSection={<IconPlane size={17} />}
+            onClick={() => conditions.set({ isOffline: !isOffline })}
+          >
+            {isOffline ? 'Leave airplane mode' : 'Airplane mode'}
+          </Menu.Item>
+          <Menu.Item
+            leftSection={isDark ? <IconSun size={17} /> : <IconMoon size={17} />}
+            onClick={() => setColorScheme(isDark ? 'light' : 'dark')}
+          >
+            {isDark ? 'Light' : 'Dark'}
+          </Menu.Item>
+          <Menu.Item leftSection={<IconTool size={17} />} onClick={onInspect}>
+            Inspector
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item leftSection={<IconLogout size={17} />} onClick={() => setLeaving(true)}>
+            Sign out
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      {isLeaving ? <SignOut onStay={() => setLeaving(false)} /> : null}
+    </>
+  )
+}

@@ -1,0 +1,61 @@
+import { Divider, Drawer, Group, Stack, Text } from '@mantine/core'
+import { ConflictCard, RecordBadge } from '@holdfast/react'
+import type { ReactElement } from 'react'
+
+import { useConflicts, useRecord } from '../hooks.ts'
+import type { Item } from '../queries.ts'
+import { ItemForm } from './item-form.tsx'
+import { ItemHistory } from './item-history.tsx'
+import { StockStepper } from './stock-stepper.tsx'
+
+/** Everything about one item: its stock to change, its fields to edit, what is in question, and what happened to it. */
+export function ItemDrawer(props: {
+  readonly id: string | null
+  readonly onClose: () => void
+}): ReactElement {
+  const { record } = useRecord('items', props.id)
+  return (
+    <Drawer
+      opened={props.id !== null}
+      onClose={props.onClose}
+      position="right"
+      size={460}
+      title={record === undefined ? null : <Heading item={record} />}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      styles={{ title: { flex: 1, minWidth: 0 } }}
+    >
+      {record === undefined ? null : <ItemDetails key={record.id} item={record} />}
+    </Drawer>
+  )
+}
+
+function Heading({ item }: { readonly item: Item }): ReactElement {
+  return (
+    <span>
+      <Text fw={650} lh={1.25}>
+        {item.name}
+      </Text>
+      <Group gap={8} mt={4}>
+        <Text size="sm" c="dimmed">
+          {item.sku} · {item.category}
+        </Text>
+        <RecordBadge state={item._state} />
+      </Group>
+    </span>
+  )
+}
+
+function ItemDetails({ item }: { readonly item: Item }): ReactElement {
+  const { conflicts } = useConflicts({ record: item.id })
+  return (
+    <Stack gap="lg">
+      {conflicts.map((conflict) => (
+        <ConflictCard key={conflict.id} conflict={conflict} title="Two people changed this" />
+      ))}
+      <StockStepper item={item} />
+      <ItemForm item={item} />
+      <Divider />
+      <ItemHistory id={item.id} version={item._version} />
+    </Stack>
+  )
+}

@@ -1,0 +1,84 @@
+import { Button, Group, NumberInput, Stack, TagsInput, Text, Textarea, TextInput } from '@mantine/core'
+import { type FormEvent, type ReactElement, useState } from 'react'
+
+import { useMutation } from '../hooks.ts'
+import { IconCheck } from '../icons.ts'
+import { editItem, type ItemEdit, retag } from '../mutations.ts'
+import type { Item } from '../queries.ts'
+
+type Draft = Partial<Pick<Item, 'price' | 'location' | 'minimum' | 'notes'>>
+
+/** What can be edited of an item. What somebody else changes meanwhile shows at once, unless it is being edited here. */
+export function ItemForm({ item }: { readonly item: Item }): ReactElement {
+  const [draft, setDraft] = useState<Draft>({})
+  const save = useMutation((db, edit: ItemEdit) => editItem(db, item.id, edit))
+  const tags = useMutation((db, after: readonly string[]) => retag(db, item.id, { before: item.tags, after }))
+  const isChanged = Object.keys(draft).length > 0
+  const isPrice = draft.price === undefined || /^\d{1,6}([.,]\d{1,2})?$/.test(draft.price.trim())
+  const submit = (event: FormEvent): void => {
+    event.preventDefault()
+    const price = draft.price?.trim().replace(',', '.')
+    save.mutate({ ...draft, ...(price !== undefined && { price }) })
+    setDraft({})
+  }
+  const shown = { ...item, ...draft }
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="sm">
+        <Group grow align="flex-start">
+          <TextInput
+            label="Price"
+            leftSection="€"
+            inputMode="decimal"
+            value={shown.price}
+            error={isPrice ? null : 'A price such as 12.50'}
+            onChange={(event) => setDraft({ ...draft, price: event.currentTarget.value })}
+          />
+          <TextInput
+            label="Location"
+            value={shown.location}
+            onChange={(event) => setDraft({ ...draft, location: event.currentTarget.value })}
+          />
+          <NumberInput
+            label="At least"
+            min={0}
+            max={9_999}
+            allowDecimal={false}
+            value={shown.minimum}
+            onChange={(minimum) => setDraft({ ...draft, minimum: Math.round(Number(minimum)) || 0 })}
+          />
+        </Group>
+        <TagsInput
+          label="Tags"
+          value={[...item.tags]}
+          onChange={(after) => tags.mutate(after)}
+          maxTags={12}
+          placeholder={item.tags.length === 0 ? 'Add a tag' : ''}
+        />
+        <Textarea
+          label="Notes"
+          autosize
+          minRows={2}
+          maxRows={8}
+          value={shown.notes}
+          onChange={(event) => setDraft({ ...draft, notes: event.currentTarget.value })}
+        />
+        {save.error === null ? null : (
+          <Text size="sm" c="red" role="alert">
+            {save.error.message}
+          </Text>
+        )}
+        <Group justify="flex-end" gap="xs">
+          {isChanged ? (
+            <Button variant="subtle" color="gray" onClick={() => setDraft({})}>
+              Cancel
+            </Button>
+          ) : null}
+          <Button type="submit" disabled={!isChanged || !isPrice} leftSection={<IconCheck size={18} />}>
+            Save
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  )
+}

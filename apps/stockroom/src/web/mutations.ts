@@ -1,0 +1,52 @@
+import { systemEnvironment } from '@holdfast/client'
+
+import type { PersonId } from '../warehouse/people.ts'
+import type { Warehouse } from './open-device.ts'
+
+/** Why stock changes. */
+export type MovementKind = 'received' | 'picked' | 'counted'
+
+/** Stock that comes or goes, and the note of it: both or neither, here and everywhere. */
+export async function move(
+  db: Warehouse,
+  movement: {
+    readonly item: string
+    readonly kind: MovementKind
+    readonly amount: number
+    readonly person: PersonId
+  },
+): Promise<void> {
+  const { item, amount } = movement
+  const at = new Date(systemEnvironment.now()).toISOString()
+  await db.transaction(async (tx) => {
+    await tx.items.increment(item, { stock: amount })
+    await tx.movements.insert({ ...movement, at })
+  })
+}
+
+/** What one types into an item's form. */
+export interface ItemEdit {
+  readonly name?: string
+  readonly price?: string
+  readonly location?: string
+  readonly minimum?: number
+  readonly notes?: string
+}
+
+/** Only what was changed travels, so that two people who change different fields never meet. */
+export async function editItem(db: Warehouse, item: string, edit: ItemEdit): Promise<void> {
+  await db.items.update(item, edit)
+}
+
+/** Tags that came and went; those of others stay. */
+export async function retag(
+  db: Warehouse,
+  item: string,
+  change: { readonly before: readonly string[]; readonly after: readonly string[] },
+): Promise<void> {
+  const { before, after } = change
+  const added = after.filter((tag) => !before.includes(tag))
+  const removed = before.filter((tag) => !after.includes(tag))
+  if (added.length > 0) await db.items.add(item, { tags: added })
+  if (removed.length > 0) await db.items.remove(item, { tags: removed })
+}

@@ -1,0 +1,92 @@
+import { Button, Group, NumberInput, Select, Text } from '@mantine/core'
+import { RecordBadge } from '@holdfast/react'
+import { type CSSProperties, type ReactElement, useState } from 'react'
+
+import { formatCount } from '../format.ts'
+import { useLiveQuery, useMutation } from '../hooks.ts'
+import { move } from '../mutations.ts'
+import { countSheet, type Item } from '../queries.ts'
+import { useSession } from '../session.tsx'
+import { VirtualList } from '../virtual-list.tsx'
+
+const aisles = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
+type Line = Pick<Item, 'id' | 'name' | 'sku' | 'location' | 'stock' | 'minimum' | '_state'>
+
+/** An aisle in the order one walks it. What was found is booked as a difference, so counts of several people add up. */
+export function CountScreen(): ReactElement {
+  const { person } = useSession()
+  const [aisle, setAisle] = useState(person === 'ben' ? 'N' : 'A')
+  const { rows } = useLiveQuery(countSheet(aisle), { keepPrevious: true })
+  return (
+    <section className="screen">
+      <div className="screen__head">
+        <Group justify="space-between" wrap="nowrap">
+          <Select
+            aria-label="Aisle"
+            w={124}
+            allowDeselect={false}
+            data={aisles.map((letter) => ({ value: letter, label: `Aisle ${letter}` }))}
+            value={aisle}
+            onChange={(chosen) => setAisle(chosen ?? aisle)}
+          />
+          <Text size="sm" c="dimmed" className="number">
+            {formatCount(rows.length)} places
+          </Text>
+        </Group>
+        <Text size="sm" c="dimmed">
+          Type what you found. The difference is added to the stock.
+        </Text>
+      </div>
+      <VirtualList
+        key={aisle}
+        label="Count sheet"
+        rows={rows}
+        lineHeight={76}
+        line={(item, style) => <CountLine key={item.id} item={item} style={style} />}
+      />
+    </section>
+  )
+}
+
+function CountLine({ item, style }: { readonly item: Line; readonly style: CSSProperties }): ReactElement {
+  const { person } = useSession()
+  const [found, setFound] = useState<string | number>('')
+  const count = useMutation((db, amount: number) =>
+    move(db, { item: item.id, kind: 'counted', amount, person }),
+  )
+  const isCounted = found !== '' && Number.isInteger(Number(found))
+  const book = (): void => {
+    if (isCounted) count.mutate(Number(found) - item.stock)
+    setFound('')
+  }
+  return (
+    <div className="list__line" style={{ ...style, gridTemplateColumns: 'minmax(0, 1fr) 84px 68px', gap: 8 }}>
+      <span style={{ minWidth: 0 }}>
+        <span className="list__name" style={{ display: 'block' }}>
+          {item.name}
+        </span>
+        <span className="list__more number">
+          <strong>{item.location}</strong>
+          <span>expected {formatCount(item.stock)}</span>
+          {item._state === 'clean' ? null : <RecordBadge state={item._state} isCompact />}
+        </span>
+      </span>
+      <NumberInput
+        aria-label={`Found of ${item.name}`}
+        hideControls
+        min={0}
+        max={99_999}
+        allowDecimal={false}
+        placeholder="Found"
+        value={found}
+        onChange={setFound}
+        onKeyDown={(event) => {
+          if (event.key === 'Enter') book()
+        }}
+      />
+      <Button variant="light" px={8} disabled={!isCounted} onClick={book} aria-label={`Book ${item.name}`}>
+        Book
+      </Button>
+    </div>
+  )
+}

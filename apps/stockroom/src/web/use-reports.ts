@@ -1,0 +1,52 @@
+import { useEffect, useSyncExternalStore } from 'react'
+
+import type { PersonId } from '../warehouse/people.ts'
+import { useSyncStatus } from './hooks.ts'
+import { useSession } from './session.tsx'
+
+/** What a device tells the page it is shown in. */
+export interface DeviceReport {
+  readonly kind: 'stockroom report'
+  readonly person: PersonId
+  readonly pendingCount: number
+  readonly conflictCount: number
+  readonly deadLetterCount: number
+  readonly hasSynced: boolean
+  readonly isOffline: boolean
+}
+
+/** What that page tells the device. */
+export interface DeviceOrder {
+  readonly kind: 'stockroom order'
+  readonly isOffline: boolean
+}
+
+/** Shown beside other devices, this one tells how it stands and lets its network be switched from outside. */
+export function useReports(): void {
+  const { person, device } = useSession()
+  const { conditions } = device
+  const status = useSyncStatus()
+  const { isOffline } = useSyncExternalStore(conditions.subscribe, conditions.settings)
+  useEffect(() => {
+    if (window.parent === window || status === undefined) return
+    const { pendingCount, conflictCount, deadLetterCount, lastSyncAt } = status
+    const report: DeviceReport = {
+      kind: 'stockroom report',
+      person,
+      pendingCount,
+      conflictCount,
+      deadLetterCount,
+      hasSynced: lastSyncAt !== null,
+      isOffline,
+    }
+    window.parent.postMessage(report, location.origin)
+  }, [person, status, isOffline])
+  useEffect(() => {
+    const take = ({ origin, data }: MessageEvent<DeviceOrder>): void => {
+      if (origin === location.origin && data?.kind === 'stockroom order')
+        conditions.set({ isOffline: data.isOffline })
+    }
+    window.addEventListener('message', take)
+    return () => window.removeEventListener('message', take)
+  }, [conditions])
+}

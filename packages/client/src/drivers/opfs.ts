@@ -1,0 +1,132 @@
+import { type SAHPoolUtil, type Sqlite3Static, default as loadSqlite } from '@sqlite.org/sqlite-wasm'
+import { SyncError } from '@holdfast/core'
+
+import { systemEnvironment } from '../system-environment.ts'
+import type { SqliteConnection, SqliteDriver } from './sqlite-driver.ts'
+import { storeError } from './sqlite-driver.ts'
+import { SynchronousConnection } from './synchronous-connection.ts'
+import { wasmBinding } from './wasm-binding.ts'
+
+/** How long opening waits for a worker that has just ended to let go of its files, ms; and how often it looks. */
+const handoverMs = 5_000
+const handoverStepMs = 10
+
+/** Files a pool has room for: the database, its log, and what SQLite writes to while it rewrites the file. */
+const poolFiles = 6
+
+/**
+ * Storage in the browser's private file system, for a dedicated worker: it exists nowhere else. One connection at a time
+ * in the whole browser; a second one is STORE_LOCKED. Needs no COOP or COEP headers. Rules: LO-1.
+ */
+export function opfsStorage(name: string): SqliteDriver {
+  return {
+    name: `opfs ${name}`,
+    open: () => openPool(encodeURIComponent(name)),
+  }
+}
+
+/** Whether this is a worker of a browser that has what `opfsStorage` needs. Private windows of some browsers refuse it. */
+export async function hasOpfs(): Promise<boolean> {
+  if (typeof FileSystemFileHandle === 'undefined') return false
+  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) return false
+  return navigator.storage.getDirectory().then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Fetches and compiles SQLite, once; it can be had ahead of the first opening. Errors: STORE_FAILED. */
+export function loadWasm(): Promise<Sqlite3Static> {
+  loading ??= load().catch((error: unknown) => {
+    // Offline, perhaps: the next one tries again.
+    loading = undefined
+    throw storeError(error, undefined)
+  })
+  return loading
+}
+
+let loading: Promise<Sqlite3Static> | undefined
+
+/** The newest thing that went wrong in the file system, which SQLite itself only tells as a failure to read or write. */
+let fault: unknown
+
+function load(): Promise<Sqlite3Static> {
+  const config = {
+    // The other file systems of the build fetch a worker of their own, and need headers that nobody has to send.
+    disable: { vfs: { opfs: true, 'opfs-vfs': true, 'opfs-wl': true, kvvfs: true } },
+    error: (_pool: unknown, error: unknown) => {
+      fault = error
+    },
+    warn: () => undefined,
+    log: () => undefined,
+    debug: () => undefined,
+  }
+  // The way this build takes its configuration. Source: https://sqlite.org/wasm/doc/trunk/api-index.md
+  Object.assign(globalThis, { sqlite3ApiConfig: config })
+  return loadSqlite()
+}
+
+async function openPool(name: string): Promise<SqliteConnection> {
+  const sqlite3 = await loadWasm()
+  const pool = await acquire(sqlite3, name)
+  try {
+    const database = new pool.OpfsSAHPoolDb('/holdfast.sqlite')
+    fault = undefined
+    const binding = wasmBinding(sqlite3, database, isOutOfRoom)
+    // Before anything else: without shared memory SQLite reads a log only when nobody else can be there.
+    binding.exec('PRAGMA locking_mode = exclusive')
+    const close = (): void => {
+      binding.close()
+      pool.pauseVfs()
+    }
+    return new SynchronousConnection({ ...binding, close }, { shared: false, journal: 'wal' })
+  } catch (error) {
+    pool.pauseVfs()
+    throw storeError(error, undefined)
+  }
+}
+
+/** Takes hold of the pool's files. A worker outlives its page by moments, so that they may still be in other hands. */
+async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUtil> {
+  const env = systemEnvironment
+  const deadlineMs = env.monotonicMs() + handoverMs
+  const options = {
+    name: `holdfast-${name}`,
+    directory: `.holdfast/${name}`,
+    initialCapacity: poolFiles,
+    verbosity: 1,
+    forceReinitIfPreviouslyFailed: true,
+    // Otherwise it removes every file when it cannot have one.
+    preserveOnInitFailure: true,
+  }
+  for (;;) {
+    try {
+      const pool = await sqlite3.installOpfsSAHPoolVfs(options)
+      if (pool.isPaused()) await pool.unpauseVfs()
+      return pool
+    } catch (error) {
+      const isHeld = error instanceof DOMException && error.name === 'NoModificationAllowedError'
+      if (!isHeld) throw outOfRoomOr(error)
+      if (env.monotonicMs() > deadlineMs)
+        throw new SyncError('STORE_LOCKED', 'another worker has the files', { cause: error })
+      await new Promise<void>((resolve) => env.setTimer(resolve, handoverStepMs))
+    }
+  }
+}
+
+function outOfRoomOr(error: unknown): SyncError {
+  return storeError(error, isQuota(error) ? 13 : undefined)
+}
+
+/** Whether the newest fault was that there is no room left. */
+function isOutOfRoom(): boolean {
+  const isIt = isQuota(fault)
+  fault = undefined
+  return isIt
+}
+
+function isQuota(error: unknown): boolean {
+  if (error instanceof DOMException) return error.name === 'QuotaExceededError'
+  // What the pool says of a write that was taken in part only.
+  return error instanceof Error && error.message.includes('Unknown write() failure')
+}

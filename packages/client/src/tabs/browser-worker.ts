@@ -1,0 +1,2 @@
+export { opfsStorage } from '../drivers/opfs.ts'
+export { serveClient, type ServeClientOptions } from './serve-client.ts'

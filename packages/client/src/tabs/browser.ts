@@ -1,0 +1,1 @@
+export { type BrowserClientOptions, openBrowserClient } from './open-browser-client.ts'

@@ -1,0 +1,406 @@
+import { newUuid, SyncError } from '@holdfast/core'
+
+import { systemEnvironment } from '../system-environment.ts'
+import type { Identity } from '../sync-context.ts'
+import type {
+  Announcement,
+  CallMessage,
+  Envelope,
+  HostOptions,
+  KnownStore,
+  LeaderMessage,
+  PageMessage,
+  RowsMessage,
+  Step,
+  TabMessage,
+  WorkerMessage,
+} from './tab-messages.ts'
+import { tabProtocol } from './tab-messages.ts'
+import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
+import { errorToWire, wireToError } from './wire-error.ts'
+
+/** What a link is made from. */
+export interface LeaderLinkOptions {
+  readonly host: Omit<HostOptions, 'tab'>
+  readonly schemaVersion: number
+  readonly makeWorker: () => Worker
+  /** What the page knows of the database, and where it notes that. */
+  readonly known: () => KnownStore | null
+  readonly onKnown: (known: KnownStore) => void
+  /** Gives a token when the leader asks for one. */
+  readonly token: (reason: 'start' | 'expired') => Promise<string | null>
+}
+
+/** A call that is under way. */
+interface PendingCall {
+  readonly path: readonly string[]
+  readonly args: readonly unknown[]
+  readonly trace: string | null
+  isRepeat: boolean
+  readonly promise: Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  /** Of a transaction: runs its function anew. */
+  readonly onReady: (() => void) | undefined
+}
+
+/** Something that is followed: how to ask for it, and what to do with what is told. */
+export interface Following {
+  readonly ask: (id: number) => TabMessage
+  onRows?(message: RowsMessage): void
+  onTold?(value: unknown): void
+  onError?(error: Error): void
+  /** Another leader begins from nothing. */
+  onRestart?(): void
+}
+
+interface Route {
+  readonly leader: string
+  readonly post: (envelope: Envelope<TabMessage>) => void
+  readonly close: () => void
+}
+
+type FromWorker = PageMessage | Announcement | Envelope<LeaderMessage>
+
+/**
+ * A tab's connection to whoever leads. Calls that have no answer when the leader goes are offered to the next one, and
+ * what is followed is asked for again, so that nothing of it is seen from outside. Rules: BR-4 to BR-10.
+ */
+export class LeaderLink {
+  readonly tab: string = newUuid(systemEnvironment)
+  readonly #options: LeaderLinkOptions
+  readonly #common: BroadcastChannel
+  readonly #calls = new Map<number, PendingCall>()
+  readonly #steps = new Map<string, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
+  readonly #following = new Map<number, Following>()
+  readonly #welcome: PromiseWithResolvers<void> = Promise.withResolvers()
+  readonly #life: PromiseWithResolvers<void> = Promise.withResolvers()
+  #worker: Worker | undefined
+  #route: Route | undefined
+  #isWelcome = false
+  #outgoing: TabMessage[] = []
+  #numbers = 0
+  #identity: Identity | undefined
+  #pausedBy: 'user' | 'policy' | null = null
+  #failure: Error | undefined
+  readonly #resigned: PromiseWithResolvers<void> = Promise.withResolvers()
+  #closing: Promise<void> | undefined
+
+  constructor(options: LeaderLinkOptions) {
+    this.#options = options
+    this.#common = new BroadcastChannel(commonChannel(options.host.name))
+    this.#common.addEventListener('message', ({ data }: MessageEvent<Announcement>) => this.#hear(data))
+  }
+
+  /** Resolves when a leader has taken the tab in. Errors: those of opening the database. */
+  async open(): Promise<void> {
+    const { name } = this.#options.host
+    const held = Promise.withResolvers<void>()
+    void navigator.locks.request(tabLock(name, this.tab), () => {
+      held.resolve()
+      return this.#life.promise
+    })
+    // The leader learns of the end of a tab by its lock, so the lock comes first.
+    await held.promise
+    this.#contend()
+    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    await this.#welcome.promise
+  }
+
+  /** Whom the database belongs to, as last heard. */
+  get identity(): Identity {
+    if (this.#identity === undefined) throw new SyncError('CLIENT_CLOSED', 'the client is not open yet')
+    return this.#identity
+  }
+
+  /** Calls a member of the client. `onReady`: what to do whenever the leader has opened a transaction for it. */
+  call(
+    path: readonly string[],
+    args: readonly unknown[],
+    { trace = null, onReady }: { trace?: string | null; onReady?: (call: number) => void } = {},
+  ): Promise<unknown> {
+    if (this.#closing !== undefined)
+      return Promise.reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
+    const number = this.#numbers++
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const ready = onReady && ((): void => onReady(number))
+    this.#calls.set(number, { path, args, trace, isRepeat: false, promise, resolve, reject, onReady: ready })
+    if (this.#isWelcome) this.#offer(number)
+    else if (this.#failure !== undefined) this.#settle(number, (call) => call.reject(this.#failure))
+    return promise
+  }
+
+  /** One step of a transaction. */
+  step(call: number, step: number, what: Step): Promise<unknown> {
+    if (!this.#isWelcome) return Promise.reject(leaderGone())
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    this.#steps.set(`${call}.${step}`, { resolve, reject })
+    this.#send({ kind: 'step', call, step, what })
+    return promise
+  }
+
+  /** The function of a transaction is through. */
+  finish(call: number, isDone: boolean): void {
+    this.#send({ kind: 'finish', call, isDone })
+  }
+
+  /** Follows something until the returned function is called. */
+  follow(following: Following): () => void {
+    const id = this.#numbers++
+    this.#following.set(id, following)
+    if (this.#isWelcome) this.#send(following.ask(id))
+    return () => {
+      if (this.#following.delete(id) && this.#isWelcome) this.#send({ kind: 'stop', id })
+    }
+  }
+
+  /** The page is about to be frozen: its worker must not keep anybody waiting, and cannot be trusted to wake in time. */
+  suspend(): void {
+    if (this.#closing !== undefined) return
+    this.#worker?.terminate()
+    this.#worker = undefined
+    this.#leave()
+  }
+
+  /** The page goes on. */
+  resume(): void {
+    if (this.#closing !== undefined || this.#worker !== undefined) return
+    this.#contend()
+    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+  }
+
+  /**
+   * Leaves, after what was asked for before has its answer; the database closes if it was open here, and another tab
+   * goes on with it.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isWelcome) await Promise.allSettled(this.#unfinished())
+    this.#send({ kind: 'bye' })
+    this.#flush()
+    for (const { reject } of this.#calls.values())
+      reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
+    this.#calls.clear()
+    this.#following.clear()
+    this.#common.close()
+    if (this.#worker !== undefined) {
+      this.#worker.postMessage({ kind: 'resign' } satisfies WorkerMessage)
+      await this.#resigned.promise
+      this.#worker.terminate()
+    }
+    this.#route?.close()
+    this.#route = undefined
+    this.#life.resolve()
+  }
+
+  /** Calls that end by themselves; a verdict may never come. */
+  #unfinished(): Promise<unknown>[] {
+    const waits = new Set(['verdict', 'sync'])
+    return [...this.#calls.values()].flatMap(({ path, promise }) =>
+      path.some((part) => waits.has(part)) ? [] : [promise],
+    )
+  }
+
+  /** Has the own worker stand for the lead. */
+  #contend(): void {
+    if (this.#worker === undefined) {
+      const worker = this.#options.makeWorker()
+      worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) =>
+        this.#hearWorker(worker, data),
+      )
+      worker.addEventListener('error', (event) => {
+        this.#resigned.resolve()
+        const message = event.message || 'its module could not be loaded'
+        this.#fail(new SyncError('STORE_FAILED', `the worker of the database failed: ${message}`))
+      })
+      this.#worker = worker
+    }
+    const { host, known } = this.#options
+    const options: HostOptions = { ...host, tab: this.tab }
+    this.#worker.postMessage({ kind: 'contend', options, known: known() } satisfies WorkerMessage)
+  }
+
+  #hearWorker(worker: Worker, message: FromWorker): void {
+    if (worker !== this.#worker) return
+    if ('messages' in message) return this.#take(message)
+    if (message.kind === 'leading') return this.#attach(message.leader, worker)
+    // Where another tab leads it does not matter.
+    if (message.kind === 'failed') return this.#isWelcome ? undefined : this.#fail(wireToError(message.error))
+    if (message.kind === 'resigned') this.#resigned.resolve()
+  }
+
+  #hear(message: Announcement): void {
+    // The own worker speaks for itself.
+    if (message.kind !== 'leading' || message.tab === this.tab) return
+    if (message.protocol <= tabProtocol) return this.#attach(message.leader, undefined)
+    this.#leave()
+    this.#fail(new SyncError('STORE_NEWER', 'another tab runs a newer version of the app'))
+  }
+
+  /** Turns to a leader, through the own worker if it is that. */
+  #attach(leader: string, worker: Worker | undefined): void {
+    if (this.#closing !== undefined || this.#route?.leader === leader) return
+    this.#leave()
+    this.#route = worker === undefined ? this.#channelTo(leader) : workerRoute(leader, worker)
+    const { account, server, hasAuth } = this.#options.host
+    const { schemaVersion } = this.#options
+    const tab = { id: this.tab, schemaVersion, account, server, hasAuth, pausedBy: this.#pausedBy }
+    const hello: Announcement = { kind: 'hello', leader, tab }
+    if (worker === undefined) this.#common.postMessage(hello)
+    else worker.postMessage(hello)
+  }
+
+  #channelTo(leader: string): Route {
+    const channel = new BroadcastChannel(tabChannel(this.#options.host.name, this.tab))
+    channel.addEventListener('message', ({ data }: MessageEvent<Envelope<LeaderMessage>>) => this.#take(data))
+    return {
+      leader,
+      post: (envelope) => channel.postMessage(envelope),
+      close: () => channel.close(),
+    }
+  }
+
+  #leave(): void {
+    this.#route?.close()
+    this.#route = undefined
+    this.#isWelcome = false
+    this.#outgoing = []
+    for (const { reject } of this.#steps.values()) reject(leaderGone())
+    this.#steps.clear()
+    for (const call of this.#calls.values()) call.isRepeat = true
+    for (const following of this.#following.values()) following.onRestart?.()
+  }
+
+  #take({ leader, messages }: Envelope<LeaderMessage>): void {
+    if (leader !== this.#route?.leader) return
+    for (const message of messages) this.#takeOne(message)
+  }
+
+  #takeOne(message: LeaderMessage): void {
+    switch (message.kind) {
+      case 'welcome':
+        return this.#onWelcome(message.identity)
+      case 'refused':
+        return this.#fail(wireToError(message.error))
+      case 'result':
+        return this.#settle(message.call, (call) => call.resolve(message.value))
+      case 'error':
+        return this.#settle(message.call, (call) => call.reject(wireToError(message.error)))
+      case 'ready':
+        return this.#calls.get(message.call)?.onReady?.()
+      case 'stepResult':
+        return this.#settleStep(message, (step) => step.resolve(message.value))
+      case 'stepError':
+        return this.#settleStep(message, (step) => step.reject(wireToError(message.error)))
+      case 'rows':
+        return this.#following.get(message.id)?.onRows?.(message)
+      case 'told':
+        return this.#following.get(message.id)?.onTold?.(message.value)
+      case 'watchError':
+        return this.#following.get(message.id)?.onError?.(wireToError(message.error))
+      case 'ask':
+        return void this.#giveToken(message.id, message.reason)
+      case 'identity':
+        this.#identity = message.identity
+        return
+      case 'known':
+        return this.#options.onKnown(message.known)
+      case 'paused':
+        this.#pausedBy = message.by
+    }
+  }
+
+  #onWelcome(identity: Identity): void {
+    this.#identity = identity
+    this.#failure = undefined
+    this.#isWelcome = true
+    for (const [id, following] of this.#following) this.#send(following.ask(id))
+    for (const number of this.#calls.keys()) this.#offer(number)
+    this.#welcome.resolve()
+  }
+
+  #offer(number: number): void {
+    const call = this.#calls.get(number)
+    if (call === undefined) return
+    const { path, args, trace, isRepeat } = call
+    // Numbers only grow, and a map keeps the order in which its members came.
+    const below = this.#calls.keys().next().value ?? number
+    this.#send({ kind: 'call', call: number, below, isRepeat, path, args, trace } satisfies CallMessage)
+  }
+
+  #settle(number: number, settle: (call: PendingCall) => void): void {
+    const call = this.#calls.get(number)
+    this.#calls.delete(number)
+    if (call !== undefined) settle(call)
+  }
+
+  #settleStep(
+    { call, step }: { readonly call: number; readonly step: number },
+    settle: (step: { resolve: (value: unknown) => void; reject: (error: unknown) => void }) => void,
+  ): void {
+    const key = `${call}.${step}`
+    const waiting = this.#steps.get(key)
+    this.#steps.delete(key)
+    if (waiting !== undefined) settle(waiting)
+  }
+
+  async #giveToken(id: number, reason: 'start' | 'expired'): Promise<void> {
+    try {
+      this.#send({ kind: 'token', id, token: await this.#options.token(reason) })
+    } catch (error) {
+      this.#send({ kind: 'tokenFailed', id, error: errorToWire(error) })
+    }
+  }
+
+  /** The database cannot be opened here. What waits learns why; a later call tries once more. */
+  #fail(error: Error): void {
+    this.#failure = error
+    this.#welcome.reject(error)
+    for (const { reject } of this.#calls.values()) reject(error)
+    this.#calls.clear()
+    for (const following of this.#following.values()) following.onError?.(error)
+  }
+
+  #send(message: TabMessage): void {
+    this.#outgoing.push(message)
+    if (this.#outgoing.length === 1) void Promise.resolve().then(() => this.#flush())
+  }
+
+  #flush(): void {
+    const messages = this.#outgoing
+    const route = this.#route
+    this.#outgoing = []
+    if (route === undefined || messages.length === 0) return
+    try {
+      route.post({ leader: route.leader, messages })
+    } catch {
+      for (const message of messages) this.#postAlone(route, message)
+    }
+  }
+
+  /** Something in it cannot be copied, such as the wrapper of a framework around plain values. */
+  #postAlone(route: Route, message: TabMessage): void {
+    try {
+      route.post({ leader: route.leader, messages: [message] })
+    } catch (error) {
+      const refusal = new SyncError(
+        'VALUE_INVALID',
+        `an argument cannot be sent to the worker: ${String(error)}`,
+      )
+      if (message.kind === 'call') this.#settle(message.call, (call) => call.reject(refusal))
+      if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
+    }
+  }
+}
+
+function leaderGone(): SyncError {
+  return new SyncError('TRANSACTION_OVER', 'the tab that led is gone; the transaction begins anew')
+}
+
+function workerRoute(leader: string, worker: Worker): Route {
+  return { leader, post: (envelope) => worker.postMessage(envelope), close: () => undefined }
+}

@@ -1,0 +1,145 @@
+import type { ConflictQuery } from '../conflicts/conflicts-api.ts'
+import type { SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
+import type { StoredQuery } from '../live/run-query.ts'
+import type { Durability } from '../local/local-database.ts'
+import type { Identity, SyncOptions } from '../sync-context.ts'
+import type { EntryQuery } from '../outbox/outbox.ts'
+import type { AuthRequest } from '../transport/auth.ts'
+import type { WireError } from './wire-error.ts'
+
+/** Messages of another number are not understood; the newer side leads. */
+export const tabProtocol = 1
+
+/** What a page tells its worker to open. Everything of it crosses by structured clone. */
+export interface HostOptions {
+  readonly name: string
+  /** Of the page. */
+  readonly tab: string
+  readonly server: string | null
+  readonly account: string | null
+  readonly durability: Durability
+  readonly sync: SyncOptions
+  /** Whether tokens come from the page. */
+  readonly hasAuth: boolean
+}
+
+/** Between a page and its own worker, beside what passes between any tab and the leader. */
+export type WorkerMessage =
+  | { readonly kind: 'contend'; readonly options: HostOptions; readonly known: KnownStore | null }
+  | { readonly kind: 'resign' }
+
+/** What the worker tells its page. */
+export type PageMessage =
+  | { readonly kind: 'failed'; readonly error: WireError }
+  | { readonly kind: 'resigned' }
+
+/** On the channel that all tabs of a database share. */
+export type Announcement =
+  | { readonly kind: 'who'; readonly protocol: number }
+  | LeadingMessage
+  | { readonly kind: 'hello'; readonly leader: string; readonly tab: TabIntroduction }
+
+/** Somebody leads. */
+export interface LeadingMessage {
+  readonly kind: 'leading'
+  readonly leader: string
+  /** Whose worker it is: that tab speaks to it directly, and nobody may hear both. */
+  readonly tab: string
+  readonly protocol: number
+}
+
+/** How a tab introduces itself to the leader. */
+export interface TabIntroduction {
+  readonly id: string
+  readonly schemaVersion: number
+  readonly account: string | null
+  readonly server: string | null
+  readonly hasAuth: boolean
+  /** Why syncing was paused when the tab last heard of it: a new leader goes on with that. */
+  readonly pausedBy: 'user' | 'policy' | null
+}
+
+/** What a page remembers of the database it saw last, where that outlives the database. Rules: BR-12. */
+export interface KnownStore {
+  /** Made with the database. */
+  readonly store: string
+  /** Mutations that were not settled when the page last heard. */
+  readonly unsentCount: number
+}
+
+/** What a tab asks of the leader. */
+export type TabMessage =
+  | CallMessage
+  | { readonly kind: 'watch'; readonly id: number; readonly query: StoredQuery }
+  | { readonly kind: 'follow'; readonly id: number; readonly topic: Topic }
+  | { readonly kind: 'stop'; readonly id: number }
+  | { readonly kind: 'step'; readonly call: number; readonly step: number; readonly what: Step }
+  | { readonly kind: 'finish'; readonly call: number; readonly isDone: boolean }
+  | { readonly kind: 'token'; readonly id: number; readonly token: string | null }
+  | { readonly kind: 'tokenFailed'; readonly id: number; readonly error: WireError }
+  | { readonly kind: 'bye' }
+
+/** One call of the client's interface. */
+export interface CallMessage {
+  readonly kind: 'call'
+  /** Numbers of a tab only grow. */
+  readonly call: number
+  /** Every call of a lower number has its answer, and the tab has taken it in. */
+  readonly below: number
+  /** It was offered to another leader, who may have performed it. */
+  readonly isRepeat: boolean
+  readonly path: readonly string[]
+  readonly args: readonly unknown[]
+  readonly trace: string | null
+}
+
+/** One write or read inside a transaction. */
+export interface Step {
+  readonly path: readonly string[]
+  readonly args: readonly unknown[]
+}
+
+/** What can be followed beside queries. */
+export type Topic =
+  | { readonly of: 'status' }
+  | { readonly of: 'conflicts'; readonly query: ConflictQuery | undefined }
+  | { readonly of: 'outbox'; readonly query: EntryQuery | undefined }
+  | { readonly of: 'deadLetters' }
+
+/** What the leader tells a tab. */
+export type LeaderMessage =
+  | { readonly kind: 'welcome'; readonly identity: Identity }
+  | { readonly kind: 'refused'; readonly error: WireError }
+  | { readonly kind: 'result'; readonly call: number; readonly value: unknown }
+  | { readonly kind: 'error'; readonly call: number; readonly error: WireError }
+  | { readonly kind: 'ready'; readonly call: number }
+  | { readonly kind: 'stepResult'; readonly call: number; readonly step: number; readonly value: unknown }
+  | { readonly kind: 'stepError'; readonly call: number; readonly step: number; readonly error: WireError }
+  | RowsMessage
+  | { readonly kind: 'told'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'watchError'; readonly id: number; readonly error: WireError }
+  | { readonly kind: 'ask'; readonly id: number; readonly reason: AuthRequest['reason'] }
+  | { readonly kind: 'identity'; readonly identity: Identity }
+  | { readonly kind: 'known'; readonly known: KnownStore }
+  | { readonly kind: 'paused'; readonly by: 'user' | 'policy' | null }
+
+/** A new result of a live query. */
+export interface RowsMessage {
+  readonly kind: 'rows'
+  readonly id: number
+  readonly diff: RowsDiff
+  /** With the first result. */
+  readonly columns?: StatementDescription['columns']
+}
+
+/** A result as stretches of the one before, `[from, count]`, and rows that are new. */
+export type RowsDiff = readonly (
+  | readonly [from: number, count: number]
+  | { readonly rows: readonly SqlRow[] }
+)[]
+
+/** What crosses a channel between a tab and the leader: the messages of one turn together. */
+export interface Envelope<Message> {
+  readonly leader: string
+  readonly messages: readonly Message[]
+}

@@ -1,0 +1,171 @@
+import type { Conflict, ConflictQuery, Entry } from '@holdfast/client'
+import { type ReactElement, type RefObject, useEffect, useId, useRef, useState } from 'react'
+
+import { useHoldfast } from '../holdfast-context.ts'
+import { useConflicts } from '../hooks/use-conflicts.ts'
+import { useDecided } from '../hooks/use-decided.ts'
+import { ActionError } from './action-error.tsx'
+import { classNames } from './class-names.ts'
+import { ConflictCard, ConflictName } from './conflict-card.tsx'
+import { EmptyState } from './empty-state.tsx'
+import type { RenderValue } from './value-view.tsx'
+
+/** Class names by part, added to the own ones. */
+export interface ConflictScreenClassNames {
+  readonly header?: string
+  readonly list?: string
+  readonly card?: string
+}
+
+/** What `ConflictScreen` takes. */
+export interface ConflictScreenProps {
+  /** Which conflicts; all open ones unless said. */
+  readonly query?: ConflictQuery
+  /** What a record is called; a text field that names it unless said. */
+  readonly titleOf?: (conflict: Conflict) => string
+  readonly renderValue?: RenderValue
+  readonly className?: string
+  readonly classNames?: ConflictScreenClassNames
+}
+
+/**
+ * Every conflict this device sees, one at a time: a list to choose from and the chosen one beside it. After a decision the
+ * next one is shown and focused. Rules: RE-9.
+ */
+export function ConflictScreen(props: ConflictScreenProps): ReactElement {
+  const { query, titleOf, renderValue, className, classNames: parts = {} } = props
+  const { labels } = useHoldfast()
+  const { conflicts, status, error } = useConflicts(query)
+  const decided = useDecided()
+  const headingId = useId()
+  const { screen, chosen, choose, moveOn, told } = useChoice(conflicts, decided)
+  return (
+    <section
+      ref={screen}
+      className={classNames('holdfast', 'holdfast-screen', className)}
+      aria-labelledby={headingId}
+      aria-busy={status === 'pending'}
+    >
+      <header className={classNames('holdfast-screen__header', parts.header)}>
+        <h2 id={headingId} tabIndex={-1}>
+          {labels.conflict.title}
+        </h2>
+        {conflicts.length === 0 ? null : (
+          <span className="holdfast-hint">
+            {labels.conflict.count(conflicts.length - countDecided(conflicts, decided))}
+          </span>
+        )}
+      </header>
+      <p role="status" className="holdfast-hidden">
+        {told}
+      </p>
+      <ActionError error={error} />
+      {status === 'ready' && conflicts.length === 0 ? (
+        <EmptyState title={labels.conflict.none} hint={labels.conflict.noneHint} />
+      ) : null}
+      <div className="holdfast-screen__body">
+        {conflicts.length < 2 ? null : (
+          <ConflictList {...{ conflicts, decided, chosen, choose, titleOf }} className={parts.list} />
+        )}
+        {chosen === undefined ? null : (
+          <ConflictCard
+            key={chosen.id}
+            conflict={chosen}
+            decided={decided.get(chosen.id)}
+            title={titleOf?.(chosen)}
+            renderValue={renderValue}
+            onSettled={moveOn}
+            className={parts.card}
+          />
+        )}
+      </div>
+    </section>
+  )
+}
+
+function countDecided(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): number {
+  return conflicts.filter(({ id }) => decided.has(id)).length
+}
+
+interface Choice {
+  readonly screen: RefObject<HTMLElement | null>
+  readonly chosen: Conflict | undefined
+  readonly choose: (conflict: Conflict) => void
+  readonly moveOn: (settled: Conflict) => void
+  /** What is read out after a decision. */
+  readonly told: string
+}
+
+/** Which conflict is shown: the chosen one while it is there, else the first that nobody has decided. */
+function useChoice(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): Choice {
+  const { labels } = useHoldfast()
+  const screen = useRef<HTMLElement>(null)
+  const [chosenId, setChosenId] = useState<string>()
+  const [moves, setMoves] = useState(0)
+  const [told, setTold] = useState('')
+  const open = conflicts.filter(({ id }) => !decided.has(id))
+  const chosen = conflicts.find(({ id }) => id === chosenId) ?? open[0] ?? conflicts[0]
+  useEffect(() => {
+    if (moves === 0) return
+    // The button that was pressed is gone: whoever uses the keyboard goes on at what came in its place.
+    const next =
+      screen.current?.querySelector<HTMLElement>('h3') ?? screen.current?.querySelector<HTMLElement>('h2')
+    next?.focus()
+  }, [moves])
+  return {
+    screen,
+    chosen,
+    told,
+    choose: ({ id }) => setChosenId(id),
+    moveOn: (settled) => {
+      const at = open.findIndex(({ id }) => id === settled.id)
+      const next = open[at + 1] ?? open[at - 1]
+      setChosenId(next?.id ?? settled.id)
+      setTold(labels.conflict.settled)
+      setMoves((count) => count + 1)
+    },
+  }
+}
+
+interface ConflictListProps {
+  readonly conflicts: readonly Conflict[]
+  readonly decided: ReadonlyMap<string, Entry>
+  readonly chosen: Conflict | undefined
+  readonly choose: (conflict: Conflict) => void
+  readonly titleOf: ((conflict: Conflict) => string) | undefined
+  readonly className?: string
+}
+
+function ConflictList({
+  conflicts,
+  decided,
+  chosen,
+  choose,
+  titleOf,
+  className,
+}: ConflictListProps): ReactElement {
+  const { labels } = useHoldfast()
+  return (
+    <nav aria-label={labels.conflict.title} className={classNames('holdfast-list', className)}>
+      <ul>
+        {conflicts.map((conflict) => (
+          <li key={conflict.id}>
+            <button
+              type="button"
+              aria-current={conflict === chosen || undefined}
+              data-decided={decided.has(conflict.id) || undefined}
+              onClick={() => choose(conflict)}
+            >
+              <strong>{titleOf?.(conflict) ?? <ConflictName conflict={conflict} />}</strong>
+              <span className="holdfast-hint">
+                {decided.has(conflict.id)
+                  ? labels.conflict.settled
+                  : `${labels.collection(conflict.collection)} · ${labels.conflict.kinds[conflict.kind]}`}
+              </span>
+            </button>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  )
+}

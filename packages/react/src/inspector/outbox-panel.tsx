@@ -1,0 +1,93 @@
+import type { Entry } from '@holdfast/client'
+import { type ReactElement, useState } from 'react'
+
+import { useOutbox } from '../hooks/use-outbox.ts'
+import { useSyncStatus } from '../hooks/use-sync-status.ts'
+
+/** A record to look at. */
+export interface Place {
+  readonly collection: string
+  readonly record: string
+}
+
+/** What is in the outbox, entry by entry. */
+export function OutboxPanel({ onRecord }: { readonly onRecord: (place: Place) => void }): ReactElement {
+  const { entries } = useOutbox()
+  const status = useSyncStatus()
+  if (entries.length === 0)
+    return <p className="holdfast-hint">The outbox is empty: the server has everything.</p>
+  return (
+    <>
+      <table className="holdfast-inspector__table">
+        <caption className="holdfast-hidden">Outbox entries</caption>
+        <thead>
+          <tr>
+            {['#', 'what', 'record', 'status', 'tries', 'written', ''].map((head) => (
+              <th key={head} scope="col">
+                {head === '' ? <span className="holdfast-hidden">details</span> : head}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {entries.map((entry) => (
+            <EntryRow key={entry.id} entry={entry} onRecord={onRecord} />
+          ))}
+        </tbody>
+      </table>
+      {status !== undefined && status.pendingCount > entries.length ? (
+        <p className="holdfast-hint">{`The first ${entries.length} of ${status.pendingCount}.`}</p>
+      ) : null}
+    </>
+  )
+}
+
+function EntryRow({
+  entry,
+  onRecord,
+}: {
+  readonly entry: Entry
+  readonly onRecord: (place: Place) => void
+}): ReactElement {
+  const [isOpen, setOpen] = useState(false)
+  const { seq, op, collection, record, status, attempts, createdAt, error } = entry
+  return (
+    <>
+      <tr data-status={status}>
+        <td>{seq}</td>
+        <td>{`${op} ${collection}`}</td>
+        <td>
+          <button type="button" className="holdfast-link" onClick={() => onRecord({ collection, record })}>
+            {record.slice(0, 8)}…
+          </button>
+        </td>
+        <td>
+          <span className="holdfast-inspector__status" data-status={status}>
+            {status}
+          </span>
+          {error === null ? null : <code className="holdfast-code">{` ${error.code}`}</code>}
+        </td>
+        <td>{attempts}</td>
+        <td>{createdAt.slice(11, 19)}</td>
+        <td>
+          <button
+            type="button"
+            className="holdfast-link"
+            aria-expanded={isOpen}
+            aria-label={`Details of entry ${seq}`}
+            onClick={() => setOpen(!isOpen)}
+          >
+            {isOpen ? 'less' : 'more'}
+          </button>
+        </td>
+      </tr>
+      {isOpen ? (
+        <tr>
+          <td colSpan={7}>
+            <pre className="holdfast-json">{JSON.stringify(entry, null, 2)}</pre>
+          </td>
+        </tr>
+      ) : null}
+    </>
+  )
+}
