@@ -31,7 +31,13 @@ export type { OutboxApi } from './outbox/outbox-api.ts'
 export type { QuarantinedRow } from './apply/quarantine.ts'
 export type { StatusApi } from './status/status-feed.ts'
 export type { Tally } from './status/tally.ts'
-export type { StorageLoss, StorageStatus, SyncMetrics, SyncProgress, SyncStatus } from './status/sync-status.ts'
+export type {
+  StorageLoss,
+  StorageStatus,
+  SyncMetrics,
+  SyncProgress,
+  SyncStatus,
+} from './status/sync-status.ts'
 export type { SyncApi, VerifySummary } from './sync/create-sync.ts'
 export type { CollectionHistory } from './sync/collection-history.ts'
 export type { HistoryEntry, LostValue, RecordHistory } from './sync/record-history.ts'

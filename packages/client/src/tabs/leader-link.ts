@@ -10,12 +10,13 @@ import type {
   KnownStore,
   LeaderMessage,
   PageMessage,
-  RowsMessage,
   Step,
   TabMessage,
   WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
+import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
+import type { Following, PendingCall } from './pending-call.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
 
@@ -31,34 +32,8 @@ export interface LeaderLinkOptions {
   readonly token: (reason: 'start' | 'expired') => Promise<string | null>
 }
 
-/** A call that is under way. */
-interface PendingCall {
-  readonly path: readonly string[]
-  readonly args: readonly unknown[]
-  readonly trace: string | null
-  isRepeat: boolean
-  readonly promise: Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-  /** Of a transaction: runs its function anew. */
-  readonly onReady: (() => void) | undefined
-}
-
-/** Something that is followed: how to ask for it, and what to do with what is told. */
-export interface Following {
-  readonly ask: (id: number) => TabMessage
-  onRows?(message: RowsMessage): void
-  onTold?(value: unknown): void
-  onError?(error: Error): void
-  /** Another leader begins from nothing. */
-  onRestart?(): void
-}
-
-interface Route {
-  readonly leader: string
-  readonly post: (envelope: Envelope<TabMessage>) => void
-  readonly close: () => void
-}
+/** How long a tab that cannot open the database waits for another that can, ms. */
+const otherLeaderMs = 2_000
 
 type FromWorker = PageMessage | Announcement | Envelope<LeaderMessage>
 
@@ -103,7 +78,7 @@ export class LeaderLink {
     // The leader learns of the end of a tab by its lock, so the lock comes first.
     await held.promise
     this.#contend()
-    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    this.#askWho()
     await this.#welcome.promise
   }
 
@@ -166,7 +141,7 @@ export class LeaderLink {
   resume(): void {
     if (this.#closing !== undefined || this.#worker !== undefined) return
     this.#contend()
-    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    this.#askWho()
   }
 
   /**
@@ -228,9 +203,25 @@ export class LeaderLink {
     if (worker !== this.#worker) return
     if ('messages' in message) return this.#take(message)
     if (message.kind === 'leading') return this.#attach(message.leader, worker)
-    // Where another tab leads it does not matter.
-    if (message.kind === 'failed') return this.#isWelcome ? undefined : this.#fail(wireToError(message.error))
+    if (message.kind === 'failed') return this.#onFailed(wireToError(message.error))
     if (message.kind === 'resigned') this.#resigned.resolve()
+  }
+
+  /**
+   * The own worker had the lead and could not open the database, so whoever led before is gone. Another tab may be able
+   * to, and is given a moment.
+   */
+  #onFailed(error: Error): void {
+    this.#leave()
+    this.#askWho()
+    systemEnvironment.setTimer(() => {
+      if (this.#route === undefined) this.#fail(error)
+    }, otherLeaderMs)
+  }
+
+  #askWho(): void {
+    if (this.#closing === undefined)
+      this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
   }
 
   #hear(message: Announcement): void {
@@ -245,23 +236,18 @@ export class LeaderLink {
   #attach(leader: string, worker: Worker | undefined): void {
     if (this.#closing !== undefined || this.#route?.leader === leader) return
     this.#leave()
-    this.#route = worker === undefined ? this.#channelTo(leader) : workerRoute(leader, worker)
+    this.#route =
+      worker === undefined
+        ? channelRoute(leader, tabChannel(this.#options.host.name, this.tab), (envelope) =>
+            this.#take(envelope),
+          )
+        : workerRoute(leader, worker)
     const { account, server, hasAuth } = this.#options.host
     const { schemaVersion } = this.#options
     const tab = { id: this.tab, schemaVersion, account, server, hasAuth, pausedBy: this.#pausedBy }
     const hello: Announcement = { kind: 'hello', leader, tab }
     if (worker === undefined) this.#common.postMessage(hello)
     else worker.postMessage(hello)
-  }
-
-  #channelTo(leader: string): Route {
-    const channel = new BroadcastChannel(tabChannel(this.#options.host.name, this.tab))
-    channel.addEventListener('message', ({ data }: MessageEvent<Envelope<LeaderMessage>>) => this.#take(data))
-    return {
-      leader,
-      post: (envelope) => channel.postMessage(envelope),
-      close: () => channel.close(),
-    }
   }
 
   #leave(): void {
@@ -395,12 +381,4 @@ export class LeaderLink {
       if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
     }
   }
-}
-
-function leaderGone(): SyncError {
-  return new SyncError('TRANSACTION_OVER', 'the tab that led is gone; the transaction begins anew')
-}
-
-function workerRoute(leader: string, worker: Worker): Route {
-  return { leader, post: (envelope) => worker.postMessage(envelope), close: () => undefined }
 }

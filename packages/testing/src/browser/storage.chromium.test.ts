@@ -50,7 +50,7 @@ test('[BR-2] a quota that is used up is STORE_FULL: what is stored stays readabl
       try {
         await shop.db.items.insert({ site: 'north', name: `large ${n}`, note: 'x'.repeat(50_000) })
       } catch (error) {
-        return Reflect.get(Object(error), 'code')
+        return String(Reflect.get(Object(error), 'code'))
       }
     }
     return 'none'

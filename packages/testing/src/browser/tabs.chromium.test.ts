@@ -219,7 +219,7 @@ test('[BR-4] errors are those of the member that was called, with their codes', 
     const codeOf = (work: Promise<unknown>): Promise<unknown> =>
       work.then(
         () => 'none',
-        (error: unknown) => Reflect.get(Object(error), 'code'),
+        (error: unknown) => String(Reflect.get(Object(error), 'code')),
       )
     return [
       await codeOf(shop.db.items.update(crypto.randomUUID(), { name: 'x' })),
@@ -258,4 +258,17 @@ test('[BR-10] a pause holds when another tab takes the lead', async () => {
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'paused' })
   await second.evaluate(() => shop.db.sync.resume())
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
+})
+
+test('[BR-13] a tab of a newer schema takes the lead; the older one goes on through it until it would have to lead', async () => {
+  const older = await tabs.tab({ server: false })
+  await older.evaluate(() => shop.db.items.insert({ site: 'north', name: 'before' }))
+  const newer = await tabs.tab({ server: false, version: 2 })
+  await newer.evaluate(() => shop.db.items.insert({ site: 'north', name: 'after' }))
+  const names = (page: Page): Promise<readonly { name: string }[]> =>
+    page.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name').orderBy('name')))
+  expect(await names(newer)).toEqual([{ name: 'after' }, { name: 'before' }])
+  expect(await names(older)).toEqual([{ name: 'after' }, { name: 'before' }])
+  await newer.close()
+  await expect(names(older)).rejects.toThrow(/schema 2/)
 })
