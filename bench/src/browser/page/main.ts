@@ -60,7 +60,8 @@ async function insertRaw(raw: RawDatabase, items: readonly Item[]): Promise<void
 
 const bench: BenchPage = {
   async single(count) {
-    const [first = [], second = []] = [makeItems(count), makeItems(count, 2)]
+    const first = makeItems(count)
+    const second = makeItems(count, 2)
     const raw = await openRaw()
     const rawRate = await rate(count, async () => {
       for (const item of first) await raw.call({ kind: 'insert', row: rowOf(item) })

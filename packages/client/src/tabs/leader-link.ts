@@ -46,6 +46,8 @@ export class LeaderLink {
   readonly #options: LeaderLinkOptions
   readonly #common: BroadcastChannel
   readonly #calls = new Map<number, PendingCall>()
+  /** Those of them that may write; the others may wait for ever, and nothing is recorded for them. */
+  readonly #writes = new Set<number>()
   readonly #steps = new Map<string, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
   readonly #following = new Map<number, Following>()
   readonly #welcome: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -100,6 +102,7 @@ export class LeaderLink {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const ready = onReady && ((): void => onReady(number))
     this.#calls.set(number, { path, args, trace, isRepeat: false, promise, resolve, reject, onReady: ready })
+    if (mayWrite(path)) this.#writes.add(number)
     if (this.#isWelcome) this.#offer(number)
     else if (this.#failure !== undefined) this.#settle(number, (call) => call.reject(this.#failure))
     return promise
@@ -160,6 +163,7 @@ export class LeaderLink {
     for (const { reject } of this.#calls.values())
       reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
     this.#calls.clear()
+    this.#writes.clear()
     this.#following.clear()
     this.#common.close()
     if (this.#worker !== undefined) {
@@ -172,12 +176,9 @@ export class LeaderLink {
     this.#life.resolve()
   }
 
-  /** Calls that end by themselves; a verdict may never come. */
+  /** Calls that end by themselves. */
   #unfinished(): Promise<unknown>[] {
-    const waits = new Set(['verdict', 'sync'])
-    return [...this.#calls.values()].flatMap(({ path, promise }) =>
-      path.some((part) => waits.has(part)) ? [] : [promise],
-    )
+    return [...this.#calls.values()].flatMap(({ path, promise }) => (mayWrite(path) ? [promise] : []))
   }
 
   /** Has the own worker stand for the lead. */
@@ -313,14 +314,15 @@ export class LeaderLink {
     const call = this.#calls.get(number)
     if (call === undefined) return
     const { path, args, trace, isRepeat } = call
-    // Numbers only grow, and a map keeps the order in which its members came.
-    const below = this.#calls.keys().next().value ?? number
+    // Numbers only grow, and a set keeps the order in which its members came.
+    const below = this.#writes.values().next().value ?? number
     this.#send({ kind: 'call', call: number, below, isRepeat, path, args, trace } satisfies CallMessage)
   }
 
   #settle(number: number, settle: (call: PendingCall) => void): void {
     const call = this.#calls.get(number)
     this.#calls.delete(number)
+    this.#writes.delete(number)
     if (call !== undefined) settle(call)
   }
 
@@ -348,6 +350,7 @@ export class LeaderLink {
     this.#welcome.reject(error)
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
+    this.#writes.clear()
     for (const following of this.#following.values()) following.onError?.(error)
   }
 
@@ -381,4 +384,9 @@ export class LeaderLink {
       if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
     }
   }
+}
+
+/** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
+function mayWrite(path: readonly string[]): boolean {
+  return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
 }
