@@ -76,7 +76,7 @@ export default defineConfig({
         test: {
           name: 'engine on postgres',
           include: [
-            'packages/server/src/{push,pull,audit,feed,events}/*.test.ts',
+            'packages/server/src/{push,pull,audit,feed,events,escrow}/*.test.ts',
             'packages/testing/src/end-to-end/*.test.ts',
           ],
           exclude: [servicesTests],

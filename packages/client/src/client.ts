@@ -20,6 +20,7 @@ import { type Explanation, explainRecord } from './inspect/explain.ts'
 import type { StopWatching } from './live/live-queries.ts'
 import { compileQuery, prepareQuery, type QueryBuilder, runQuery } from './live/run-query.ts'
 import { createDeadLetters, type DeadLettersApi } from './outbox/dead-letters.ts'
+import { createEscrowApi, type EscrowApi } from './outbox/escrow-api.ts'
 import { createOutboxApi, type OutboxApi } from './outbox/outbox-api.ts'
 import type { StatusApi } from './status/status-feed.ts'
 import type { SyncApi, SyncParts } from './sync/create-sync.ts'
@@ -41,6 +42,8 @@ export interface ClientBase<S extends Schema> {
   readonly outbox: OutboxApi
   /** Mutations that will never succeed by themselves. */
   readonly deadLetters: DeadLettersApi
+  /** Edits that went to operators because the right to their record ended before they were sent. */
+  readonly escrow: EscrowApi
   /** What waits for a person's decision. */
   readonly conflicts: ConflictsApi
   /** How things stand between this device and its server. */
@@ -117,6 +120,7 @@ function assemble<S extends Schema>(parts: ClientParts<S>): Client<S> {
   const base: ClientBase<S> = {
     outbox: createOutboxApi(database),
     deadLetters: createDeadLetters(database, writer.context),
+    escrow: createEscrowApi(database),
     conflicts: syncParts.conflicts,
     status: syncParts.status,
     sync: syncParts.sync,

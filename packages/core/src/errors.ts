@@ -33,6 +33,8 @@ export const errorTable = {
 
   // What the server decided about a mutation.
   SCOPE_DENIED: { meaning: 'The record would lie outside the scopes of its author.', cause: 'A create into a scope that was not granted.', remedy: 'Write into a granted scope.', retry: 'never', status: 403 },
+  ESCROWED: { meaning: 'The edit is with the operators: its author may not see the record any more.', cause: 'The right to the record ended before the edit was sent.', remedy: 'An operator accepts or refuses it; escrow lists how it ended.', retry: 'never' },
+  ESCROW_CLOSED: { meaning: 'The edit in escrow was decided already.', cause: 'Another operator was faster, or the same decision was sent twice.', remedy: 'Look at how it ended.', retry: 'never', status: 409 },
   NOT_AUTHORIZED: { meaning: 'The authorize hook refused the mutation.', cause: 'A rule of the host application.', remedy: 'Ask whoever grants the right, then retry.', retry: 'never', status: 403 },
   UNIQUE_VIOLATION: { meaning: 'Another record has this unique key.', cause: 'Two devices created the same one.', remedy: 'Change the key, or drop the record.', retry: 'never', status: 409 },
   REFERENCE_MISSING: { meaning: 'The record refers to one that is not there.', cause: 'The parent was refused, deleted, or is not visible.', remedy: 'Repair the parent, then retry.', retry: 'never', status: 422 },

@@ -80,6 +80,7 @@ export type {
   ConflictReport,
   ErrorReport,
   ErrorResponse,
+  EscrowEnding,
   Outcome,
   PendingReport,
   PullRequest,

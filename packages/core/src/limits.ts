@@ -61,6 +61,10 @@ export const limits = {
   retainedBytes: 33_554_432,
   /** Numbers of settled mutations a push names at most, the newest: what a restored server lost is among them. */
   retainedNamed: 1_000,
+  /** Edits in escrow that a pull asks after at most, the oldest first; those behind them are asked after once these ended. */
+  escrowAsked: 200,
+  /** Characters of the reason an operator gives who refuses an edit. */
+  escrowReasonLength: 1_000,
   /** Wait between two looks for connectivity while offline, in ms. */
   probeIntervalMs: 15_000,
   /** Wait between two syncs when nothing else triggers one, in ms. */

@@ -50,6 +50,8 @@ export interface Mutation extends Payload {
   readonly schema: number
   /** What it was answered by a history that the server has lost; absent for every other mutation. Rules: SY-25. */
   readonly was?: LostAnswer | undefined
+  /** Its author may not see the record any more: it is not to be judged, but kept for an operator. Rules: ES-1. */
+  readonly escrow?: true | undefined
 }
 
 /** What a mutation that was taken had been answered, before its server was put back from a backup. */

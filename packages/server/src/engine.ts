@@ -10,6 +10,8 @@ import type {
   Verdict,
 } from '@holdfast/core'
 
+import type { EscrowAnswer, EscrowDecision, EscrowPage, EscrowQuery } from './escrow/escrowed-edit.ts'
+
 /** Who is signed in, as `authenticate` of the host says. `id` is the account; it never changes hands. */
 export interface User {
   readonly id: string
@@ -57,6 +59,8 @@ export interface PullOptions {
   readonly ack?: string
   /** Numbers that the device was answered for. */
   readonly answered?: string
+  /** Keys of own edits in escrow: the last page says how they stand. */
+  readonly escrow?: readonly string[]
   /** Numbers that the device has settled: the answer names those that this server does not know. */
   readonly settled?: string
   /** The last page is to say what there is in each scope. */
@@ -178,6 +182,8 @@ export interface HistoryEntry {
   readonly decisions: readonly HistoryDecision[]
   readonly code: string | null
   readonly trace: string | null
+  /** Who took it out of escrow; null: it never was there. */
+  readonly acceptedBy: string | null
 }
 
 /** Two values that met, and why one of them stands. */
@@ -246,6 +252,8 @@ export interface EngineStats {
   readonly head: number
   readonly horizon: number
   readonly openConflicts: number
+  /** Mutations in escrow that wait for an operator. */
+  readonly escrowWaiting: number
   readonly devices: number
   /** Sum of what devices last reported. */
   readonly pendingCount: number
@@ -309,6 +317,10 @@ export interface Engine<U extends User = User> {
   lostValues(caller: Caller<U>, collection: string, id: string): Promise<readonly LostValue[] | null>
   /** Errors: CONFLICT_UNKNOWN, CONFLICT_CLOSED as results. */
   resolve(caller: Caller<U>, conflict: string, resolution: Resolution): Promise<ApplyResponse>
+  /** Edits in escrow, for reviewers, as far as they see the records. Errors: NOT_AUTHORIZED, REQUEST_INVALID. */
+  escrow(caller: Caller<U>, query?: EscrowQuery): Promise<EscrowPage>
+  /** Errors: NOT_AUTHORIZED, NOT_FOUND; ESCROW_CLOSED and what keeps an accepted edit from taking effect as `error`. */
+  decideEscrow(caller: Caller<U>, id: string, decision: EscrowDecision): Promise<EscrowAnswer>
   /** Chosen by feed position of the newest issued time not later than `time`; repeats allowed, gaps not. `collection` null: all. */
   changesSince(caller: Caller<U>, collection: string | null, time: string | null): Promise<ChangesSince>
   /** Devices of one user, or of all. */

@@ -60,7 +60,7 @@ export const startMs: number = Date.parse('2026-11-20T10:00:00.000Z')
 
 /** What a test may set. */
 export interface GivenOptions
-  extends Partial<Pick<ServerOptions, 'schema' | 'authorize' | 'limits' | 'oldestSchema'>> {
+  extends Partial<Pick<ServerOptions, 'schema' | 'authorize' | 'mayReview' | 'limits' | 'oldestSchema'>> {
   readonly store?: Partial<SqliteStoreOptions>
 }
 

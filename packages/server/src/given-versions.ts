@@ -71,6 +71,8 @@ const speaking = new Set<string | symbol>([
   'list',
   'history',
   'resolve',
+  'escrow',
+  'decideEscrow',
   'changesSince',
 ] satisfies (keyof Engine)[])
 

@@ -28,6 +28,14 @@ export type {
 export type { CommitHandler, EventOptions, RecordEvent, WebhookOptions } from './events/event-options.ts'
 export type { ConsumerStats, DeadLetter, DeadLetterPage, Events } from './events/events.ts'
 export type { RetentionOptions } from './events/retention.ts'
+export type {
+  EscrowAnswer,
+  EscrowDecision,
+  EscrowedEdit,
+  EscrowedMutation,
+  EscrowPage,
+  EscrowQuery,
+} from './escrow/escrowed-edit.ts'
 export { createServer, type HoldfastServer, type HttpServerOptions } from './http/create-server.ts'
 export { createWorker, type HoldfastWorker, type WorkerOptions } from './queue/create-worker.ts'
 export type { AutoBounds, IngestOptions } from './queue/ingest-options.ts'

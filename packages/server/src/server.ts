@@ -13,6 +13,9 @@ import {
   type Values,
 } from '@holdfast/core'
 import { type HistoryQuery, lostValuesOf, readHistory } from './audit/read-history.ts'
+import { decideEscrow } from './escrow/decide-escrow.ts'
+import { checkReviewer } from './escrow/escrow-sight.ts'
+import { listEscrow } from './escrow/list-escrow.ts'
 import { CommitFeed } from './feed/commit-feed.ts'
 import {
   type AuthorizeRequest,
@@ -55,8 +58,8 @@ export interface ServerOptions<U extends User = User> {
   /** Runs inside the push transaction, hence synchronous. A text or false refuses: NOT_AUTHORIZED. */
   readonly authorize?: (request: AuthorizeRequest<U>) => boolean | string
   /**
-   * Who decides the conflicts of collections with `review: true`, of those in their sight. Needed when there are such
-   * collections. Runs inside the push transaction, hence synchronous.
+   * Who decides the conflicts of collections with `review: true` and edits in escrow, of those in their sight. Needed when
+   * there are such collections; without it, who sees everything decides about escrow. Runs inside the push transaction, hence synchronous.
    */
   readonly mayReview?: (user: U) => boolean
   /** The oldest schema version that is still served; 1 unless said. */
@@ -141,7 +144,10 @@ function checkSchema<U extends User>(
   }
 }
 
-type Writes<U extends User> = Pick<Engine<U>, 'push' | 'apply' | 'resolve' | 'collectTombstones'>
+type Writes<U extends User> = Pick<
+  Engine<U>,
+  'push' | 'apply' | 'resolve' | 'decideEscrow' | 'collectTombstones'
+>
 
 function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
   const { context } = parts
@@ -152,6 +158,7 @@ function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
     },
     apply: (caller, writes, options) => applyWrites(context, caller, writes, options),
     resolve: (caller, conflict, resolution) => resolveConflict(context, caller, conflict, resolution),
+    decideEscrow: (caller, id, decision) => decideEscrow(context, caller, { id, decision }),
     collectTombstones: async ({ olderThanMs }) => {
       const { env, limits, store } = context
       const ago = (ms: number): string => new Date(env.now() - ms).toISOString()
@@ -161,6 +168,7 @@ function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
       }
       return store.write(async (tx) => {
         const collected = await tx.collect(ago(olderThanMs), forget)
+        await tx.forgetEscrow(forget.outcomes)
         return { collected, horizon: (await tx.state()).horizon }
       })
     },
@@ -169,11 +177,11 @@ function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
 
 type Reads<U extends User> = Pick<
   Engine<U>,
-  'pull' | 'snapshot' | 'record' | 'list' | 'history' | 'lostValues' | 'changesSince' | 'devices'
+  'pull' | 'snapshot' | 'record' | 'list' | 'history' | 'lostValues' | 'escrow' | 'changesSince' | 'devices'
 >
 
 function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
-  const { store, schema, env, limits } = parts.context
+  const { store, schema, env, limits, mayReview } = parts.context
   const historyOf = (caller: Caller<U>, query: HistoryQuery): Promise<readonly HistoryEntry[] | null> =>
     store.read((tx) => readHistory(tx, visibilityOf(caller.user, caller.grants), query))
   return {
@@ -187,6 +195,10 @@ function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
     lostValues: async (caller, collection, id) => {
       const entries = await historyOf(caller, { collection, id })
       return entries && lostValuesOf(entries)
+    },
+    escrow: async (caller, query = {}) => {
+      checkReviewer(mayReview, caller)
+      return store.read((tx) => listEscrow(tx, { schema, limits, caller }, query))
     },
     changesSince: (caller, collection, time) =>
       readChangesSince(store, { caller, collection, time, env, limits }),

@@ -1,9 +1,10 @@
-import { assert, type RowRange, type Schema } from '@holdfast/core'
+import { assert, type Environment, type EscrowEnding, type RowRange, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { applyPages, numberScopes } from './apply-pages.ts'
 import { RecordsToRebase } from './records-to-rebase.ts'
+import { readSight, recordsOutOfSight, type SightBefore } from './out-of-sight.ts'
 import { promoteViews, unpromotedHaves } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import type { PullProgress } from './pull-progress.ts'
@@ -20,6 +21,8 @@ import {
   settleOutcomes,
 } from './settle-outcomes.ts'
 import { boundRetained, purgeRetained, returnRetained } from '../outbox/retained.ts'
+import { noteEscrowEndings } from '../outbox/escrow-api.ts'
+import { moveToEscrow, settleEscrowed } from '../outbox/to-escrow.ts'
 import { dropStaging, hasLostHistory, newestVerdicts, readCursor } from './staging.ts'
 
 /** What the flip is done with. */
@@ -32,8 +35,7 @@ export interface FlipInput {
   readonly ranges?: readonly RowRange[]
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
-  /** By the wall clock. */
-  readonly nowMs: number
+  readonly env: Pick<Environment, 'now' | 'randomBytes'>
 }
 
 /** What came of it. */
@@ -52,12 +54,16 @@ export interface Flipped {
  * at any statement, everything is as it was and the next flip does the same. Rules: AP-1 to AP-10, PR-1, PR-4, PR-6.
  */
 export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flipped> {
-  const { schema, progress, notes, checkpoint } = input
+  const { schema, progress, notes, checkpoint, env } = input
+  const nowMs = env.now()
   assert(progress.step.kind === 'ready', 'a flip before everything is staged')
   const toRebase = new RecordsToRebase()
-  const { outcomes, isAll, lost } = newestVerdicts(notes)
+  const { outcomes, isAll, lost, escrow: endings = [] } = newestVerdicts(notes)
+  // Another history may have lost the rows, and devices return them.
+  const isReplaced = progress.replaces && !(await hasLostHistory(tx))
+  const before = isReplaced ? await readSight(tx, schema) : undefined
   const hasCleared = progress.replaces && (await clearServerCopy(tx, schema))
-  const returnedCount = progress.replaces ? await returnLost(tx, lost, input.nowMs) : 0
+  const returnedCount = progress.replaces ? await returnLost(tx, lost, nowMs) : 0
   if (!progress.replaces) assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
   await numberScopes(tx, notes)
@@ -72,21 +78,42 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
-  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase, nowMs: input.nowMs })
+  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase, nowMs })
+  const escrow = await takeOutOfSight(tx, { ...input, toRebase, before, endings })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
-  const hasGone = hasCleared || progress.revoked.length > 0
+  const hasGone = hasCleared || progress.revoked.length > 0 || escrow.hasDropped
   if (hasGone) await purgeRetained(tx, schema)
-  await boundRetained(tx, input.nowMs)
+  await boundRetained(tx, nowMs)
   if (hasGone) await oweRewriting(tx)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
   return {
     rows: progress.rows,
-    releasedCount: releasedCount + returnedCount,
+    releasedCount: releasedCount + returnedCount + escrow.movedCount,
     hasErased: hasLeft || hasGone,
-    isRewritingDue: await isRewritingDue(tx, input.nowMs),
+    isRewritingDue: await isRewritingDue(tx, nowMs),
   }
+}
+
+interface OutOfSight extends FlipInput {
+  readonly toRebase: RecordsToRebase
+  readonly before: SightBefore | undefined
+  readonly endings: readonly EscrowEnding[]
+}
+
+/** What is unsettled of records that are out of sight is for escrow from now on. Rules: ES-10 to ES-15. */
+async function takeOutOfSight(
+  tx: LocalTransaction,
+  { schema, env, progress, toRebase, before, endings }: OutOfSight,
+): Promise<{ readonly hasDropped: boolean; readonly movedCount: number }> {
+  await noteEscrowEndings(tx, endings)
+  const hasDropped = await settleEscrowed(tx, { schema, env })
+  const { revoked } = progress
+  const left = await recordsOutOfSight(tx, { schema, toRebase, revoked, before })
+  const moved = await moveToEscrow(tx, { schema, env }, left)
+  for (const row of moved) toRebase.add(String(row['collection']), String(row['record']))
+  return { hasDropped, movedCount: moved.length }
 }
 
 /** Applies the pages, and what follows from their holding every row of some ranges. Rules: CS-3. */

@@ -98,16 +98,21 @@ export async function unpromotedHaves(
   return rows.map((row) => String(row['record']))
 }
 
-/** The `have` changes of a page that neither the row as it stands nor its mutations can answer at a glance. */
+/**
+ * The `have` changes of a page that neither the row as it stands nor its mutations can answer at a glance. All of them
+ * where the copy is about to be replaced: it may be of another history, in which the same numbers meant other versions.
+ */
 export async function doubtfulHaves(
   tx: LocalReader,
   collection: CollectionSchema,
-  note: PageNote,
+  { note, isReset }: { readonly note: PageNote; readonly isReset: boolean },
 ): Promise<readonly Have[]> {
+  const isKnown = isReset
+    ? 'FALSE'
+    : `${isWholeView(collection)} OR EXISTS (SELECT 1 FROM ${quoteName(collection.name)} t
+       WHERE t.id = haves.record AND t._state = 'clean' AND t._version >= haves.version)`
   const rows = await tx.all(
-    `${havesOf(collection)} SELECT DISTINCT record, version, scope FROM haves
-     WHERE NOT (${isWholeView(collection)}) AND NOT EXISTS (SELECT 1 FROM ${quoteName(collection.name)} t
-       WHERE t.id = haves.record AND t._state = 'clean' AND t._version >= haves.version)`,
+    `${havesOf(collection)} SELECT DISTINCT record, version, scope FROM haves WHERE NOT (${isKnown})`,
     [note.page],
   )
   return rows.map((row) => ({

@@ -1,4 +1,11 @@
-import { type Change, type Outcome, parseRowData, type Schema, SyncError } from '@holdfast/core'
+import {
+  type Change,
+  type EscrowEnding,
+  type Outcome,
+  parseRowData,
+  type Schema,
+  SyncError,
+} from '@holdfast/core'
 
 /** What is worth knowing of a staged page before it is applied, so that the flip runs no statement for nothing. */
 export interface PageNote {
@@ -23,6 +30,8 @@ export interface PageVerdicts {
   readonly outcomes: readonly Outcome[]
   /** The server had nothing beyond the page: it names every outcome that was not acknowledged. */
   readonly isAll: boolean
+  /** How edits in escrow stand; undefined where it does not say. */
+  readonly escrow?: readonly EscrowEnding[] | undefined
   /** Numbers that were settled and that the server does not know; undefined where it does not say. */
   readonly lost?: string | undefined
 }

@@ -42,7 +42,7 @@ export class Foretelling {
       `SELECT o.collection, o.record, min(o.seq) AS first, s.version || ' ' || coalesce(s.server_updated_at, '') || (
          SELECT group_concat(${entryState}) FROM _outbox AS e WHERE e.record = o.record AND e.collection = o.collection) AS state
        FROM _outbox o JOIN _shadow s ON s.collection = o.collection AND s.record = o.record AND s.version > o.base_version
-       WHERE o.status IN ('pending', 'sending', 'held') GROUP BY o.collection, o.record ORDER BY first LIMIT ?`,
+       WHERE o.status IN ('pending', 'sending', 'held') AND NOT o.escrow GROUP BY o.collection, o.record ORDER BY first LIMIT ?`,
       [limits.foretoldRecords],
     )
     const known = new Map<string, Known>()

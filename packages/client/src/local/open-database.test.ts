@@ -49,13 +49,14 @@ describe('what is found', () => {
     }
   })
 
-  test('[LO-6, SY-25] a file of the first layout gets what the second has, and keeps its outbox', async () => {
+  test('[LO-6, SY-25] a file of the first layout gets what the newest has, and keeps its outbox', async () => {
     const path = newPath()
     const first = await opened(path)
     await first.database.close()
     const file = new DatabaseSync(path)
     file.exec(`DROP TRIGGER _outbox_settled; DROP TABLE _retained; ALTER TABLE _outbox DROP COLUMN was;
-      ALTER TABLE _outbox DROP COLUMN returned_at; PRAGMA user_version = 1;
+      ALTER TABLE _outbox DROP COLUMN returned_at; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
+      PRAGMA user_version = 1;
       INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at, status)
       VALUES (1, 'a', 'things', 'r', 'delete', '{}', '', 0, '', 1, '', 'answered')`)
     file.close()
@@ -65,7 +66,28 @@ describe('what is found', () => {
     ])
     await database.write((tx) => tx.run('DELETE FROM _outbox'))
     expect(await database.all('SELECT seq, kept_at FROM _retained')).toEqual([{ seq: 1, kept_at: null }])
-    expect(await database.all('PRAGMA user_version')).toEqual([{ user_version: 2 }])
+    expect(await database.all('PRAGMA user_version')).toEqual([{ user_version: 3 }])
+    await database.close()
+  })
+
+  test('[LO-6, ES-14] in a file of the second layout what went to escrow is not kept either', async () => {
+    const path = newPath()
+    const first = await opened(path)
+    await first.database.close()
+    const file = new DatabaseSync(path)
+    file.exec(`DROP TRIGGER _outbox_settled; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
+      CREATE TRIGGER _outbox_settled AFTER DELETE ON _outbox WHEN old.status = 'answered' BEGIN SELECT 1; END;
+      PRAGMA user_version = 2;
+      INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at, status)
+      VALUES (1, 'a', 'things', 'r', 'delete', '{}', '', 0, '', 1, '', 'answered'),
+        (2, 'b', 'things', 's', 'delete', '{}', '', 0, '', 1, '', 'answered')`)
+    file.close()
+    const { database } = await opened(path)
+    await database.write(async (tx) => {
+      await tx.run('UPDATE _outbox SET escrow = 1 WHERE seq = 2')
+      await tx.run('DELETE FROM _outbox')
+    })
+    expect(await database.all('SELECT seq FROM _retained')).toEqual([{ seq: 1 }])
     await database.close()
   })
 

@@ -18,6 +18,7 @@ import {
   columnDefinition,
   createIndexes,
   createTable,
+  escrowColumn,
   layoutVersion,
   quoteName,
   systemTables,
@@ -112,7 +113,7 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   if (id !== applicationId || version !== layoutVersion) {
     await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
   }
-  if (version === 1) await addEntryColumns(tx)
+  if (version === 1 || version === 2) await addEntryColumns(tx, version)
   for (const sql of systemTables) await tx.exec(sql)
   const known = Number((await readMeta(tx, 'schema')) ?? 0)
   if (known > schema.version) {
@@ -131,10 +132,12 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   await writeMeta(tx, 'tables', wanted)
 }
 
-/** The outbox of the first layout. */
-async function addEntryColumns(tx: LocalTransaction): Promise<void> {
-  for (const column of Object.values(addedEntryColumns))
-    await tx.exec(`ALTER TABLE _outbox ADD COLUMN ${column}`)
+/** The outbox of an older layout. */
+async function addEntryColumns(tx: LocalTransaction, layout: 1 | 2): Promise<void> {
+  const columns = [...(layout === 1 ? Object.values(addedEntryColumns) : []), escrowColumn]
+  for (const column of columns) await tx.exec(`ALTER TABLE _outbox ADD COLUMN ${column}`)
+  // It kept whatever was settled.
+  await tx.exec('DROP TRIGGER IF EXISTS _outbox_settled')
 }
 
 /** Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. */

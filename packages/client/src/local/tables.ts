@@ -14,7 +14,7 @@ import type { SqlParam, SqlRow, SqlValue } from '../drivers/sqlite-driver.ts'
 export const applicationId = 0x48467374
 
 /** The layout of the tables below; raised when one of them changes. */
-export const layoutVersion = 2
+export const layoutVersion = 3
 
 /** Columns every collection table has after its fields, in this order. */
 export const metaColumns = [
@@ -54,6 +54,12 @@ export const addedEntryColumns: Readonly<Record<string, string>> = {
   returned_at: 'returned_at INTEGER',
 }
 
+/**
+ * Since the third: its record is out of sight, and it goes to escrow. 2: it had been offered before anybody knew, so that the
+ * server may have ruled on it as on any other. What is kept is never of such a record.
+ */
+export const escrowColumn = 'escrow INTEGER NOT NULL DEFAULT 0'
+
 const kept =
   'id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, created_at, ' +
   'status, verdict, exact, offer, wire, depends, version, server_updated_at'
@@ -68,7 +74,7 @@ export const systemTables: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS _meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID',
   'CREATE TABLE IF NOT EXISTS _scopes (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT',
   `CREATE TABLE IF NOT EXISTS _outbox (
-     seq INTEGER PRIMARY KEY, ${entryTable}, ${Object.values(addedEntryColumns).join(', ')})`,
+     seq INTEGER PRIMARY KEY, ${entryTable}, ${Object.values(addedEntryColumns).join(', ')}, ${escrowColumn})`,
   'CREATE INDEX IF NOT EXISTS _outbox_record ON _outbox (record)',
   "CREATE INDEX IF NOT EXISTS _outbox_busy ON _outbox (status, seq) WHERE status <> 'pending'",
   'CREATE INDEX IF NOT EXISTS _outbox_offer ON _outbox (offer) WHERE offer IS NOT NULL',
@@ -87,12 +93,18 @@ export const systemTables: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS _retained_kept ON _retained (kept_at)',
   'CREATE INDEX IF NOT EXISTS _retained_record ON _retained (record)',
   // An entry that was answered only goes because it is settled. Under another number the server does not know this one.
-  `CREATE TRIGGER IF NOT EXISTS _outbox_settled AFTER DELETE ON _outbox WHEN old.status = 'answered' BEGIN
+  `CREATE TRIGGER IF NOT EXISTS _outbox_settled AFTER DELETE ON _outbox
+   WHEN old.status = 'answered' AND NOT old.escrow BEGIN
      INSERT INTO _retained (total, device, seq, was, ${kept}) SELECT
        coalesce((SELECT total FROM _retained ORDER BY n DESC LIMIT 1), 0) + length(old.payload) + length(coalesce(old.wire, '')),
        CASE WHEN old.held_by IS NOT 'known' THEN (SELECT value FROM _meta WHERE key = 'device') END, old.seq,
        coalesce(old.was, json_object('version', old.version, 'serverUpdatedAt', old.server_updated_at)), ${keptValues};
    END`,
+  // What is known of edits that went to escrow: none of their values.
+  `CREATE TABLE IF NOT EXISTS _escrow (
+     id TEXT PRIMARY KEY, collection TEXT NOT NULL, record TEXT NOT NULL, op TEXT NOT NULL, group_id TEXT,
+     created_at TEXT NOT NULL, sent_at TEXT NOT NULL, status TEXT NOT NULL DEFAULT 'waiting', reason TEXT,
+     decided_at TEXT)`,
   `CREATE TABLE IF NOT EXISTS _shadow (
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, created_at TEXT, updated_at TEXT,
      server_updated_at TEXT, deleted INTEGER NOT NULL, data TEXT, scopes TEXT NOT NULL,

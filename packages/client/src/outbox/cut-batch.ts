@@ -4,7 +4,7 @@ import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
-import { type Offer, readOpenOffers } from './offer.ts'
+import { type Offer, readEscrowOffers, readOpenOffers } from './offer.ts'
 import { refreshStates, updateEntries } from './outbox.ts'
 import { readObstacles, readyEntries } from './ready-entries.ts'
 
@@ -21,7 +21,7 @@ export interface BatchLimits {
 
 /**
  * The next mutations to send, marked as `sending`; the transaction must be durable before they leave. First comes what
- * was offered before and never got an answer, as the same bytes; then fresh entries: collections of higher priority
+ * goes to escrow, then what was offered before and never got an answer, as the same bytes; then fresh entries: collections of higher priority
  * first, in the order written, folded, a group whole, nothing before what it depends on. What cannot be
  * read becomes a dead letter. Empty when there is nothing to send now.
  * Rules: OB-4 to OB-12, OB-21.
@@ -32,6 +32,7 @@ export async function cutBatch(
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
   const batch = new Batch(limits)
+  for (const unit of await readEscrowOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
   for (const unit of await readOpenOffers(tx, schema, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
   const { classes, isOnly } = await freshClasses(tx, schema)

@@ -96,7 +96,7 @@ function deadRows(tx: LocalReader): Promise<readonly SqlRow[]> {
 }
 
 /** Rows by letter: what was offered together, or written in one transaction, is refused together. */
-function lettersIn(rows: readonly SqlRow[]): readonly (readonly SqlRow[])[] {
+export function lettersIn(rows: readonly SqlRow[]): readonly (readonly SqlRow[])[] {
   const letters = new Map<string, SqlRow[]>()
   for (const row of rows) {
     const key = row.group_id === null ? `offer ${row.offer ?? row.seq}` : `group ${row.group_id}`

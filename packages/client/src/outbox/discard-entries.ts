@@ -47,7 +47,7 @@ export async function discardEntries(
  * Later edits that saw values of `entry` see what it saw instead, up to the next one that changed the field. One that was
  * written before and moved behind it when it was retried saw other values.
  */
-async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entry[]): Promise<void> {
+export async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entry[]): Promise<void> {
   const seen: Record<string, Json> = { ...entry.payload.base }
   for (const other of later) {
     const isFresh = other.status === 'pending' && other.offer === null

@@ -66,12 +66,14 @@ export interface Entry {
   readonly error: EntryError | null
   /** What it had been answered by a history that the server has lost; null for everything else. */
   readonly was: LostAnswer | null
+  /** Its record is out of sight: it goes to escrow, and is no part of what the app sees. */
+  readonly escrow: boolean
 }
 
 /** The columns `readEntry` wants. */
 export const entryColumns: string =
   'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
-  'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error, was, returned_at'
+  'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error, was, returned_at, escrow'
 
 const statuses: ReadonlySet<unknown> = new Set([
   'pending',
@@ -119,6 +121,7 @@ export function readEntry(row: SqlRow): Entry | undefined {
     serverUpdatedAt: textOrNull(row.server_updated_at),
     error: readError(row.error),
     was: readWas(row.was),
+    escrow: Number(row.escrow) > 0,
   }
 }
 
@@ -140,6 +143,7 @@ export function mutationOf(entry: Entry): Mutation {
     resolves: entry.resolves,
     schema: entry.schema,
     ...(entry.was && { was: entry.was }),
+    ...(entry.escrow && { escrow: true }),
   }
 }
 
@@ -180,6 +184,7 @@ export function wireText(mutation: Mutation): string {
     resolves: mutation.resolves ?? undefined,
     schema: mutation.schema,
     was: mutation.was,
+    escrow: mutation.escrow,
   })
 }
 

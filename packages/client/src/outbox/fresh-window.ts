@@ -37,7 +37,7 @@ export interface FreshClasses {
 /** The classes of which the outbox holds fresh entries. */
 export async function freshClasses(tx: LocalReader, schema: Schema): Promise<FreshClasses> {
   const rows = await tx.all(
-    "SELECT DISTINCT collection, op = 'delete' AS isDelete FROM _outbox WHERE status = 'pending' AND offer IS NULL",
+    "SELECT DISTINCT collection, op = 'delete' AS isDelete FROM _outbox WHERE status = 'pending' AND offer IS NULL AND NOT escrow",
   )
   const known = priorityClasses(schema)
   if (known.length === 1) return { classes: rows.length === 0 ? [] : known, isOnly: true }
@@ -128,7 +128,7 @@ async function readFresh(
   limit: number,
 ): Promise<readonly SqlRow[]> {
   return tx.all(
-    `SELECT ${entryColumns} FROM _outbox WHERE status = 'pending' AND offer IS NULL AND ${where} ORDER BY seq LIMIT ?`,
+    `SELECT ${entryColumns} FROM _outbox WHERE status = 'pending' AND offer IS NULL AND NOT escrow AND ${where} ORDER BY seq LIMIT ?`,
     [...params, limit],
   )
 }
@@ -184,7 +184,7 @@ async function addNeeded(tx: LocalReader, window: Window, limit: number): Promis
            WHERE added.depends IS NOT NULL
          EXCEPT SELECT value FROM json_each(?2))
        SELECT ${entryColumns} FROM _outbox
-       WHERE seq IN (SELECT seq FROM needed) AND status = 'pending' AND offer IS NULL`,
+       WHERE seq IN (SELECT seq FROM needed) AND status = 'pending' AND offer IS NULL AND NOT escrow`,
       [JSON.stringify(added), JSON.stringify([...window.keys()])],
     )
     const needed = entriesIn(rows)

@@ -27,7 +27,7 @@ export async function readOpenOffers(
 ): Promise<readonly (readonly Offer[])[]> {
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox
-     WHERE offer IS NOT NULL AND status IN ('sending', 'pending') ORDER BY offer, seq`,
+     WHERE offer IS NOT NULL AND status IN ('sending', 'pending') AND NOT escrow ORDER BY offer, seq`,
   )
   const entries = rows.flatMap((row) => readEntry(row) ?? [])
   const held = await readHeld(tx, entries)
@@ -56,6 +56,24 @@ export async function readOpenOffers(
     if (!isWaiting) open.push(offersOfUnit(members))
   }
   return open
+}
+
+/**
+ * What goes to escrow: in the order written and as it was written, each by itself or with its transaction; what was offered
+ * before as the same bytes. Left out is what waits for its next attempt, with its transaction. Rules: ES-12.
+ */
+export async function readEscrowOffers(
+  tx: LocalReader,
+  nowMs: number,
+): Promise<readonly (readonly Offer[])[]> {
+  const rows = await tx.all(
+    `SELECT ${entryColumns} FROM _outbox WHERE escrow AND status IN ('sending', 'pending') ORDER BY coalesce(offer, seq), seq`,
+  )
+  const entries = rows.flatMap((row) => readEntry(row) ?? [])
+  const units = Map.groupBy(entries, (entry) => entry.group ?? entry.offer ?? entry.seq)
+  return [...units.values()]
+    .filter((members) => members.every(({ nextAttemptAt }) => (nextAttemptAt ?? 0) <= nowMs))
+    .map(offersOfUnit)
 }
 
 /**
@@ -120,7 +138,8 @@ function offerOf(lead: Entry, members: readonly Entry[]): Offer {
   const parsed = JSON.parse(lead.wire) as Partial<Mutation>
   const bare = { ...mutationOf(lead), ...emptyPayload, group: null, after: null, resolves: null, ats: {} }
   const mutation = { ...bare, ...parsed }
-  // What a lost history had answered is no part of what is compared.
-  const text = lead.was === null ? lead.wire : JSON.stringify({ ...parsed, was: lead.was })
+  // What a lost history had answered, and that it is for escrow, is no part of what is compared.
+  const beside = { ...(lead.was && { was: lead.was }), ...(lead.escrow && { escrow: true as const }) }
+  const text = lead.was || lead.escrow ? JSON.stringify({ ...parsed, ...beside }) : lead.wire
   return { mutation, text, seqs }
 }

@@ -77,10 +77,10 @@ export async function listEntries(tx: LocalReader, query: EntryQuery = {}): Prom
   return rows.flatMap((row) => readEntry(row) ?? [])
 }
 
-/** Every readable entry of a record in the order written, whatever its status: what its view is replayed from. */
+/** Every readable entry of a record in the order written, whatever its status, but for escrow: what its view is replayed from. */
 export async function entriesOfRecord(tx: LocalReader, collection: string, record: string): Promise<Entry[]> {
   const rows = await tx.all(
-    `SELECT ${entryColumns} FROM _outbox WHERE record = ? AND collection = ? ORDER BY seq`,
+    `SELECT ${entryColumns} FROM _outbox WHERE record = ? AND collection = ? AND NOT escrow ORDER BY seq`,
     [record, collection],
   )
   return rows.flatMap((row) => readEntry(row) ?? [])
@@ -212,7 +212,7 @@ export async function refreshStates(
          SELECT ids.value AS id, coalesce((
            SELECT CASE max(CASE status WHEN 'dead' THEN 4 WHEN 'conflicted' THEN 3 WHEN 'sending' THEN 2 WHEN 'answered' THEN 2 ELSE 1 END)
              WHEN 4 THEN 'failed' WHEN 3 THEN 'conflicted' WHEN 2 THEN 'syncing' WHEN 1 THEN 'pending' END
-           FROM _outbox WHERE record = ids.value AND collection = ?), 'clean') AS state
+           FROM _outbox WHERE record = ids.value AND collection = ? AND NOT escrow), 'clean') AS state
          FROM json_each(?) AS ids) AS fresh
        WHERE ${table}.id = fresh.id AND ${table}._state <> fresh.state RETURNING ${table}.id AS id`,
       [collection, JSON.stringify([...ids])],

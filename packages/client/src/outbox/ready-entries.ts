@@ -22,7 +22,7 @@ export async function readObstacles(
   const records = new Set(entries.map((entry) => entry.record))
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox WHERE record IN (SELECT value FROM json_each(?))
-     AND (status <> 'pending' OR offer IS NOT NULL) ORDER BY seq`,
+     AND (status <> 'pending' OR offer IS NOT NULL) AND NOT escrow ORDER BY seq`,
     [JSON.stringify([...records])],
   )
   const depends = new Set(entries.flatMap((entry) => entry.depends))

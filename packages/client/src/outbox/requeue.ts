@@ -150,7 +150,8 @@ async function directlyOn(
   return rows.map((row) => Number(row.seq))
 }
 
-const isFresh = "(later.status = 'pending' AND later.offer IS NULL)"
+const isFresh = "(later.status = 'pending' AND later.offer IS NULL AND NOT later.escrow)"
 
 /** Refused for good: tried again, it goes under another key and number. */
-const isRefused = "(later.status = 'dead' AND later.error NOT LIKE 'ATTEMPTS_EXHAUSTED%')"
+const isRefused =
+  "(later.status = 'dead' AND later.error NOT LIKE 'ATTEMPTS_EXHAUSTED%' AND NOT later.escrow)"

@@ -16,6 +16,7 @@ const returned: Readonly<Record<string, string>> = {
   version: 'NULL',
   server_updated_at: 'NULL',
   returned_at: '?2',
+  escrow: '0',
 }
 
 /** The server cannot say whether it knows what went under another name. */

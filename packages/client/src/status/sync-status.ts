@@ -35,6 +35,8 @@ export interface SyncStatus {
   /** Open conflicts this device can see. */
   readonly conflictCount: number
   readonly deadLetterCount: number
+  /** Edits of records out of sight that operators have not decided about, those to be sent included. */
+  readonly escrowCount: number
   /** Pending mutations that will meet a conflict or be refused, as far as the device can tell. */
   readonly foretoldCount: number
   /** Ranges of rows in which this device's copy was not the server's and was fetched again: each is a bug to report. */
@@ -100,7 +102,9 @@ export async function readStatus(
   const queue = await readQueue(tx, nowMs)
   const [row] = await tx.all(
     `SELECT (SELECT count(*) FROM _outbox WHERE status = 'dead') AS dead,
-       (SELECT count(*) FROM _conflicts WHERE status = 'open') AS conflicts`,
+       (SELECT count(*) FROM _conflicts WHERE status = 'open') AS conflicts,
+       (SELECT count(*) FROM _outbox WHERE escrow)
+         + (SELECT count(*) FROM _escrow WHERE status = 'waiting') AS escrow`,
   )
   const { lastSyncAt, repairs } = await readTally(tx)
   return {
@@ -115,6 +119,7 @@ export async function readStatus(
     progress: progressOf(facts.progress),
     conflictCount: Number(row?.['conflicts'] ?? 0),
     deadLetterCount: Number(row?.['dead'] ?? 0),
+    escrowCount: Number(row?.['escrow'] ?? 0),
     foretoldCount: (await foretelling.list(tx)).length,
     repairCount: repairs,
     quarantined: await listQuarantine(tx),

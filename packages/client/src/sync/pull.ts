@@ -38,6 +38,7 @@ import {
 import { countOne, updateTally, withSuccess } from '../status/tally.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
+import { readWaitingEscrow } from '../outbox/escrow-api.ts'
 import { readRetained } from '../outbox/retained.ts'
 import type { Run, Session } from './session.ts'
 import type { AnsweredWishes, Verification, Wishes } from './verification.ts'
@@ -67,6 +68,7 @@ interface Asked {
   readonly ack: string
   readonly answered: string
   readonly settled: string | undefined
+  readonly escrow: readonly string[]
   readonly wishes: Wishes
 }
 
@@ -174,7 +176,7 @@ export class Pull {
     return this.#takeIn(
       run,
       {
-        verdicts: { outcomes: page.outcomes, isAll: !page.more, lost: page.lost },
+        verdicts: { outcomes: page.outcomes, isAll: !page.more, lost: page.lost, escrow: page.escrow },
         text,
         changes: page.changes,
         progress: next,
@@ -198,7 +200,8 @@ export class Pull {
       await stagePage(tx, schema, page)
       const isLast = progress.step.kind === 'ready'
       const notes = isLast ? await stagedNotes(tx) : []
-      const missing = progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes) : []
+      const missing =
+        progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes, progress.replaces) : []
       if (isLast && missing.length === 0)
         return { flipped: await this.#flip(tx, run, { progress, notes }, answered) }
       await keepProgress(tx, progress)
@@ -216,9 +219,13 @@ export class Pull {
     // A reset offers again whatever its snapshot does not settle.
     const answered = progress.replaces ? '' : await readRepeated(database)
     const settled = (await hasLostHistory(database)) ? await readRetained(database) : undefined
+    const escrow = await readWaitingEscrow(database)
     const wishes = progress.step.kind === 'snapshot' ? {} : await verification.wishes(database)
     try {
-      const answer = await session.ask(run, this.#request(progress, { ack, answered, settled, wishes }))
+      const answer = await session.ask(
+        run,
+        this.#request(progress, { ack, answered, settled, escrow, wishes }),
+      )
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
       const { requestId } = answer
@@ -239,7 +246,7 @@ export class Pull {
 
   #request(
     { step }: PullProgress,
-    { ack, answered, settled, wishes }: Asked,
+    { ack, answered, settled, escrow, wishes }: Asked,
   ): { method: 'GET' | 'POST'; path: string; body?: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
@@ -254,6 +261,7 @@ export class Pull {
           ack,
           ...(answered === '' ? {} : { answered }),
           settled,
+          ...(escrow.length === 0 ? {} : { escrow }),
           ...wishes,
         }),
       }
@@ -287,15 +295,19 @@ export class Pull {
     return this.#takeIn(run, { verdicts: undefined, text, changes: readChanges(changes), progress: next })
   }
 
-  async #missingHaves(tx: LocalReader, notes: readonly PageNote[]): Promise<readonly Have[]> {
+  async #missingHaves(
+    tx: LocalReader,
+    notes: readonly PageNote[],
+    isReset: boolean,
+  ): Promise<readonly Have[]> {
     const { schema } = this.#context
     const unknown: Have[] = []
     for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
         if (!collection) continue
-        for (const have of await doubtfulHaves(tx, collection, note))
-          if (!(await isBuildable(tx, collection, have))) unknown.push(have)
+        for (const have of await doubtfulHaves(tx, collection, { note, isReset }))
+          if (isReset || !(await isBuildable(tx, collection, have))) unknown.push(have)
       }
     }
     return unknown.length === 0 ? [] : withoutStaged(tx, unknown)
@@ -332,7 +344,7 @@ export class Pull {
     const { env, schema, verification } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
     const ranges = answered ? verification.toReplace(answered) : []
-    const result = await flip(tx, { schema, ...pulled, ranges, checkpoint, nowMs: env.now() })
+    const result = await flip(tx, { schema, ...pulled, ranges, checkpoint, env })
     const isDiffering = answered !== undefined && (await verification.settle(tx, run, answered))
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs

@@ -218,11 +218,11 @@ export class Push {
   }
 
   async #record(run: Run, { offers, response, ack }: Decided): Promise<void> {
-    const { env, limits, session } = this.#context
+    const { env, limits, schema, session } = this.#context
     const answers = matchAnswers(offers, response)
     const attempt = { nowMs: env.now(), roll: env.random(), limits }
     await session.write(run, async (tx) => {
-      await recordAnswers(tx, answers, { ...session.identity, attempt })
+      await recordAnswers(tx, answers, { ...session.identity, attempt, requeue: { schema, env } })
       await countVerdicts(
         tx,
         answers.map(({ offer, result }) => ({

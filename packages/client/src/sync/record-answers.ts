@@ -3,6 +3,9 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import type { KnownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
+import type { RequeueContext } from '../outbox/requeue.ts'
+import { settleEscrowed } from '../outbox/to-escrow.ts'
+import { oweRewriting } from '../apply/rewrite-file.ts'
 import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
 import { type Attempt, countAttempt } from './count-attempt.ts'
 import { isForeign, meansReuse, recordReuse } from './record-reuse.ts'
@@ -18,6 +21,7 @@ export interface AnswerContext {
   readonly account: string | null
   readonly device: string
   readonly attempt: Omit<Attempt, 'error' | 'retryAfterMs'>
+  readonly requeue: RequeueContext
 }
 
 /**
@@ -40,6 +44,7 @@ export async function recordAnswers(
     else await recordRefusal(tx, answer, context)
   }
   await storeReportedConflict(tx, answers, context)
+  if (await settleEscrowed(tx, context.requeue)) await oweRewriting(tx)
 }
 
 function isTaken({ status }: PushResult): boolean {

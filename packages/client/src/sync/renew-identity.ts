@@ -27,6 +27,10 @@ export async function readyForIdentity(tx: LocalReader, schema: Schema): Promise
     "SELECT 1 FROM _outbox WHERE status = 'answered' AND status <> 'pending' LIMIT 1",
   )
   if (answered) return []
+  const [escrow] = await tx.all(
+    "SELECT 1 FROM _outbox WHERE escrow AND status IN ('pending', 'sending') LIMIT 1",
+  )
+  if (escrow) return []
   // Whatever its next attempt is, it goes by itself.
   const open = await readOpenOffers(tx, schema, Number.POSITIVE_INFINITY)
   return open.length > 0 ? [] : rows.map((row) => Number(row['seq']))

@@ -1,4 +1,4 @@
-import { SyncError } from '@holdfast/core'
+import { errorTable, SyncError } from '@holdfast/core'
 
 import type { KnownVerdict, LocalDatabase, LocalReader } from '../local/local-database.ts'
 import { type Entry, entryColumns, readEntry } from '../outbox/entry.ts'
@@ -73,7 +73,11 @@ async function readVerdict(
   const params = seq === undefined ? [mutation] : [mutation, seq]
   const [row] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE ${where}`, params)
   const entry = row === undefined ? undefined : readEntry(row)
-  return entry === undefined ? { status: 'settled', version: null } : verdictOf(entry)
+  if (entry !== undefined) return verdictOf(entry)
+  const [escrowed] = await tx.all('SELECT 1 FROM _escrow WHERE id = ?', [mutation])
+  if (escrowed === undefined) return { status: 'settled', version: null }
+  const error = { code: 'ESCROWED', message: errorTable.ESCROWED.meaning }
+  return { status: 'rejected', version: null, error }
 }
 
 /** The verdict an entry carries; undefined when there is none yet. */

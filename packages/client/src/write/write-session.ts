@@ -213,7 +213,7 @@ export class WriteSession {
   async #standOnLast(collection: CollectionSchema, record: string, baseVersion: number): Promise<Standing> {
     const [last] = await this.#tx.all(
       `SELECT last.seq, coalesce(lead.id, last.id) AS id FROM _outbox AS last LEFT JOIN _outbox AS lead ON lead.seq = last.offer
-       WHERE last.record = ? AND last.collection = ? ORDER BY last.seq DESC LIMIT 1`,
+       WHERE last.record = ? AND last.collection = ? AND NOT last.escrow ORDER BY last.seq DESC LIMIT 1`,
       [record, collection.name],
     )
     if (last === undefined) return { ...fromNothing, baseVersion }

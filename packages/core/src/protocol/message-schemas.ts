@@ -9,6 +9,7 @@ import type {
   ConflictReport,
   ErrorReport,
   ErrorResponse,
+  EscrowEnding,
   Outcome,
   PendingReport,
   PullRequest,
@@ -87,6 +88,7 @@ export const mutationSchema: MessageSchema<MutationShape> = v.strictObject({
   resolves: v.optional(v.nullable(uuid), null),
   schema: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   was: v.optional(v.strictObject({ version: v.nullable(count), serverUpdatedAt: v.nullable(exactTime) })),
+  escrow: v.optional(v.literal(true)),
 })
 
 /** A mutation as far as its envelope tells. */
@@ -111,6 +113,7 @@ export interface MutationShape {
   readonly resolves: string | null
   readonly schema: number
   readonly was?: LostAnswer | undefined
+  readonly escrow?: true | undefined
 }
 
 const pendingReportSchema: MessageSchema<PendingReport> = v.object({
@@ -195,8 +198,16 @@ const scopeDigestSchema: MessageSchema<ScopeDigest> = v.object({
   ranges: v.pipe(v.array(v.tuple([count, count])), v.maxLength(rangesMost)),
 })
 
+const escrowEndingSchema: MessageSchema<EscrowEnding> = v.object({
+  id: v.string(),
+  status: v.picklist(['waiting', 'accepted', 'refused', 'unknown']),
+  reason: v.nullable(v.string()),
+  decidedAt: v.nullable(isoTime),
+})
+
 const pageMembers = {
   outcomes: v.array(outcomeSchema),
+  escrow: v.optional(v.array(escrowEndingSchema)),
   lost: v.optional(rangesText),
   digests: v.optional(v.array(scopeDigestSchema)),
   ranges: v.optional(v.array(rowRangeSchema)),
@@ -222,6 +233,7 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
   settled: v.optional(rangesText),
+  escrow: v.optional(v.pipe(v.array(uuid), v.maxLength(limits.escrowAsked))),
   digests: v.optional(v.boolean()),
   ranges: v.optional(v.pipe(v.array(rowRangeSchema), v.maxLength(limits.rangesAsked))),
   ack: v.optional(rangesText),

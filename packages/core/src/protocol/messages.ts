@@ -91,6 +91,18 @@ export interface Outcome {
   readonly error?: ErrorReport
 }
 
+/** What became of an edit that went to escrow, as its author is told; its values are not. Rules: ES-9. */
+export interface EscrowEnding {
+  /** The key of the mutation. */
+  readonly id: string
+  /** `unknown`: the server has no such edit of this user, as after it was put back from a backup. */
+  readonly status: 'waiting' | 'accepted' | 'refused' | 'unknown'
+  /** What the operator said who refused it. */
+  readonly reason: string | null
+  /** ISO time. */
+  readonly decidedAt: string | null
+}
+
 /** One row effect as a device receives it. */
 export interface Change {
   readonly collection: string
@@ -133,6 +145,8 @@ export interface PullResponse {
   readonly outcomes: readonly Outcome[]
   /** In the last page, of the numbers that were named as settled: those that the server has no outcome of. */
   readonly lost?: string | undefined
+  /** In the last page: how the edits stand that were asked after. */
+  readonly escrow?: readonly EscrowEnding[] | undefined
   /** In the last page, where it was asked for: digests of all that the cursor covers, from the same database snapshot. */
   readonly digests?: readonly ScopeDigest[] | undefined
   /** In the last page, of the ranges that were asked for: those of which this page holds every row there is, as `put`. */
@@ -161,6 +175,8 @@ export interface PullRequest {
   readonly answered?: string
   /** Device numbers that were settled: those of them that the server does not know are `lost`. */
   readonly settled?: string
+  /** Keys of own edits in escrow: the last page says how they stand. */
+  readonly escrow?: readonly string[]
   /** The last page is to say what there is in each scope (`digests`). */
   readonly digests?: boolean
   /** The last page is to hold every row of these ranges, as far as they fit. */

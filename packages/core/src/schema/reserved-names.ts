@@ -14,6 +14,7 @@ const clientMembers = [
   'deadletters',
   'device',
   'doctor',
+  'escrow',
   'export',
   'finally',
   'inspect',

@@ -39,11 +39,20 @@ function carriedBy(old: Values, { snapshot }: CurrentRecord): Values | null {
 
 /** Who, when and what of an audit line. */
 export function auditBase<U extends User>(
-  { caller, now }: Session<U>,
+  { caller, now, acceptedBy }: Session<U>,
   mutation: Pick<Mutation, 'id' | 'collection' | 'record' | 'at' | 'was'>,
 ): Pick<
   AuditLine,
-  'user' | 'device' | 'mutation' | 'at' | 'receivedAt' | 'trace' | 'collection' | 'record' | 'was'
+  | 'user'
+  | 'device'
+  | 'mutation'
+  | 'at'
+  | 'receivedAt'
+  | 'trace'
+  | 'collection'
+  | 'record'
+  | 'was'
+  | 'acceptedBy'
 > {
   const { id, collection, record, at, was = null } = mutation
   return {
@@ -56,6 +65,7 @@ export function auditBase<U extends User>(
     receivedAt: now,
     trace: caller.trace ?? null,
     was,
+    acceptedBy,
   }
 }
 

@@ -39,6 +39,7 @@ test('[AU-1] the timeline says who changed what, when, with which mutation and f
     decisions: [],
     code: null,
     trace: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+    acceptedBy: null,
   })
   expect(oldest).toMatchObject({
     op: 'create',

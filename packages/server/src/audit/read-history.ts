@@ -6,7 +6,7 @@ import type { StoreReader } from '../store/store.ts'
 const historyRows = 200
 
 /** Refusals of writers who could not see the record say nothing about it. */
-const unrelated = new Set(['RECORD_NOT_FOUND', 'SCOPE_DENIED', 'STALE_TARGET'])
+const unrelated = new Set(['RECORD_NOT_FOUND', 'SCOPE_DENIED', 'STALE_TARGET', 'ESCROWED'])
 
 /** What a history is asked for. */
 export interface HistoryQuery {

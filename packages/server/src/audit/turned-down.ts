@@ -42,6 +42,7 @@ function auditPart<U extends User>(
     receivedAt: session.now,
     trace: session.caller.trace ?? null,
     was: null,
+    acceptedBy: null,
     op: 'none',
     version: null,
     before: null,

@@ -15,6 +15,7 @@ import { createEngine, type ServerOptions } from '../server.ts'
 import type { StoreState } from '../store/store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
+import { escrowRoutes } from './escrow-routes.ts'
 import { eventRoutes } from './event-routes.ts'
 import { handleRequest } from './handle-request.ts'
 import type { HttpServices } from './http-call.ts'
@@ -76,6 +77,7 @@ export async function createServer<U extends User>(
   const routes = [
     ...syncRoutes(services),
     ...conflictRoutes(services),
+    ...escrowRoutes(services),
     ...plainRoutes(services),
     ...eventRoutes(services, { events, operatorAccess }),
   ]

@@ -41,6 +41,11 @@ export const parameters: Readonly<Record<string, JsonSchema>> = {
   scope: { name: 'scope', in: 'query', schema: text, description: 'One granted scope; absent: all.' },
   ack: { name: 'ack', in: 'query', schema: text, description: 'Device numbers whose outcomes are stored.' },
   status: { name: 'status', in: 'query', schema: { type: 'string', enum: ['open', 'resolved', 'all'] } },
+  escrowStatus: {
+    name: 'status',
+    in: 'query',
+    schema: { type: 'string', enum: ['waiting', 'accepted', 'refused', 'all'] },
+  },
   inCollection: {
     name: 'collection',
     in: 'query',
@@ -134,6 +139,25 @@ export const operations: Readonly<Record<string, OperationText>> = {
     parameters: ['id'],
     body: 'Resolution',
     answers: { '200': 'AnyRow', '404': 'PlainError', '409': 'PlainConflict' },
+  },
+  'GET /escrow': {
+    summary: 'Edits of people who lost the right to the record, for reviewers.',
+    tag: 'conflicts',
+    parameters: ['escrowStatus', 'limit', 'after'],
+    answers: { '200': 'EscrowPage', '403': 'PlainError' },
+  },
+  'POST /escrow/{id}': {
+    summary: 'Accept or refuse such an edit.',
+    tag: 'conflicts',
+    parameters: ['id'],
+    body: 'EscrowDecision',
+    answers: {
+      '200': 'EscrowedEdit',
+      '403': 'EscrowRefusal',
+      '404': 'PlainError',
+      '409': 'EscrowRefusal',
+      '422': 'EscrowRefusal',
+    },
   },
   'GET /records/{collection}': {
     summary: 'A page of rows; any scalar field filters by equality.',

@@ -26,6 +26,7 @@ const seen = new Map<string, string>()
 beforeAll(async () => {
   given = await givenServer({
     authenticate: devUser,
+    mayReview: ({ id }) => id === 'boss',
     operatorAccess: ({ headers }) => headers.get('authorization') === 'Operator key',
     onCommit: {
       mail: ({ record, op }) => {
@@ -85,6 +86,7 @@ function remember(value: unknown): void {
   if (!isObject(value)) return
   for (const [name, member] of Object.entries(value)) {
     if (typeof member === 'string') seen.set(name, member)
+    if (name === 'mutations' && typeof value['id'] === 'string') seen.set('edit', value['id'])
     if (name === 'conflict' && isObject(member)) seen.set('conflict', String(member['id']))
     remember(member)
   }

@@ -176,6 +176,7 @@ function storeMetrics(registry: Registry, { env, collections }: MetricsSource): 
     'Age of the oldest mutation a device reported as waiting.',
   )
   const openConflicts = gauge('open_conflicts', 'Conflicts that wait for a person.')
+  const escrowWaiting = gauge('escrow_waiting', 'Mutations in escrow that wait for an operator.')
   const devices = gauge('devices', 'Devices that were ever seen.')
   const head = gauge('feed_head', 'Newest position of the feed.')
   const horizon = gauge('feed_horizon', 'Oldest position a cursor may have.')
@@ -207,6 +208,7 @@ function storeMetrics(registry: Registry, { env, collections }: MetricsSource): 
     const oldestMs = stats.oldestPendingAt === null ? env.now() : Date.parse(stats.oldestPendingAt)
     oldestPending.set(Math.max(0, env.now() - oldestMs) / 1_000)
     openConflicts.set(stats.openConflicts)
+    escrowWaiting.set(stats.escrowWaiting)
     devices.set(stats.devices)
     head.set(stats.head)
     horizon.set(stats.horizon)

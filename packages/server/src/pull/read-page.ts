@@ -1,4 +1,5 @@
 import {
+  type EscrowEnding,
   formatRanges,
   type Limits,
   parseRanges,
@@ -12,6 +13,7 @@ import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
 import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
+import { escrowEndings } from '../escrow/list-escrow.ts'
 import { pageRows } from './page-rows.ts'
 import { readDigests } from './read-digests.ts'
 import {
@@ -60,6 +62,9 @@ export async function readPullPage<U extends User>(
   const { digests, ranges, rows } = feed.more
     ? { rows: [] }
     : await readDigests(tx, options, { scopes: from.scopes, limits })
+  const escrow = feed.more
+    ? undefined
+    : options.escrow && (await escrowEndings(tx, caller.user.id, options.escrow))
   const { settled } = options
   const lost =
     settled === undefined || feed.more
@@ -68,6 +73,7 @@ export async function readPullPage<U extends User>(
   return buildPage(tx, {
     changes: [...feed.changes, ...rows],
     outcomes,
+    escrow,
     lost,
     digests,
     ranges,
@@ -229,6 +235,8 @@ async function deviceNumber<U extends User>(
 interface PageParts {
   readonly changes: readonly string[]
   readonly outcomes: string
+  /** Of the edits that were asked after; undefined when none were. */
+  readonly escrow?: readonly EscrowEnding[] | undefined
   /** Of the numbers that were named as settled; undefined when none were. */
   readonly lost?: Ranges | undefined
   readonly digests?: readonly ScopeDigest[] | undefined
@@ -243,7 +251,7 @@ interface PageParts {
 
 async function buildPage(
   tx: StoreReader,
-  { changes, outcomes, lost, digests, ranges, visibility, cursor, more, old, limits }: PageParts,
+  { changes, outcomes, escrow, lost, digests, ranges, visibility, cursor, more, old, limits }: PageParts,
 ): Promise<ReadPage> {
   const tag = await tx.historyTag(newestPosition(cursor))
   const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
@@ -256,6 +264,7 @@ async function buildPage(
     revoked: had.filter((scope) => visibility.scopes !== '*' && !visibility.scopes.has(scope)).sort(),
   }
   const rest = JSON.stringify({
+    escrow,
     lost: lost && formatRanges(lost),
     digests,
     ranges,

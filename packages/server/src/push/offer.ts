@@ -34,12 +34,14 @@ export interface Offer {
   readonly op: Mutation['op']
   /** Fields it touches, as far as can be told. */
   readonly touched: readonly string[]
-  /** SHA-256 of the canonical text that arrived, without what a lost history had answered. */
+  /** SHA-256 of the canonical text that arrived, without what a lost history had answered and whether it is for escrow. */
   readonly hash: string
   /** Stamps already clamped. Absent when it cannot be read. */
   readonly mutation: Mutation | undefined
   /** Whether what is stored is what was sent: nothing filled in, respelled or clamped. */
   readonly isVerbatim: boolean
+  /** Its author lost the right to the record: it is kept for an operator. */
+  readonly isEscrow: boolean
   readonly error: ErrorReport | undefined
 }
 
@@ -55,7 +57,7 @@ export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offe
     const parsed = parseMutation(schema, raw)
     const mutation = asFirstReceived(clampStamps(parsed, clock), clock)
     // parseMutation has read it: an object out of JSON, no deeper than values may be.
-    const { was: _, ...sent } = raw as { readonly [key: string]: Json }
+    const { was: _was, escrow, ...sent } = raw as { readonly [key: string]: Json }
     const { id, seq, group, op } = mutation
     return {
       id,
@@ -68,11 +70,12 @@ export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offe
       hash: hash('sha256', canonicalJson(sent), 'base64url'),
       mutation,
       isVerbatim: mutation === parsed && isStoredAsSent(sent['changes'], parsed.changes),
+      isEscrow: escrow === true,
       error: undefined,
     }
   } catch (error) {
     if (!(error instanceof SyncError)) throw error
-    const unreadable = { mutation: undefined, isVerbatim: false, error: reportOf(error) }
+    const unreadable = { mutation: undefined, isVerbatim: false, isEscrow: false, error: reportOf(error) }
     return { ...readEnvelope(raw), ...unreadable, hash: hashOfUnreadable(raw) }
   }
 }

@@ -42,7 +42,9 @@ export function openConflict<U extends User>(
   session: Session<U>,
   members: readonly DisputedMember[],
 ): readonly ConflictReport[] {
-  const { caller, env, now, working, effects } = session
+  const { caller, env, now, working, effects, acceptedBy } = session
+  // Whoever took it out of escrow answers for it: its author is not to see what stands there.
+  const author = acceptedBy ?? caller.user.id
   const lead = members.find(({ reason }) => reason !== null) ?? members[0]
   if (!lead) return []
   const id = newUuid(env)
@@ -59,7 +61,7 @@ export function openConflict<U extends User>(
       fields: [...new Set(members.flatMap(({ fields }) => fields))],
       parts,
       mutation: lead.offer.id,
-      author: caller.user.id,
+      author,
       device: caller.device ?? '',
       createdAt: now,
       resolution: null,
@@ -72,7 +74,7 @@ export function openConflict<U extends User>(
   )
   const [first = [], ...others] = shared
   const scopes = first.filter((scope) => others.every((list) => list.includes(scope)))
-  effects.conflicts.set(id, { conflict, scopes: [...scopes, personalScope(caller.user.id)] })
+  effects.conflicts.set(id, { conflict, scopes: [...scopes, personalScope(author)] })
   working.putConflict(conflict)
   const whole = { ...(lead.reason && { kind: lead.reason }), parts }
   return members.map((member) => {

@@ -157,6 +157,7 @@ export async function openPlainSession<U extends User>(
     visibility: visibilityOf(caller.user, caller.grants),
     claims: new Claims([], [], []),
     deviceNumber: null,
+    acceptedBy: null,
     horizon: state.horizon,
     held: new Map(),
     effects: noEffects(),

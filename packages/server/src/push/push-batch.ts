@@ -22,6 +22,8 @@ import { type Claim, Claims, type Known } from './claims.ts'
 import { type Decided, decideParts, type Part, type Unit } from './decide-parts.ts'
 import { decideUnit, isRead, noteWaiting, reject } from './decide-unit.ts'
 import { type MemberVerdict, withoutLostConflict } from './judge-mutation.ts'
+import { keepInEscrow } from './keep-in-escrow.ts'
+import { knownOutcomes } from './known-outcomes.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
@@ -111,6 +113,7 @@ async function transactPart<U extends User>(
       pending,
       lastSeenAt: session.now,
     })
+    await tx.saveEscrow(session.effects.escrow)
     await tx.acknowledge(n, parseRanges(batch.ack))
     await tx.writeOutcomes(
       n,
@@ -139,7 +142,10 @@ async function openSession<U extends User>(
   checkHistory(batch.believed, device.finals)
   const offers = part.units.flat()
   const working = new WorkingSet(tx, schema)
-  const fresh = offers.filter((offer) => overlapCount(device.finals, offer.covers) === 0)
+  // What goes to escrow is not judged: nothing of the record is so much as read.
+  const fresh = offers.filter(
+    ({ covers, isEscrow }) => !isEscrow && overlapCount(device.finals, covers) === 0,
+  )
   const [outcomes, decided] = await Promise.all([
     knownOutcomes(tx, device, offers),
     tx.decidedKeys(
@@ -161,6 +167,7 @@ async function openSession<U extends User>(
     working,
     now,
     visibility: visibilityOf(caller.user, caller.grants),
+    acceptedBy: null,
     claims: new Claims(device.finals, outcomes, decided),
     deviceNumber: device.n,
     horizon: state.horizon,
@@ -189,26 +196,6 @@ async function knownDevice(
   return { ...first, n: await tx.saveDevice(first) }
 }
 
-/** What was decided before about these keys, these numbers, and the mutations these stand on. */
-async function knownOutcomes(
-  tx: StoreWriter,
-  device: StoredDevice,
-  offers: readonly Offer[],
-): Promise<readonly StoredOutcome[]> {
-  if (device.finals.length === 0) return []
-  const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
-  const byId = await tx.outcomes(device.n, { ids: [...ids] })
-  const repeats = new Set(byId.map(({ id, seq, hash }) => `${id} ${seq} ${hash}`))
-  // Only numbers that are no plain repeat have to be searched for.
-  const others = offers.filter(({ id, seq, hash }) => !repeats.has(`${id} ${seq} ${hash}`))
-  const seqs = others.flatMap(({ covers }) => numbersOf(intersectRanges(covers, device.finals)))
-  return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
-}
-
-function numbersOf(ranges: Ranges): readonly number[] {
-  return ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, at) => first + at))
-}
-
 /** What one offer is answered: a verdict of now, an outcome of before, or a refusal that consumes nothing. */
 interface Answer {
   readonly offer: Offer
@@ -224,7 +211,8 @@ function answerUnit<U extends User>(
   offered: Unit,
   refusedBy: string | undefined,
 ): readonly Answer[] {
-  const unit = offered.map((offer) => withoutLostConflict(session, offer))
+  const isEscrow = offered.some((offer) => offer.isEscrow)
+  const unit = isEscrow ? offered : offered.map((offer) => withoutLostConflict(session, offer))
   const claims = session.claims.claimUnit(unit)
   const refused = [...claims.values()].find((claim) => claim.kind === 'refused')
   const unnumbered = unit.some(({ seq }) => seq === 0)
@@ -296,7 +284,8 @@ function decideFresh<U extends User>(
       reject(session, [offer], { index: 0, code: 'CONSTRAINT_FAILED', message: refusedBy }),
     )
   }
-  return decideUnit(session, fresh.filter(isRead))
+  const read = fresh.filter(isRead)
+  return read.some(({ isEscrow }) => isEscrow) ? keepInEscrow(session, read) : decideUnit(session, read)
 }
 
 function isFinal(

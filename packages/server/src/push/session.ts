@@ -1,6 +1,7 @@
 import { type Environment, type Schema, type Values } from '@holdfast/core'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
 import type { Visibility } from '../scope/grants.ts'
+import type { NewEscrow } from '../store/escrow-store.ts'
 import type { AuditLine, StoredConflict, StoreWriter, UniqueText } from '../store/store.ts'
 import type { Claims } from './claims.ts'
 import type { CurrentRecord, WorkingSet } from './working-set.ts'
@@ -17,6 +18,8 @@ export interface Session<U extends User = User> {
   readonly isReviewer: boolean
   readonly working: WorkingSet
   readonly claims: Claims
+  /** Who takes the batch out of escrow; null for every other one. */
+  readonly acceptedBy: string | null
   /** Number of the device; null for plain clients. */
   readonly deviceNumber: number | null
   /** ISO time of the server for everything in the batch. */
@@ -40,6 +43,7 @@ export type Waiting = ReadonlyMap<string, Waits>
 /** What is to be written. */
 export interface Effects {
   readonly audit: AuditLine[]
+  readonly escrow: NewEscrow[]
   readonly unique: UniqueChange[]
   /** New ones with their scopes, changed ones with null. */
   readonly conflicts: Map<
@@ -64,7 +68,7 @@ export interface TouchedRecord {
 
 /** Nothing to write yet. */
 export function noEffects(): Effects {
-  return { audit: [], unique: [], conflicts: new Map(), records: new Map() }
+  return { audit: [], escrow: [], unique: [], conflicts: new Map(), records: new Map() }
 }
 
 /** The row as answers show it. */

@@ -83,7 +83,7 @@ export class WorkingSet {
   /** One read per collection and kind, whatever the number of mutations. */
   async load(
     mutations: readonly Mutation[],
-    author: { readonly user: string; readonly device: string | null },
+    author: { readonly user: string | null; readonly device: string | null },
   ): Promise<void> {
     const ids = new Map<string, Set<string>>()
     for (const mutation of mutations) {

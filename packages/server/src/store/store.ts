@@ -10,6 +10,7 @@ import {
   type Verdict,
 } from '@holdfast/core'
 import type { HistoryEntry, HostTransaction } from '../engine.ts'
+import type { EscrowReads, EscrowWrites } from './escrow-store.ts'
 import type { EventReads, EventWrites } from './event-store.ts'
 
 /** What a store is opened with. */
@@ -245,7 +246,7 @@ export interface ReceiptWrites {
 }
 
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
-export interface StoreReader extends ReceiptReads, EventReads {
+export interface StoreReader extends ReceiptReads, EventReads, EscrowReads {
   state(): Promise<StoreState>
   /**
    * What tells the history that made a position from every other: the same as long as the position is that history's,
@@ -271,9 +272,9 @@ export interface StoreReader extends ReceiptReads, EventReads {
     since: readonly { readonly record: string; readonly version: number }[],
   ): Promise<readonly SeenChange[]>
   conflicts(ids: readonly string[]): Promise<readonly StoredConflict[]>
-  /** Open conflicts over what an author's device put in dispute on records: its own, and those that superseded its own. */
+  /** Open conflicts over what a device put in dispute on records: its own (of any author, where none is named), and those that superseded its own. */
   openConflicts(
-    author: { readonly user: string; readonly device: string },
+    author: { readonly user: string | null; readonly device: string },
     records: readonly { readonly collection: string; readonly record: string }[],
   ): Promise<readonly StoredConflict[]>
   uniqueOwners(texts: readonly UniqueText[]): Promise<readonly (UniqueText & { readonly record: string })[]>
@@ -321,6 +322,8 @@ export interface StoreReader extends ReceiptReads, EventReads {
 /** How much there is of what an operator watches. */
 export interface StoreCounts {
   readonly openConflicts: number
+  /** Mutations in escrow that wait for an operator. */
+  readonly escrowWaiting: number
   readonly devices: number
   /** Sum of what devices last reported. */
   readonly pendingCount: number
@@ -328,7 +331,7 @@ export interface StoreCounts {
 }
 
 /** Writes, all in one transaction. */
-export interface StoreWriter extends StoreReader, ReceiptWrites, EventWrites {
+export interface StoreWriter extends StoreReader, ReceiptWrites, EventWrites, EscrowWrites {
   /** The first of the versions this transaction may give: above every version of what it has read and will read. */
   firstVersion(): Promise<number>
   /** Takes `count` versions from the first on, which the rows written next carry. Once per transaction. */

@@ -7,6 +7,7 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
+import type { EscrowRuling, StoredEscrow } from './escrow-store.ts'
 import type { AuditedLine, ParkedEvent, RecordKey, StoredConsumer } from './event-store.ts'
 import type {
   SeenChange,
@@ -70,6 +71,7 @@ export function entryOf(row: StoredRow): HistoryEntry {
     after: valuesOrNull(row['after']),
     code: textOrNull(row['code']),
     trace: textOrNull(row['trace']),
+    acceptedBy: textOrNull(row['accepted_by']),
   }
 }
 
@@ -175,6 +177,30 @@ export function receiptOf(row: StoredRow): StoredReceipt {
   }
 }
 
+/** An edit in escrow. */
+export function escrowedOf(row: StoredRow): StoredEscrow {
+  return {
+    n: Number(row['n']),
+    unit: String(row['unit']),
+    place: Number(row['place']),
+    id: String(row['id']),
+    user: String(row['user']),
+    device: String(row['device']),
+    collection: String(row['collection']),
+    record: String(row['record']),
+    mutation: String(row['mutation']),
+    at: String(row['at']),
+    // These two were written by ruleOnEscrow from the same types.
+    status: String(row['status']) as EscrowRuling['status'],
+    verdict: textOrNull(row['verdict']) as EscrowRuling['verdict'],
+    decidedBy: textOrNull(row['decided_by']),
+    decidedAt: textOrNull(row['decided_at']),
+    reason: textOrNull(row['reason']),
+    version: numberOrNull(row['version']),
+    conflict: textOrNull(row['conflict']),
+  }
+}
+
 /** Sums by scope and collection from rows of `digestSql`, in no order. */
 export function storedDigests(rows: readonly StoredRow[]): readonly StoredDigest[] {
   const digests = new Map<string, { scope: string; collection: string; sums: RangeSum[] }>()
@@ -192,6 +218,7 @@ export function storedDigests(rows: readonly StoredRow[]): readonly StoredDigest
 export function countsOf(row: StoredRow | undefined): StoreCounts {
   return {
     openConflicts: Number(row?.['conflicts'] ?? 0),
+    escrowWaiting: Number(row?.['escrow'] ?? 0),
     devices: Number(row?.['devices'] ?? 0),
     pendingCount: Number(row?.['pending'] ?? 0),
     oldestPendingAt: textOrNull(row?.['oldest']),

@@ -24,6 +24,7 @@ const judgedCodes: ReadonlySet<string> = new Set([
   'REFERENCE_MISSING',
   'TRANSITION_REFUSED',
   'DEPENDENCY_FAILED',
+  'ESCROWED',
 ])
 
 class AuditWatch {

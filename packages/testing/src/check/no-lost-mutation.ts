@@ -4,6 +4,7 @@ import type {
   EntryPayload,
   Observation,
   RunEnded,
+  ServerDump,
   ServerOutcome,
   ServerRestored,
 } from './observation.ts'
@@ -39,6 +40,8 @@ class DepartureWatch {
   #open: Departure[] = []
   /** By disk, what a person gave up. */
   readonly #givenUp = new Map<string, Set<string>>()
+  /** By device and key, what the server says to have in escrow. */
+  readonly #escrowed = new Set<string>()
   /** Verdicts that can close a conflict, so far. */
   #settlements = 0
   readonly #settlementsBefore = new Map<string, number>()
@@ -66,6 +69,7 @@ class DepartureWatch {
         if (o.route !== 'stream') this.#askedAtMs.set(o.disk, o.atMs)
         return
       case 'outcome':
+        if (o.code === 'ESCROWED') this.#escrowed.add(`${o.device} ${o.id}`)
         if (o.status === 'conflict') this.#settlementsBefore.set(o.id, this.#settlements)
         this.#settlements += Number(this.#isSettlement(o.device, o.id))
         return
@@ -99,6 +103,16 @@ class DepartureWatch {
     }
   }
 
+  /** What went to escrow is there, and once all is quiet an operator has decided about it. */
+  #checkEscrow({ escrow = [] }: ServerDump, isQuiet: boolean): void {
+    const known = new Map(escrow.map((edit) => [`${edit.device} ${edit.id}`, edit]))
+    for (const key of this.#escrowed) {
+      if (!known.has(key)) this.#fail(`${key} went to escrow, and the server does not have it there`)
+    }
+    for (const { id, status } of isQuiet ? escrow : [])
+      if (status === 'waiting') this.#fail(`${id} still waits in escrow although everything is quiet`)
+  }
+
   #isSettlement(device: string, id: string): boolean {
     const outcome = this.#book.outcomeOf(device, id)
     if (!outcome || outcome.status === 'rejected') return false
@@ -107,7 +121,7 @@ class DepartureWatch {
 
   #leave(item: Item, atMs: number): void {
     const outcome = this.#book.outcomeFor(item)
-    if (outcome?.status === 'applied' || outcome?.status === 'merged') return
+    if (outcome?.status === 'applied' || outcome?.status === 'merged' || outcome?.code === 'ESCROWED') return
     if (outcome?.status === 'conflict') {
       // A conflict that was settled before its author heard of it is listed as settled from the beginning.
       const before = this.#settlementsBefore.get(outcome.id) ?? 0
@@ -119,6 +133,7 @@ class DepartureWatch {
 
   #noteForgotten({ atMs, forgotten }: ServerRestored): void {
     for (const outcome of forgotten) {
+      this.#escrowed.delete(`${outcome.device} ${outcome.id}`)
       if (outcome.status === 'rejected') continue
       for (const { disk, id } of this.#book.membersOf(outcome) ?? [])
         this.#forgottenAtMs.set(`${disk} ${id}`, atMs)
@@ -159,7 +174,8 @@ class DepartureWatch {
     )
   }
 
-  #end({ devices, quietAtMs }: RunEnded): void {
+  #end({ devices, quietAtMs, server }: RunEnded): void {
+    this.#checkEscrow(server, quietAtMs !== null)
     for (const dump of devices) {
       const shown = new Map(dump.outbox.map((entry) => [entry.seq, entry.id]))
       for (const item of this.#book.itemsOn(dump.disk).values()) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { givenHistory, type GivenHistory } from './given-history.ts'
+import { givenHistory, type GivenHistory, type GivenVerdict } from './given-history.ts'
 import { noResurrection } from './no-resurrection.ts'
 
 /** `items/r1`, deleted by somebody beside the server in line 2, at version 2. */
@@ -22,6 +22,23 @@ describe('records that come back by themselves', () => {
     const history = givenDeleted().write(1, { baseVersion: 2 }).send(1).rule(1, { op: 'update' })
     expect(history.end().found(noResurrection)).toEqual([
       'items/r1, deleted in line 2, is back in line 3: by an update',
+    ])
+  })
+
+  test('[SIM-84] an edit that is returned, over a deletion that had come after it', () => {
+    expect(givenReturned({ op: 'delete' }).found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: update m1 saw version 1 and knew of no deletion',
+    ])
+  })
+
+  test('[SIM-84] what a lost history had taken from somebody who knew of no deletion', () => {
+    const history = givenDeleted()
+      .write(1, { baseVersion: 1 })
+      .send(1)
+      .rule(1, { op: 'none', status: 'conflict' })
+    const returned = history.restore(2).send(1).rule(1, { op: 'restore' }).end()
+    expect(returned.found(noResurrection)).toEqual([
+      'items/r1, deleted in line 2, is back in line 3: update m1 saw version 1 and knew of no deletion',
     ])
   })
 
@@ -81,4 +98,31 @@ describe('records that somebody brings back', () => {
       .rule(1)
     expect(history.end().found(noResurrection)).toEqual([])
   })
+
+  test('[SIM-84] in a history that is lost, after which somebody had edited it, who returns that', () => {
+    const history = givenDeleted().line({ op: 'restore', user: 'ann', mutation: 'p1' })
+    const edited = history.write(1, { baseVersion: 3 }).send(1).rule(1, { op: 'update' })
+    expect(edited.restore(2).send(1).rule(1, { op: 'restore' }).end().found(noResurrection)).toEqual([])
+  })
+
+  test('[SIM-84] who returns an edit, over a deletion that is returned and that had had no effect beside it', () => {
+    const history = givenReturned({ op: 'none', status: 'merged' })
+    expect(history.found(noResurrection)).toEqual([])
+  })
 })
+
+/** Ann's edit and Bob's deletion are taken, the server is put back to before both, and both return theirs. */
+function givenReturned(deletion: GivenVerdict): GivenHistory {
+  const bob = { device: 'D2', user: 'bob' }
+  return givenHistory()
+    .line({ op: 'create', after: { name: 'Rope' } })
+    .write(1, { baseVersion: 1 })
+    .write(2, { op: 'delete', baseVersion: 1, device: 'D2', disk: 'd2' })
+    .send(1)
+    .rule(1)
+    .rule(2, { ...bob, ...deletion })
+    .restore(1)
+    .rule(2, { ...bob, op: 'delete' })
+    .rule(1, { op: 'restore' })
+    .end()
+}

@@ -5,7 +5,8 @@ import { type Commit, RunBook } from './run-book.ts'
 
 /**
  * What was deleted stays deleted, unless somebody who knew of the deletion brings it back, a conflict about it is
- * settled, or the rule of the collection says that an edit wins, and then the log says so. Rules: SIM-84.
+ * settled, or the rule of the collection says that an edit wins, and then the log says so; or the author of an edit
+ * returns it to a server that was put back to before the record was brought back, where it had been taken. Rules: SIM-84.
  */
 export const noResurrection: Checker = {
   name: 'no-resurrection',
@@ -20,6 +21,10 @@ class DeletionWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   readonly #model = new AuditModel()
+  /** What lost histories had answered, of each mutation the first answer, which it keeps (SY-25). */
+  readonly #lost = new Map<string, LostAnswer>()
+  /** The newest line that was left, by restore. */
+  readonly #cuts: number[] = []
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -28,7 +33,11 @@ class DeletionWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
+    if (o.kind !== 'server-restored') return
+    this.#model.cut(o.auditN)
+    for (const { id, version } of o.forgotten)
+      if (!this.#lost.has(id)) this.#lost.set(id, { restore: this.#cuts.length, version })
+    this.#cuts.push(o.auditN)
   }
 
   #commit({ lines }: Commit): void {
@@ -37,9 +46,9 @@ class DeletionWatch {
       const deletion = row && !row.isLive ? row.deletion : null
       const version = row?.version ?? 0
       this.#model.apply(line)
-      if (!deletion || line.op === 'none' || line.op === 'delete') continue
-      const why = this.#whyNot(line, deletion, version)
-      if (why !== undefined) {
+      if (line.op === 'none') continue
+      const why = deletion && line.op !== 'delete' ? this.#whyNot(line, deletion, version) : undefined
+      if (deletion && why !== undefined) {
         this.#fail(
           `${line.collection}/${line.record}, deleted in line ${deletion.n}, is back in line ${line.n}: ${why}`,
         )
@@ -62,7 +71,8 @@ class DeletionWatch {
     const isOwn = deletion.user === user && deletion.device === device
     // Somebody beside the server may have edited it since, and it stayed deleted.
     const isSeen = first.baseVersion === deletion.version || first.baseVersion === version
-    const isKnown = isSeen || first.resolves !== null || isOwn
+    const isReturned = this.#isNewer(this.#lost.get(mutation), deletion)
+    const isKnown = isSeen || first.resolves !== null || isOwn || isReturned
     if (isKnown) return undefined
     // Once its tombstone is collected, nobody knows of a deletion; who then makes the record anew must do so after it.
     const isLater = op === 'create' && first.op === 'create' && first.atMs >= deletion.atMs
@@ -70,6 +80,21 @@ class DeletionWatch {
       ? undefined
       : `${first.op} ${mutation} saw version ${first.baseVersion} and knew of no deletion`
   }
+
+  /** Whether what a lost history had answered is newer than a deletion: one of before the backup, or one that was returned as well. */
+  #isNewer(mine: LostAnswer | undefined, { n, mutation }: ServerAudit): boolean {
+    if (mine === undefined || mine.version === null) return false
+    if (n <= (this.#cuts[mine.restore] ?? 0)) return true
+    const theirs = this.#lost.get(mutation ?? '')
+    if (theirs === undefined || theirs.restore > mine.restore) return false
+    return theirs.restore < mine.restore || (theirs.version ?? 0) < mine.version
+  }
+}
+
+/** What a history had answered before the restore of that number. */
+interface LostAnswer {
+  readonly restore: number
+  readonly version: number | null
 }
 
 function winsOverDeletion(decisions: Json): boolean {

@@ -1,5 +1,7 @@
+import type { DumpedConflict, DumpedRow, ServerDump } from './server-dump.ts'
 import type { Json, Payload, Values } from './values.ts'
 
+export type { DumpedConflict, DumpedEscrow, DumpedRow, ServerDump } from './server-dump.ts'
 export type { Json, Payload, Values } from './values.ts'
 
 /** What the server's clock says when a run begins, ms since 1970. It is always right. */
@@ -23,6 +25,7 @@ export type Observation =
   | DeviceCopied
   | ServerOutcome
   | ServerAudit
+  | EscrowRuled
   | ServerRestored
   | CallMade
   | CallEnded
@@ -191,6 +194,20 @@ export interface ServerAudit {
   readonly status: string
   readonly decisions: Json
   readonly code: string | null
+  /** Who took it out of escrow; absent for everything that never was there. */
+  readonly acceptedBy?: string | null
+}
+
+/** An operator decided about an edit in escrow; what came of it counts as the verdict from then on. */
+export interface EscrowRuled {
+  readonly kind: 'escrow-ruled'
+  readonly atMs: number
+  readonly user: string
+  readonly device: string
+  readonly id: string
+  readonly status: 'accepted' | 'refused'
+  readonly verdict: 'applied' | 'merged' | 'conflict' | null
+  readonly version: number | null
 }
 
 /** The server was put back to an earlier state: its history after that is gone from it. */
@@ -201,6 +218,8 @@ export interface ServerRestored {
   readonly auditN: number
   /** Outcomes it no longer has. */
   readonly forgotten: readonly ServerOutcome[]
+  /** Edits in escrow that nobody has decided about any more. */
+  readonly unruled?: readonly { readonly device: string; readonly id: string }[]
 }
 
 /** The app called something that writes. */
@@ -336,43 +355,6 @@ export interface RunEnded {
   readonly unrest: readonly string[]
   readonly server: ServerDump
   readonly devices: readonly DeviceDump[]
-}
-
-/** A row as a table holds it: fields, then times and version. */
-export interface DumpedRow {
-  readonly id: string
-  readonly version: number
-  readonly createdAt: string | null
-  readonly updatedAt: string | null
-  readonly values: Values
-}
-
-/** What the server holds. */
-export interface ServerDump {
-  readonly epoch: string
-  readonly collections: { readonly [name: string]: readonly DumpedRow[] }
-  /** Soft-deleted rows and tombstones. */
-  readonly deleted: { readonly [name: string]: readonly { readonly id: string; readonly version: number }[] }
-  /** Scopes of each live record, by `collection/id`. */
-  readonly scopes: { readonly [record: string]: readonly string[] }
-  readonly conflicts: readonly DumpedConflict[]
-  /** Messages of SQLite's own integrity check; empty when all is well. */
-  readonly damage: readonly string[]
-}
-
-/** A conflict as it is stored. */
-export interface DumpedConflict {
-  readonly id: string
-  readonly status: 'open' | 'resolved'
-  readonly collection: string
-  readonly record: string
-  readonly mutation: string
-  readonly author: string
-  readonly reason?: 'fields' | 'delete' | 'unique'
-  /** Those in dispute. */
-  readonly fields?: readonly string[]
-  /** All records it is about, as `collection/id`. */
-  readonly records?: readonly string[]
 }
 
 /** What a device holds. */

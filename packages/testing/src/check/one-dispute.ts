@@ -77,7 +77,8 @@ class DisputeWatch {
           other.dispute.device === dispute.device &&
           other.dispute.record === dispute.record &&
           other.conflict.fields?.some((field) => dispute.touched.has(field)) === true &&
-          !settled.includes(other.conflict.id),
+          !settled.includes(other.conflict.id) &&
+          !wasSettledBefore(other.conflict, conflict),
       )
       if (before && !dispute.isDecision)
         this.#fail(
@@ -86,6 +87,11 @@ class DisputeWatch {
       open.push({ dispute, conflict })
     }
   }
+}
+
+/** By somebody without a device, whose decision is no mutation of the run. */
+function wasSettledBefore({ resolvedAt }: DumpedConflict, { createdAt }: DumpedConflict): boolean {
+  return typeof resolvedAt === 'string' && createdAt !== undefined && resolvedAt <= createdAt
 }
 
 function touchedBy({ payload: { changes, increments, additions, removals } }: Item): readonly string[] {

@@ -20,5 +20,7 @@ function check({ disk, scopes, kept, ghosts }: ScopesLeft, fail: (message: strin
   const left = [...kept, ...ghosts.map((id) => `bytes of ${id}`)]
   if (left.length === 0) return
   const named = left.slice(0, namedMost).join(', ')
-  fail(`${disk} gave up ${scopes.join(', ')} and still holds ${left.length} of their rows: ${named}`)
+  fail(
+    `${disk} gave up ${scopes.join(', ') || 'edits to escrow'} and still holds ${left.length} of their rows: ${named}`,
+  )
 }

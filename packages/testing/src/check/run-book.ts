@@ -3,6 +3,7 @@ import type {
   EntryMoved,
   EntryStatus,
   EntryWritten,
+  EscrowRuled,
   Observation,
   Payload,
   ServerAudit,
@@ -75,6 +76,7 @@ export class RunBook {
   /** Takes the next observation. Returns the item it is about, also when it has just left. */
   observe(o: Observation): Item | undefined {
     if (o.kind === 'outcome') return this.#rule(o)
+    if (o.kind === 'escrow-ruled') return this.#acceptFromEscrow(o)
     if (o.kind === 'audit') {
       if (this.#onCommit) this.#lines.push(o)
       return undefined
@@ -112,6 +114,8 @@ export class RunBook {
         return undefined
       case 'server-restored':
         for (const outcome of o.forgotten) this.#forget(outcome)
+        for (const { device, id } of o.unruled ?? [])
+          this.#replace(device, id, { status: 'rejected', version: null, code: 'ESCROWED' })
         return undefined
       default:
         return undefined
@@ -278,6 +282,28 @@ export class RunBook {
       this.#verdicts.set(key, verdicts.add(outcome))
     }
     if (this.#onCommit) this.#outcomes.push(outcome)
+  }
+
+  /** Nobody judged it when it came; what it is judged to be now is the verdict on it. */
+  #acceptFromEscrow({ device, id, verdict, version }: EscrowRuled): undefined {
+    if (verdict === null) return
+    const outcome = this.#replace(device, id, { status: verdict, version, code: null })
+    if (outcome && this.#onCommit) this.#outcomes.push(outcome)
+  }
+
+  #replace(
+    name: string,
+    id: string,
+    ruling: Pick<ServerOutcome, 'status' | 'version' | 'code'>,
+  ): ServerOutcome | undefined {
+    const device = this.#device(name)
+    const before = device.outcomes.get(id)
+    if (!before) return undefined
+    const outcome = { ...before, ...ruling }
+    device.outcomes.set(id, outcome)
+    for (const [number, known] of device.finals) if (known === before) device.finals.set(number, outcome)
+    for (const verdicts of this.#verdicts.values()) if (verdicts.delete(before)) verdicts.add(outcome)
+    return outcome
   }
 
   #forget(outcome: ServerOutcome): void {

@@ -53,7 +53,9 @@ class RightsWatch {
   }
 
   #check(line: ServerAudit): void {
-    const { collection, record, op, user, after } = line
+    const { collection, record, op, after, acceptedBy } = line
+    // Whoever takes an edit out of escrow answers for it.
+    const user = acceptedBy ?? line.user
     const rights = user === null ? undefined : this.#rights.get(user)
     if (op === 'none' || rights === undefined) return
     const row = this.#model.row(collection, record)

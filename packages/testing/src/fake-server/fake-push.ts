@@ -22,6 +22,7 @@ import {
   SyncError,
   touchedFields,
 } from '@holdfast/core'
+import { isForEscrow, sentText, unitsOf } from './fake-units.ts'
 import type { FakeRecord, FakeStore } from './fake-store.ts'
 
 /** Who pushes, and what the server makes of it. */
@@ -53,18 +54,6 @@ export function acknowledge({ store, user, device }: PushCall, ack: string): voi
   }
 }
 
-function unitsOf(mutations: readonly unknown[]): unknown[][] {
-  const units: unknown[][] = []
-  let group: unknown = null
-  for (const mutation of mutations) {
-    const own = isObject(mutation) ? (mutation['group'] ?? null) : null
-    if (own !== null && own === group) units.at(-1)?.push(mutation)
-    else units.push([mutation])
-    group = own
-  }
-  return units
-}
-
 interface Decided {
   readonly result: PushResult
   /** Not final: the number stays free. */
@@ -74,6 +63,7 @@ interface Decided {
 function answerUnit(call: PushCall, unit: readonly unknown[]): PushResult[] {
   const known = unit.map((raw) => knownAnswer(call, raw))
   if (known.every((answer) => answer !== undefined)) return known
+  if (unit.some(isForEscrow)) return unit.map((raw) => keepInEscrow(call, raw))
   const undo = snapshotOf(call.store)
   const decided = unit.map((raw) => decide(call, raw))
   const isWhole = decided.every(({ result }) => result.status === 'applied' || result.status === 'merged')
@@ -84,13 +74,20 @@ function answerUnit(call: PushCall, unit: readonly unknown[]): PushResult[] {
   return final.map(({ result }) => result)
 }
 
+/** Nothing is judged, and nobody decides here. */
+function keepInEscrow(call: PushCall, raw: unknown): PushResult {
+  const result = refusal(isObject(raw) ? String(raw['id']) : '', 'ESCROWED')
+  remember(call, raw, result)
+  return result
+}
+
 /** The stored answer of a mutation, or why its number or key cannot be used; undefined when it is new. */
 function knownAnswer(call: PushCall, raw: unknown): PushResult | undefined {
   if (!isObject(raw)) return undefined
   const { store, user, device } = call
   const { id, seq } = raw
   const covers = parseRanges(String(raw['covers'] ?? seq))
-  const text = JSON.stringify(raw)
+  const text = sentText(raw)
   for (const outcome of store.device(user, device).outcomes) {
     if (outcome.text === text) return { ...outcome.result, duplicate: true }
     if (outcome.id === id) return reuse(call, raw, 'KEY_REUSED')
@@ -383,7 +380,7 @@ function remember({ store, user, device }: PushCall, raw: unknown, result: PushR
     id: String(id),
     seq: Number(seq),
     covers,
-    text: JSON.stringify(raw),
+    text: sentText(raw),
     result,
     outcome,
     acked: false,

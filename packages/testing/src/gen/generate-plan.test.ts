@@ -90,6 +90,7 @@ describe('plans', () => {
       'move',
       'offline',
       'one-way',
+      'operate',
       'pair',
       'power-cut',
       'put-back',

@@ -38,7 +38,11 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
   for (let round = 0; round < wanted && countOperations(draft.steps) < wanted; round++) addRound(draft)
   if (swarm.endsInBlackout) addBlackout(draft)
   // A stable sort: steps of one moment stay in the order in which they were thought of.
-  const steps = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
+  const planned = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
+  const endMs = planned.at(-1)?.atMs ?? 0
+  const steps = [...planned, ...operatorSteps(planned, endMs)].toSorted(
+    (left, right) => left.atMs - right.atMs,
+  )
   return {
     version: 1,
     seed,
@@ -49,8 +53,17 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     isEven: swarm.isEven,
     healsUntold: random.below(4) === 0,
     steps,
-    chaosMs: (steps.at(-1)?.atMs ?? 0) + 5_000,
+    chaosMs: endMs + 5_000,
   }
+}
+
+/** Some time after each grant has ended an operator looks at what became of it; nothing else is drawn otherwise for that. */
+function operatorSteps(steps: readonly Step[], endMs: number): readonly Step[] {
+  return steps.flatMap(({ action, atMs, draw }): Step[] => {
+    if (action.kind !== 'grant' || !action.revoke) return []
+    const laterMs = Math.min(endMs, atMs + 10_000 + (draw % 240_000))
+    return [{ atMs: laterMs, device: -1, action: { kind: 'operate' }, draw }]
+  })
 }
 
 /** Short stories come to their end often, and long ones go far: both find what the other does not. */

@@ -7,7 +7,7 @@ import type { UserAction } from './person.ts'
 
 /** Faults that come as steps, and how often: strikes for each stretch of work of a device. */
 export type FaultKind =
-  | Exclude<Action['kind'], UserAction['kind'] | 'offline' | 'backup' | 'server-backup'>
+  | Exclude<Action['kind'], UserAction['kind'] | 'offline' | 'backup' | 'server-backup' | 'operate'>
   /** A window without a network that nobody tells the device of. */
   | 'outage'
 

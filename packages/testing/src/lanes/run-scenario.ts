@@ -161,7 +161,7 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
     else if (!isCalledOff) world.onDefect(error)
   } finally {
     process.off('unhandledRejection', onRejection)
-    world.close()
+    await world.close()
   }
   const problems = end ? run.problems(end) : ['the run did not come to its end']
   for (const message of problems) breach('expected-end', message)
@@ -196,7 +196,7 @@ function preparedServer(schema: Schema): Promise<ServerImage> {
     await world.server.start()
     world.server.kill()
     const image = world.serverDisk.image()
-    world.close()
+    await world.close()
     return image
   }
   let image = prepared.get(schema)

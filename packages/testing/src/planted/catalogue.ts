@@ -2,6 +2,7 @@ import { clientApplyPlants } from './client-apply.ts'
 import { clientEnginePlants } from './client-engine.ts'
 import { clientOutboxPlants } from './client-outbox.ts'
 import { corePlants } from './core.ts'
+import { escrowPlants } from './escrow.ts'
 import type { Plant } from './plant.ts'
 import { serverPullPlants } from './server-pull.ts'
 import { serverPushPlants } from './server-push.ts'
@@ -14,4 +15,5 @@ export const catalogue: readonly Plant[] = [
   ...clientEnginePlants,
   ...serverPushPlants,
   ...serverPullPlants,
+  ...escrowPlants,
 ]

@@ -194,7 +194,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/open-conflict.ts`,
     edits: [
       {
-        find: `scopes: [...scopes, personalScope(caller.user.id)]`,
+        find: `scopes: [...scopes, personalScope(author)]`,
         replace: `scopes: scopes.filter(() => false).concat(personalScope(caller.user.id))`,
       },
     ],

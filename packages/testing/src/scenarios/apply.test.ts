@@ -366,7 +366,7 @@ describe('a row that is not ours to keep', () => {
     expect(await itemsOf(db)).toMatchObject([{ name: 'item 0' }, { name: 'item 1' }])
   })
 
-  test('[AP-8] B37: a revoked scope takes rows with unsent edits along; the edits stay their author’s', async () => {
+  test('[AP-8] [ES-11] B37: a revoked scope takes rows with unsent edits along; the edits go to escrow', async () => {
     const path = world.path('revoked.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
     givenItems(1)
@@ -383,7 +383,8 @@ describe('a row that is not ours to keep', () => {
     world.server.heal()
     await world.env.advance(60_000)
     await world.sync(db)
-    expect(await db.deadLetters.list()).toMatchObject([{ mutations: [{ record: idOf(0) }] }])
+    expect(await db.outbox.list()).toEqual([])
+    expect(await db.escrow.list()).toMatchObject([{ record: idOf(0), status: 'waiting' }])
   })
 
   test('[AP-8] B37: a record that moved on and was deleted leaves no values of the scope it came from', async () => {
@@ -651,6 +652,36 @@ describe('a reset', () => {
     expect(rows.find((row) => row['id'] === idOf(1))).toMatchObject({ stock: 5, _state: 'clean' })
     expect(rows.find((row) => row['id'] === id)).toMatchObject({ name: 'unsent', _state: 'clean' })
     expect((await db.status.metrics()).counts.resets).toBe(1)
+  })
+
+  test('[AP-9] [AP-10] does not take a version of a lost history for what the server says is known', async () => {
+    const { env, server } = world
+    const db = await world.open()
+    givenItems(1)
+    const [id = ''] = server.rows('items').keys()
+    for (const note of ['a', 'b', 'c']) server.write('items', id, { note })
+    await world.sync(db)
+    const [before] = await itemsOf(db)
+    server.changeEpoch()
+    // The other copy of this device has written since: this one is told a version, lower than that of the lost history.
+    type Answer = { version?: number; changes?: readonly object[]; note?: string }
+    const say = (answer: Answer, path: string): Answer => {
+      const version = path.endsWith('/sync/snapshot') ? 1 : 2
+      if (path.includes('/records/')) return { ...answer, version, note: 'of now' }
+      const op = version === 2 ? { op: 'have', data: undefined } : {}
+      return { ...answer, changes: (answer.changes ?? []).map((change) => ({ ...change, version, ...op })) }
+    }
+    env.connect(async (request) => {
+      const response = await server.fetch(request)
+      const { pathname } = new URL(request.url)
+      if (!response.ok || !/snapshot|pull|records/.test(pathname)) return response
+      if (pathname.endsWith('/sync/snapshot')) server.write('items', id, { note: 'of now' })
+      return Response.json(say((await response.json()) as Answer, pathname))
+    })
+    await world.sync(db)
+    expect(before).toMatchObject({ note: 'c' })
+    expect(server.requests['records']).toBe(1)
+    expect(await itemsOf(db)).toMatchObject([{ note: 'of now' }])
   })
 
   test('[AP-10] a server that answers 410 to everything is waited for, not hammered', async () => {

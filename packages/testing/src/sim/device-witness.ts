@@ -15,7 +15,7 @@ import {
 } from './device-state.ts'
 import type { DiskPorts } from './disk-ports.ts'
 import { readCommit, type Speaker } from './read-commit.ts'
-import { ghostsIn, isRewritingPutOff, keptOutside, scopesLeft } from './scopes-left.ts'
+import { escrowedIn, ghostsIn, isRewritingPutOff, keptOutside, scopesLeft } from './scopes-left.ts'
 
 /** Whose database is watched. */
 export interface WitnessOptions {
@@ -47,6 +47,9 @@ const triggers: readonly string[] = [
        VALUES ('rewritten', ${inNew(writtenColumns)}, ${isOther('payload')}); END`,
   `CREATE TEMP TRIGGER IF NOT EXISTS sim_gone AFTER DELETE ON main._outbox BEGIN
      INSERT INTO sim_seen (kind, a, b) VALUES ('gone', old.seq, old.id); END`,
+  // Its values are to leave the file.
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_escrowed AFTER INSERT ON main._escrow BEGIN
+     INSERT INTO sim_escrowed (id, hash) SELECT id, hash FROM main._outbox WHERE id = new.id; END`,
   ...['INSERT', 'UPDATE OF value', 'DELETE'].map((event, index) => {
     const row = event === 'DELETE' ? 'old' : 'new'
     const value = event === 'DELETE' ? 'NULL' : 'new.value'
@@ -72,7 +75,8 @@ export class DeviceWitness {
     this.#options = options
     this.#speaker = { user: options.user, device: '', cursor: null }
     database.exec(
-      'PRAGMA temp_store = MEMORY; CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, kind, a, b, c, d, e, f, g, h, i, j, k)',
+      `PRAGMA temp_store = MEMORY; CREATE TEMP TABLE sim_seen (n INTEGER PRIMARY KEY, kind, a, b, c, d, e, f, g, h, i, j, k);
+       CREATE TEMP TABLE sim_escrowed (id, hash)`,
     )
     this.#seen = arrays(database, 'SELECT kind, a, b, c, d, e, f, g, h, i, j, k FROM sim_seen ORDER BY n')
     this.#forget = database.prepare('DELETE FROM sim_seen')
@@ -125,10 +129,13 @@ export class DeviceWitness {
    * When all is over: also where it never was, unless that was put off.
    */
   tellTraces(isOver: boolean): void {
-    if (this.#traced.length === 0 || (isOver && isRewritingPutOff(this.#database))) return
+    const escrowed = this.#database.prepare('SELECT id, hash FROM sim_escrowed').all()
+    const isTraced = this.#traced.length > 0 || escrowed.length > 0
+    if (!isTraced || (isOver && isRewritingPutOff(this.#database))) return
     const scopes = this.#traced
     this.#traced = []
-    const ghosts = ghostsIn(this.#database)
+    this.#database.exec('DELETE FROM sim_escrowed')
+    const ghosts = [...ghostsIn(this.#database), ...escrowedIn(this.#database, escrowed)]
     const kept = isOver ? ['a file that was not rewritten'] : []
     this.#options.ports.observe({ kind: 'scopes-left', ...this.#now(), scopes, kept, ghosts })
   }

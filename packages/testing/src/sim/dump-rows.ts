@@ -56,23 +56,30 @@ interface Part {
 export function dumpConflicts(database: DatabaseSync, table: string): readonly DumpedConflict[] {
   return database
     .prepare(
-      `SELECT id, status, collection, record, mutation, author, kind, fields, parts FROM ${quoted(table)} ORDER BY id`,
+      `SELECT id, status, collection, record, mutation, author, kind, fields, parts, "createdAt", "resolvedAt" FROM ${quoted(table)} ORDER BY id`,
     )
     .all()
-    .map((row) => ({
-      id: String(row['id']),
-      status: row['status'] === 'open' ? 'open' : 'resolved',
-      collection: String(row['collection']),
-      record: String(row['record']),
-      mutation: String(row['mutation']),
-      author: String(row['author']),
-      // The server writes no other kinds, a list of names, and parts that name their records.
-      reason: String(row['kind']) as DumpedConflict['reason'],
-      fields: JSON.parse(String(row['fields'])) as readonly string[],
-      records: (JSON.parse(String(row['parts'])) as readonly Part[]).map(
-        ({ collection, record }) => `${collection}/${record}`,
-      ),
-    }))
+    .map(dumpedConflict)
+}
+
+/** A conflict as the table of conflicts holds it. */
+export function dumpedConflict(row: NamedRow): DumpedConflict {
+  return {
+    id: String(row['id']),
+    status: row['status'] === 'open' ? 'open' : 'resolved',
+    collection: String(row['collection']),
+    record: String(row['record']),
+    mutation: String(row['mutation']),
+    author: String(row['author']),
+    createdAt: String(row['createdAt']),
+    resolvedAt: row['resolvedAt'] === null ? null : String(row['resolvedAt']),
+    // The server writes no other kinds, a list of names, and parts that name their records.
+    reason: String(row['kind']) as DumpedConflict['reason'],
+    fields: JSON.parse(String(row['fields'])) as readonly string[],
+    records: (JSON.parse(String(row['parts'])) as readonly Part[]).map(
+      ({ collection, record }) => `${collection}/${record}`,
+    ),
+  }
 }
 
 /** The marks in every text of every table, sorted. */

@@ -2,6 +2,7 @@ import { type Schema, scopesOfRow } from '@holdfast/core'
 import type { DatabaseSync } from 'node:sqlite'
 
 import type { DumpedRow, ServerDump } from '../check/observation.ts'
+import { readEscrow } from './server-witness.ts'
 import { damageIn, dumpConflicts, dumpedRow, quoted, tableNames } from './dump-rows.ts'
 
 type Deleted = { readonly id: string; readonly version: number }
@@ -39,6 +40,7 @@ export function dumpServer(database: DatabaseSync, schema: Schema): ServerDump {
     deleted,
     scopes,
     conflicts: hasTables ? dumpConflicts(database, 'holdfast_conflicts') : [],
+    escrow: readEscrow(database),
     damage: damageIn(database),
   }
 }

@@ -5,19 +5,19 @@ import type { SeededRandom } from '../seeded-random.ts'
 import type { World } from './world.ts'
 
 /** Somebody writes to a table of the server beside Holdfast: a job, an import, a person with a SQL shell. */
-export function writeForeign(world: World, name: string, random: SeededRandom): void {
-  const { schema, serverDisk } = world
+export async function writeForeign(world: World, name: string, random: SeededRandom): Promise<void> {
+  const { schema, storage } = world
   const collection = schema.collections.get(name)
   if (!collection) return
   const table = `"${name}"`
-  const rows = serverDisk.read(`SELECT id FROM ${table} ORDER BY id LIMIT 50`)
+  const rows = await storage.read(`SELECT id FROM ${table} ORDER BY id LIMIT 50`)
   const id = rows[random.below(Math.max(1, rows.length))]?.['id']
   if (typeof id !== 'string') return
   const field = pick(writableFields(collection), random)
   if (!field) return
-  const [row] = serverDisk.read(`SELECT "${field.name}" AS value FROM ${table} WHERE id = ?`, id)
+  const [row] = await storage.read(`SELECT "${field.name}" AS value FROM ${table} WHERE id = ?`, id)
   const value = foreignValue(field, row?.['value'], random)
-  serverDisk.write(`UPDATE ${table} SET "${field.name}" = ? WHERE id = ?`, value, id)
+  await storage.write(`UPDATE ${table} SET "${field.name}" = ? WHERE id = ?`, value, id)
 }
 
 /** Fields that a job may set without breaking anything else: no scopes, no keys, no references. */

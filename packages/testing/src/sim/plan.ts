@@ -133,6 +133,8 @@ export type Action =
   | { readonly kind: 'collect'; readonly olderThanMs: number }
   | { readonly kind: 'foreign'; readonly collection: string }
   | { readonly kind: 'grant'; readonly revoke: boolean }
+  /** An operator looks through escrow and decides about some of it. */
+  | { readonly kind: 'operate' }
 
 /** A plan that anybody can read again. */
 export function planText(plan: Plan): string {

@@ -3,8 +3,11 @@ import { globalScope, limits, personalScope } from '@holdfast/core'
 import { marksIn } from '../gen/mix-schema.ts'
 import { decideAll } from '../gen/person.ts'
 import { readCursorShape } from './cursor-shape.ts'
+import { SeededRandom } from '../seeded-random.ts'
+import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
+import { operatorId } from './sim-server.ts'
 import { takeStep } from './take-step.ts'
 import type { World } from './world.ts'
 
@@ -35,7 +38,7 @@ export async function play(world: World): Promise<void> {
 /** Faults end, everything comes to rest, people decide, everything is restarted, and what is there is shown to whoever audits. */
 export async function heal(world: World): Promise<void> {
   const { scheduler, network, devices } = world
-  world.storage = { deviceFull: 0, serverFull: 0, slow: 0 }
+  world.storageFaults = { deviceFull: 0, serverFull: 0, slow: 0 }
   network.heal()
   world.signIn()
   for (const device of devices) device.heal()
@@ -51,8 +54,8 @@ export async function heal(world: World): Promise<void> {
     await rest.wait(isCalm)
   }
   let least = Number.POSITIVE_INFINITY
-  for (let round = 0; round < roundMax && rest.isCalm && !devices.every(isDone); round++) {
-    const open = devices.reduce((sum, device) => sum + openCount(device), 0)
+  for (let round = 0; round < roundMax && rest.isCalm && !isAllDone(world); round++) {
+    const open = devices.reduce((sum, device) => sum + openCount(device), world.storage.openFor(operatorId))
     least = Math.min(least, open)
     // Deciding that only makes more to decide would go on until the machine gives in.
     if (open > 4 * least + 50) break
@@ -69,7 +72,7 @@ export async function heal(world: World): Promise<void> {
     atMs: scheduler.nowMs,
     quietAtMs: rest.unrest.length === 0 ? healedMs + rest.longestMs : null,
     unrest: rest.unrest,
-    server: world.serverDisk.dump(),
+    server: await world.storage.dump(),
     devices: devices.map(({ disk, user }) => disk.dump(world.grants.get(user) ?? [], marksIn)),
   })
 }
@@ -224,17 +227,13 @@ function awaitsReturn({ disk }: SimDevice): boolean {
  * What stands behind a conflict that took the place of its own may be out of its author's sight: somebody else decides.
  * Rules: CF-12.
  */
-function isDisputedElsewhere({ serverDisk }: World, { disk }: SimDevice): boolean {
+function isDisputedElsewhere({ storage }: World, { disk }: SimDevice): boolean {
   const records = disk.read('SELECT DISTINCT collection, record FROM _outbox')
-  return records.some(({ collection, record }) => {
-    const sql = `SELECT 1 FROM holdfast_conflict_records r JOIN holdfast_conflicts c ON c.id = r.conflict
-      WHERE c.status = 'open' AND r.collection = ? AND r.record = ?`
-    return serverDisk.read(sql, collection ?? null, record ?? null).length > 0
-  })
+  return records.some(({ collection, record }) => storage.isDisputed(String(collection), String(record)))
 }
 
 /** The device has read everything there is for its user, and covers exactly the scopes its user has now. */
-function isUpToDate({ serverDisk, grants }: World, { disk, user }: SimDevice): boolean {
+function isUpToDate({ storage, grants }: World, { disk, user }: SimDevice): boolean {
   const [meta] = disk.read("SELECT value FROM _meta WHERE key = 'cursor'")
   const text = meta?.['value']
   if (typeof text !== 'string') return false
@@ -242,15 +241,16 @@ function isUpToDate({ serverDisk, grants }: World, { disk, user }: SimDevice): b
   const scopes = grants.get(user) ?? []
   if ((s === '*' ? [] : s).toSorted().join() !== scopes.toSorted().join()) return false
   // A server that was put back has another history there, or has not come so far again.
-  const history =
-    'SELECT counter, (SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1) AS tag FROM holdfast_state'
   const newest = Math.max(p, f, ...Object.values(a))
-  const [state] = serverDisk.read(history, newest)
-  if (newest > Number(state?.['counter']) || t !== (state?.['tag'] ?? '')) return false
-  return [...scopes, globalScope, personalScope(user)].every((scope) => {
-    const [row] = serverDisk.read('SELECT max(position) AS newest FROM holdfast_feed WHERE scope = ?', scope)
-    return Number(row?.['newest'] ?? 0) <= Math.max(p, a[scope] ?? 0)
-  })
+  const place = storage.placeOf(newest)
+  if (newest > place.newest || t !== place.tag) return false
+  return [...scopes, globalScope, personalScope(user)].every(
+    (scope) => storage.newestIn(scope) <= Math.max(p, a[scope] ?? 0),
+  )
+}
+
+function isAllDone(world: World): boolean {
+  return world.devices.every(isDone) && world.storage.openFor(operatorId) === 0
 }
 
 function isDone(device: SimDevice): boolean {
@@ -299,5 +299,9 @@ async function decide(world: World, round: number): Promise<void> {
       .catch(world.onDefect)
       .finally(() => (busy -= 1))
   }
+  busy += 1
+  operate(world, new SeededRandom(plan.seed + round), true)
+    .catch(world.onDefect)
+    .finally(() => (busy -= 1))
   await scheduler.run(scheduler.nowMs + 5_000, () => busy === 0)
 }

@@ -19,8 +19,8 @@ const work = [
 ] as const
 
 const worlds: World[] = []
-afterEach(() => {
-  for (const world of worlds.splice(0)) world.close()
+afterEach(async () => {
+  for (const world of worlds.splice(0)) await world.close()
 })
 
 async function played(plan: Plan): Promise<{ world: World; seen: Observation[] }> {

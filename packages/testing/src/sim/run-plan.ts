@@ -10,7 +10,7 @@ import type { Plan } from './plan.ts'
 import { play } from './play.ts'
 import { type FirstRow, putRows } from './put-rows.ts'
 import { runStopped } from './scheduler.ts'
-import { World } from './world.ts'
+import { type OutsideStorage, World } from './world.ts'
 
 /** How a plan is run. */
 export interface RunOptions {
@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly codeCount?: number
   /** What is in the server's tables before anybody opens the app. */
   readonly rows?: readonly FirstRow[]
+  /** Another database beneath the server than the simulated one. */
+  readonly outside?: OutsideStorage
   /** Stops at the first broken promise, without the rest of the plan. */
   readonly untilFailure?: boolean
   /** Told everything, for traces. */
@@ -56,6 +58,7 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
     servers: await InstalledServers.for(schema),
     scopesOf: options.scopesOf,
     codeCount: options.codeCount,
+    outside: options.outside,
     observe:
       observe || untilFailure
         ? (observation) => {
@@ -69,13 +72,13 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Run
   process.on('unhandledRejection', onRejection)
   try {
     await world.server.start()
-    putRows(world.serverDisk, world.schema, options.rows ?? [])
+    if (options.rows) putRows(world.serverDisk, world.schema, options.rows)
     await play(world)
   } catch (error) {
     if (error !== runStopped) throw error
   } finally {
     process.off('unhandledRejection', onRejection)
-    world.close()
+    await world.close()
   }
   const { operations, defects, faults, coverage, scheduler, traceHash } = world
   return {

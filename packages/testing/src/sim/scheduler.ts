@@ -21,6 +21,12 @@ export class Scheduler {
   #order = 0
   #eventCount = 0
   #isStopped = false
+  readonly #settled: () => Promise<void>
+
+  /** `settled`: resolves when what an event started is finished, as far as it needs no virtual time. */
+  constructor(settled: () => Promise<void> = turn) {
+    this.#settled = settled
+  }
 
   /** Virtual ms since the run began. */
   get nowMs(): number {
@@ -54,7 +60,7 @@ export class Scheduler {
 
   /** Lets time pass to `endMs`, or until `isOver` says so after an event. Rejects with `runStopped` once it was stopped. */
   async run(endMs: number, isOver: () => boolean = () => false): Promise<void> {
-    await turn()
+    await this.#settled()
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= endMs; next = this.#heap[0]) {
       this.#pop()
       const { callback } = next
@@ -62,7 +68,7 @@ export class Scheduler {
       this.#nowMs = next.atMs
       this.#eventCount += 1
       callback()
-      await turn()
+      await this.#settled()
       if (this.#isStopped) throw runStopped
       if (isOver()) return
     }
@@ -107,7 +113,7 @@ function isSooner(left: Planned, right: Planned): boolean {
 }
 
 /** Everything that waits only for other promises has run when the event loop comes round again. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)
   })

@@ -74,10 +74,31 @@ const uuid = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 
 /** Ids that can be read out of the bytes of a file and are in no row of it: what was erased, and is still there. */
 export function ghostsIn(database: DatabaseSync): string[] {
-  const living = tableNames(database)
+  const known = new Set(textOfRows(database).match(uuid))
+  return [...new Set(bytesOf(database).match(uuid))].filter((id) => !known.has(id))
+}
+
+/**
+ * Edits that went to escrow and whose checksum, which stands beside their values, can still be read out of the bytes of the
+ * file. Other edits that say the same have it too.
+ */
+export function escrowedIn(
+  database: DatabaseSync,
+  escrowed: readonly { readonly [column: string]: unknown }[],
+): string[] {
+  if (escrowed.length === 0) return []
+  const living = textOfRows(database)
+  const bytes = bytesOf(database)
+  const isLeft = (hash: string): boolean => bytes.includes(hash) && !living.includes(hash)
+  return escrowed.flatMap(({ id, hash }) => (isLeft(String(hash)) ? [`the escrowed edit ${String(id)}`] : []))
+}
+
+function textOfRows(database: DatabaseSync): string {
+  return tableNames(database)
     .map((table) => JSON.stringify(database.prepare(`SELECT * FROM ${quoted(table)}`).all()))
     .join('')
-  const bytes = Buffer.from(database.serialize()).toString('latin1')
-  const known = new Set(living.match(uuid))
-  return [...new Set(bytes.match(uuid))].filter((id) => !known.has(id))
+}
+
+function bytesOf(database: DatabaseSync): string {
+  return Buffer.from(database.serialize()).toString('latin1')
 }

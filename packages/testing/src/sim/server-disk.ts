@@ -1,5 +1,5 @@
 import { assert, type Schema } from '@holdfast/core'
-import type { SqliteDatabase } from '@holdfast/server'
+import { type SqliteDatabase, sqliteStore, type Store } from '@holdfast/server'
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 
 import type { ServerDump } from '../check/observation.ts'
@@ -8,7 +8,8 @@ import type { DiskPorts } from './disk-ports.ts'
 import { dumpServer } from './dump-server.ts'
 import { ServerBase } from './server-base.ts'
 import { type HandleHost, ServerHandle } from './server-handle.ts'
-import { readOutcomes, ServerWitness } from './server-witness.ts'
+import { readEscrow, readOutcomes, ServerWitness } from './server-witness.ts'
+import type { HistoryPlace, ServerStorage } from './server-storage.ts'
 import { needsRoom, type StatementKind } from './statement-kind.ts'
 
 /** What the server's disk is made for. */
@@ -36,7 +37,7 @@ const full = 13
  * the commits did by looking at the tables, and dies and fills up as it is told. SQLite on a server answers at once, so
  * no statement is ever slow. Rules: SIM-15 to SIM-17.
  */
-export class ServerDisk {
+export class ServerDisk implements ServerStorage {
   readonly #options: ServerDiskOptions
   #base: ServerBase
   #witness: ServerWitness
@@ -57,6 +58,10 @@ export class ServerDisk {
   /** Whether the server is in the middle of a transaction: then nobody can look at it or take an image. */
   get isInTransaction(): boolean {
     return this.#database.isTransaction
+  }
+
+  store(): Store {
+    return sqliteStore({ path: ':memory:', database: () => this.open() })
   }
 
   /** What the store opens, for `sqliteStore({ path: ':memory:', database: () => disk.open() })`; ends the handle before. */
@@ -84,13 +89,46 @@ export class ServerDisk {
     assert(this.#handle === undefined, 'the disk was exchanged under a running server')
     const { ports } = this.#options
     const before = readOutcomes(this.#database, ports.nowMs())
+    const ruled = readEscrow(this.#database).filter(({ status }) => status !== 'waiting')
     this.#leave()
     this.#base = this.#mount(new ServerBase(image.bytes))
     this.#witness = new ServerWitness(this.#database, ports)
     this.#witness.lookAgain(true)
     const after = new Set(readOutcomes(this.#database, 0).map(keyOf))
     const forgotten = before.filter((outcome) => !after.has(keyOf(outcome)))
-    ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN: this.#witness.auditN, forgotten })
+    const waiting = new Set(
+      readEscrow(this.#database).flatMap(({ status, id }) => (status === 'waiting' ? [id] : [])),
+    )
+    const unruled = ruled.filter(({ id }) => waiting.has(id))
+    const { auditN } = this.#witness
+    ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN, forgotten, unruled })
+  }
+
+  isDisputed(collection: string, record: string): boolean {
+    const sql = `SELECT 1 FROM holdfast_conflict_records r JOIN holdfast_conflicts c ON c.id = r.conflict
+      WHERE c.status = 'open' AND r.collection = ? AND r.record = ?`
+    return this.read(sql, collection, record).length > 0
+  }
+
+  placeOf(position: number): HistoryPlace {
+    const sql =
+      'SELECT counter, (SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1) AS tag FROM holdfast_state'
+    const [state] = this.read(sql, position)
+    return { newest: Number(state?.['counter']), tag: String(state?.['tag'] ?? '') }
+  }
+
+  newestIn(scope: string): number {
+    const [row] = this.read('SELECT max(position) AS newest FROM holdfast_feed WHERE scope = ?', scope)
+    return Number(row?.['newest'] ?? 0)
+  }
+
+  openFor(operator: string): number {
+    const [row] = this.read(
+      `SELECT (SELECT count(*) FROM holdfast_escrow WHERE status = 'waiting')
+       + (SELECT count(*) FROM holdfast_conflicts WHERE status = 'open' AND author = ?) AS open`,
+      operator,
+    )
+    return Number(row?.['open'] ?? 0)
   }
 
   /** A raw look from outside; never while a transaction is open. */

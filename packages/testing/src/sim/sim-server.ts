@@ -1,4 +1,4 @@
-import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { createServer, type HoldfastServer, type IngestOptions } from '@holdfast/server'
 import type { Limits, Schema } from '@holdfast/core'
 
 import type { SeededRandom } from '../seeded-random.ts'
@@ -7,7 +7,7 @@ import { actorEnvironment } from './environment.ts'
 import { Life } from './life.ts'
 import type { Destination } from './network.ts'
 import type { Scheduler } from './scheduler.ts'
-import type { ServerDisk } from './server-disk.ts'
+import type { ServerStorage } from './server-storage.ts'
 
 /** What the server runs on. */
 export interface SimServerParts {
@@ -15,14 +15,19 @@ export interface SimServerParts {
   readonly scheduler: Scheduler
   readonly random: SeededRandom
   readonly startMs: number
-  readonly disk: ServerDisk
+  readonly storage: ServerStorage
   readonly limits?: Partial<Limits>
+  /** How the next life takes pushes in; in their request unless said. */
+  readonly ingest?: () => IngestOptions
   /** The user a token is for; null: it is not, or not any more. */
   readonly authenticate: (token: string) => string | null
   readonly scopes: (user: string) => readonly string[]
   /** Something the server should never do. */
   readonly onDefect: (error: unknown) => void
 }
+
+/** Who decides about escrow; nobody else goes by that name. */
+export const operatorId = 'op'
 
 /** The shipped server as a process that can die and be started again on the same disk. */
 export class SimServer {
@@ -68,21 +73,25 @@ export class SimServer {
   /** Starts it; harmless when it runs. A start that fails, as on a full disk, is tried again after a while. */
   async start(): Promise<void> {
     if (this.isUp) return
-    const { scheduler, random, disk, limits, authenticate, scopes } = this.#parts
+    const { scheduler, random, storage, limits, ingest, authenticate, scopes } = this.#parts
     const life = new Life(scheduler)
     this.#life = life
     const nowhere = (): Promise<never> => Promise.reject(new TypeError('fetch failed'))
     const env = actorEnvironment({ scheduler, life, clock: this.#clock, random, fetch: nowhere })
+    // Before all else: whatever the life before held ends with this.
+    const store = storage.store()
     try {
       const server = await createServer({
         schema: this.schema,
         limits,
-        store: sqliteStore({ path: ':memory:', database: () => disk.open() }),
+        ...(ingest && { ingest: ingest() }),
+        store,
         authenticate: (request) => {
           const user = authenticate(request.headers.get('authorization')?.slice('Bearer '.length) ?? '')
           return user === null ? null : { id: user }
         },
-        scopes: (user) => scopes(user.id),
+        scopes: (user) => (user.id === operatorId ? '*' : scopes(user.id)),
+        mayReview: ({ id }) => id === operatorId,
         env,
       })
       if (life.isAlive) this.#server = server
@@ -114,7 +123,12 @@ export class SimServer {
   kill(): void {
     this.#life.end()
     this.#server = undefined
-    this.#parts.disk.kill()
+    this.#parts.storage.kill()
+  }
+
+  /** What the host's own code works with; undefined while it is down. */
+  get engine(): HoldfastServer['engine'] | undefined {
+    return this.isUp ? this.#server?.engine : undefined
   }
 
   /** Drops tombstones, as an operator's nightly job does. */

@@ -2,6 +2,7 @@ import { perform } from '../gen/person.ts'
 import { SeededRandom } from '../seeded-random.ts'
 import { writeForeign } from './foreign-write.ts'
 import type { Action, Step } from './plan.ts'
+import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { spy } from './spy.ts'
@@ -70,7 +71,7 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
 }
 
 function onServer(world: World, { action, draw }: Step): void {
-  const { server, scheduler, faults, serverDisk } = world
+  const { server, scheduler, faults } = world
   switch (action.kind) {
     case 'server-kill':
       faults.add('server-kill')
@@ -81,13 +82,13 @@ function onServer(world: World, { action, draw }: Step): void {
       server.isFullLate = action.late ?? false
       return
     case 'server-backup':
-      world.serverBackup = serverDisk.image()
+      world.serverBackup = world.serverDisk.image()
       return
     case 'server-restore':
       if (!world.serverBackup) return
       faults.add('server-restore')
       server.kill()
-      serverDisk.putBack(world.serverBackup)
+      world.serverDisk.putBack(world.serverBackup)
       return void scheduler.after(2_000, () => void server.start())
     case 'collect':
       faults.add('collect')
@@ -95,9 +96,11 @@ function onServer(world: World, { action, draw }: Step): void {
     case 'foreign':
       if (!server.isUp) return
       faults.add('foreign')
-      return writeForeign(world, action.collection, new SeededRandom(draw))
+      return void writeForeign(world, action.collection, new SeededRandom(draw)).catch(world.onDefect)
     case 'grant':
       return changeGrants(world, action.revoke, draw)
+    case 'operate':
+      return void operate(world, new SeededRandom(draw), false).catch(world.onDefect)
     default:
   }
 }

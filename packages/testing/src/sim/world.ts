@@ -1,4 +1,5 @@
-import type { Limits, Schema } from '@holdfast/core'
+import { assert, type Limits, type Schema } from '@holdfast/core'
+import type { IngestOptions } from '@holdfast/server'
 
 import type { Violation } from '../check/checker.ts'
 import { type Observation, runStartMs } from '../check/observation.ts'
@@ -13,7 +14,8 @@ import type { InstalledServers } from './installed-servers.ts'
 import { Network, type NetworkParts } from './network.ts'
 import type { DevicePlan, Plan, StorageFaults } from './plan.ts'
 import { Scheduler } from './scheduler.ts'
-import { ServerDisk, type ServerImage } from './server-disk.ts'
+import { ServerDisk, type ServerDiskOptions, type ServerImage } from './server-disk.ts'
+import type { ServerStorage } from './server-storage.ts'
 import { SimDevice } from './sim-device.ts'
 import { SimServer } from './sim-server.ts'
 import { StateCoverage } from './state-coverage.ts'
@@ -34,9 +36,21 @@ export interface WorldOptions {
   readonly serverLimits?: Partial<Limits>
   /** Where the server is installed already; it installs itself unless said. */
   readonly servers?: InstalledServers
+  /** Another database beneath the server, and when what it was asked for is answered. */
+  readonly outside?: OutsideStorage
   readonly observe: (observation: Observation) => void
   /** Told whenever the app on a device was opened. */
   readonly onOpen?: (device: SimDevice) => void
+}
+
+/** A database that is not simulated. */
+export interface OutsideStorage {
+  readonly storage: (options: Pick<ServerDiskOptions, 'schema' | 'ports' | 'nowIso'>) => ServerStorage
+  /** Resolves once nothing is under way there. */
+  readonly settled: () => Promise<void>
+  /** How the next life of the server takes pushes in. */
+  readonly ingest?: () => IngestOptions
+  readonly limits?: Partial<Limits>
 }
 
 /**
@@ -46,13 +60,13 @@ export interface WorldOptions {
 export class World {
   readonly plan: Plan
   readonly schema: Schema
-  readonly scheduler: Scheduler = new Scheduler()
+  readonly scheduler: Scheduler
   readonly faults: Tally = new Tally()
   readonly coverage: StateCoverage = new StateCoverage()
   readonly memory: SharedMemory
   readonly devices: SimDevice[] = []
   readonly server: SimServer
-  readonly serverDisk: ServerDisk
+  readonly storage: ServerStorage
   readonly network: Network
   readonly defects: Violation[] = []
   /** Images taken by steps: the newest of each device, and of the server. */
@@ -62,7 +76,7 @@ export class World {
   readonly grants: Map<string, readonly string[]> = new Map()
   /** Mutations people asked for and were told to be durable. */
   operations = 0
-  storage: StorageFaults
+  storageFaults: StorageFaults
   /** How people settle what is left at the end. */
   ways: readonly Way[] = everyWay
   /** Asked before chance is, for runs in which somebody plans each fault. */
@@ -81,22 +95,31 @@ export class World {
   constructor(plan: Plan, options: WorldOptions) {
     this.plan = plan
     this.schema = options.schema ?? (plan.isEven ? evenSchema : mixSchema)
-    this.storage = plan.storage
+    this.scheduler = new Scheduler(options.outside?.settled)
+    this.storageFaults = plan.storage
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
-    this.#serverLimits = options.serverLimits
+    this.#serverLimits = options.serverLimits ?? options.outside?.limits
     this.#report = options.observe
     this.#onOpen = options.onOpen
     this.memory = new SharedMemory(this.schema, options.codeCount)
     this.network = new Network(this.#networkParts(), plan.network)
-    this.serverDisk = new ServerDisk({
+    const { outside, servers } = options
+    const disk = {
       schema: this.schema,
       ports: this.#ports((sql) => this.#serverFate(sql)),
       nowIso: () => new Date(this.server.nowMs()).toISOString(),
-      base: options.servers?.lend(),
-      giveBack: options.servers?.giveBack,
-    })
-    this.server = this.#makeServer()
+    }
+    this.storage =
+      outside?.storage(disk) ??
+      new ServerDisk({ ...disk, base: servers?.lend(), giveBack: servers?.giveBack })
+    this.server = this.#makeServer(outside?.ingest)
     for (const device of plan.devices) this.addDevice(device)
+  }
+
+  /** The simulated disk of the server, where that is what it has. */
+  get serverDisk(): ServerDisk {
+    assert(this.storage instanceof ServerDisk, 'the server of this run is on no simulated disk')
+    return this.storage
   }
 
   get traceHash(): string {
@@ -217,10 +240,10 @@ export class World {
   }
 
   /** Frees what the run held. */
-  close(): void {
+  async close(): Promise<void> {
     for (const device of this.devices) device.disk.close()
     this.network.close()
-    this.serverDisk.close()
+    await this.storage.close()
   }
 
   /** Chance of an actor of its own, so that one more actor changes nothing for the others. */
@@ -233,7 +256,7 @@ export class World {
     if (!device.life.call()) return 'kill'
     const planned = this.strike.device?.(device, sql)
     if (planned !== undefined) return planned
-    const { deviceFull, slow } = this.storage
+    const { deviceFull, slow } = this.storageFaults
     const chanceInWindow = device.isNearlyFull ? nearlyFull : 1
     const fullChance = isFullNow(device, this.scheduler.nowMs, sql) ? chanceInWindow : deviceFull
     if (fullChance > 0 && random.next() < fullChance) {
@@ -251,7 +274,7 @@ export class World {
     if (!this.server.life.call()) return 'kill'
     const planned = this.strike.server?.(sql)
     if (planned !== undefined) return planned
-    const { serverFull } = this.storage
+    const { serverFull } = this.storageFaults
     const isFull = isFullNow(this.server, this.scheduler.nowMs, sql)
     if (!isFull && (serverFull <= 0 || this.server.random.next() >= serverFull)) return 'run'
     this.faults.add('server-full')
@@ -262,14 +285,15 @@ export class World {
     return { observe: this.observe, nowMs: () => this.scheduler.nowMs, judge, sleep }
   }
 
-  #makeServer(): SimServer {
+  #makeServer(ingest: OutsideStorage['ingest']): SimServer {
     return new SimServer({
       schema: this.schema,
       scheduler: this.scheduler,
       random: this.split(),
       startMs: runStartMs,
-      disk: this.serverDisk,
+      storage: this.storage,
       limits: this.#serverLimits,
+      ...(ingest && { ingest }),
       authenticate: (token) => {
         const [user = '', issue] = token.split('#')
         if (this.scheduler.nowMs < (this.#signedOut.get(user) ?? 0)) return null

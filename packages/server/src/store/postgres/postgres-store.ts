@@ -5,6 +5,7 @@ import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { type Driver, driver, poolConfig } from './driver.ts'
+import { escrowQueries, escrowStatements } from './escrow.ts'
 import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
@@ -234,6 +235,7 @@ class PostgresStore implements Store {
         ...ledgerStatements(db),
         ...receiptStatements(db),
         ...eventStatements(db),
+        ...escrowStatements(db),
         ...records,
       }
       const noting = records.readForeignNotes()
@@ -330,5 +332,6 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
     ...historyQueries(db),
     ...receiptQueries(db),
     ...eventQueries(db),
+    ...escrowQueries(db, options),
   }
 }

@@ -69,6 +69,6 @@ const conflictSql = `SELECT r.id, r.version, ${iso('r.updated_at')} AS updated_a
 const openConflictsSql = `WITH RECURSIVE line (id) AS (
   SELECT r.id FROM unnest($1::text[], $2::uuid[]) k (collection, record)
   JOIN holdfast.conflict_records c ON c.collection = k.collection AND c.record = k.record
-  JOIN holdfast.conflicts r ON r.id = c.conflict AND r.author = $3 AND r.device = $4
+  JOIN holdfast.conflicts r ON r.id = c.conflict AND ($3::text IS NULL OR r.author = $3) AND r.device = $4
   UNION SELECT (r.resolution ->> 'by')::uuid FROM line JOIN holdfast.conflicts r ON r.id = line.id)
   ${conflictSql} FROM line JOIN holdfast.conflicts r ON r.id = line.id AND r.status = 'open'`

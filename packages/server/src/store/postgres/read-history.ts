@@ -8,7 +8,7 @@ type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issued
 
 /** Of a line of the audit, which is called `a`. */
 export const entryColumns: string = `a.n, op, status, decisions::text AS decisions, account AS "user", device, mutation, version, ${iso('at')} AS at,
-  ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace`
+  ${iso('received_at')} AS received_at, before::text AS before, after::text AS after, code, trace, accepted_by`
 
 /** Reads of the audit and of what plain clients and large cursors left here. */
 export function historyQueries(db: Connection): HistoryQueries {
@@ -45,7 +45,8 @@ export function historyQueries(db: Connection): HistoryQueries {
     counts: async () =>
       countsOf(
         await db.get(
-          `SELECT (SELECT count(*) FROM holdfast.conflicts WHERE status = 'open') AS conflicts, count(*) AS devices,
+          `SELECT (SELECT count(*) FROM holdfast.conflicts WHERE status = 'open') AS conflicts,
+          (SELECT count(*) FROM holdfast.escrow WHERE status = 'waiting') AS escrow, count(*) AS devices,
           coalesce(sum((pending::jsonb ->> 'count')::bigint), 0)::bigint AS pending, min(pending::jsonb ->> 'oldestAt' COLLATE "C") AS oldest
           FROM holdfast.devices`,
         ),

@@ -1,6 +1,7 @@
 import { conflictsCollection } from '@holdfast/core'
 import { quoteName } from '../sql.ts'
 import { columnOf } from './columns.ts'
+import { escrowTable } from './escrow.ts'
 import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
@@ -8,7 +9,7 @@ import { receiptTables } from './receipts.ts'
  * Version of our own tables' layout, kept in `holdfast.state`: another number for every change of `systemTables`, which
  * must also bring the tables of every layout before to this one.
  */
-export const postgresLayout = 4
+export const postgresLayout = 5
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096
@@ -66,8 +67,8 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS holdfast.audit (
     n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, collection text NOT NULL, record uuid NOT NULL, version bigint,
     op text NOT NULL, account text, device text, mutation text, at timestamptz NOT NULL, received_at timestamptz NOT NULL,
-    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint)`,
-  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint',
+    before json, after json, status text NOT NULL, decisions json NOT NULL DEFAULT '[]', code text, trace text, was json, tx bigint, accepted_by text)`,
+  'ALTER TABLE holdfast.audit ADD COLUMN IF NOT EXISTS was json, ADD COLUMN IF NOT EXISTS tx bigint, ADD COLUMN IF NOT EXISTS accepted_by text',
   // An id is of one record: with the names of collections to compare, each line of the audit costs half as much again.
   'DROP INDEX IF EXISTS holdfast.audit_by_record',
   'CREATE INDEX IF NOT EXISTS audit_by_id ON holdfast.audit (record, n)',
@@ -95,6 +96,7 @@ export const systemTables: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS conflicts_by_author ON holdfast.conflicts (author, device)',
   ...receiptTables,
   ...eventTables,
+  ...escrowTable,
 ]
 
 const header = 'LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp'

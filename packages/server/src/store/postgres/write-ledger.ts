@@ -135,13 +135,13 @@ function keyOfDevice({ user, device }: Pick<StoredDevice, 'user' | 'device'>): s
 
 /** Lines of what was done are read by who is told of changes, in the order of transactions. */
 const auditSql = `INSERT INTO holdfast.audit (tx, collection, record, version, op, account, device, mutation, at, received_at, before,
-    after, status, decisions, code, trace, was)
+    after, status, decisions, code, trace, was, accepted_by)
   SELECT CASE WHEN x.op <> 'none' THEN (SELECT holdfast.this_transaction()) END,
     x.collection, x.record, x.version, x.op, x.account, x.device, x.mutation, x.at, x.received_at, x.before, x.after,
-    x.status, x.decisions, x.code, x.trace, x.was
+    x.status, x.decisions, x.code, x.trace, x.was, x.accepted_by
   FROM ROWS FROM (json_to_recordset($1::json) AS (collection text, record uuid, version bigint, op text, account text,
     device text, mutation text, at timestamptz, received_at timestamptz, before json, after json, status text,
-    decisions json, code text, trace text, was json)) WITH ORDINALITY x ORDER BY x.ordinality`
+    decisions json, code text, trace text, was json, accepted_by text)) WITH ORDINALITY x ORDER BY x.ordinality`
 
 function outcomeRow(outcome: StoredOutcome): object {
   const { seq, covers, folded, id, hash, status, version, stoodOn, code, exact, op } = outcome
@@ -154,8 +154,8 @@ function outcomeRow(outcome: StoredOutcome): object {
 }
 
 function auditRow(line: AuditLine): object {
-  const { user, receivedAt, ...rest } = line
-  return { ...rest, account: user, received_at: receivedAt }
+  const { user, receivedAt, acceptedBy, ...rest } = line
+  return { ...rest, account: user, received_at: receivedAt, accepted_by: acceptedBy }
 }
 
 async function collect(

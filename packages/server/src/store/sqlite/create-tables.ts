@@ -1,11 +1,12 @@
 import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { columnOf, tableOf, uuidCheck } from './columns.ts'
+import { escrowTable } from './escrow.ts'
 import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 8
+export const sqliteLayout = 9
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -59,7 +60,7 @@ ${outcomeKeys};
 CREATE TABLE holdfast_audit (
   n INTEGER PRIMARY KEY AUTOINCREMENT, collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER, op TEXT NOT NULL,
   user TEXT, device TEXT, mutation TEXT, at TEXT NOT NULL, received_at TEXT NOT NULL, before TEXT, after TEXT,
-  status TEXT NOT NULL, decisions TEXT NOT NULL, code TEXT, trace TEXT, was TEXT);
+  status TEXT NOT NULL, decisions TEXT NOT NULL, code TEXT, trace TEXT, was TEXT, accepted_by TEXT);
 CREATE INDEX holdfast_audit_by_record ON holdfast_audit (collection, record);
 CREATE TABLE holdfast_unique (
   collection TEXT NOT NULL, key INTEGER NOT NULL, text TEXT NOT NULL, record TEXT NOT NULL,
@@ -78,6 +79,7 @@ CREATE TABLE holdfast_times (
 CREATE TABLE holdfast_scope_sets (hash TEXT PRIMARY KEY, scopes TEXT NOT NULL) WITHOUT ROWID;
 ${receiptTables};
 ${eventTables};
+${escrowTable};
 ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
@@ -92,6 +94,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   6: receiptTables,
   7: 'ALTER TABLE holdfast_audit ADD COLUMN was TEXT',
   8: eventTables,
+  9: `${escrowTable};\nALTER TABLE holdfast_audit ADD COLUMN accepted_by TEXT`,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

@@ -62,8 +62,8 @@ const changesSql = `SELECT a.record, a.version, a.user, a.device, a.received_at,
 const conflictSql = `SELECT r.id, r.version, r.updated_at, ${fieldsObject(conflictsCollection, 'r')} AS data`
 
 const openConflictsSql = `WITH RECURSIVE line(id) AS (
-  SELECT r.id FROM json_each(?) k CROSS JOIN holdfast_conflict_records c ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1
-  CROSS JOIN holdfast_conflicts r ON r.id = c.conflict AND r.author = ? AND r.device = ?
+  SELECT r.id FROM json_each(?1) k CROSS JOIN holdfast_conflict_records c ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1
+  CROSS JOIN holdfast_conflicts r ON r.id = c.conflict AND (?2 IS NULL OR r.author = ?2) AND r.device = ?3
   UNION SELECT r.resolution ->> '$.by' FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id)
   ${conflictSql} FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id AND r.status = 'open'`
 

@@ -38,7 +38,8 @@ export function historyQueries(db: Connection): HistoryQueries {
     counts: async () =>
       countsOf(
         db.get(
-          `SELECT (SELECT count(*) FROM holdfast_conflicts WHERE status = 'open') AS conflicts, count(*) AS devices,
+          `SELECT (SELECT count(*) FROM holdfast_conflicts WHERE status = 'open') AS conflicts,
+          (SELECT count(*) FROM holdfast_escrow WHERE status = 'waiting') AS escrow, count(*) AS devices,
           coalesce(sum(pending ->> 'count'), 0) AS pending, min(pending ->> 'oldestAt') AS oldest FROM holdfast_devices`,
         ),
       ),

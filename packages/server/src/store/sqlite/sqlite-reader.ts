@@ -2,6 +2,7 @@ import type { Schema } from '@holdfast/core'
 import type { StoreReader } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { decisionQueries } from './read-decisions.ts'
+import { escrowQueries } from './escrow.ts'
 import { eventQueries } from './events.ts'
 import { deviceQueries } from './read-devices.ts'
 import { digestQueries } from './read-digests.ts'
@@ -25,6 +26,7 @@ export function sqliteReader(db: Connection, schema: Schema): StoreReader {
       ...historyQueries(db),
       ...receiptQueries(db),
       ...eventQueries(db),
+      ...escrowQueries(db),
     }
     readers.set(db, reader)
   }

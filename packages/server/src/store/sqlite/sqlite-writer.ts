@@ -1,6 +1,7 @@
 import type { Schema } from '@holdfast/core'
 import type { StoreWriter } from '../store.ts'
 import type { Connection } from './connection.ts'
+import { escrowStatements } from './escrow.ts'
 import { eventStatements } from './events.ts'
 import { receiptStatements } from './receipts.ts'
 import { sqliteReader } from './sqlite-reader.ts'
@@ -29,6 +30,7 @@ export function sqliteWriter(db: Connection, schema: Schema, told: ToldPosition)
       ...ledgerStatements(db),
       ...receiptStatements(db),
       ...eventStatements(db),
+      ...escrowStatements(db),
       movedScopes: async () => {
         told.next = Number(db.get('SELECT counter FROM holdfast_state')?.['counter'])
         return told.next > told.position ? scopesSince(db, told.position) : []

@@ -110,8 +110,8 @@ function writeOutcomes(
 
 function writeAudit(db: Connection, lines: readonly AuditLine[]): void {
   const insert = db.prepare(
-    `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace, was)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO holdfast_audit (collection, record, version, op, user, device, mutation, at, received_at, before, after, status, decisions, code, trace, was, accepted_by)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   for (const line of lines) {
     const { collection, record, version, op, user, device, mutation, at, receivedAt, status, code, trace } =
@@ -135,6 +135,7 @@ function writeAudit(db: Connection, lines: readonly AuditLine[]): void {
       code,
       trace,
       textOf(line.was),
+      line.acceptedBy,
     )
   }
 }

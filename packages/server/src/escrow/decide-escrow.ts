@@ -1,0 +1,203 @@
+import { errorTable, type ErrorCode, type ErrorReport, SyncError, touchedFields } from '@holdfast/core'
+import type { Caller, User } from '../engine.ts'
+import { Claims } from '../push/claims.ts'
+import { decideUnit } from '../push/decide-unit.ts'
+import { type MemberVerdict, type ReadOffer, withoutLostConflict } from '../push/judge-mutation.ts'
+import { readOffer } from '../push/offer.ts'
+import { openPlainSession } from '../push/plain-writes.ts'
+import type { PushContext } from '../push/push-context.ts'
+import type { Session } from '../push/session.ts'
+import { whenLoaded } from '../push/working-set.ts'
+import { followTriggers, writeEffects } from '../push/write-effects.ts'
+import type { EscrowRuling, StoredEscrow } from '../store/escrow-store.ts'
+import { ConstraintError } from '../store/store-errors.ts'
+import type { StoredOutcome, StoreWriter } from '../store/store.ts'
+import { checkReviewer, isInSight } from './escrow-sight.ts'
+import { type EscrowAnswer, type EscrowDecision, editsOf, parseEscrowed } from './escrowed-edit.ts'
+
+/** An edit in escrow and what is to become of it. */
+interface Ruling {
+  readonly id: string
+  readonly decision: EscrowDecision
+}
+
+/**
+ * Accepts or refuses an edit, once. Accepted, it is judged as it stands now, with the rights of who accepts it and in the
+ * name of its author; one that cannot take effect goes on waiting. Errors: NOT_AUTHORIZED, NOT_FOUND, STORE_BUSY.
+ * Rules: ES-4 to ES-8.
+ */
+export async function decideEscrow<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  ruling: Ruling,
+): Promise<EscrowAnswer> {
+  checkReviewer(context.mayReview, caller)
+  try {
+    const { answer, tell } = await context.store.write((tx) => transact(context, caller, tx, ruling))
+    tell()
+    return answer
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error
+    const [edit] = editsOf(await context.store.read((tx) => tx.escrowUnit(ruling.id)))
+    if (!edit) throw noSuchEdit()
+    return { edit, error: reportOf('CONSTRAINT_FAILED', error.message) }
+  }
+}
+
+interface Done {
+  readonly answer: EscrowAnswer
+  /** To be called once it is committed. */
+  readonly tell: () => void
+}
+
+async function transact<U extends User>(
+  context: PushContext<U>,
+  caller: Caller<U>,
+  tx: StoreWriter,
+  { id, decision }: Ruling,
+): Promise<Done> {
+  const unit = await tx.escrowUnit(id)
+  const [lead] = unit
+  if (!lead || !(await isInSight(tx, context.schema, caller, unit))) throw noSuchEdit()
+  const remain = (error: ErrorReport): Done => ({ answer: answerOf(unit, error), tell: () => undefined })
+  if (lead.status !== 'waiting')
+    return remain(reportOf('ESCROW_CLOSED', `the edit was ${lead.status} already`))
+  const now = new Date(context.env.now()).toISOString()
+  const decided = { decidedBy: caller.user.id, decidedAt: now, reason: null }
+  if (decision.kind === 'refuse') {
+    const { reason } = decision
+    const ruled = unit.map((edit): StoredEscrow => ({ ...edit, ...decided, status: 'refused', reason }))
+    await tx.ruleOnEscrow(ruled)
+    return { answer: answerOf(ruled), tell: () => undefined }
+  }
+  const { session, offers, error } = await openEscrowSession(context, caller, tx, unit)
+  if (error) return remain(error)
+  const firstVersion = session.nextVersion
+  const verdicts = await whenLoaded(() => decideUnit(session, offers))
+  const obstacle = obstacleOf(verdicts)
+  if (obstacle) return remain(obstacle)
+  await writeEffects(session, firstVersion)
+  const followed = await followTriggers(session, verdicts)
+  const ruled = unit.map((edit, at): StoredEscrow => {
+    const ruling = rulingOf(followed[at])
+    return { ...edit, ...decided, ...ruling, status: 'accepted' }
+  })
+  await tx.ruleOnEscrow(ruled)
+  const tell = await context.beforeCommit(tx, { user: caller.user.id, device: null })
+  return { answer: answerOf(ruled), tell }
+}
+
+function noSuchEdit(): SyncError {
+  return new SyncError('NOT_FOUND', 'There is no such edit in escrow.')
+}
+
+function reportOf(code: ErrorCode, message: string): ErrorReport {
+  return { code, message, retry: errorTable[code].retry }
+}
+
+function answerOf(unit: readonly StoredEscrow[], error?: ErrorReport): EscrowAnswer {
+  const [edit] = editsOf(unit)
+  if (!edit) throw noSuchEdit()
+  return { edit, ...(error && { error }) }
+}
+
+/** Why a unit cannot take effect now: of a transaction, what is wrong with the member that is to blame. */
+function obstacleOf(verdicts: readonly MemberVerdict[]): ErrorReport | undefined {
+  const stuck = verdicts.filter(({ status }) => rulingStatus(status) === null)
+  const [first] = stuck
+  if (!first) return undefined
+  const culprit = stuck.find(({ error }) => error && error.code !== 'DEPENDENCY_FAILED') ?? first
+  return culprit.error ?? reportOf('CONFLICT', 'an earlier conflict over the record comes first')
+}
+
+function rulingStatus(status: MemberVerdict['status']): EscrowRuling['verdict'] {
+  return status === 'applied' || status === 'merged' || status === 'conflict' ? status : null
+}
+
+function rulingOf(
+  verdict: MemberVerdict | undefined,
+): Pick<EscrowRuling, 'verdict' | 'version' | 'conflict'> {
+  return {
+    verdict: verdict ? rulingStatus(verdict.status) : null,
+    version: verdict?.version ?? null,
+    conflict: verdict?.conflict?.id ?? null,
+  }
+}
+
+interface EscrowSession<U extends User> {
+  readonly session: Session<U>
+  readonly offers: readonly ReadOffer[]
+  /** A mutation that the schema of today does not take. */
+  readonly error?: ErrorReport
+}
+
+/** In the name of the author, whose own earlier mutations count as seen, with the sight and the rights of who accepts. */
+async function openEscrowSession<U extends User>(
+  context: PushContext<U>,
+  acceptor: Caller<U>,
+  tx: StoreWriter,
+  unit: readonly StoredEscrow[],
+): Promise<EscrowSession<U>> {
+  const plain = await openPlainSession(context, acceptor, tx)
+  const { now } = plain
+  const clock = { serverMs: Date.parse(now), now, skewMs: context.limits.clockSkewMs }
+  const offers: ReadOffer[] = []
+  for (const { mutation } of unit) {
+    const offer = readOffer(context.schema, JSON.parse(mutation), clock)
+    if (!offer.mutation)
+      return {
+        session: plain,
+        offers,
+        error: offer.error ?? reportOf('MUTATION_INVALID', 'it cannot be read'),
+      }
+    offers.push({ ...offer, mutation: offer.mutation })
+  }
+  const { user: author = '', device = '' } = unit[0] ?? {}
+  const mutations = offers.map(({ mutation }) => mutation)
+  // Whoever accepted what the device wrote before stands for what that put in dispute.
+  await plain.working.load(mutations, { user: null, device })
+  const { authorize } = context
+  const session: Session<U> = {
+    ...plain,
+    // Of the author nothing but the id is known here, and nothing else is asked for.
+    caller: { ...acceptor, user: { ...acceptor.user, id: author }, device },
+    authorize: authorize && ((request) => authorize({ ...request, user: acceptor.user })),
+    isReviewer: true,
+    acceptedBy: acceptor.user.id,
+    claims: new Claims([], await outcomesBefore(tx, { author, device, unit }), []),
+  }
+  const current = offers.map((offer) => withoutLostConflict(session, offer))
+  return {
+    session,
+    offers: current.flatMap((offer) => (offer.mutation ? [{ ...offer, mutation: offer.mutation }] : [])),
+  }
+}
+
+/** What became of the mutations that a unit stands on; of those that were in escrow, what became of them there. */
+async function outcomesBefore(
+  tx: StoreWriter,
+  {
+    author,
+    device,
+    unit,
+  }: { readonly author: string; readonly device: string; readonly unit: readonly StoredEscrow[] },
+): Promise<readonly StoredOutcome[]> {
+  const ids = unit.flatMap(({ mutation }) => parseEscrowed(mutation).after ?? [])
+  if (ids.length === 0) return []
+  const known = await tx.device(author, device)
+  const outcomes = known ? await tx.outcomes(known.n, { ids }) : []
+  const escrowed = new Map((await tx.escrowOf(author, ids)).map((edit) => [edit.id, edit]))
+  return outcomes.map((outcome) => {
+    const edit = escrowed.get(outcome.id)
+    return edit ? { ...outcome, ...becameOf(edit) } : outcome
+  })
+}
+
+/** What waits, or was refused, is none to stand on. */
+function becameOf(edit: StoredEscrow): Pick<StoredOutcome, 'status' | 'version' | 'fields' | 'code'> {
+  const { status, verdict, version, mutation } = edit
+  const fields = touchedFields(parseEscrowed(mutation))
+  return status === 'accepted'
+    ? { status: verdict ?? 'applied', version, fields, code: null }
+    : { status: 'rejected', version: null, fields, code: 'ESCROWED' }
+}

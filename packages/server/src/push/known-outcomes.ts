@@ -1,0 +1,24 @@
+import type { Ranges } from '@holdfast/core'
+import { intersectRanges } from '../devices/range-sets.ts'
+import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
+import type { Offer } from './offer.ts'
+
+/** What was decided before about these keys, these numbers, and the mutations these stand on. */
+export async function knownOutcomes(
+  tx: StoreWriter,
+  device: StoredDevice,
+  offers: readonly Offer[],
+): Promise<readonly StoredOutcome[]> {
+  if (device.finals.length === 0) return []
+  const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
+  const byId = await tx.outcomes(device.n, { ids: [...ids] })
+  const repeats = new Set(byId.map(({ id, seq, hash }) => `${id} ${seq} ${hash}`))
+  // Only numbers that are no plain repeat have to be searched for.
+  const others = offers.filter(({ id, seq, hash }) => !repeats.has(`${id} ${seq} ${hash}`))
+  const seqs = others.flatMap(({ covers }) => numbersOf(intersectRanges(covers, device.finals)))
+  return [...byId, ...(await tx.outcomes(device.n, { seqs }))]
+}
+
+function numbersOf(ranges: Ranges): readonly number[] {
+  return ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, at) => first + at))
+}
