@@ -93,9 +93,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'chromium',
+          globalSetup: hasBrowser ? 'packages/testing/src/browser/build-page.ts' : [],
           include: hasBrowser ? [chromiumTests] : [],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {

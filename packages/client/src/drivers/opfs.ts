@@ -25,16 +25,6 @@ export function opfsStorage(name: string): SqliteDriver {
   }
 }
 
-/** Whether this is a worker of a browser that has what `opfsStorage` needs. Private windows of some browsers refuse it. */
-export async function hasOpfs(): Promise<boolean> {
-  if (typeof FileSystemFileHandle === 'undefined') return false
-  if (!('createSyncAccessHandle' in FileSystemFileHandle.prototype)) return false
-  return navigator.storage.getDirectory().then(
-    () => true,
-    () => false,
-  )
-}
-
 /** Fetches and compiles SQLite, once; it can be had ahead of the first opening. Errors: STORE_FAILED. */
 export function loadWasm(): Promise<Sqlite3Static> {
   loading ??= load().catch((error: unknown) => {

@@ -1,7 +1,7 @@
 import { type EscrowEnding, limits, type MutationOp, SyncError } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
-import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, TransactionRunner, LocalTransaction } from '../local/local-database.ts'
 
 /** An edit of a record that its author may not see any more. Its values are with the server, or on their way there. */
 export interface EscrowedEdit {
@@ -36,7 +36,7 @@ export interface EscrowApi {
 }
 
 /** Makes `db.escrow`. */
-export function createEscrowApi(database: LocalDatabase): EscrowApi {
+export function createEscrowApi(database: TransactionRunner): EscrowApi {
   return {
     list: () => database.read(listEscrow),
     dismiss: (id) =>

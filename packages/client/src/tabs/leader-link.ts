@@ -10,12 +10,13 @@ import type {
   KnownStore,
   LeaderMessage,
   PageMessage,
-  RowsMessage,
   Step,
   TabMessage,
   WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
+import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
+import type { Following, PendingCall } from './pending-call.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
 
@@ -31,34 +32,8 @@ export interface LeaderLinkOptions {
   readonly token: (reason: 'start' | 'expired') => Promise<string | null>
 }
 
-/** A call that is under way. */
-interface PendingCall {
-  readonly path: readonly string[]
-  readonly args: readonly unknown[]
-  readonly trace: string | null
-  isRepeat: boolean
-  readonly promise: Promise<unknown>
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
-  /** Of a transaction: runs its function anew. */
-  readonly onReady: (() => void) | undefined
-}
-
-/** Something that is followed: how to ask for it, and what to do with what is told. */
-export interface Following {
-  readonly ask: (id: number) => TabMessage
-  onRows?(message: RowsMessage): void
-  onTold?(value: unknown): void
-  onError?(error: Error): void
-  /** Another leader begins from nothing. */
-  onRestart?(): void
-}
-
-interface Route {
-  readonly leader: string
-  readonly post: (envelope: Envelope<TabMessage>) => void
-  readonly close: () => void
-}
+/** How long a tab that cannot open the database waits for another that can, ms. */
+const otherLeaderMs = 2_000
 
 type FromWorker = PageMessage | Announcement | Envelope<LeaderMessage>
 
@@ -71,6 +46,8 @@ export class LeaderLink {
   readonly #options: LeaderLinkOptions
   readonly #common: BroadcastChannel
   readonly #calls = new Map<number, PendingCall>()
+  /** Those of them that may write; the others may wait for ever, and nothing is recorded for them. */
+  readonly #writes = new Set<number>()
   readonly #steps = new Map<string, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
   readonly #following = new Map<number, Following>()
   readonly #welcome: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -103,7 +80,7 @@ export class LeaderLink {
     // The leader learns of the end of a tab by its lock, so the lock comes first.
     await held.promise
     this.#contend()
-    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    this.#askWho()
     await this.#welcome.promise
   }
 
@@ -125,6 +102,7 @@ export class LeaderLink {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const ready = onReady && ((): void => onReady(number))
     this.#calls.set(number, { path, args, trace, isRepeat: false, promise, resolve, reject, onReady: ready })
+    if (mayWrite(path)) this.#writes.add(number)
     if (this.#isWelcome) this.#offer(number)
     else if (this.#failure !== undefined) this.#settle(number, (call) => call.reject(this.#failure))
     return promise
@@ -166,7 +144,7 @@ export class LeaderLink {
   resume(): void {
     if (this.#closing !== undefined || this.#worker !== undefined) return
     this.#contend()
-    this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    this.#askWho()
   }
 
   /**
@@ -185,6 +163,7 @@ export class LeaderLink {
     for (const { reject } of this.#calls.values())
       reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
     this.#calls.clear()
+    this.#writes.clear()
     this.#following.clear()
     this.#common.close()
     if (this.#worker !== undefined) {
@@ -197,12 +176,9 @@ export class LeaderLink {
     this.#life.resolve()
   }
 
-  /** Calls that end by themselves; a verdict may never come. */
+  /** Calls that end by themselves. */
   #unfinished(): Promise<unknown>[] {
-    const waits = new Set(['verdict', 'sync'])
-    return [...this.#calls.values()].flatMap(({ path, promise }) =>
-      path.some((part) => waits.has(part)) ? [] : [promise],
-    )
+    return [...this.#calls.values()].flatMap(({ path, promise }) => (mayWrite(path) ? [promise] : []))
   }
 
   /** Has the own worker stand for the lead. */
@@ -228,9 +204,25 @@ export class LeaderLink {
     if (worker !== this.#worker) return
     if ('messages' in message) return this.#take(message)
     if (message.kind === 'leading') return this.#attach(message.leader, worker)
-    // Where another tab leads it does not matter.
-    if (message.kind === 'failed') return this.#isWelcome ? undefined : this.#fail(wireToError(message.error))
+    if (message.kind === 'failed') return this.#onFailed(wireToError(message.error))
     if (message.kind === 'resigned') this.#resigned.resolve()
+  }
+
+  /**
+   * The own worker had the lead and could not open the database, so whoever led before is gone. Another tab may be able
+   * to, and is given a moment.
+   */
+  #onFailed(error: Error): void {
+    this.#leave()
+    this.#askWho()
+    systemEnvironment.setTimer(() => {
+      if (this.#route === undefined) this.#fail(error)
+    }, otherLeaderMs)
+  }
+
+  #askWho(): void {
+    if (this.#closing === undefined)
+      this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
   }
 
   #hear(message: Announcement): void {
@@ -245,23 +237,18 @@ export class LeaderLink {
   #attach(leader: string, worker: Worker | undefined): void {
     if (this.#closing !== undefined || this.#route?.leader === leader) return
     this.#leave()
-    this.#route = worker === undefined ? this.#channelTo(leader) : workerRoute(leader, worker)
+    this.#route =
+      worker === undefined
+        ? channelRoute(leader, tabChannel(this.#options.host.name, this.tab), (envelope) =>
+            this.#take(envelope),
+          )
+        : workerRoute(leader, worker)
     const { account, server, hasAuth } = this.#options.host
     const { schemaVersion } = this.#options
     const tab = { id: this.tab, schemaVersion, account, server, hasAuth, pausedBy: this.#pausedBy }
     const hello: Announcement = { kind: 'hello', leader, tab }
     if (worker === undefined) this.#common.postMessage(hello)
     else worker.postMessage(hello)
-  }
-
-  #channelTo(leader: string): Route {
-    const channel = new BroadcastChannel(tabChannel(this.#options.host.name, this.tab))
-    channel.addEventListener('message', ({ data }: MessageEvent<Envelope<LeaderMessage>>) => this.#take(data))
-    return {
-      leader,
-      post: (envelope) => channel.postMessage(envelope),
-      close: () => channel.close(),
-    }
   }
 
   #leave(): void {
@@ -327,14 +314,15 @@ export class LeaderLink {
     const call = this.#calls.get(number)
     if (call === undefined) return
     const { path, args, trace, isRepeat } = call
-    // Numbers only grow, and a map keeps the order in which its members came.
-    const below = this.#calls.keys().next().value ?? number
+    // Numbers only grow, and a set keeps the order in which its members came.
+    const below = this.#writes.values().next().value ?? number
     this.#send({ kind: 'call', call: number, below, isRepeat, path, args, trace } satisfies CallMessage)
   }
 
   #settle(number: number, settle: (call: PendingCall) => void): void {
     const call = this.#calls.get(number)
     this.#calls.delete(number)
+    this.#writes.delete(number)
     if (call !== undefined) settle(call)
   }
 
@@ -362,6 +350,7 @@ export class LeaderLink {
     this.#welcome.reject(error)
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
+    this.#writes.clear()
     for (const following of this.#following.values()) following.onError?.(error)
   }
 
@@ -397,10 +386,7 @@ export class LeaderLink {
   }
 }
 
-function leaderGone(): SyncError {
-  return new SyncError('TRANSACTION_OVER', 'the tab that led is gone; the transaction begins anew')
-}
-
-function workerRoute(leader: string, worker: Worker): Route {
-  return { leader, post: (envelope) => worker.postMessage(envelope), close: () => undefined }
+/** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
+function mayWrite(path: readonly string[]): boolean {
+  return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
 }

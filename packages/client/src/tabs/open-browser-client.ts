@@ -1,4 +1,4 @@
-import { type FieldsByCollection, isObject, type Schema } from '@holdfast/core'
+import { type FieldsByCollection, isObject, type Schema, SyncError } from '@holdfast/core'
 
 import type { Client } from '../client.ts'
 import type { ClientOptions } from '../client-parts.ts'
@@ -33,7 +33,13 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   options: BrowserClientOptions<S>,
 ): Promise<Client<S>> {
   const { schema, auth, trace, name = 'holdfast' } = options
-  if (options.persist !== false) await navigator.storage?.persist?.().catch(() => false)
+  if (!globalThis.isSecureContext)
+    throw new SyncError(
+      'STORE_FAILED',
+      'a browser stores nothing for an origin that is not secure: use https or localhost',
+    )
+  // Not waited for: some browsers ask the person, who may take their time.
+  if (options.persist !== false) navigator.storage.persist().catch(() => false)
   const marker = storeMarker(name)
   const link = new LeaderLink({
     host: {
@@ -93,7 +99,7 @@ function followPage(link: LeaderLink): () => void {
 function storeMarker(name: string): { read(): KnownStore | null; write(known: KnownStore): void } {
   const key = `holdfast:${name}`
   return {
-    read: () => parseKnown(localStorage.getItem(key)),
+    read: () => readKnown(key),
     write: (known) => {
       // Without it nothing is lost but the note.
       try {
@@ -105,9 +111,10 @@ function storeMarker(name: string): { read(): KnownStore | null; write(known: Kn
   }
 }
 
-function parseKnown(text: string | null): KnownStore | null {
+/** null when there is none, when it cannot be read, and where the page may not have local storage. */
+function readKnown(key: string): KnownStore | null {
   try {
-    const known: unknown = JSON.parse(text ?? 'null')
+    const known: unknown = JSON.parse(localStorage.getItem(key) ?? 'null')
     if (!isObject(known) || typeof known['store'] !== 'string') return null
     return { store: known['store'], unsentCount: Number(known['unsentCount']) || 0 }
   } catch {

@@ -6,6 +6,7 @@ import { inspectDevice, type InspectQuery } from '../inspect/inspect-device.ts'
 import type { StoredQuery } from '../live/run-query.ts'
 import type { TransactionRunner } from '../local/local-database.ts'
 import { createDeadLetters } from '../outbox/dead-letters.ts'
+import { createEscrowApi } from '../outbox/escrow-api.ts'
 import { createOutboxApi } from '../outbox/outbox-api.ts'
 import { type CollectionApi, collectionApi } from '../write/writer.ts'
 import type { CollectionWrites, Fields } from '../write/collection-writes.ts'
@@ -36,6 +37,7 @@ export function performCall(
   const apis: Readonly<Record<string, () => object>> = {
     outbox: () => createOutboxApi(runner),
     deadLetters: () => createDeadLetters(runner, parts.writer.context),
+    escrow: () => createEscrowApi(runner),
     conflicts: () => parts.syncParts.conflictsOn(runner),
     status: () => parts.syncParts.status,
     sync: () => parts.syncParts.sync,

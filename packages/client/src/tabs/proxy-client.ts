@@ -55,6 +55,10 @@ export function proxyClient<S extends Schema>(parts: ProxyParts<S>, close: () =>
       discard: (id) => call(['deadLetters', 'discard'], id),
       export: (id) => call(['deadLetters', 'export'], id),
     },
+    escrow: {
+      list: () => call(['escrow', 'list']),
+      dismiss: (id) => call(['escrow', 'dismiss'], id),
+    },
     conflicts: proxyConflicts(link, call),
     status: proxyStatus(link, call),
     sync: proxySync(call),

@@ -42,12 +42,14 @@ export class TabHost {
   readonly #sessions = new Map<string, { readonly session: TabSession; readonly close: () => void }>()
   readonly #stopListening: () => void
   #cancelNote: CancelTimer | undefined
+  #isPersistent: boolean
   #isStarted = false
   #isOver = false
 
   constructor(options: TabHostOptions) {
     const { name, parts } = options
     this.#options = options
+    this.#isPersistent = options.storage.isPersistent
     this.#common = new BroadcastChannel(commonChannel(name))
     this.#common.addEventListener('message', ({ data }: MessageEvent<Announcement>) => this.#hear(data))
     this.#stopListening = parts.database.onCommit((touched) => this.#onCommit(touched))
@@ -148,6 +150,7 @@ export class TabHost {
     this.#sessions.set(tab.id, { session, close })
     session.tell({ kind: 'welcome', identity: parts.syncParts.identity() })
     this.#start(tab)
+    void this.#lookAtStorage()
     this.#noteSoon()
     void this.#awaitEnd(tab.id)
   }
@@ -200,9 +203,13 @@ export class TabHost {
     this.#options.calls.forget(tab).catch(() => undefined)
   }
 
+  /** Each page asks the browser to keep what is stored, and may have been promised it by now. */
+  async #lookAtStorage(): Promise<void> {
+    this.#isPersistent = await navigator.storage.persisted().catch(() => false)
+  }
+
   #withStorage(status: SyncStatus): SyncStatus {
-    const { isPersistent, loss } = this.#options.storage
-    return { ...status, storage: { isPersistent, loss } }
+    return { ...status, storage: { isPersistent: this.#isPersistent, loss: this.#options.storage.loss } }
   }
 
   #onCommit({ tables }: Touched): void {

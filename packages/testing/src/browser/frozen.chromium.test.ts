@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { BareChromium, type BarePage } from './bare-chromium.ts'
-import { givenShop, type GivenShop } from './open-tabs.ts'
+import { openShopPage } from './open-tabs.ts'
 
-let given: GivenShop
+let given: Awaited<ReturnType<typeof openShopPage>>
 let chromium: BareChromium
 beforeEach(async () => {
-  given = await givenShop()
+  given = await openShopPage()
   chromium = await BareChromium.open()
 })
 afterEach(async () => {

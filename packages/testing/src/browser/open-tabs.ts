@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Page } from 'playwright'
+import { inject } from 'vitest'
 
-import { openShop, type Shop } from '../end-to-end/serve-shop.ts'
-import { type BuiltPage, buildPage } from './build-page.ts'
-import { type OpenChromium, openChromium } from './open-chromium.ts'
+import { openShop, type Shop, type ShopOptions } from '../end-to-end/serve-shop.ts'
+import { type BuiltPage, readPage } from './build-page.ts'
+import type { OpenChromium } from './open-chromium.ts'
 import type { ShopPage } from './page/main.ts'
 
 declare global {
@@ -14,28 +15,27 @@ declare global {
   var shop: ShopPage
 }
 
-/** A shop that serves its page as well. */
-export interface GivenShop {
+/** A shop that serves its page as well, and a browser to open it in. */
+export interface Tabs {
   readonly shop: Shop
-  close(): Promise<void>
-}
-
-/** A shop, its page, and a browser to open it in. */
-export interface Tabs extends GivenShop {
   readonly chromium: OpenChromium
   /** Opens the page in a new tab. */
   tab(options?: Parameters<ShopPage['open']>[0]): Promise<Page>
+  /** Closes every tab and the shop; the browser stays. */
+  close(): Promise<void>
 }
 
-let built: Promise<BuiltPage> | undefined
+/** What a shop with a page may be told. */
+export type ShopPageOptions = Pick<ShopOptions, 'isValid'>
 
 /** Opens a shop of its own, on an origin of its own, with its page. */
-export async function givenShop(): Promise<GivenShop> {
+export async function openShopPage(
+  options: ShopPageOptions = {},
+): Promise<{ readonly shop: Shop; close(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-tabs-'))
-  built ??= buildPage(join(import.meta.dirname, 'page'), join(folder, 'page'))
-  const page = await built
-  const shop = await openShop({ path: join(folder, 'server.db') })
-  shop.tamper.before = (request) => pageFile(page, request)
+  const page = readPage(inject('page'))
+  const files = (request: Request): Response | undefined => pageFile(page, request)
+  const shop = await openShop({ path: join(folder, 'server.db'), files, ...options })
   const close = async (): Promise<void> => {
     await shop.close()
     rmSync(folder, { recursive: true, force: true })
@@ -43,30 +43,36 @@ export async function givenShop(): Promise<GivenShop> {
   return { shop, close }
 }
 
-/** Opens a shop and a browser. */
-export async function openTabs(): Promise<Tabs> {
-  const given = await givenShop()
+/** Opens a shop with its page for a browser that is open. */
+export async function openTabs(chromium: OpenChromium, options: ShopPageOptions = {}): Promise<Tabs> {
+  const given = await openShopPage(options)
   const { shop } = given
-  const chromium = await openChromium()
   return {
     shop,
     chromium,
-    async tab(options) {
+    async tab(how) {
       const opened = await chromium.context.newPage()
       await opened.goto(shop.url)
       await opened.waitForFunction(() => 'shop' in globalThis)
-      await opened.evaluate((given) => globalThis.shop.open(given), options)
+      await opened.evaluate((said) => globalThis.shop.open(said), how)
       return opened
     },
     async close() {
-      await chromium.close()
+      for (const page of chromium.context.pages()) await page.close()
       await given.close()
     },
   }
 }
 
-/** A file of the page, if that is what was asked for. */
-export function pageFile(page: BuiltPage, request: Request): Response | undefined {
+/** Ends a renderer as the system does when it wants the memory. */
+export async function crash(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page)
+  const gone = new Promise((resolve) => page.once('crash', resolve))
+  session.send('Page.crash').catch(() => undefined)
+  await gone
+}
+
+function pageFile(page: BuiltPage, request: Request): Response | undefined {
   const file = page.get(new URL(request.url).pathname)
   if (request.method !== 'GET' || file === undefined) return undefined
   // A copy, because a response wants bytes of a plain buffer.

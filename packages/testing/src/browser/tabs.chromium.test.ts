@@ -1,11 +1,17 @@
 import type { Page } from 'playwright'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 
-import { openTabs, type Tabs } from './open-tabs.ts'
+import { type OpenChromium, openChromium } from './open-chromium.ts'
+import { crash, openTabs, type Tabs } from './open-tabs.ts'
 
+let chromium: OpenChromium
 let tabs: Tabs
+beforeAll(async () => {
+  chromium = await openChromium()
+})
+afterAll(() => chromium.close())
 beforeEach(async () => {
-  tabs = await openTabs()
+  tabs = await openTabs(chromium)
 })
 afterEach(() => tabs.close())
 
@@ -31,14 +37,6 @@ test('[BR-4] two tabs have one database: what one writes the other reads and is 
   ])
   expect(await first.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
 })
-
-/** Ends a renderer as the system does when it wants the memory. */
-async function crash(page: Page): Promise<void> {
-  const session = await page.context().newCDPSession(page)
-  const gone = new Promise((resolve) => page.once('crash', resolve))
-  session.send('Page.crash').catch(() => undefined)
-  await gone
-}
 
 test('[BR-5] the leading tab is closed in the middle of writes of another: none is lost or doubled', async () => {
   const first = await tabs.tab()
@@ -81,10 +79,10 @@ test('[BR-5] five tabs write while tabs are closed and killed at random: what wa
   for (let n = 0; n < 5; n++) pages.push(await open())
   const enough = async (more: number): Promise<void> => {
     const wanted = acknowledged.size + more
-    await expect.poll(() => acknowledged.size, { timeout: 20_000 }).toBeGreaterThan(wanted)
+    await expect.poll(() => acknowledged.size, { timeout: 60_000 }).toBeGreaterThan(wanted)
   }
   for (; killed < 6; killed++) {
-    await enough(60)
+    await enough(20)
     // The oldest leads; now and then another dies.
     const [victim] = pages.splice(killed % 3 === 2 ? Math.floor(Math.random() * pages.length) : 0, 1)
     if (victim === undefined) throw new Error('there is no tab left')
@@ -92,7 +90,7 @@ test('[BR-5] five tabs write while tabs are closed and killed at random: what wa
     else await crash(victim)
     pages.push(await open())
   }
-  await enough(60)
+  await enough(20)
   const [last] = pages
   for (const page of pages.slice(1)) await page.close()
   const names = await last?.evaluate(async () => {
@@ -105,4 +103,172 @@ test('[BR-5] five tabs write while tabs are closed and killed at random: what wa
   expect([...acknowledged].filter((name) => !counts.has(name))).toEqual([])
   // A tab that died had one write under way at most.
   expect(counts.size - acknowledged.size).toBeLessThanOrEqual(11)
+})
+
+test('[BR-6] a transaction of another tab is whole or not at all, whoever goes in the middle of it', async () => {
+  const first = await tabs.tab()
+  const second = await tabs.tab()
+  const third = await tabs.tab()
+  // The function waits in the middle until the test has closed the tab that leads.
+  const transacting = second.evaluate(async () => {
+    const runs: string[] = []
+    const value = await shop.db.transaction(async (tx) => {
+      const id = await tx.items.insert({ site: 'north', name: 'one' })
+      runs.push(id)
+      shop.notes.push('inside')
+      await tx.items.increment(id, { stock: 2 })
+      while (runs.length === 1 && !shop.notes.includes('go on'))
+        await new Promise((done) => setTimeout(done, 5))
+      await tx.items.insert({ site: 'north', name: 'two' })
+      return (await tx.query((q) => q.selectFrom('items').select('name').orderBy('name'))).map(
+        ({ name }) => name,
+      )
+    })
+    return { value, runs: runs.length }
+  })
+  await second.waitForFunction(() => shop.notes.includes('inside'))
+  await first.close()
+  await second.evaluate(() => shop.notes.push('go on'))
+  expect(await transacting).toEqual({ value: ['one', 'two'], runs: 2 })
+  const rows = await third.evaluate(() =>
+    shop.db.query((q) => q.selectFrom('items').select(['name', 'stock']).orderBy('name')),
+  )
+  expect(rows).toEqual([
+    { name: 'one', stock: 2 },
+    { name: 'two', stock: 0 },
+  ])
+  const entries = await third.evaluate(() => shop.db.outbox.list())
+  expect(new Set(entries.map(({ group }) => group)).size).toBe(1)
+})
+
+test('[BR-6] a tab that dies inside its transaction leaves nothing of it and keeps nobody waiting', async () => {
+  const first = await tabs.tab()
+  const second = await tabs.tab()
+  void second
+    .evaluate(() =>
+      shop.db.transaction(async (tx) => {
+        await tx.items.insert({ site: 'north', name: 'never' })
+        shop.notes.push('inside')
+        await new Promise(() => undefined)
+      }),
+    )
+    .catch(() => undefined)
+  await second.waitForFunction(() => shop.notes.includes('inside'))
+  await crash(second)
+  await first.evaluate(() => shop.db.items.insert({ site: 'north', name: 'next' }))
+  expect(await first.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name')))).toEqual([
+    { name: 'next' },
+  ])
+})
+
+test('[BR-6] what the function of a transaction throws is thrown, and nothing was written', async () => {
+  await tabs.tab()
+  const second = await tabs.tab()
+  const outcome = await second.evaluate(async () => {
+    try {
+      await shop.db.transaction(async (tx) => {
+        await tx.items.insert({ site: 'north', name: 'never' })
+        throw new RangeError('of the app')
+      })
+      return 'committed'
+    } catch (error) {
+      return String(error)
+    }
+  })
+  expect(outcome).toBe('RangeError: of the app')
+  expect(await second.evaluate(() => shop.db.outbox.list())).toEqual([])
+})
+
+test('[BR-8] rows that did not change are the same objects, also when another tab takes the lead', async () => {
+  const first = await tabs.tab()
+  const second = await tabs.tab()
+  const ids = await second.evaluate(async () => {
+    const made = await shop.db.items.insertMany(['a', 'b', 'c'].map((name) => ({ site: 'north', name })))
+    shop.db.watch(
+      (q) => q.selectFrom('items').select(['id', 'name', 'tags']).orderBy('name'),
+      (rows) => shop.notes.push(rows),
+    )
+    return made
+  })
+  await second.waitForFunction(() => shop.notes.length === 1)
+  await first.close()
+  // Answered by the next leader, who begins every query anew.
+  await second.evaluate((id) => shop.db.items.update(id, { name: 'z' }), ids[0] ?? '')
+  await second.waitForFunction(() => shop.notes.length === 2)
+  const same = await second.evaluate(() => {
+    const [before, after] = shop.notes as unknown[][]
+    return after?.map((row) => before?.indexOf(row))
+  })
+  expect(same).toEqual([1, 2, -1])
+})
+
+test('[BR-9] the leader asks a living tab for tokens', async () => {
+  const first = await tabs.tab()
+  const second = await tabs.tab({ user: 'ann.second' })
+  expect(await first.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
+  expect(await first.evaluate(() => shop.asked)).toEqual(['start'])
+  await first.close()
+  expect(await second.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
+  expect(await second.evaluate(() => shop.asked)).toEqual(['start'])
+})
+
+test('[BR-4] errors are those of the member that was called, with their codes', async () => {
+  await tabs.tab()
+  const second = await tabs.tab()
+  const codes = await second.evaluate(async () => {
+    const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+      work.then(
+        () => 'none',
+        (error: unknown) => String(Reflect.get(Object(error), 'code')),
+      )
+    return [
+      await codeOf(shop.db.items.update(crypto.randomUUID(), { name: 'x' })),
+      await codeOf(shop.db.items.insert({ site: 'north', name: 7 as unknown as string })),
+      await codeOf(shop.db.items.insert({ site: 'north', name: (() => 'x') as unknown as string })),
+      await codeOf(shop.db.deadLetters.get('nothing')),
+      await codeOf(shop.db.query((q) => q.selectFrom('items').select('nothing' as 'name'))),
+      await codeOf(shop.db.close().then(() => shop.db.items.insert({ site: 'north', name: 'late' }))),
+    ]
+  })
+  expect(codes).toEqual([
+    'RECORD_NOT_FOUND',
+    'VALUE_INVALID',
+    'VALUE_INVALID',
+    'RECORD_NOT_FOUND',
+    'STORE_FAILED',
+    'CLIENT_CLOSED',
+  ])
+})
+
+test('[BR-4] a tab of another account is refused, and the others go on', async () => {
+  const first = await tabs.tab({ account: 'ann' })
+  await expect(tabs.tab({ account: 'ben' })).rejects.toThrow(/the account "ann", not for "ben"/)
+  await first.evaluate(() => shop.db.items.insert({ site: 'north', name: 'Lamp' }))
+})
+
+test('[BR-10] a pause holds when another tab takes the lead', async () => {
+  const first = await tabs.tab({ auto: true })
+  const second = await tabs.tab({ auto: true })
+  await first.evaluate(async () => {
+    shop.db.sync.pause()
+    await shop.db.status.get()
+  })
+  await second.evaluate(() => shop.db.status.get())
+  await first.close()
+  expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'paused' })
+  await second.evaluate(() => shop.db.sync.resume())
+  expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
+})
+
+test('[BR-13] a tab of a newer schema takes the lead; the older one goes on through it until it would have to lead', async () => {
+  const older = await tabs.tab({ server: false })
+  await older.evaluate(() => shop.db.items.insert({ site: 'north', name: 'before' }))
+  const newer = await tabs.tab({ server: false, version: 2 })
+  await newer.evaluate(() => shop.db.items.insert({ site: 'north', name: 'after' }))
+  const names = (page: Page): Promise<readonly { name: string }[]> =>
+    page.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name').orderBy('name')))
+  expect(await names(newer)).toEqual([{ name: 'after' }, { name: 'before' }])
+  expect(await names(older)).toEqual([{ name: 'after' }, { name: 'before' }])
+  await newer.close()
+  await expect(names(older)).rejects.toThrow(/schema 2/)
 })

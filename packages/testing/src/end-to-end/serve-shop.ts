@@ -34,6 +34,8 @@ export interface ShopOptions {
   readonly scopes?: (user: string) => readonly string[] | '*'
   /** Tokens are user names; returns false for those that are not valid now. */
   readonly isValid?: (token: string) => boolean
+  /** Files that are served beside the server, such as those of a page. */
+  readonly files?: (request: Request) => Response | undefined
 }
 
 const isOnPostgres = process.env['HOLDFAST_ENGINE_ON'] === 'postgres'
@@ -68,6 +70,8 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
   const shop = { tamper: {} as Tamper }
   const http = createAdaptorServer({
     fetch: async (request) => {
+      const file = options.files?.(request)
+      if (file !== undefined) return file
       requests.push(`${request.method} ${new URL(request.url).pathname}`)
       const instead = await shop.tamper.before?.(request)
       if (instead) return instead

@@ -12,6 +12,8 @@ export interface ShopPage {
     readonly account?: string
     readonly server?: boolean
     readonly name?: string
+    /** Of the schema. */
+    readonly version?: number
   }): Promise<void>
   /** Opened by `open`. */
   db: Client<typeof shopSchema>
@@ -24,12 +26,15 @@ export interface ShopPage {
 }
 
 const shop: ShopPage = {
-  async open({ user = 'ann', auto = false, account, server = true, name = 'shop' } = {}) {
+  async open({ user = 'ann', auto = false, account, server = true, name = 'shop', version = 1 } = {}) {
     shop.db = await openBrowserClient({
-      schema: shopSchema,
+      schema: { ...shopSchema, version },
       name,
       worker: () => {
-        const worker = new Worker(new URL('./holdfast.worker.ts', import.meta.url), { type: 'module' })
+        const worker = new Worker(new URL('./holdfast.worker.ts', import.meta.url), {
+          type: 'module',
+          name: String(version),
+        })
         shop.worker = worker
         return worker
       },

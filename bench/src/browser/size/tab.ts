@@ -1,0 +1,2 @@
+export { defineSchema } from '@holdfast/core'
+export { openBrowserClient } from '@holdfast/client/browser'

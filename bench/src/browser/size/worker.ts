@@ -1,0 +1,1 @@
+export { serveClient } from '@holdfast/client/browser-worker'

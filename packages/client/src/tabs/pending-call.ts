@@ -1,0 +1,24 @@
+import type { RowsMessage, TabMessage } from './tab-messages.ts'
+
+/** A call that is under way. */
+export interface PendingCall {
+  readonly path: readonly string[]
+  readonly args: readonly unknown[]
+  readonly trace: string | null
+  isRepeat: boolean
+  readonly promise: Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  /** Of a transaction: runs its function anew. */
+  readonly onReady: (() => void) | undefined
+}
+
+/** Something that is followed: how to ask for it, and what to do with what is told. */
+export interface Following {
+  readonly ask: (id: number) => TabMessage
+  onRows?(message: RowsMessage): void
+  onTold?(value: unknown): void
+  onError?(error: Error): void
+  /** Another leader begins from nothing. */
+  onRestart?(): void
+}
