@@ -145,7 +145,7 @@ describe('the page on React', () => {
     const page = readFileSync(join(import.meta.dirname, '../../../docs/react.md'), 'utf8')
     const examples = [...source.matchAll(/^\/\/ begin (\w+)\n([\s\S]*?)^\/\/ end \1$/gm)]
     expect(examples.map(([, name]) => name)).toHaveLength(7)
-    for (const [, name, text = ''] of examples) expect(page, name).toContain(text)
+    for (const [, , text = ''] of examples) expect(page).toContain(text)
 
     const db = await client
     const id = await db.items.insert({ name: 'Rope', stock: 3 })
