@@ -23,6 +23,8 @@ const testingLibrary = fileURLToPath(
 const componentTests = {
   include: ['{packages,apps}/*/src/**/*.test.tsx'],
   environment: 'jsdom',
+  // What axe looks at takes long in a document without pixels.
+  testTimeout: 60_000,
 }
 
 export default defineConfig({

@@ -5,6 +5,7 @@ import { type ErrorCode, errorTable, type RecordState } from '@holdfast/core'
 export interface StatusLabels {
   readonly region: string
   readonly saved: string
+  readonly needsYou: (count: number) => string
   readonly opening: string
   readonly pending: (count: number) => string
   readonly oldest: (age: string) => string
@@ -160,6 +161,7 @@ export const englishLabels: Labels = {
   status: {
     region: 'Sync status',
     saved: 'All changes saved',
+    needsYou: (count) => `${plural(count, 'change needs', 'changes need')} a decision`,
     opening: 'Opening…',
     pending: (count) => `${plural(count, 'change', 'changes')} to send`,
     oldest: (age) => `oldest ${age}`,

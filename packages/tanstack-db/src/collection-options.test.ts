@@ -105,6 +105,23 @@ describe('a collection', () => {
     expect(new Set(seen.slice(seen.indexOf(7)))).toEqual(new Set([7]))
   })
 
+  test('[TD-2] what is settled is shown, however late the device tells what changed', async () => {
+    const id = await db.items.insert({ name: 'Rope', stock: 10 })
+    const late: typeof db = Object.assign(Object.create(db) as typeof db, {
+      watch: (...[build, onRows, onError]: Parameters<typeof db.watch>) =>
+        db.watch(build, (rows) => void env.setTimer(() => onRows(rows), 1_000), onError),
+    })
+    const items = itemsOf(late)
+    await env.complete(items.preload())
+    const change = items.update(id, (draft) => {
+      draft.stock = 7
+    })
+    await change.when('settled')
+    expect(items.get(id)?.stock).toBe(7)
+    await env.advance(2_000)
+    expect(items.get(id)?.stock).toBe(7)
+  })
+
   test('[TD-3] a counter travels as the difference', async () => {
     const id = await db.items.insert({ name: 'Rope', stock: 10 })
     await sync()

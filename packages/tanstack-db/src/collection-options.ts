@@ -10,7 +10,13 @@ import {
   type Schema,
   SyncError,
 } from '@holdfast/core'
-import type { CollectionConfig, PendingMutation, SyncConfig, UtilsRecord } from '@tanstack/db'
+import {
+  BasicIndex,
+  type CollectionConfig,
+  type PendingMutation,
+  type SyncConfig,
+  type UtilsRecord,
+} from '@tanstack/db'
 
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type RowMap, rowMap } from './row-map.ts'
@@ -98,6 +104,9 @@ export function holdfastCollectionOptions<S extends Schema, Name extends Collect
     ...(gcTime === undefined ? {} : { gcTime }),
     getKey: (row: { readonly id: string }) => row.id,
     schema: insertSchema(collection, env),
+    // Without an index a join scans every row at every change.
+    autoIndex: 'eager',
+    defaultIndexType: BasicIndex,
     sync: syncOf(anyClient, name, shown),
     onInsert: ({ transaction }: { readonly transaction: PendingTransaction }) => accept(transaction),
     onUpdate: ({ transaction }: { readonly transaction: PendingTransaction }) => accept(transaction),

@@ -9,7 +9,7 @@ export interface WatchedList<Item> {
 
 /** Tells the list at once and after every commit that touched its table. Returns the way to stop. Rules: LQ-8. */
 export function watchList<Item>(
-  database: TransactionRunner,
+  database: Pick<TransactionRunner, 'onCommit'>,
   { table, list, listener }: WatchedList<Item>,
 ): () => void {
   let isStopped = false

@@ -307,6 +307,7 @@ describe('the status bar', () => {
     await givenConflict()
     const onShowConflicts = vi.fn<() => void>()
     await app.show(ann, <StatusBar onShowConflicts={onShowConflicts} />)
+    expect(screen.getByRole('status').textContent).toBe('1 change needs a decision')
     await press('1 conflict')
     expect(onShowConflicts).toHaveBeenCalledTimes(1)
     expect(await violations()).toEqual([])

@@ -233,14 +233,20 @@ function fieldsToEdit(
   const disputed = fields.filter(({ isDisputed }) => isDisputed)
   return (disputed.length > 0 ? disputed : fields).map(({ name, mine, theirs }) => {
     const label = labels.fieldName(name, part.collection)
-    const suggest = (side: string, value: Json | undefined): Suggestion[] =>
-      value === undefined ? [] : [{ label: side, spoken: labels.conflict.use(side, label), value }]
+    const suggest = (side: string, value: Json): Suggestion => ({
+      label: side,
+      spoken: labels.conflict.use(side, label),
+      value,
+    })
     return {
       key: `${prefixOf(index)}${name}`,
       collection: part.collection,
       name,
       value: mine ?? theirs ?? null,
-      suggestions: [...suggest(sides.mine, mine), ...suggest(sides.theirs, theirs)],
+      suggestions:
+        mine === undefined || theirs === undefined
+          ? []
+          : [suggest(sides.mine, mine), suggest(sides.theirs, theirs)],
     }
   })
 }

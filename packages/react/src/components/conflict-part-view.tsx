@@ -55,7 +55,8 @@ interface FieldRowProps extends Omit<ConflictPartViewProps, 'caption'> {
 function FieldRow({ field, part, sides, renderValue }: FieldRowProps): ReactElement {
   const { labels } = useHoldfast()
   const { name, before, mine, theirs, isDifferent } = field
-  const rule = part.explanations[name]
+  // Where one side deleted the record, the question is whether it stays.
+  const rule = part.mine === null || part.theirs === null ? undefined : part.explanations[name]
   return (
     <tr data-differs={isDifferent || undefined}>
       <th scope="row">

@@ -192,9 +192,11 @@ function MutationView({
   readonly renderValue?: RenderValue
 }): ReactElement | null {
   const { labels } = useHoldfast()
-  const { payload, collection } = mutation
+  const { payload, collection, op } = mutation
   if (payload === null) return <p className="holdfast-note">{labels.deadLetter.unreadable}</p>
-  const names = touchedFields(payload)
+  // A new record carries every field; those without a value say nothing.
+  const isTold = (name: string): boolean => op !== 'create' || !isEmpty(payload.changes[name])
+  const names = touchedFields(payload).filter(isTold)
   if (names.length === 0) return null
   return (
     <dl className="holdfast-values">
@@ -208,6 +210,10 @@ function MutationView({
       ))}
     </dl>
   )
+}
+
+function isEmpty(value: Json | undefined): boolean {
+  return value === null || value === '' || (Array.isArray(value) && value.length === 0)
 }
 
 /** A value, an amount with its sign, or what came and went. */

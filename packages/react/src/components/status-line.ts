@@ -35,5 +35,9 @@ export function statusLine(status: SyncStatus | undefined, labels: Labels, forma
   }
   if (pendingCount > 0)
     return { tone: 'waiting', icon: 'clock', text: words.pending(pendingCount), action: 'sync' }
+  // What waits for a person is not saved as its author meant it, although nothing is left to send.
+  const waitingCount = status.conflictCount + status.deadLetterCount
+  if (waitingCount > 0)
+    return { tone: 'attention', icon: 'split', text: words.needsYou(waitingCount), action: 'sync' }
   return { tone: 'ok', icon: 'check', text: words.saved, action: 'sync' }
 }

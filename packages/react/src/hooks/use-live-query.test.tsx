@@ -344,3 +344,28 @@ describe('a provider', () => {
     expect(screen.getByText('ready: Chain')).toBeDefined()
   })
 })
+
+test('[RE-1] rows, records and clients are typed from the schema', async () => {
+  const rows: { readonly name: string; readonly price: string | null; readonly tags: readonly string[] }[] =
+    []
+  function Typed(): ReactNode {
+    const { rows: found } = useLiveQuery((q) => q.selectFrom('items').select(['name', 'price', 'tags']))
+    rows.push(...found)
+    // @ts-expect-error There is no such column.
+    const wrong = useLiveQuery((q) => q.selectFrom('items').select('colour'))
+    // @ts-expect-error There is no such collection.
+    const { record: none } = useRecord('nothing', null)
+    const { record } = useRecord('items', null)
+    const name: string | undefined = record?.name
+    // @ts-expect-error A stock is a number.
+    const stock: string | undefined = record?.stock
+    return <p>{`${wrong.status} ${none === undefined} ${name} ${stock}`}</p>
+  }
+  await db.items.insert({ name: 'Rope', tags: ['a'] })
+  await app.show(db, <Typed />)
+  expect(rows[0]).toEqual({ name: 'Rope', price: null, tags: ['a'] })
+  expect(text()).toBe('error true undefined undefined')
+  const other = { notA: 'client' }
+  // @ts-expect-error That is no client of the schema.
+  expect(<hooks.HoldfastProvider client={other} />).toBeDefined()
+})

@@ -38,7 +38,7 @@ describe('the inspector', () => {
     await app.pass()
     const row = screen.getByRole('row', { name: /update items/ })
     expect(within(row).getByText('pending')).toBeDefined()
-    await act(async () => fireEvent.click(screen.getByRole('button', { name: 'Details of entry 2' })))
+    await act(async () => fireEvent.click(screen.getByRole('button', { name: /about entry 2/ })))
     expect(screen.getByText(/"baseVersion": 1/)).toBeDefined()
     expect(await violations()).toEqual([])
   })

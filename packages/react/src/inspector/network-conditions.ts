@@ -16,10 +16,10 @@ export interface NetworkConditions {
   /** Give it to `openClient` as `env`. */
   readonly env: Environment
   /** As they are now; the same object until they change. */
-  settings(): NetworkSettings
-  set(change: Partial<NetworkSettings>): void
+  readonly settings: () => NetworkSettings
+  readonly set: (change: Partial<NetworkSettings>) => void
   /** Calls `listener` when they change. Returns the way to stop. */
-  subscribe(listener: () => void): () => void
+  readonly subscribe: (listener: () => void) => () => void
 }
 
 /** Puts a network that can be made worse in front of an environment's own. Rules: RE-15. */

@@ -74,10 +74,10 @@ function EntryRow({
             type="button"
             className="holdfast-link"
             aria-expanded={isOpen}
-            aria-label={`Details of entry ${seq}`}
             onClick={() => setOpen(!isOpen)}
           >
             {isOpen ? 'less' : 'more'}
+            <span className="holdfast-hidden">{` about entry ${seq}`}</span>
           </button>
         </td>
       </tr>

@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest'
+
+import { bundleSize } from './bundle-size.ts'
+import { readRepositoryFile } from './source-files.ts'
+
+/** What an app imports, and the most it may cost, bytes of gzip. docs/react.md shows the same. */
+const budgets = [
+  { name: 'the hooks', code: "export { createHooks } from '@holdfast/react'", gzip: 6_000 },
+  {
+    name: 'the hooks and the status bar',
+    code: "export { createHooks, StatusBar } from '@holdfast/react'",
+    gzip: 8_500,
+  },
+  { name: 'everything', code: "export * from '@holdfast/react'", gzip: 16_000 },
+  { name: 'the inspector', code: "export * from '@holdfast/react/inspector'", gzip: 5_500 },
+  { name: '`styles.css`', code: "import '@holdfast/react/styles.css'", gzip: 3_500 },
+]
+
+describe('@holdfast/react in a bundle, without React and the client', () => {
+  test.each(budgets)('$name fits its budget, and the page says which', async ({ name, code, gzip }) => {
+    const { gzipBytes } = await bundleSize(code)
+    expect(gzipBytes).toBeLessThanOrEqual(gzip)
+    expect(readRepositoryFile('docs/react.md')).toContain(`| ${name} | ${(gzip / 1_000).toFixed(1)} kB |`)
+  })
+
+  test('what is not used costs nothing', async () => {
+    expect((await bundleSize("import '@holdfast/react'")).bytes).toBe(0)
+  })
+})
