@@ -224,7 +224,8 @@ describe.skipIf(!hasPostgres())('tables that cannot be adopted', () => {
       `CREATE UNIQUE INDEX partly ON things (name) WHERE ${where}`,
       one({ name: text() }, 'soft'),
     )
-    expect(found).toEqual(reasons.map((reason) => expect.stringContaining(reason)))
+    expect(found.length).toBe(reasons.length)
+    for (const [at, reason] of reasons.entries()) expect(found[at]).toContain(reason)
   })
 
   test('[MI-3] columns that the field cannot be written to', async () => {
