@@ -25,6 +25,7 @@ describe('the status', () => {
       progress: null,
       conflictCount: 0,
       deadLetterCount: 0,
+      escrowCount: 0,
       foretoldCount: 0,
       repairCount: 0,
       quarantined: [],
