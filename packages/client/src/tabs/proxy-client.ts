@@ -41,22 +41,7 @@ export function proxyClient<S extends Schema>(parts: ProxyParts<S>, close: () =>
   for (const collection of schema.collections.values())
     apis.set(collection.name, proxyCollection(collection, link, parts.trace))
   const base: ClientBase<S> = {
-    outbox: {
-      list: (query) => call(['outbox', 'list'], query),
-      retry: (mutation) => call(['outbox', 'retry'], mutation),
-    },
-    deadLetters: {
-      list: () => call(['deadLetters', 'list']),
-      get: (id) => call(['deadLetters', 'get'], id),
-      retry: (id) => call(['deadLetters', 'retry'], id),
-      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
-      discard: (id) => call(['deadLetters', 'discard'], id),
-      export: (id) => call(['deadLetters', 'export'], id),
-    },
-    escrow: {
-      list: () => call(['escrow', 'list']),
-      dismiss: (id) => call(['escrow', 'dismiss'], id),
-    },
+    ...proxyOutbox(call),
     conflicts: proxyConflicts(link, call),
     status: proxyStatus(link, call),
     sync: proxySync(call),
@@ -134,6 +119,27 @@ function proxyWrites(
     remove: (id, members) => change('remove', [id, members]),
     delete: (id) => change('delete', [id]),
     get: (id) => run('get', [id]) as Promise<never>,
+  }
+}
+
+function proxyOutbox(call: Call): Pick<ClientBase<Schema>, 'outbox' | 'deadLetters' | 'escrow'> {
+  return {
+    outbox: {
+      list: (query) => call(['outbox', 'list'], query),
+      retry: (mutation) => call(['outbox', 'retry'], mutation),
+    },
+    deadLetters: {
+      list: () => call(['deadLetters', 'list']),
+      get: (id) => call(['deadLetters', 'get'], id),
+      retry: (id) => call(['deadLetters', 'retry'], id),
+      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
+      discard: (id) => call(['deadLetters', 'discard'], id),
+      export: (id) => call(['deadLetters', 'export'], id),
+    },
+    escrow: {
+      list: () => call(['escrow', 'list']),
+      dismiss: (id) => call(['escrow', 'dismiss'], id),
+    },
   }
 }
 
