@@ -41,7 +41,9 @@ export function workspaceOf(path: string): string {
 
 /** Whether a file is for tests only: `*.test.ts`, contract suites, `given-*.ts`, and the worlds of scenarios and end-to-end tests. */
 export function isTestFile(path: string): boolean {
-  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.tsx?$|\/(end-to-end|scenarios)\//.test(path)
+  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.tsx?$|\/(end-to-end|scenarios|testing\/src\/browser)\//.test(
+    path,
+  )
 }
 
 /** Whether a file is part of what the packages that run in an app or beside it ship. */

@@ -25,7 +25,7 @@ async function openOurs(server?: string): Promise<Client<typeof schema>> {
   return openBrowserClient({
     schema,
     name: `ours-${databases++}`,
-    worker: () => new Worker(new URL('./holdfast.worker.ts', import.meta.url), { type: 'module' }),
+    worker: () => new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module' }),
     ...(server !== undefined && { server, auth: 'bench' }),
     sync: { auto: false },
   })

@@ -7,7 +7,7 @@ export type RawCall =
 
 /** A database in a worker of its own, one message for each call. */
 export class RawDatabase {
-  readonly #worker = new Worker(new URL('./raw.worker.ts', import.meta.url), { type: 'module' })
+  readonly #worker = new Worker(new URL('./raw-worker.ts', import.meta.url), { type: 'module' })
   readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>()
   #calls = 0
 

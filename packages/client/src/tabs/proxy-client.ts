@@ -41,24 +41,7 @@ export function proxyClient<S extends Schema>(parts: ProxyParts<S>, close: () =>
   for (const collection of schema.collections.values())
     apis.set(collection.name, proxyCollection(collection, link, parts.trace))
   const base: ClientBase<S> = {
-    outbox: {
-      list: (query) => call(['outbox', 'list'], query),
-      watch: (listener, query) => followList(link, { of: 'outbox', query }, listener),
-      retry: (mutation) => call(['outbox', 'retry'], mutation),
-    },
-    deadLetters: {
-      list: () => call(['deadLetters', 'list']),
-      watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
-      get: (id) => call(['deadLetters', 'get'], id),
-      retry: (id) => call(['deadLetters', 'retry'], id),
-      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
-      discard: (id) => call(['deadLetters', 'discard'], id),
-      export: (id) => call(['deadLetters', 'export'], id),
-    },
-    escrow: {
-      list: () => call(['escrow', 'list']),
-      dismiss: (id) => call(['escrow', 'dismiss'], id),
-    },
+    ...proxyOutbox(link, call),
     conflicts: proxyConflicts(link, call),
     status: proxyStatus(link, call),
     sync: proxySync(call),
@@ -137,6 +120,32 @@ function proxyWrites(
     remove: (id, members) => change('remove', [id, members]),
     delete: (id) => change('delete', [id]),
     get: (id) => run('get', [id]) as Promise<never>,
+  }
+}
+
+function proxyOutbox(
+  link: LeaderLink,
+  call: Call,
+): Pick<ClientBase<Schema>, 'outbox' | 'deadLetters' | 'escrow'> {
+  return {
+    outbox: {
+      list: (query) => call(['outbox', 'list'], query),
+      watch: (listener, query) => followList(link, { of: 'outbox', query }, listener),
+      retry: (mutation) => call(['outbox', 'retry'], mutation),
+    },
+    deadLetters: {
+      list: () => call(['deadLetters', 'list']),
+      watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
+      get: (id) => call(['deadLetters', 'get'], id),
+      retry: (id) => call(['deadLetters', 'retry'], id),
+      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
+      discard: (id) => call(['deadLetters', 'discard'], id),
+      export: (id) => call(['deadLetters', 'export'], id),
+    },
+    escrow: {
+      list: () => call(['escrow', 'list']),
+      dismiss: (id) => call(['escrow', 'dismiss'], id),
+    },
   }
 }
 

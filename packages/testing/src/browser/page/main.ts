@@ -31,7 +31,7 @@ const shop: ShopPage = {
       schema: { ...shopSchema, version },
       name,
       worker: () => {
-        const worker = new Worker(new URL('./holdfast.worker.ts', import.meta.url), {
+        const worker = new Worker(new URL('./holdfast-worker.ts', import.meta.url), {
           type: 'module',
           name: String(version),
         })
