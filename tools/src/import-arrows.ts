@@ -67,7 +67,7 @@ function judgeRelative(path: string, specifier: string): string | undefined {
   const target = resolveRelative(path, specifier)
   const isInside = home === 'tools' ? target.startsWith('tools/') : target.startsWith(`${home}/`)
   if (!isInside) return `steps over the wall of ${home}: ${specifier}`
-  return /\.(ts|tsx|json)$/.test(specifier) ? undefined : `names no file extension: ${specifier}`
+  return /\.(ts|tsx|json|css)$/.test(specifier) ? undefined : `names no file extension: ${specifier}`
 }
 
 function judgeNode(path: string, specifier: string): string | undefined {

@@ -1,5 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
 import { moduleImports, packageNameOf, resolveRelative } from './module-imports.ts'
-import { isTestFile } from './source-files.ts'
+import { isTestFile, repositoryRoot } from './source-files.ts'
 import { type ParsedFile, walk } from './syntax.ts'
 import type { Workspace } from './workspaces.ts'
 
@@ -31,8 +34,22 @@ export function findUnusedDependencies(
   return workspaces.flatMap(({ folder, dependencies }) => {
     const sources = files.filter((file) => folder !== '' && file.path.startsWith(`${folder}/src/`))
     const named = new Set(sources.flatMap(namedModules).map(packageNameOf))
-    return [...dependencies].filter((name) => !named.has(name)).map((name) => `${folder}: ${name}`)
+    const needed = new Set([...named].flatMap(peersOf))
+    return [...dependencies]
+      .filter((name) => !named.has(name) && !needed.has(name))
+      .map((name) => `${folder}: ${name}`)
   })
+}
+
+/** What a package wants its user to install beside it. */
+function peersOf(name: string): string[] {
+  const path = join(repositoryRoot, 'node_modules', name, 'package.json')
+  if (!existsSync(path)) return []
+  // A manifest of npm; another shape has no peers.
+  const { peerDependencies = {} } = JSON.parse(readFileSync(path, 'utf8')) as {
+    readonly peerDependencies?: Readonly<Record<string, string>>
+  }
+  return Object.keys(peerDependencies)
 }
 
 function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
@@ -43,7 +60,10 @@ function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace
     ),
   )
   const exported = workspaces.flatMap((workspace) => [...workspace.exports.values(), ...workspace.binPaths])
-  return [...tests, ...scripts, ...exported]
+  const pages = workspaces.flatMap(({ pageModules }) => pageModules)
+  // What only declares is read by the compiler alone.
+  const declared = files.map((file) => file.path).filter((path) => path.endsWith('.d.ts'))
+  return [...tests, ...scripts, ...exported, ...pages, ...declared]
 }
 
 function usedPaths(file: ParsedFile): string[] {

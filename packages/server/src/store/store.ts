@@ -3,13 +3,12 @@ import {
   type Hlc,
   type LostAnswer,
   type Ranges,
-  type RangeSum,
-  type RowRange,
   type Schema,
   type Values,
   type Verdict,
 } from '@holdfast/core'
 import type { HistoryEntry, HostTransaction } from '../engine.ts'
+import type { DigestReads } from './digest-store.ts'
 import type { EscrowReads, EscrowWrites } from './escrow-store.ts'
 import type { EventReads, EventWrites } from './event-store.ts'
 
@@ -17,13 +16,6 @@ import type { EventReads, EventWrites } from './event-store.ts'
 export interface StoreSetup {
   readonly schema: Schema
   readonly env: Environment
-}
-
-/** Rows of a collection in a scope, summed up by the smallest ranges that are not empty. */
-export interface StoredDigest {
-  readonly scope: string
-  readonly collection: string
-  readonly sums: readonly RangeSum[]
 }
 
 /** Where the history of a server stands, in one snapshot. */
@@ -246,7 +238,7 @@ export interface ReceiptWrites {
 }
 
 /** Reads in one database snapshot. Lists come back in no order unless said; what is not there is left out. */
-export interface StoreReader extends ReceiptReads, EventReads, EscrowReads {
+export interface StoreReader extends ReceiptReads, EventReads, EscrowReads, DigestReads {
   state(): Promise<StoreState>
   /**
    * What tells the history that made a position from every other: the same as long as the position is that history's,
@@ -286,13 +278,6 @@ export interface StoreReader extends ReceiptReads, EventReads, EscrowReads {
     after: SnapshotPlace | null,
     bounds: PageBounds,
   ): Promise<SnapshotPage>
-  /**
-   * What there is of each collection of the schema in each scope; for '*' in '*'. In ranges that can be folded to those of
-   * about `rangeRows` rows. Rules: CS-1.
-   */
-  digests(scopes: readonly string[] | '*', rangeRows: number): Promise<readonly StoredDigest[]>
-  /** Every row of a range as `put`. */
-  rangeRows(range: RowRange): Promise<readonly string[]>
   /** Scopes the record lies in now, from the feed; those of a deleted record until its tombstone is collected. */
   scopesOf(collection: string, record: string): Promise<readonly string[]>
   /** Canonical rows by id after `after`, as JSON texts with their ids. */

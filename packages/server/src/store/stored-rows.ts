@@ -7,13 +7,13 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { HistoryEntry } from '../engine.ts'
+import type { StoredDigest } from './digest-store.ts'
 import type { EscrowRuling, StoredEscrow } from './escrow-store.ts'
 import type { AuditedLine, ParkedEvent, RecordKey, StoredConsumer } from './event-store.ts'
 import type {
   SeenChange,
   StoreCounts,
   StoredConflict,
-  StoredDigest,
   StoredDevice,
   StoredOutcome,
   StoredReceipt,

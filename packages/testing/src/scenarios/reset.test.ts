@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+import { createShopWorld, itemsOf, type ShopWorld } from './shop-world.ts'
+
+let world: ShopWorld
+beforeEach(() => {
+  world = createShopWorld()
+})
+afterEach(() => world.close())
+
+const item = { stock: 0, price: null, note: null, tags: [], shelf: null, wh: 'w1' }
+
+/** The nth id, in the order of n. */
+function idOf(n: number): string {
+  return `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+}
+
+function givenItems(count: number): void {
+  for (let n = 0; n < count; n++)
+    world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh: 'w1' })
+}
+
+describe('a reset', () => {
+  test('[AP-10] replaces everything but the outbox by a snapshot', async () => {
+    const db = await world.open()
+    givenItems(10)
+    await world.sync(db)
+    await db.items.increment(idOf(1), { stock: 5 })
+    const id = await db.items.insert({ name: 'unsent' })
+    world.server.delete('items', idOf(2))
+    world.server.changeEpoch()
+    expect(await world.sync(db)).toEqual({ status: 'done', code: null })
+    const rows = await itemsOf(db)
+    expect(rows).toHaveLength(10)
+    expect(rows.find((row) => row['id'] === idOf(2))).toBeUndefined()
+    expect(rows.find((row) => row['id'] === idOf(1))).toMatchObject({ stock: 5, _state: 'clean' })
+    expect(rows.find((row) => row['id'] === id)).toMatchObject({ name: 'unsent', _state: 'clean' })
+    expect((await db.status.metrics()).counts.resets).toBe(1)
+  })
+
+  test('[AP-9] [AP-10] does not take a version of a lost history for what the server says is known', async () => {
+    const { env, server } = world
+    const db = await world.open()
+    givenItems(1)
+    const [id = ''] = server.rows('items').keys()
+    for (const note of ['a', 'b', 'c']) server.write('items', id, { note })
+    await world.sync(db)
+    const [before] = await itemsOf(db)
+    server.changeEpoch()
+    // The other copy of this device has written since: this one is told a version, lower than that of the lost history.
+    type Answer = { version?: number; changes?: readonly object[]; note?: string }
+    const say = (answer: Answer, path: string): Answer => {
+      const version = path.endsWith('/sync/snapshot') ? 1 : 2
+      if (path.includes('/records/')) return { ...answer, version, note: 'of now' }
+      const op = version === 2 ? { op: 'have', data: undefined } : {}
+      return { ...answer, changes: (answer.changes ?? []).map((change) => ({ ...change, version, ...op })) }
+    }
+    env.connect(async (request) => {
+      const response = await server.fetch(request)
+      const { pathname } = new URL(request.url)
+      if (!response.ok || !/snapshot|pull|records/.test(pathname)) return response
+      if (pathname.endsWith('/sync/snapshot')) server.write('items', id, { note: 'of now' })
+      return Response.json(say((await response.json()) as Answer, pathname))
+    })
+    await world.sync(db)
+    expect(before).toMatchObject({ note: 'c' })
+    expect(server.requests['records']).toBe(1)
+    expect(await itemsOf(db)).toMatchObject([{ note: 'of now' }])
+  })
+
+  test('[AP-10] a server that answers 410 to everything is waited for, not hammered', async () => {
+    const db = await world.open()
+    givenItems(1)
+    await world.sync(db)
+    world.server.script({ fault: { kind: 'answer', status: 410 } })
+    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'CURSOR_EXPIRED' })
+    expect(await itemsOf(db)).toHaveLength(1)
+    world.server.heal()
+    expect(await world.sync(db)).toEqual({ status: 'done', code: null })
+  })
+
+  test('[AP-10] what the restored server no longer knows is offered again', async () => {
+    const db = await world.open()
+    const id = await db.items.insert({ name: 'Rope', stock: 1 })
+    world.server.script({ on: 'snapshot', fault: { kind: 'answer', status: 500 } })
+    await world.sync(db)
+    expect(await db.outbox.list()).toMatchObject([{ status: 'answered' }])
+    world.server.forget()
+    world.server.heal()
+    for (let again = 0; again < 3; again++) await world.sync(db)
+    expect(world.server.record('items', id)).toMatchObject({ stock: 1 })
+    expect(await itemsOf(db)).toMatchObject([{ stock: 1, _state: 'clean' }])
+  })
+})
