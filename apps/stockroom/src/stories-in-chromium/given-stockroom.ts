@@ -42,7 +42,7 @@ export interface BenchDevice {
 }
 
 /** How long a person in these stories waits for anything, ms: the machine may be busy. */
-const patienceMs = 90_000
+const patienceMs = 40_000
 
 let built: Promise<BuiltApp> | undefined
 
@@ -97,13 +97,15 @@ function benchDevice(page: Page, person: PersonId): BenchDevice {
   const { name } = people[person]
   const frame = page.getByRole('region', { name: `Device of ${name}` })
   const app = page.frameLocator(`iframe[title^="${name}"]`)
-  const go = (screen: string): Promise<void> => app.getByRole('button', { name: screen }).first().click()
+  const go = (screen: string): Promise<void> =>
+    app.getByRole('navigation').getByRole('button', { name: screen }).click()
   return {
     app,
     frame,
     go,
     setAirplane: async (isOn) => {
-      await frame.getByRole('switch', { checked: !isOn }).click({ force: true })
+      const control = frame.getByRole('switch')
+      if ((await control.isChecked()) !== isOn) await control.click({ force: true })
       await frame.getByRole('switch', { checked: isOn }).waitFor()
     },
     kill: () => frame.getByRole('button', { name: 'Kill' }).click(),
@@ -115,6 +117,9 @@ function benchDevice(page: Page, person: PersonId): BenchDevice {
       await drawer.getByText(sku).waitFor()
       return drawer
     },
-    closeItem: () => app.getByRole('dialog').getByRole('button', { name: 'Close' }).click(),
+    closeItem: async () => {
+      await app.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+      await app.getByRole('dialog').waitFor({ state: 'detached' })
+    },
   }
 }

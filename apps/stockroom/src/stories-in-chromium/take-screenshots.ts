@@ -76,7 +76,7 @@ async function shootPhone(given: GivenStockroom): Promise<void> {
   await page.getByRole('article').waitFor()
   await shoot(page, 'phone-decision-light')
   await page.emulateMedia({ colorScheme: 'dark' })
-  await page.getByRole('button', { name: 'Count' }).click()
+  await page.getByRole('navigation').getByRole('button', { name: 'Count' }).click()
   await page.getByLabel('Count sheet').getByRole('textbox').first().waitFor()
   await shoot(page, 'phone-count-dark')
   await page.close()

@@ -1,16 +1,17 @@
 import { ActionIcon, Avatar, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
-import { type ReactElement, useState, useSyncExternalStore } from 'react'
+import { type ReactElement, useState } from 'react'
 
 import { people } from '../warehouse/people.ts'
 import { IconLogout, IconMoon, IconPlane, IconSun, IconTool } from './icons.ts'
 import { useSession } from './session.tsx'
 import { SignOut } from './sign-out.tsx'
+import { useNetwork } from './use-network.ts'
 
 /** Who is signed in, and what concerns the device rather than the warehouse. */
 export function AccountMenu({ onInspect }: { readonly onInspect: () => void }): ReactElement {
   const { person, device } = useSession()
   const { conditions } = device
-  const { isOffline } = useSyncExternalStore(conditions.subscribe, conditions.settings)
+  const { isOffline } = useNetwork()
   const { setColorScheme } = useMantineColorScheme()
   const isDark = useComputedColorScheme('light') === 'dark'
   const [isLeaving, setLeaving] = useState(false)

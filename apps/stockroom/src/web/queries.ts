@@ -38,12 +38,12 @@ export const itemList =
     return items.orderBy('name')
   }
 
-/** The shelves of an aisle, in the order one walks. */
-export const countSheet = (aisle: string) => (q: Query) =>
+/** The items of an aisle, or of a part of it, in the order one walks. */
+export const countSheet = (place: string) => (q: Query) =>
   q
     .selectFrom('items')
     .select(['id', 'name', 'sku', 'location', 'stock', 'minimum', '_state'])
-    .where('location', 'like', `${aisle}-%`)
+    .where('location', 'like', `${place}%`)
     .orderBy('location')
     .orderBy('name')
 

@@ -7,7 +7,7 @@ import { useSession } from './session.tsx'
 /** Asks the device whether everything was sent; if not, says what it means to leave now. */
 export function SignOut({ onStay }: { readonly onStay: () => void }): ReactElement {
   const db = useClient()
-  const { signOut } = useSession()
+  const session = useSession()
   const status = useSyncStatus()
   const [isSafe, setSafe] = useState<boolean | null>(null)
   useEffect(() => {
@@ -40,7 +40,7 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
           <Button
             color={isSafe === false ? 'red' : undefined}
             disabled={isSafe === null}
-            onClick={() => void signOut()}
+            onClick={() => void session.signOut()}
           >
             {isSafe === false ? 'Sign out anyway' : 'Sign out'}
           </Button>

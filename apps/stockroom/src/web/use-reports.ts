@@ -1,8 +1,9 @@
-import { useEffect, useSyncExternalStore } from 'react'
+import { useEffect } from 'react'
 
 import type { PersonId } from '../warehouse/people.ts'
 import { useSyncStatus } from './hooks.ts'
 import { useSession } from './session.tsx'
+import { useNetwork } from './use-network.ts'
 
 /** What a device tells the page it is shown in. */
 export interface DeviceReport {
@@ -26,7 +27,7 @@ export function useReports(): void {
   const { person, device } = useSession()
   const { conditions } = device
   const status = useSyncStatus()
-  const { isOffline } = useSyncExternalStore(conditions.subscribe, conditions.settings)
+  const { isOffline } = useNetwork()
   useEffect(() => {
     if (window.parent === window || status === undefined) return
     const { pendingCount, conflictCount, deadLetterCount, lastSyncAt } = status

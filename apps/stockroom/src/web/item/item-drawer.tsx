@@ -46,16 +46,22 @@ function Heading({ item }: { readonly item: Item }): ReactElement {
 }
 
 function ItemDetails({ item }: { readonly item: Item }): ReactElement {
-  const { conflicts } = useConflicts({ record: item.id })
+  const { conflicts } = useConflicts({ record: item.id, status: 'all' })
+  // Whatever may have added to the history.
+  const moment = [item._version, ...conflicts.map(({ status }) => status)].join(' ')
   return (
     <Stack gap="lg">
-      {conflicts.map((conflict) => (
-        <ConflictCard key={conflict.id} conflict={conflict} title="Two people changed this" />
-      ))}
+      {conflicts
+        .filter(({ status }) => status === 'open')
+        .map((conflict) => (
+          <div key={conflict.id} className="question">
+            <ConflictCard conflict={conflict} title="Two people changed this" />
+          </div>
+        ))}
       <StockStepper item={item} />
       <ItemForm item={item} />
       <Divider />
-      <ItemHistory id={item.id} version={item._version} />
+      <ItemHistory id={item.id} moment={moment} />
     </Stack>
   )
 }

@@ -1,5 +1,4 @@
 import type { HistoryEntry } from '@holdfast/client'
-import type { Json } from '@holdfast/core'
 import { isObject } from '@holdfast/core'
 import { Group, Skeleton, Stack, Text, Timeline, Title } from '@mantine/core'
 import { type ReactElement, useEffect, useState } from 'react'
@@ -9,8 +8,8 @@ import { formatMoment } from '../format.ts'
 import { useClient } from '../hooks.ts'
 
 /** What happened to an item: who, when, what, and by which rule. It is asked of the server, which keeps it. */
-export function ItemHistory(props: { readonly id: string; readonly version: number }): ReactElement {
-  const { id, version } = props
+export function ItemHistory(props: { readonly id: string; readonly moment: string }): ReactElement {
+  const { id, moment } = props
   const db = useClient()
   const [entries, setEntries] = useState<readonly HistoryEntry[] | 'offline' | null>(null)
   useEffect(() => {
@@ -18,12 +17,12 @@ export function ItemHistory(props: { readonly id: string; readonly version: numb
     const take = (found: readonly HistoryEntry[] | 'offline'): void => {
       if (!isOver) setEntries(found)
     }
-    // A new version of the record has a new history.
+    // The history is read anew at every moment at which it may have grown.
     db.items.history(id).then(take, () => take('offline'))
     return () => {
       isOver = true
     }
-  }, [db, id, version])
+  }, [db, id, moment])
   return (
     <section aria-label="History">
       <Title order={3} size="sm" mb="sm">
@@ -91,7 +90,7 @@ function changesOf({ op, before, after }: HistoryEntry): readonly string[] {
 function textOf(value: unknown): string {
   if (value === null || value === undefined || value === '') return '–'
   if (Array.isArray(value)) return value.length === 0 ? '–' : value.join(', ')
-  return typeof value === 'string' ? value.replaceAll('\n\n', ' ¶ ') : String(value as Json)
+  return typeof value === 'string' ? value.replaceAll('\n\n', ' ¶ ') : JSON.stringify(value)
 }
 
 const statusTexts: Readonly<Record<string, string>> = {

@@ -22,9 +22,7 @@ export const ItemLine = memo(
     return (
       <UnstyledButton className="list__line" style={style} onClick={() => onOpen(item.id)}>
         <span style={{ minWidth: 0 }}>
-          <span className="list__name" style={{ display: 'block' }}>
-            {name}
-          </span>
+          <span className="list__name">{name}</span>
           <span className="list__more number">
             <span>{location}</span>
             <span>{sku}</span>

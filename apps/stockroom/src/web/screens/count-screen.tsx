@@ -1,4 +1,4 @@
-import { Button, Group, NumberInput, Select, Text } from '@mantine/core'
+import { Button, Group, NumberInput, Select, Text, TextInput } from '@mantine/core'
 import { RecordBadge } from '@holdfast/react'
 import { type CSSProperties, type ReactElement, useState } from 'react'
 
@@ -9,18 +9,19 @@ import { countSheet, type Item } from '../queries.ts'
 import { useSession } from '../session.tsx'
 import { VirtualList } from '../virtual-list.tsx'
 
-const aisles = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZ']
+const aisles = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
 type Line = Pick<Item, 'id' | 'name' | 'sku' | 'location' | 'stock' | 'minimum' | '_state'>
 
 /** An aisle in the order one walks it. What was found is booked as a difference, so counts of several people add up. */
 export function CountScreen(): ReactElement {
   const { person } = useSession()
   const [aisle, setAisle] = useState(person === 'ben' ? 'N' : 'A')
-  const { rows } = useLiveQuery(countSheet(aisle), { keepPrevious: true })
+  const [shelf, setShelf] = useState('')
+  const { rows } = useLiveQuery(countSheet(`${aisle}-${shelf.trim()}`), { keepPrevious: true })
   return (
     <section className="screen">
       <div className="screen__head">
-        <Group justify="space-between" wrap="nowrap">
+        <Group gap="xs" wrap="nowrap">
           <Select
             aria-label="Aisle"
             w={124}
@@ -29,8 +30,16 @@ export function CountScreen(): ReactElement {
             value={aisle}
             onChange={(chosen) => setAisle(chosen ?? aisle)}
           />
-          <Text size="sm" c="dimmed" className="number">
-            {formatCount(rows.length)} places
+          <TextInput
+            aria-label="Shelf"
+            placeholder="Shelf"
+            w={86}
+            inputMode="numeric"
+            value={shelf}
+            onChange={(event) => setShelf(event.currentTarget.value)}
+          />
+          <Text size="sm" c="dimmed" className="number" ms="auto">
+            {formatCount(rows.length)} {rows.length === 1 ? 'place' : 'places'}
           </Text>
         </Group>
         <Text size="sm" c="dimmed">
@@ -62,9 +71,7 @@ function CountLine({ item, style }: { readonly item: Line; readonly style: CSSPr
   return (
     <div className="list__line" style={{ ...style, gridTemplateColumns: 'minmax(0, 1fr) 84px 68px', gap: 8 }}>
       <span style={{ minWidth: 0 }}>
-        <span className="list__name" style={{ display: 'block' }}>
-          {item.name}
-        </span>
+        <span className="list__name">{item.name}</span>
         <span className="list__more number">
           <strong>{item.location}</strong>
           <span>expected {formatCount(item.stock)}</span>

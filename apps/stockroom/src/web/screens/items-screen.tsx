@@ -68,8 +68,7 @@ function Filters(props: {
         size="xs"
         aria-label="Which items"
         value={filter.show}
-        // The values are those given below.
-        onChange={(show) => onChange({ ...filter, show: show as ItemFilter['show'] })}
+        onChange={(show) => onChange({ ...filter, show })}
         data={[
           { label: 'All', value: 'all' },
           { label: 'Low', value: 'low' },
