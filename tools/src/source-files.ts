@@ -39,9 +39,9 @@ export function workspaceOf(path: string): string {
   return path.split('/src/')[0] ?? path
 }
 
-/** Whether a file is for tests only: `*.test.ts`, contract suites, `given-*.ts`, and the worlds of scenarios and end-to-end tests. */
+/** Whether a file is for tests only: `*.test.ts`, contract suites, `given-*.ts`, and the worlds of scenarios, stories and end-to-end tests. */
 export function isTestFile(path: string): boolean {
-  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.tsx?$|\/(end-to-end|scenarios|testing\/src\/browser)\//.test(
+  return /(\.test|[.-]contract)\.tsx?$|\/given-[a-z-]+\.tsx?$|\/(end-to-end|scenarios|stories-in-chromium|testing\/src\/browser)\//.test(
     path,
   )
 }

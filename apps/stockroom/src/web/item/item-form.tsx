@@ -25,29 +25,11 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <Group grow align="flex-start">
-          <TextInput
-            label="Price"
-            leftSection="€"
-            inputMode="decimal"
-            value={shown.price}
-            error={isPrice ? null : 'A price such as 12.50'}
-            onChange={(event) => setDraft({ ...draft, price: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Location"
-            value={shown.location}
-            onChange={(event) => setDraft({ ...draft, location: event.currentTarget.value })}
-          />
-          <NumberInput
-            label="At least"
-            min={0}
-            max={9_999}
-            allowDecimal={false}
-            value={shown.minimum}
-            onChange={(minimum) => setDraft({ ...draft, minimum: Math.round(Number(minimum)) || 0 })}
-          />
-        </Group>
+        <ShortFields
+          shown={shown}
+          isPrice={isPrice}
+          onChange={(change) => setDraft({ ...draft, ...change })}
+        />
         <TagsInput
           label="Tags"
           value={[...item.tags]}
@@ -80,5 +62,39 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
         </Group>
       </Stack>
     </form>
+  )
+}
+
+interface ShortFieldsProps {
+  readonly shown: Pick<Item, 'price' | 'location' | 'minimum'>
+  readonly isPrice: boolean
+  readonly onChange: (change: Draft) => void
+}
+
+function ShortFields({ shown, isPrice, onChange }: ShortFieldsProps): ReactElement {
+  return (
+    <Group grow align="flex-start">
+      <TextInput
+        label="Price"
+        leftSection="€"
+        inputMode="decimal"
+        value={shown.price}
+        error={isPrice ? null : 'A price such as 12.50'}
+        onChange={(event) => onChange({ price: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Location"
+        value={shown.location}
+        onChange={(event) => onChange({ location: event.currentTarget.value })}
+      />
+      <NumberInput
+        label="At least"
+        min={0}
+        max={9_999}
+        allowDecimal={false}
+        value={shown.minimum}
+        onChange={(minimum) => onChange({ minimum: Math.round(Number(minimum)) || 0 })}
+      />
+    </Group>
   )
 }
