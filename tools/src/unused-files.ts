@@ -1,10 +1,10 @@
 import { moduleImports, packageNameOf, resolveRelative } from './module-imports.ts'
-import { isTestFile } from './source-files.ts'
+import { isTestFile, pageScripts } from './source-files.ts'
 import { type ParsedFile, walk } from './syntax.ts'
 import type { Workspace } from './workspaces.ts'
 
 /**
- * Files that nothing reaches: neither a package export, a command, an npm script nor a test. A string such as
+ * Files that nothing reaches: neither a package export, a command, an npm script, a page nor a test. A string such as
  * `'./worker.ts'` counts as a use, because workers and child processes are started by path.
  */
 export function findUnusedFiles(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
@@ -43,7 +43,7 @@ function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace
     ),
   )
   const exported = workspaces.flatMap((workspace) => [...workspace.exports.values(), ...workspace.binPaths])
-  return [...tests, ...scripts, ...exported]
+  return [...tests, ...scripts, ...exported, ...pageScripts()]
 }
 
 function usedPaths(file: ParsedFile): string[] {

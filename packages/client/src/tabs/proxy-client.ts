@@ -6,6 +6,8 @@ import { withSystemCollections } from '../client-parts.ts'
 import type { ConflictsApi } from '../conflicts/conflicts-api.ts'
 import { RowView } from '../live/row-view.ts'
 import { compileQuery, decoderOf, type QueryBuilder, storedQuery } from '../live/run-query.ts'
+import type { DeadLettersApi } from '../outbox/dead-letters.ts'
+import type { OutboxApi } from '../outbox/outbox-api.ts'
 import type { StatusApi } from '../status/status-feed.ts'
 import type { SyncStatus } from '../status/sync-status.ts'
 import { collectionHistory } from '../sync/collection-history.ts'
@@ -41,20 +43,8 @@ export function proxyClient<S extends Schema>(parts: ProxyParts<S>, close: () =>
   for (const collection of schema.collections.values())
     apis.set(collection.name, proxyCollection(collection, link, parts.trace))
   const base: ClientBase<S> = {
-    outbox: {
-      list: (query) => call(['outbox', 'list'], query),
-      watch: (listener, query) => followList(link, { of: 'outbox', query }, listener),
-      retry: (mutation) => call(['outbox', 'retry'], mutation),
-    },
-    deadLetters: {
-      list: () => call(['deadLetters', 'list']),
-      watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
-      get: (id) => call(['deadLetters', 'get'], id),
-      retry: (id) => call(['deadLetters', 'retry'], id),
-      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
-      discard: (id) => call(['deadLetters', 'discard'], id),
-      export: (id) => call(['deadLetters', 'export'], id),
-    },
+    outbox: proxyOutbox(link, call),
+    deadLetters: proxyDeadLetters(link, call),
     conflicts: proxyConflicts(link, call),
     status: proxyStatus(link, call),
     sync: proxySync(call),
@@ -133,6 +123,26 @@ function proxyWrites(
     remove: (id, members) => change('remove', [id, members]),
     delete: (id) => change('delete', [id]),
     get: (id) => run('get', [id]) as Promise<never>,
+  }
+}
+
+function proxyOutbox(link: LeaderLink, call: Call): OutboxApi {
+  return {
+    list: (query) => call(['outbox', 'list'], query),
+    watch: (listener, query) => followList(link, { of: 'outbox', query }, listener),
+    retry: (mutation) => call(['outbox', 'retry'], mutation),
+  }
+}
+
+function proxyDeadLetters(link: LeaderLink, call: Call): DeadLettersApi {
+  return {
+    list: () => call(['deadLetters', 'list']),
+    watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
+    get: (id) => call(['deadLetters', 'get'], id),
+    retry: (id) => call(['deadLetters', 'retry'], id),
+    editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
+    discard: (id) => call(['deadLetters', 'discard'], id),
+    export: (id) => call(['deadLetters', 'export'], id),
   }
 }
 

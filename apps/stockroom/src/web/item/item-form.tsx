@@ -25,29 +25,7 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <Group grow align="flex-start">
-          <TextInput
-            label="Price"
-            leftSection="€"
-            inputMode="decimal"
-            value={shown.price}
-            error={isPrice ? null : 'A price such as 12.50'}
-            onChange={(event) => setDraft({ ...draft, price: event.currentTarget.value })}
-          />
-          <TextInput
-            label="Location"
-            value={shown.location}
-            onChange={(event) => setDraft({ ...draft, location: event.currentTarget.value })}
-          />
-          <NumberInput
-            label="At least"
-            min={0}
-            max={9_999}
-            allowDecimal={false}
-            value={shown.minimum}
-            onChange={(minimum) => setDraft({ ...draft, minimum: Math.round(Number(minimum)) || 0 })}
-          />
-        </Group>
+        <Fields shown={shown} isPrice={isPrice} onEdit={(edit) => setDraft({ ...draft, ...edit })} />
         <TagsInput
           label="Tags"
           value={[...item.tags]}
@@ -80,5 +58,39 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
         </Group>
       </Stack>
     </form>
+  )
+}
+
+interface FieldsProps {
+  readonly shown: Pick<Item, 'price' | 'location' | 'minimum'>
+  readonly isPrice: boolean
+  readonly onEdit: (edit: Draft) => void
+}
+
+function Fields({ shown, isPrice, onEdit }: FieldsProps): ReactElement {
+  return (
+    <Group grow align="flex-start">
+      <TextInput
+        label="Price"
+        leftSection="€"
+        inputMode="decimal"
+        value={shown.price}
+        error={isPrice ? null : 'A price such as 12.50'}
+        onChange={(event) => onEdit({ price: event.currentTarget.value })}
+      />
+      <TextInput
+        label="Location"
+        value={shown.location}
+        onChange={(event) => onEdit({ location: event.currentTarget.value })}
+      />
+      <NumberInput
+        label="At least"
+        min={0}
+        max={9_999}
+        allowDecimal={false}
+        value={shown.minimum}
+        onChange={(minimum) => onEdit({ minimum: Math.round(Number(minimum)) || 0 })}
+      />
+    </Group>
   )
 }
