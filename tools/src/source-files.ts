@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** One TypeScript file of the repository. `path` is relative to the root and uses forward slashes. */
@@ -32,6 +32,16 @@ export function readSourceFiles(): SourceFile[] {
   return sourceRoots
     .flatMap((root) => listFiles(root, (path) => /\/src\/.*\.tsx?$/.test(path)))
     .map((path) => ({ path, text: readRepositoryFile(path) }))
+}
+
+/** The TypeScript that the pages of apps begin with. */
+export function pageScripts(): string[] {
+  const pages = sourceRoots.flatMap((root) => listFiles(root, (path) => /\/src\/.*\.html$/.test(path)))
+  return pages.flatMap((page) =>
+    [...readRepositoryFile(page).matchAll(/<script[^>]* src="([^"]+\.tsx?)"/g)].map(([, script = '']) =>
+      posix.join(posix.dirname(page), script),
+    ),
+  )
 }
 
 /** The workspace folder a source file belongs to, for example `packages/core` or `bench`. */

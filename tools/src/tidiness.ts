@@ -26,7 +26,7 @@ export function judgeName(path: string): Finding[] {
   const parts = path.split('/')
   const stem = (parts.pop() ?? '')
     .replace(/\.tsx?$/, '')
-    .replace(/\.((pg|browser|chromium)\.test|test|contract|bench|worker|d)$/, '')
+    .replace(/\.((pg|browser|chromium)\.test|test|contract|bench)$/, '')
   for (const name of [...parts, stem]) {
     const words = name.split('-')
     const isVague = vagueNames.test(name) || words.some((word) => vagueWords.test(word))

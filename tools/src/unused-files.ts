@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { moduleImports, packageNameOf, resolveRelative } from './module-imports.ts'
-import { isTestFile, repositoryRoot } from './source-files.ts'
+import { isTestFile, pageScripts, repositoryRoot } from './source-files.ts'
 import { type ParsedFile, walk } from './syntax.ts'
 import type { Workspace } from './workspaces.ts'
 
 /**
- * Files that nothing reaches: neither a package export, a command, an npm script nor a test. A string such as
+ * Files that nothing reaches: neither a package export, a command, an npm script, a page nor a test. A string such as
  * `'./worker.ts'` counts as a use, because workers and child processes are started by path.
  */
 export function findUnusedFiles(files: readonly ParsedFile[], workspaces: readonly Workspace[]): string[] {
@@ -60,10 +60,7 @@ function entryPaths(files: readonly ParsedFile[], workspaces: readonly Workspace
     ),
   )
   const exported = workspaces.flatMap((workspace) => [...workspace.exports.values(), ...workspace.binPaths])
-  const pages = workspaces.flatMap(({ pageModules }) => pageModules)
-  // What only declares is read by the compiler alone.
-  const declared = files.map((file) => file.path).filter((path) => path.endsWith('.d.ts'))
-  return [...tests, ...scripts, ...exported, ...pages, ...declared]
+  return [...tests, ...scripts, ...exported, ...pageScripts()]
 }
 
 function usedPaths(file: ParsedFile): string[] {

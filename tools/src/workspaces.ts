@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { join, posix } from 'node:path'
+import { join } from 'node:path'
 
 import { readRepositoryFile, repositoryRoot } from './source-files.ts'
 
@@ -12,8 +12,6 @@ export type Workspace = {
   readonly dependencies: ReadonlySet<string>
   readonly devDependencies: ReadonlySet<string>
   readonly scripts: readonly string[]
-  /** Modules that its pages begin with, as paths from the root. */
-  readonly pageModules: readonly string[]
 }
 
 type Manifest = {
@@ -52,19 +50,5 @@ function readWorkspace(folder: string): Workspace {
     ]),
     devDependencies: new Set(Object.keys(manifest.devDependencies ?? {})),
     scripts: Object.values(manifest.scripts ?? {}),
-    pageModules: folder === '' ? [] : pageModulesIn(`${folder}/src`),
   }
-}
-
-function pageModulesIn(folder: string): string[] {
-  const path = join(repositoryRoot, folder)
-  if (!existsSync(path)) return []
-  const pages = readdirSync(path, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.html'),
-  )
-  return pages.flatMap((page) =>
-    [...readRepositoryFile(`${folder}/${page}`).matchAll(/<script[^>]* src="([^"]+\.tsx?)"/g)].map(
-      ([, source = '']) => posix.join(folder, posix.dirname(page), source),
-    ),
-  )
 }

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { chromiumArguments, chromiumPath } from '@holdfast/testing/services'
 import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright'
 
+export type { Page } from 'playwright'
+
 import { people, type PersonId } from '../warehouse/people.ts'
 import { startWarehouseServer, type WarehouseServer } from '../warehouse/warehouse-server.ts'
 import { type BuiltApp, buildApp } from '../warehouse/web-app.ts'

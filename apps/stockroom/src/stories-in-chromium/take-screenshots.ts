@@ -2,9 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-import type { Page } from 'playwright'
-
-import { type Bench, type GivenStockroom, givenStockroom } from './given-stockroom.ts'
+import { type Bench, type GivenStockroom, givenStockroom, type Page } from './given-stockroom.ts'
 
 const folder = fileURLToPath(new URL('../../../../docs/screenshots/', import.meta.url))
 

@@ -1,5 +1,6 @@
 import { ActionIcon, Avatar, Menu, Text, useComputedColorScheme, useMantineColorScheme } from '@mantine/core'
-import { type ReactElement, useState } from 'react'
+import { useDisclosure } from '@mantine/hooks'
+import type { ReactElement } from 'react'
 
 import { people } from '../warehouse/people.ts'
 import { IconLogout, IconMoon, IconPlane, IconSun, IconTool } from './icons.ts'
@@ -14,7 +15,7 @@ export function AccountMenu({ onInspect }: { readonly onInspect: () => void }): 
   const { isOffline } = useNetwork()
   const { setColorScheme } = useMantineColorScheme()
   const isDark = useComputedColorScheme('light') === 'dark'
-  const [isLeaving, setLeaving] = useState(false)
+  const [isLeaving, leaving] = useDisclosure()
   const { name, role, color } = people[person]
   return (
     <>
@@ -48,12 +49,12 @@ export function AccountMenu({ onInspect }: { readonly onInspect: () => void }): 
             Inspector
           </Menu.Item>
           <Menu.Divider />
-          <Menu.Item leftSection={<IconLogout size={17} />} onClick={() => setLeaving(true)}>
+          <Menu.Item leftSection={<IconLogout size={17} />} onClick={leaving.open}>
             Sign out
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      {isLeaving ? <SignOut onStay={() => setLeaving(false)} /> : null}
+      {isLeaving ? <SignOut onStay={leaving.close} /> : null}
     </>
   )
 }

@@ -26,7 +26,7 @@ export function openDevice(person: PersonId): Device {
     server: `${location.origin}/api`,
     auth: () => signIn(person),
     worker: () =>
-      new Worker(new URL('./holdfast.worker.ts', import.meta.url), { type: 'module', name: person }),
+      new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module', name: person }),
   })
   const { conditions } = network
   const follow = (): void =>

@@ -4,7 +4,14 @@ import { type ComponentType, type ReactElement, useState } from 'react'
 
 import { AccountMenu } from './account-menu.tsx'
 import { useSyncStatus } from './hooks.ts'
-import { IconBox, IconChartBar, IconClipboardCheck, IconGitCompare, IconTransfer } from './icons.ts'
+import {
+  IconBox,
+  type IconComponent,
+  IconChartBar,
+  IconClipboardCheck,
+  IconGitCompare,
+  IconTransfer,
+} from './icons.ts'
 import { CountScreen } from './screens/count-screen.tsx'
 import { DecisionsScreen } from './screens/decisions-screen.tsx'
 import { ItemsScreen } from './screens/items-screen.tsx'
@@ -20,7 +27,7 @@ const screens = {
   count: { title: 'Count', icon: IconClipboardCheck, show: CountScreen },
   movements: { title: 'Movements', icon: IconTransfer, show: MovementsScreen },
   decisions: { title: 'Decisions', icon: IconGitCompare, show: DecisionsScreen },
-} as const satisfies Record<string, { title: string; icon: typeof IconBox; show: ComponentType }>
+} as const satisfies Record<string, { title: string; icon: IconComponent; show: ComponentType }>
 
 type ScreenName = keyof typeof screens
 

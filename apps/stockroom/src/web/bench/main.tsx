@@ -1,6 +1,3 @@
-import '../styles.css'
-import './bench.css'
-
 import { MantineProvider } from '@mantine/core'
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'

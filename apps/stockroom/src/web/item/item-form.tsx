@@ -25,11 +25,7 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <ShortFields
-          shown={shown}
-          isPrice={isPrice}
-          onChange={(change) => setDraft({ ...draft, ...change })}
-        />
+        <Fields shown={shown} isPrice={isPrice} onEdit={(edit) => setDraft({ ...draft, ...edit })} />
         <TagsInput
           label="Tags"
           value={[...item.tags]}
@@ -65,13 +61,13 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   )
 }
 
-interface ShortFieldsProps {
+interface FieldsProps {
   readonly shown: Pick<Item, 'price' | 'location' | 'minimum'>
   readonly isPrice: boolean
-  readonly onChange: (change: Draft) => void
+  readonly onEdit: (edit: Draft) => void
 }
 
-function ShortFields({ shown, isPrice, onChange }: ShortFieldsProps): ReactElement {
+function Fields({ shown, isPrice, onEdit }: FieldsProps): ReactElement {
   return (
     <Group grow align="flex-start">
       <TextInput
@@ -80,12 +76,12 @@ function ShortFields({ shown, isPrice, onChange }: ShortFieldsProps): ReactEleme
         inputMode="decimal"
         value={shown.price}
         error={isPrice ? null : 'A price such as 12.50'}
-        onChange={(event) => onChange({ price: event.currentTarget.value })}
+        onChange={(event) => onEdit({ price: event.currentTarget.value })}
       />
       <TextInput
         label="Location"
         value={shown.location}
-        onChange={(event) => onChange({ location: event.currentTarget.value })}
+        onChange={(event) => onEdit({ location: event.currentTarget.value })}
       />
       <NumberInput
         label="At least"
@@ -93,7 +89,7 @@ function ShortFields({ shown, isPrice, onChange }: ShortFieldsProps): ReactEleme
         max={9_999}
         allowDecimal={false}
         value={shown.minimum}
-        onChange={(minimum) => onChange({ minimum: Math.round(Number(minimum)) || 0 })}
+        onChange={(minimum) => onEdit({ minimum: Math.round(Number(minimum)) || 0 })}
       />
     </Group>
   )
