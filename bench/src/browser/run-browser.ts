@@ -120,25 +120,25 @@ async function measure(page: Page): Promise<void> {
 if (!ensureChromium()) process.exit(0)
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
 const server = await serve(folder)
-const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
-  executablePath: chromiumPath(),
-  headless: true,
-  args: [...chromiumArguments],
-})
 try {
-  const version = context.browser()?.version() ?? ''
   process.stdout.write(
-    `Chromium ${version}, ${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}, ${rounds} rounds, ${rows} rows\n`,
+    `${cpus().length} cores, load ${loadavg()[0]?.toFixed(1)}, ${rounds} rounds, ${rows} rows\n`,
   )
   for (let round = 0; round < rounds; round++) {
+    // A profile of its own: each round begins with nothing stored.
+    const context = await chromium.launchPersistentContext(join(folder, `profile-${round}`), {
+      executablePath: chromiumPath(),
+      headless: true,
+      args: [...chromiumArguments],
+    })
+    if (round === 0) process.stdout.write(`Chromium ${context.browser()?.version() ?? ''}\n`)
     const page = await context.newPage()
     await page.goto(server.url)
     await page.waitForFunction(() => 'bench' in globalThis)
     await measure(page)
-    await page.close()
+    await context.close()
   }
 } finally {
-  await context.close()
   await server.close()
   rmSync(folder, { recursive: true, force: true })
 }
