@@ -237,6 +237,17 @@ describe('verdicts that are', () => {
         .end()
         .found(effect),
     ).toEqual([])
+    const yields = { ...stays, rule: 'restored' }
+    const returned = givenItem()
+      .line({ after: { name: 'Wire' } })
+      .write(1, { op: 'delete' })
+      .send(1)
+    expect(
+      returned
+        .rule(1, { status: 'merged', op: 'none', decisions: [yields] })
+        .end()
+        .found(effect),
+    ).toEqual([])
     const both = givenItem()
       .write(1, { changes: { name: 'Cord' } })
       .write(2, { op: 'delete' })

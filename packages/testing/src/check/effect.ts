@@ -102,7 +102,10 @@ function problemsOfFields(verdict: Verdict): readonly string[] {
   if (outcome.status === 'applied' && decisions.size > 0)
     return [`${name} although a decision was made on it`]
   if (write.op === 'delete') {
-    const isKept = [...decisions.values()].flat().some(({ rule }) => rule.startsWith('onDelete'))
+    // What was returned with a newer answer stands against a deletion that was returned (ME-24).
+    const isKept = [...decisions.values()]
+      .flat()
+      .some(({ rule, winner }) => rule.startsWith('onDelete') || (rule === 'restored' && winner === 'theirs'))
     return row.isLive && !isKept ? [`${name}, but ${line.collection}/${line.record} is still there`] : []
   }
   const isGone = !row.isLive

@@ -1,7 +1,7 @@
 import type { Json, Observation, Values } from '../check/observation.ts'
 import { sameValue, show } from '../check/same-value.ts'
 
-/** A write or a verdict, without the numbers that each database gives in its own way, and without its time. */
+/** A write or a verdict, without the numbers that each database gives in its own way, and a verdict without its times. */
 interface Told {
   /** The mutation a server decided on; undefined: somebody wrote. */
   readonly decided: string | null | undefined
@@ -27,19 +27,8 @@ export class Story {
       const { device, seq, covers, id, status, code } = o
       this.#told.push({ decided: id, facts: [device, seq, covers, id, status, code] })
     } else if (o.kind === 'audit') {
-      const { collection, record, op, user, mutation, at, before, after, status, code } = o
-      const facts = [
-        collection,
-        record,
-        op,
-        user,
-        mutation,
-        at,
-        valuesOf(before),
-        valuesOf(after),
-        status,
-        code,
-      ]
+      const { collection, record, op, user, mutation, before, after, status, code } = o
+      const facts = [collection, record, op, user, mutation, valuesOf(before), valuesOf(after), status, code]
       this.#told.push({ decided: mutation, facts })
     }
   }
