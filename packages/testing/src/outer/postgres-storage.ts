@@ -1,12 +1,13 @@
-import { assert, type Schema, scopesOfRow } from '@holdfast/core'
+import { assert, type Schema } from '@holdfast/core'
 import { postgresStore, type Store } from '@holdfast/server'
 import pg from 'pg'
 import type { SQLInputValue } from 'node:sqlite'
 
-import type { DumpedEscrow, DumpedRow, ServerDump } from '../check/observation.ts'
+import type { DumpedEscrow, ServerDump } from '../check/observation.ts'
 import type { Row } from '../sim/device-state.ts'
 import type { DiskPorts } from '../sim/disk-ports.ts'
-import { dumpedConflict, dumpedRow, quoted } from '../sim/dump-rows.ts'
+import { quoted } from '../sim/dump-rows.ts'
+import { dumpTables } from '../sim/dump-server.ts'
 import type { HistoryPlace, ServerStorage, StorageRow } from '../sim/server-storage.ts'
 import { auditOf, outcomeOf, ruledOf } from '../sim/server-witness.ts'
 import type { FreshDatabase } from '../services/fresh-database.ts'
@@ -119,40 +120,23 @@ export class PostgresStorage implements ServerStorage {
 
   async dump(): Promise<ServerDump> {
     const { schema } = this.#options
-    const collections: Record<string, readonly DumpedRow[]> = {}
-    const deleted: Record<string, { readonly id: string; readonly version: number }[]> = {}
-    const scopes: Record<string, string[]> = {}
-    for (const collection of schema.collections.values()) {
-      const { name } = collection
-      const rows = await this.#ask(`SELECT * FROM ${quoted(name)} ORDER BY id::text`)
-      const live = rows.filter((row) => (row['deleted_at'] ?? null) === null)
-      collections[name] = live.map((row) => dumpedRow(collection, row, ''))
-      for (const { id, values } of collections[name])
-        scopes[`${name}/${id}`] = [...scopesOfRow(collection.scopes, values)]
-      const tombstones = await this.#ask(
-        'SELECT record AS id, version FROM holdfast.tombstones WHERE collection = $1 ORDER BY record::text',
-        [name],
-      )
-      deleted[name] = [...rows.filter((row) => !live.includes(row)), ...tombstones].map(
-        ({ id, version }) => ({
-          id: String(id),
-          version: Number(version),
-        }),
-      )
+    const rows = new Map<string, readonly StorageRow[]>()
+    const tombstones = new Map<string, readonly StorageRow[]>()
+    for (const name of schema.collections.keys()) {
+      rows.set(name, await this.#ask(`SELECT * FROM ${quoted(name)} ORDER BY id::text`))
+      const sql = `SELECT record AS id, version FROM holdfast.tombstones WHERE collection = $1 ORDER BY record::text`
+      tombstones.set(name, await this.#ask(sql, [name]))
     }
-    const entries = await this.#ask(
-      `SELECT record, scope FROM holdfast.feed WHERE collection = '_conflicts' AND op = 'put' AND scope <> '' ORDER BY record::text, scope`,
-    )
-    for (const { record, scope } of entries) (scopes[`_conflicts/${record}`] ??= []).push(String(scope))
     const [state] = await this.#ask('SELECT epoch FROM holdfast.state')
     const escrow = await this.#ask('SELECT id, account, device, status FROM holdfast.escrow ORDER BY n')
-    const conflicts = await this.#ask('SELECT * FROM holdfast.conflicts ORDER BY id::text')
-    return {
+    return dumpTables(schema, {
       epoch: String(state?.['epoch']),
-      collections,
-      deleted,
-      scopes,
-      conflicts: conflicts.map(dumpedConflict),
+      rows,
+      tombstones,
+      conflicts: await this.#ask('SELECT * FROM holdfast.conflicts ORDER BY id::text'),
+      conflictScopes: await this.#ask(
+        `SELECT record, scope FROM holdfast.feed WHERE collection = '_conflicts' AND op = 'put' AND scope <> '' ORDER BY record::text, scope`,
+      ),
       escrow: escrow.map(({ id, account, device, status }) => ({
         id: String(id),
         user: String(account),
@@ -161,7 +145,7 @@ export class PostgresStorage implements ServerStorage {
         status: String(status) as DumpedEscrow['status'],
       })),
       damage: [],
-    }
+    })
   }
 
   async close(): Promise<void> {

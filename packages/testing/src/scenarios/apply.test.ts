@@ -6,25 +6,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { faultyStorage } from '../faulty-storage.ts'
 import { openFile } from './open-file.ts'
-import { createShopWorld, itemsOf, shopSchema, type ShopWorld } from './shop-world.ts'
+import { createShopWorld, givenItems, idOf, item, itemsOf, shopSchema, type ShopWorld } from './shop-world.ts'
 
 let world: ShopWorld
 beforeEach(() => {
   world = createShopWorld()
 })
 afterEach(() => world.close())
-
-const item = { stock: 0, price: null, note: null, tags: [], shelf: null, wh: 'w1' }
-
-/** The nth id, in the order of n. */
-function idOf(n: number): string {
-  return `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
-}
-
-function givenItems(count: number, wh = 'w1', from = 0): void {
-  for (let n = from; n < from + count; n++)
-    world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
-}
 
 /** A world whose server says `have`, with a device of somebody who sees two scopes. */
 async function givenTwoScopes() {
@@ -37,7 +25,7 @@ async function givenTwoScopes() {
 describe('rows that do not fit', () => {
   test('[AP-5] B09: one row of a hundred is put aside and listed; the rest is there, and the cursor moves on', async () => {
     const db = await world.open()
-    givenItems(100)
+    givenItems(world, 100)
     world.server.write('items', idOf(50), { stock: 'many' })
     await world.sync(db)
     expect(await itemsOf(db)).toHaveLength(99)
@@ -51,7 +39,7 @@ describe('rows that do not fit', () => {
 
   test('[AP-5] B09: a newer version that fits ends the quarantine, and so does the end of the record', async () => {
     const db = await world.open()
-    givenItems(2)
+    givenItems(world, 2)
     world.server.write('items', idOf(0), { stock: 'many' })
     world.server.write('items', idOf(1), { stock: 'many' })
     await world.sync(db)
@@ -71,7 +59,7 @@ describe('rows that do not fit', () => {
     })
     const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
     const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
-    givenItems(3)
+    givenItems(world, 3)
     await world.env.complete(before.sync.now())
     expect((await before.status.get()).quarantined).toHaveLength(3)
     await before.close()
@@ -129,7 +117,7 @@ describe('a row that is not ours to keep', () => {
       const { env, server } = world
       server.grant('ann', 'w:w2')
       const db = await world.open()
-      givenItems(2)
+      givenItems(world, 2)
       await world.sync(db)
       server.write('items', idOf(0), { wh: 'w2' })
       let rest: object | undefined
@@ -319,7 +307,7 @@ describe('a row that is not ours to keep', () => {
     const path = world.path('ended.sqlite')
     server.grant('ann', 'w:w2')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(1)
+    givenItems(world, 1)
     await world.sync(db)
     server.write('items', idOf(0), { wh: 'w2' })
     server.delete('items', idOf(0))
@@ -337,8 +325,8 @@ describe('a row that is not ours to keep', () => {
 
   test('[AP-8] B39: what was granted comes whole, what was revoked goes, and other scopes are left alone', async () => {
     const db = await world.open()
-    givenItems(20, 'w1')
-    givenItems(20, 'w2', 100)
+    givenItems(world, 20, 'w1')
+    givenItems(world, 20, 'w2', 100)
     await world.sync(db)
     expect(await itemsOf(db)).toHaveLength(20)
     world.server.grant('ann', 'w:w2')
@@ -358,7 +346,7 @@ describe('a row that is not ours to keep', () => {
 
   test('[AP-8] B39: a row that moved into a scope that was just granted stays, though the same pull tells of its leave', async () => {
     const db = await world.open()
-    givenItems(2)
+    givenItems(world, 2)
     await world.sync(db)
     world.server.write('items', idOf(0), { wh: 'w2' })
     world.server.grant('ann', 'w:w2')
@@ -369,7 +357,7 @@ describe('a row that is not ours to keep', () => {
   test('[AP-8] [ES-11] B37: a revoked scope takes rows with unsent edits along; the edits go to escrow', async () => {
     const path = world.path('revoked.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(1)
+    givenItems(world, 1)
     world.server.write('items', idOf(0), { note: secret })
     await world.sync(db)
     await db.items.increment(idOf(0), { stock: 1 })
@@ -391,7 +379,7 @@ describe('a row that is not ours to keep', () => {
     const path = world.path('moved-deleted.sqlite')
     world.server.grant('ann', 'w:w2')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(1)
+    givenItems(world, 1)
     world.server.write('items', idOf(0), { note: secret })
     await world.sync(db)
     world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
@@ -407,7 +395,7 @@ describe('a row that is not ours to keep', () => {
   test('[AP-8] B37: a revoked scope takes the values of a deleted record along that an unsent edit waits on', async () => {
     const path = world.path('revoked-deleted.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(1)
+    givenItems(world, 1)
     world.server.write('items', idOf(0), { note: secret })
     await world.sync(db)
     world.server.script({ on: 'push', fault: { kind: 'answer', status: 500 } })
@@ -443,7 +431,7 @@ describe('a row that is not ours to keep', () => {
     })
     const db = await world.open({ storage })
     world.server.grant('ann', 'w:w2')
-    for (let n = 0; n < 120; n++) givenItems(1, n % 2 === 0 ? 'w2' : 'w1', n)
+    for (let n = 0; n < 120; n++) givenItems(world, 1, n % 2 === 0 ? 'w2' : 'w1', n)
     await world.sync(db)
     await givenCopies(path)
     isFull = true
@@ -471,7 +459,7 @@ describe('a row that is not ours to keep', () => {
     const env = { ...world.env, now: () => world.env.now() + clock.aheadMs }
     const common = { schema: shopSchema, server: 'https://shop.example', auth: 'ann', sync: { auto: false } }
     const db = await openClient({ ...common, env, storage })
-    givenItems(3)
+    givenItems(world, 3)
     await world.sync(db)
     world.server.revoke('ann', 'w:w1')
     await world.sync(db)
@@ -488,7 +476,7 @@ describe('pages', () => {
     const db = await world.open()
     await world.sync(db)
     world.server.disorder(true)
-    givenItems(3_000)
+    givenItems(world, 3_000)
     const id = idOf(7)
     for (let n = 0; n < 5; n++) world.server.write('items', id, { note: `note ${n}` })
     world.server.delete('items', idOf(8))
@@ -502,10 +490,10 @@ describe('pages', () => {
   test('[AP-2] B12: pages that come again after a restart change nothing and tell nobody', async () => {
     const path = world.path('again.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(30)
+    givenItems(world, 30)
     await world.sync(db)
     const [early] = await openFile(path, "SELECT value FROM _meta WHERE key = 'cursor'")
-    givenItems(10, 'w1', 30)
+    givenItems(world, 10, 'w1', 30)
     world.server.delete('items', idOf(3))
     await world.sync(db)
     const rows = await itemsOf(db)
@@ -527,7 +515,7 @@ describe('pages', () => {
     const db = await world.open()
     const shelf = newUuid(world.env)
     world.server.write('items', idOf(1), { ...item, name: 'child', shelf })
-    givenItems(2_500, 'w1', 100)
+    givenItems(world, 2_500, 'w1', 100)
     world.server.write('shelves', shelf, { label: 'parent', wh: 'w1' })
     world.server.write('shelves', idOf(9), { label: 'out of sight', wh: 'w9' })
     world.server.write('items', idOf(2), { ...item, name: 'orphan', shelf: idOf(9) })
@@ -549,7 +537,7 @@ describe('pages', () => {
   test('[AP-3] a pull that was cut off goes on with the page after the last one it has', async () => {
     const path = world.path('resume.sqlite')
     const db = await world.open({ storage: sqliteStorage(path) })
-    givenItems(12_000)
+    givenItems(world, 12_000)
     world.server.script({
       on: ({ kind, index }) => kind === 'snapshot' && index === 2,
       fault: { kind: 'cut', when: 'before' },
@@ -565,7 +553,7 @@ describe('pages', () => {
 
   test('[AP-3] pages chosen for other grants are dropped', async () => {
     const db = await world.open()
-    givenItems(6_000)
+    givenItems(world, 6_000)
     world.server.script({
       on: ({ kind, index }) => kind === 'snapshot' && index === 1,
       fault: { kind: 'cut', when: 'before' },
@@ -573,7 +561,7 @@ describe('pages', () => {
     await world.sync(db)
     world.server.revoke('ann', 'w:w1')
     world.server.grant('ann', 'w:w2')
-    givenItems(3, 'w2', 7_000)
+    givenItems(world, 3, 'w2', 7_000)
     await world.sync(db)
     expect(await itemsOf(db)).toHaveLength(3)
   })
@@ -606,7 +594,7 @@ describe('pages', () => {
     const { env, server } = world
     const db = await world.open()
     await world.sync(db)
-    givenItems(1)
+    givenItems(world, 1)
     let count = 1
     let stopAt = 4
     env.connect(async (request) => {
@@ -615,7 +603,7 @@ describe('pages', () => {
         if (count === stopAt) throw new TypeError('fetch failed')
         // A copy of this device writes all the time: what it wrote the server only names.
         server.write('items', record, { note: `note ${count}` })
-        givenItems(1, 'w1', count++)
+        givenItems(world, 1, 'w1', count++)
       }
       const answer = await server.fetch(request)
       if (!request.url.endsWith('/sync/pull')) return answer

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { createShopWorld, itemsOf, type ShopWorld } from './shop-world.ts'
+import { createShopWorld, givenItems, idOf, itemsOf, type ShopWorld } from './shop-world.ts'
 
 let world: ShopWorld
 beforeEach(() => {
@@ -8,22 +8,10 @@ beforeEach(() => {
 })
 afterEach(() => world.close())
 
-const item = { stock: 0, price: null, note: null, tags: [], shelf: null, wh: 'w1' }
-
-/** The nth id, in the order of n. */
-function idOf(n: number): string {
-  return `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
-}
-
-function givenItems(count: number): void {
-  for (let n = 0; n < count; n++)
-    world.server.write('items', idOf(n), { ...item, name: `item ${n}`, wh: 'w1' })
-}
-
 describe('a reset', () => {
   test('[AP-10] replaces everything but the outbox by a snapshot', async () => {
     const db = await world.open()
-    givenItems(10)
+    givenItems(world, 10)
     await world.sync(db)
     await db.items.increment(idOf(1), { stock: 5 })
     const id = await db.items.insert({ name: 'unsent' })
@@ -41,7 +29,7 @@ describe('a reset', () => {
   test('[AP-9] [AP-10] does not take a version of a lost history for what the server says is known', async () => {
     const { env, server } = world
     const db = await world.open()
-    givenItems(1)
+    givenItems(world, 1)
     const [id = ''] = server.rows('items').keys()
     for (const note of ['a', 'b', 'c']) server.write('items', id, { note })
     await world.sync(db)
@@ -70,7 +58,7 @@ describe('a reset', () => {
 
   test('[AP-10] a server that answers 410 to everything is waited for, not hammered', async () => {
     const db = await world.open()
-    givenItems(1)
+    givenItems(world, 1)
     await world.sync(db)
     world.server.script({ fault: { kind: 'answer', status: 410 } })
     expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'CURSOR_EXPIRED' })

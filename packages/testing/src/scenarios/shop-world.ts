@@ -14,6 +14,7 @@ import {
   type Schema,
   set,
   text,
+  type Values,
 } from '@holdfast/core'
 
 import { createFakeServer, type FakeServer, type FakeServerOptions } from '../fake-server/fake-server.ts'
@@ -77,6 +78,19 @@ export interface DeviceOptions {
   readonly auto?: boolean
   readonly auth?: ClientOptions<Schema>['auth']
   readonly logger?: ClientOptions<Schema>['logger']
+}
+
+/** An item but for its name. */
+export const item: Values = { stock: 0, price: null, note: null, tags: [], shelf: null, wh: 'w1' }
+
+/** The nth id, in the order of n. */
+export function idOf(n: number): string {
+  return `00000000-0000-7000-8000-${n.toString(16).padStart(12, '0')}`
+}
+
+/** Somebody else writes so many items, from the nth on. */
+export function givenItems({ server }: ShopWorld, count: number, wh = 'w1', from = 0): void {
+  for (let n = from; n < from + count; n++) server.write('items', idOf(n), { ...item, name: `item ${n}`, wh })
 }
 
 /** Makes a world. Ann and bob see warehouse one. */

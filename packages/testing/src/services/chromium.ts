@@ -1,7 +1,6 @@
-import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-import { findProgram } from './debian-package.ts'
+import { findProgram, isExecutable } from './debian-package.ts'
 import { MissingService } from './missing-service.ts'
 
 /** The browser that the tests run in. */
@@ -36,15 +35,6 @@ export function ensureChromium(): boolean {
     // With CI=true nothing may be skipped unseen.
     if (!(error instanceof MissingService) || process.env['CI'] === 'true') throw error
     process.stderr.write(`${error.message}\n`)
-    return false
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
     return false
   }
 }

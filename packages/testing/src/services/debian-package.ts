@@ -53,7 +53,8 @@ function install(debianPackage: string): boolean {
   return done.status === 0
 }
 
-function isExecutable(path: string): boolean {
+/** Whether there is a program at that path. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true

@@ -1,5 +1,5 @@
 import { openClient } from '@holdfast/client'
-import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { createServer, type HoldfastServer } from '@holdfast/server'
 
 import type { Observation } from '../check/observation.ts'
 import { type ShopClient, shopSchema } from '../scenarios/shop-world.ts'
@@ -71,7 +71,7 @@ export function createDiskScene(seed = 1): DiskScene {
     startServer: async () => {
       const server = await createServer({
         schema: shopSchema,
-        store: sqliteStore({ path: ':memory:', database: () => scene.serverDisk.open() }),
+        store: scene.serverDisk.store(),
         env,
         authenticate: (request) => ({
           id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '',

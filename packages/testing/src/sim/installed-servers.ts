@@ -1,5 +1,5 @@
 import type { Schema } from '@holdfast/core'
-import { createServer, sqliteStore } from '@holdfast/server'
+import { createServer } from '@holdfast/server'
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 
 import { createVirtualEnvironment } from '../virtual-environment.ts'
@@ -75,8 +75,13 @@ async function install(schema: Schema): Promise<Uint8Array> {
     sleep: () => Promise.resolve(),
   }
   const disk = new ServerDisk({ schema, ports, nowIso })
-  const store = sqliteStore({ path: ':memory:', database: () => disk.open() })
-  const server = await createServer({ schema, store, authenticate: () => null, scopes: () => [], env })
+  const server = await createServer({
+    schema,
+    store: disk.store(),
+    authenticate: () => null,
+    scopes: () => [],
+    env,
+  })
   await server.close()
   const { bytes } = disk.image()
   disk.close()

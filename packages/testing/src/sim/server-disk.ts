@@ -64,7 +64,7 @@ export class ServerDisk implements ServerStorage {
     return sqliteStore({ path: ':memory:', database: () => this.open() })
   }
 
-  /** What the store opens, for `sqliteStore({ path: ':memory:', database: () => disk.open() })`; ends the handle before. */
+  /** What the store opens; ends the handle before. */
   open(): SqliteDatabase {
     this.kill()
     this.#handle = new ServerHandle(this.#host)
