@@ -3,6 +3,9 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { columnsOf, jsonColumnExpression, quoteName } from '../local/tables.ts'
 import type { PageNote } from './page-note.ts'
 
+/** Rows of a page that are touched one by one at most. Live queries of more rows are read as a whole in any case. */
+const namedMax = 200
+
 /**
  * The `put` changes of a staged page, put into a collection's table by one statement over the JSON text, without an
  * object per row. Rows with entries in the outbox are left for the rebase, rows that do not fit for the quarantine. A
@@ -13,7 +16,13 @@ export async function bulkApply(
   collection: CollectionSchema,
   note: PageNote,
 ): Promise<number> {
-  const { changes } = await tx.run(statementsOf(collection).put, paramsOf(note))
+  const { put } = statementsOf(collection)
+  if ((note.puts[collection.name] ?? 0) <= namedMax) {
+    const rows = await tx.all(`${put} RETURNING id`, paramsOf(note))
+    for (const { id } of rows) tx.touch(collection.name, String(id))
+    return rows.length
+  }
+  const { changes } = await tx.run(put, paramsOf(note))
   if (changes > 0) tx.touch(collection.name, 'all')
   return changes
 }

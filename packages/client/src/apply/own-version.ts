@@ -80,7 +80,7 @@ export async function promoteViews(
       promoted,
     )
   }
-  tx.touch(collection.name, 'all')
+  for (const id of ids) tx.touch(collection.name, id)
   tx.touch('_outbox', 'all')
   return ids
 }

@@ -3,6 +3,7 @@ import type { Schema } from '@holdfast/core'
 import type { SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, Touched } from '../local/local-database.ts'
 import type { Logger } from '../sync-context.ts'
+import { patchPlan, patchRows } from './patch-rows.ts'
 import { RowView } from './row-view.ts'
 import {
   compileQuery,
@@ -84,7 +85,12 @@ export class LiveQueries {
       prepare: async () => {
         const description = await database.describe(stored.sql)
         columns = description.columns
-        return { ...stored, tables: description.tables, decode: (row) => row }
+        return {
+          ...stored,
+          tables: description.tables,
+          patch: patchPlan(stored, description),
+          decode: (row) => row,
+        }
       },
       // What decodes nothing gives what is stored.
       onRows: (rows) => watcher.onRows(rows as readonly SqlRow[], columns),
@@ -116,13 +122,22 @@ interface LiveQueryParts {
   readonly onError: (error: unknown) => void
 }
 
+/** Records of the one table a query reads, or whatever it reads. */
+type Records = ReadonlySet<string> | 'all'
+
+/** Records that are read again by themselves at most: beyond, reading all of them costs about as much. */
+const patchMax = 200
+
 /** One query and its last result. */
 class LiveQuery {
   readonly #parts: LiveQueryParts
   #prepared: PreparedQuery | undefined
   readonly #view = new RowView()
+  /** What commits have touched since the last result was read. */
+  #outdated: Records | undefined
+  /** What others had committed when the last result was read. */
+  #othersMark: string | undefined
   #isRunning = false
-  #isStale = false
   #isStopped = false
   #hasFailed = false
 
@@ -135,27 +150,32 @@ class LiveQuery {
   }
 
   /** Runs again if the commit may concern it. */
-  consider(touched: Touched): void {
-    const tables = this.#prepared?.tables
+  consider({ tables: touched }: Touched): void {
+    const { tables, patch } = this.#prepared ?? {}
     // Before it is prepared nobody knows what it reads; its first run may have begun before this commit.
-    if (tables === undefined || [...touched.tables.keys()].some((table) => tables.has(table))) this.refresh()
+    if (tables !== undefined && ![...touched.keys()].some((table) => tables.has(table))) return
+    this.#outdate(patch === undefined ? 'all' : (touched.get(patch.table) ?? 'all'))
   }
 
   /** Runs now, or once more after the run under way. */
   refresh(): void {
-    this.#isStale = true
+    this.#outdate('all')
+  }
+
+  #outdate(records: Records): void {
+    this.#outdated = union(this.#outdated, records)
     if (!this.#isRunning) void this.#run()
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true
-    while (this.#isStale && !this.#isStopped) {
-      this.#isStale = false
+    while (this.#outdated !== undefined && !this.#isStopped) {
+      const outdated = this.#outdated
+      this.#outdated = undefined
       try {
         this.#prepared ??= await this.#parts.prepare()
-        const { sql, params, decode } = this.#prepared
-        const stored = await this.#parts.database.all(sql, params)
-        const isNews = this.#view.take(stored, decode) || this.#hasFailed
+        const stored = await this.#read(this.#prepared, outdated)
+        const isNews = this.#view.take(stored, this.#prepared.decode) || this.#hasFailed
         this.#hasFailed = false
         if (!this.#isStopped && isNews) this.#parts.onRows(this.#view.rows)
       } catch (error) {
@@ -166,4 +186,34 @@ class LiveQuery {
     }
     this.#isRunning = false
   }
+
+  /** The newest result, of which no more is read than what may have changed. Rules: LQ-9. */
+  async #read(prepared: PreparedQuery, outdated: Records): Promise<readonly SqlRow[]> {
+    const { sql, params, patch } = prepared
+    const { database } = this.#parts
+    let ids: Records = 'all'
+    const mark = await database.othersMark()
+    const rows = await database.ask(() => {
+      // All that was committed by now is in what is read, and must be: rows of two states do not belong together.
+      ids = this.#hasFailed ? 'all' : union(this.#outdated, outdated)
+      this.#outdated = undefined
+      return patch === undefined || ids === 'all'
+        ? { sql, params }
+        : { sql: patch.sql, params: [...params, JSON.stringify([...ids])] }
+    })
+    if (patch === undefined || ids === 'all') {
+      this.#othersMark = mark
+      return rows
+    }
+    const patched = patchRows(this.#view.stored, { ids, rows }, patch.sortKeys)
+    // Nobody says which records another process touched.
+    const isAlone = (await database.othersMark()) === this.#othersMark
+    return patched !== undefined && isAlone ? patched : this.#read(prepared, 'all')
+  }
+}
+
+function union(some: Records | undefined, others: Records): Records {
+  if (some === undefined) return others
+  if (some === 'all' || others === 'all' || some.size + others.size > patchMax) return 'all'
+  return new Set([...some, ...others])
 }

@@ -4,7 +4,6 @@ import {
   type CompiledQuery,
   DummyDriver,
   Kysely,
-  type OperationNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -14,6 +13,8 @@ import type { ReadonlyQueryCreator } from 'kysely/readonly'
 import type { SqlParam, SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import { columnToValue } from '../local/tables.ts'
+import { type PatchPlan, patchPlan } from './patch-rows.ts'
+import { type RowwiseQuery, rowwiseQuery, tablesIn } from './query-tree.ts'
 
 /**
  * Builds a query with Kysely; it is compiled and run by the client, so return it without executing it:
@@ -25,12 +26,15 @@ export type QueryBuilder<Tables, Row> = (q: ReadonlyQueryCreator<Tables>) => Com
 export interface StoredQuery {
   readonly sql: string
   readonly params: readonly SqlParam[]
+  /** Undefined where a row can only be read with the others. */
+  readonly rowwise?: RowwiseQuery | undefined
 }
 
 /** A query that is ready to run. */
 export interface PreparedQuery extends StoredQuery {
   /** Tables it reads; undefined when nobody can tell, and then any change may concern it. */
   readonly tables: ReadonlySet<string> | undefined
+  readonly patch: PatchPlan | undefined
   /** Turns a stored row into one the app reads. */
   readonly decode: (row: SqlRow) => unknown
 }
@@ -59,7 +63,11 @@ export function compileQuery<Tables, Row>(build: QueryBuilder<Tables, Row>): Com
 
 /** What of a compiled query crosses to whoever runs it. Errors: VALUE_INVALID. */
 export function storedQuery(compiled: CompiledQuery<unknown>): StoredQuery {
-  return { sql: compiled.sql, params: compiled.parameters.map(paramOf) }
+  return {
+    sql: compiled.sql,
+    params: compiled.parameters.map(paramOf),
+    rowwise: rowwiseQuery(compiled.query),
+  }
 }
 
 /** Prepares a query: what it reads, and how its rows are decoded. */
@@ -69,9 +77,11 @@ export async function prepareQuery<Row>(
   describe: (sql: string) => Promise<StatementDescription>,
 ): Promise<PreparedQuery> {
   const description = await describe(compiled.sql)
+  const stored = storedQuery(compiled)
   return {
-    ...storedQuery(compiled),
+    ...stored,
     tables: description.tables ?? tablesIn(compiled.query),
+    patch: patchPlan(stored, description),
     decode: decoderOf(schema, description.columns),
   }
 }
@@ -115,23 +125,4 @@ export function decoderOf(
 
 function needsDecoding(kind: FieldKind): boolean {
   return kind === 'boolean' || kind === 'json' || kind === 'set' || kind === 'attachment'
-}
-
-/** The tables a query names; undefined when it holds raw SQL, which may name others. */
-function tablesIn(query: OperationNode): ReadonlySet<string> | undefined {
-  const tables = new Set<string>()
-  const open: unknown[] = [query]
-  while (open.length > 0) {
-    const node = open.pop()
-    if (typeof node !== 'object' || node === null) continue
-    if ('kind' in node && node.kind === 'RawNode') return undefined
-    if ('kind' in node && node.kind === 'SchemableIdentifierNode' && 'identifier' in node) {
-      const { identifier } = node
-      if (typeof identifier === 'object' && identifier !== null && 'name' in identifier)
-        tables.add(String(identifier.name))
-    }
-    const members: unknown[] = Object.values(node)
-    open.push(...members)
-  }
-  return tables
 }

@@ -109,12 +109,22 @@ export class LocalDatabase {
   }
 
   /** One statement that reads, outside any transaction but never in the middle of one. */
-  async all(sql: string, params?: readonly SqlParam[]): Promise<readonly SqlRow[]> {
-    if (this.#isBusy || this.#isClosed || this.#needsRollback)
-      return this.#enqueue({ mode: 'bare' }, (tx) => tx.all(sql, params))
+  all(sql: string, params: readonly SqlParam[] = []): Promise<readonly SqlRow[]> {
+    return this.ask(() => ({ sql, params }))
+  }
+
+  /** The same for a statement that depends on what was committed before its turn came. */
+  async ask(
+    make: () => { readonly sql: string; readonly params: readonly SqlParam[] },
+  ): Promise<readonly SqlRow[]> {
+    const run = (reader: Pick<LocalReader, 'all'>): Promise<readonly SqlRow[]> => {
+      const { sql, params } = make()
+      return reader.all(sql, params)
+    }
+    if (this.#isBusy || this.#isClosed || this.#needsRollback) return this.#enqueue({ mode: 'bare' }, run)
     this.#isBusy = true
     try {
-      return await this.#connection.all(sql, params)
+      return await run(this.#connection)
     } finally {
       this.#isBusy = false
       if (this.#queue.length > 0) this.#draining = this.#drain()
@@ -126,11 +136,15 @@ export class LocalDatabase {
    * Rules: LO-14.
    */
   async markOf(table: string): Promise<string> {
-    const count = this.#commitCounts.get(table) ?? 0
-    if (!this.#connection.capabilities.shared) return String(count)
+    return `${this.#commitCounts.get(table) ?? 0}.${await this.othersMark()}`
+  }
+
+  /** A mark that is another one once another connection has committed. Rules: LO-14. */
+  async othersMark(): Promise<string> {
+    if (!this.#connection.capabilities.shared) return ''
     // SQLite tells apart what other connections have committed, and does not count our own.
     const [row] = await this.all('PRAGMA data_version')
-    return `${count}.${row?.['data_version'] ?? ''}`
+    return String(row?.['data_version'])
   }
 
   /** What a statement that reads reads and returns, without running it. */

@@ -172,7 +172,7 @@ export const clientEnginePlants: readonly Plant[] = [
     id: 'live-query-misses-what-came',
     case: 'LQ-1',
     file: 'packages/client/src/apply/bulk-apply.ts',
-    edits: [{ find: `if (changes > 0) tx.touch(collection.name, 'all')`, replace: `` }],
+    edits: [{ find: `for (const { id } of rows) tx.touch(collection.name, String(id))`, replace: `` }],
     story:
       'What others wrote is on the device, and an open list does not show it until somebody writes there.',
     expect: ['live-lists'],
@@ -193,20 +193,33 @@ export const clientEnginePlants: readonly Plant[] = [
     seenBy: 'lane',
   },
   {
+    id: 'live-query-patch-misses-arrivals',
+    case: 'LQ-9',
+    file: 'packages/client/src/live/patch-rows.ts',
+    edits: [
+      {
+        find: `for (const row of arriving.values()) kept.splice(placeBehind(kept, row, order), 0, row)`,
+        replace: `for (const row of arriving.values()) if (before.length === 0) kept.splice(placeBehind(kept, row, order), 0, row)`,
+      },
+    ],
+    story: 'What others enter while a list is open is not in it until it is opened again.',
+    expect: ['live-lists'],
+    seenBy: 'lane',
+  },
+  {
     id: 'live-query-deaf-while-it-opens',
     case: 'LQ-1',
     file: live,
     edits: [
       {
-        find: `if (tables === undefined || [...touched`,
-        replace: `if (tables !== undefined && [...touched`,
+        find: `if (tables !== undefined && ![...touched`,
+        replace: `if (tables === undefined || ![...touched`,
       },
       {
         find: `this.#prepared ??= await this.#parts.prepare()
-        const { sql, params, decode } = this.#prepared
-        const stored = await this.#parts.database.all(sql, params)`,
-        replace: `const { sql, params, decode } = this.#prepared ?? (await this.#parts.prepare())
-        const stored = await this.#parts.database.all(sql, params)
+        const stored = await this.#read(this.#prepared, outdated)`,
+        replace: `const prepared = this.#prepared ?? (await this.#parts.prepare())
+        const stored = await this.#read(prepared, outdated)
         this.#prepared ??= await this.#parts.prepare()`,
       },
     ],
