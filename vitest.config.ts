@@ -14,6 +14,12 @@ const chromiumTests = `${sources}/*.chromium.test.ts`
 // Chromium is looked for, and installed, only by a run that asks for its tests.
 const hasBrowser = process.argv.some((word) => /browser|chromium/.test(word)) && ensureChromium()
 
+// Many tests start programs of ours from their sources: most of such a start is making JavaScript of them. Kept, it takes
+// less than half as long.
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
+  new URL('node_modules/.cache/holdfast/compiled', import.meta.url),
+)
+
 const react18 = fileURLToPath(new URL('tools/react-18/node_modules', import.meta.url))
 const testingLibrary = fileURLToPath(
   new URL('node_modules/@testing-library/react/dist/@testing-library/react.esm.js', import.meta.url),
