@@ -1,5 +1,6 @@
-import { serveClient } from '@holdfast/client/browser-worker'
+import { indexedDbStorage, serveClient } from '@holdfast/client/browser-worker'
 
 import { schema } from '../../ours/schema.ts'
 
-serveClient({ schema })
+// The name of the worker says where it keeps the database.
+serveClient(self.name === 'indexed-db' ? { schema, storage: indexedDbStorage } : { schema })

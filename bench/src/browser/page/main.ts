@@ -10,6 +10,8 @@ export interface BenchPage {
   single(count: number): Promise<Pair<number>>
   bulk(count: number): Promise<Pair<number>>
   live(rows: number, writes: number): Promise<Pair<readonly number[]>>
+  /** The same client without a file system: single and bulk writes per second, and how long it takes to open again. */
+  indexedDb(writes: number, rows: number): Promise<Record<'single' | 'bulk' | 'openMs', number>>
   firstSync(rows: number): Promise<Pair<number> & { readonly longestTaskMs: number; readonly takeMs: number }>
 }
 
@@ -21,11 +23,18 @@ export interface Pair<Value> {
 
 let databases = 0
 
-async function openOurs(server?: string): Promise<Client<typeof schema>> {
+interface Opening {
+  readonly server?: string
+  readonly name?: string
+  readonly place?: 'indexed-db'
+}
+
+async function openOurs({ server, name, place }: Opening = {}): Promise<Client<typeof schema>> {
   return openBrowserClient({
     schema,
-    name: `ours-${databases++}`,
-    worker: () => new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module' }),
+    name: name ?? `ours-${databases++}`,
+    worker: () =>
+      new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module', name: place ?? '' }),
     ...(server !== undefined && { server, auth: 'bench' }),
     sync: { auto: false },
   })
@@ -106,12 +115,27 @@ const bench: BenchPage = {
     await db.close()
     return { raw: rawTimes, ours }
   },
+  async indexedDb(writes, rows) {
+    const items = makeItems(writes + rows).map(({ id: _, ...item }) => item)
+    const where = { name: `kept-${databases++}`, place: 'indexed-db' } as const
+    const db = await openOurs(where)
+    const single = await rate(writes, async () => {
+      for (const item of items.slice(0, writes)) await db.items.insert(item)
+    })
+    const bulk = await rate(rows, async () => void (await db.items.insertMany(items.slice(writes))))
+    await db.close()
+    const startedMs = performance.now()
+    const again = await openOurs(where)
+    const openMs = performance.now() - startedMs
+    await again.close()
+    return { single, bulk, openMs }
+  },
   async firstSync(rows) {
     const items = makeItems(rows)
     const raw = await openRaw()
     const rawRate = await rate(rows, () => insertRaw(raw, items))
     raw.close()
-    const db = await openOurs(location.origin)
+    const db = await openOurs({ server: location.origin })
     const tasks: number[] = []
     const observer = new PerformanceObserver((list) => {
       for (const { duration } of list.getEntries()) tasks.push(duration)

@@ -1,6 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
 import { growTable } from './given-growth.ts'
+import { indexedDbStorage } from './indexed-db.ts'
 import { opfsStorage } from './opfs.ts'
 import type { SqliteConnection, SqlParam } from './sqlite-driver.ts'
 
@@ -36,7 +37,8 @@ globalThis.addEventListener('message', (event: MessageEvent<DriverCall>) => {
 
 async function perform({ id, method, text, params }: DriverCall): Promise<unknown> {
   if (method === 'open') {
-    connection = await opfsStorage(text).open()
+    const inDatabase = /^indexed-db:(.*)$/.exec(text)?.[1]
+    connection = await (inDatabase === undefined ? opfsStorage(text) : indexedDbStorage(inDatabase)).open()
     return connection.capabilities
   }
   if (connection === undefined) throw new Error('open it first')

@@ -1,7 +1,8 @@
-import { type SAHPoolUtil, type Sqlite3Static, default as loadSqlite } from '@sqlite.org/sqlite-wasm'
+import type { SAHPoolUtil, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 import { SyncError } from '@holdfast/core'
 
 import { systemEnvironment } from '../system-environment.ts'
+import { loadWasm, takeFault } from './load-wasm.ts'
 import type { SqliteConnection, SqliteDriver } from './sqlite-driver.ts'
 import { storeError } from './sqlite-driver.ts'
 import { SynchronousConnection } from './synchronous-connection.ts'
@@ -25,43 +26,12 @@ export function opfsStorage(name: string): SqliteDriver {
   }
 }
 
-/** Fetches and compiles SQLite, once; it can be had ahead of the first opening. Errors: STORE_FAILED. */
-export function loadWasm(): Promise<Sqlite3Static> {
-  loading ??= load().catch((error: unknown) => {
-    // Offline, perhaps: the next one tries again.
-    loading = undefined
-    throw storeError(error, undefined)
-  })
-  return loading
-}
-
-let loading: Promise<Sqlite3Static> | undefined
-
-/** The newest thing that went wrong in the file system, which SQLite itself only tells as a failure to read or write. */
-let fault: unknown
-
-function load(): Promise<Sqlite3Static> {
-  const config = {
-    // The other file systems of the build fetch a worker of their own, and need headers that nobody has to send.
-    disable: { vfs: { opfs: true, 'opfs-vfs': true, 'opfs-wl': true, kvvfs: true } },
-    error: (_pool: unknown, error: unknown) => {
-      fault = error
-    },
-    warn: () => undefined,
-    log: () => undefined,
-    debug: () => undefined,
-  }
-  // The way this build takes its configuration. Source: https://sqlite.org/wasm/doc/trunk/api-index.md
-  Object.assign(globalThis, { sqlite3ApiConfig: config })
-  return loadSqlite()
-}
-
 async function openPool(name: string): Promise<SqliteConnection> {
   const sqlite3 = await loadWasm()
   const pool = await acquire(sqlite3, name)
   try {
     const database = new pool.OpfsSAHPoolDb('/holdfast.sqlite')
-    fault = undefined
+    takeFault()
     const binding = wasmBinding(sqlite3, database, isOutOfRoom)
     // Before anything else: without shared memory SQLite reads a log only when nobody else can be there.
     binding.exec('PRAGMA locking_mode = exclusive')
@@ -110,9 +80,7 @@ function outOfRoomOr(error: unknown): SyncError {
 
 /** Whether the newest fault was that there is no room left. */
 function isOutOfRoom(): boolean {
-  const isIt = isQuota(fault)
-  fault = undefined
-  return isIt
+  return isQuota(takeFault())
 }
 
 function isQuota(error: unknown): boolean {

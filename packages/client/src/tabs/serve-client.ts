@@ -1,7 +1,8 @@
 import { type Environment, type FieldsByCollection, type Schema, SyncError } from '@holdfast/core'
 
 import { closeParts, openParts } from '../client-parts.ts'
-import { loadWasm, opfsStorage } from '../drivers/opfs.ts'
+import { browserStorage } from '../drivers/browser-storage.ts'
+import { loadWasm } from '../drivers/load-wasm.ts'
 import type { SqliteDriver } from '../drivers/sqlite-driver.ts'
 import type { Logger } from '../sync-context.ts'
 import { systemEnvironment } from '../system-environment.ts'
@@ -24,7 +25,7 @@ import { errorToWire } from './wire-error.ts'
 /** What a worker serves. */
 export interface ServeClientOptions<S extends Schema> {
   readonly schema: S
-  /** Where the database of a name lives; the browser's private file system unless said. */
+  /** Where the database of a name lives; the browser's private file system unless said, or IndexedDB where there is none. */
   readonly storage?: (name: string) => SqliteDriver | Promise<SqliteDriver>
   readonly logger?: Logger
   /** The world of the client; the real one unless said. Opening, locks and tabs live in the real one. */
@@ -103,7 +104,7 @@ class ClientWorker {
 
   async #open(options: HostOptions, known: KnownStore | null): Promise<TabHost> {
     const { name, tab, server, account, durability, sync, hasAuth } = options
-    const storage = await (this.#options.storage ?? opfsStorage)(name)
+    const storage = await (this.#options.storage ?? browserStorage)(name)
     let host: TabHost | undefined
     const parts = await openParts({
       schema: this.#options.schema,

@@ -2,5 +2,8 @@ import { serveClient } from '@holdfast/client/browser-worker'
 
 import { shopSchema } from '../../end-to-end/shop-schema.ts'
 
-// The name of a worker says which version of the app it is of.
-serveClient({ schema: { ...shopSchema, version: Number(self.name) || 1 } })
+// The name of a worker says which version of the app it is of, and whether its browser has a file system.
+const [version, hasFiles] = self.name.split(' ')
+if (hasFiles === 'without-files')
+  Reflect.deleteProperty(FileSystemFileHandle.prototype, 'createSyncAccessHandle')
+serveClient({ schema: { ...shopSchema, version: Number(version) || 1 } })

@@ -14,6 +14,8 @@ export interface ShopPage {
     readonly name?: string
     /** Of the schema. */
     readonly version?: number
+    /** As in a browser that has a file system, unless said. */
+    readonly hasFiles?: boolean
   }): Promise<void>
   /** Opened by `open`. */
   db: Client<typeof shopSchema>
@@ -26,14 +28,15 @@ export interface ShopPage {
 }
 
 const shop: ShopPage = {
-  async open({ user = 'ann', auto = false, account, server = true, name = 'shop', version = 1 } = {}) {
+  async open(options = {}) {
+    const { user = 'ann', auto = false, account, server = true, name = 'shop', version = 1 } = options
     shop.db = await openBrowserClient({
       schema: { ...shopSchema, version },
       name,
       worker: () => {
         const worker = new Worker(new URL('./holdfast-worker.ts', import.meta.url), {
           type: 'module',
-          name: String(version),
+          name: `${version} ${options.hasFiles === false ? 'without-files' : ''}`,
         })
         shop.worker = worker
         return worker
