@@ -14,9 +14,13 @@ function givenDispute(): GivenHistory {
     .rule(1, { status: 'conflict' })
 }
 
-function found(history: GivenHistory, second: Partial<DumpedConflict> = overName): readonly string[] {
+function found(
+  history: GivenHistory,
+  second: Partial<DumpedConflict> = overName,
+  first: Partial<DumpedConflict> = {},
+): readonly string[] {
   const conflicts = [
-    givenConflict('c1', { ...overName, mutation: 'm1' }),
+    givenConflict('c1', { ...overName, mutation: 'm1', ...first }),
     givenConflict('c2', { mutation: 'm2', ...second }),
   ]
   return history.end({ server: { conflicts } }).found(oneDispute)
@@ -27,9 +31,33 @@ function again(history: GivenHistory, write: GivenWrite = { changes: { name: 'tw
 }
 
 test('[SIM-93] the next edit of what is in dispute meets a conflict of its own', () => {
-  expect(found(again(givenDispute()))).toEqual([
-    'm2 met conflict c2 over items/r1, while c1 over the same was open',
-  ])
+  expect(found(again(givenDispute()))).toEqual(secondTold)
+})
+
+const secondTold = ['m2 met conflict c2 over items/r1, while c1 over the same was open']
+const [nine, ten, eleven] = [9, 10, 11].map((hour) => `2026-11-20T${hour}:00:00.000Z`.replace('T9', 'T09'))
+
+test('[SIM-93] legal: once an operator has settled the first, whose decision nobody was seen to send', () => {
+  const settled = { createdAt: nine, resolvedAt: ten, status: 'resolved' } as const
+  expect(found(again(givenDispute()), { ...overName, createdAt: eleven }, settled)).toEqual([])
+})
+
+test('[SIM-93] a second dispute is one too where the first is settled after it began, in the same moment or never', () => {
+  const second = { ...overName, createdAt: ten, resolvedAt: eleven, status: 'resolved' } as const
+  const settledAt = (resolvedAt: string | null | undefined): readonly string[] =>
+    found(again(givenDispute()), second, { createdAt: nine, resolvedAt, status: 'resolved' })
+  expect(settledAt(eleven)).toEqual(secondTold)
+  expect(settledAt(ten)).toEqual(secondTold)
+  expect(settledAt(null)).toEqual(secondTold)
+})
+
+test('[SIM-93] of one moment the order counts: a batch that decides and then edits, or the other way round', () => {
+  const second = { ...overName, createdAt: ten }
+  const first = { createdAt: nine, resolvedAt: ten, status: 'resolved' } as const
+  const decided = givenDispute().write(3, { resolves: 'c1' }).send(3).rule(3)
+  expect(found(again(decided), second, first)).toEqual([])
+  const edited = again(givenDispute()).write(3, { resolves: 'c1' }).send(3).rule(3)
+  expect(found(edited, second, first)).toEqual(secondTold)
 })
 
 test('[SIM-93] legal: once the first is settled, another field, a decision, and another device', () => {

@@ -89,9 +89,12 @@ class DisputeWatch {
   }
 }
 
-/** By somebody without a device, whose decision is no mutation of the run. */
+/**
+ * By whomever, also without a device, when the decision is no mutation of the run. The server's clock is always right; of
+ * what it did at one moment only the order in which it was observed says what came first.
+ */
 function wasSettledBefore({ resolvedAt }: DumpedConflict, { createdAt }: DumpedConflict): boolean {
-  return typeof resolvedAt === 'string' && createdAt !== undefined && resolvedAt <= createdAt
+  return typeof resolvedAt === 'string' && createdAt !== undefined && resolvedAt < createdAt
 }
 
 function touchedBy({ payload: { changes, increments, additions, removals } }: Item): readonly string[] {
