@@ -73,6 +73,15 @@ test('[SIM-93] legal: once the first is settled, another field, a decision, and 
   expect(found(other)).toEqual([])
 })
 
+test('[SIM-93] a dispute of the operator who accepted an edit from escrow is none of its author, and the other way round it is', () => {
+  const told = (first: string, second: string): readonly string[] =>
+    found(again(givenDispute()), { ...overName, author: second }, { author: first })
+  expect(told('op', 'ann')).toEqual([])
+  expect(told('op', 'op')).toEqual(secondTold)
+  expect(told('ann', 'op')).toEqual(secondTold)
+  expect(told('ann', 'ann')).toEqual(secondTold)
+})
+
 test('[SIM-93] not looked at: conflicts over other things, and what a restored server has forgotten', () => {
   expect(found(again(givenDispute()), { ...overName, reason: 'delete' })).toEqual([])
   expect(found(again(givenDispute()), { ...overName, records: ['items/r1', 'items/r2'] })).toEqual([])

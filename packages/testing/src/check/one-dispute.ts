@@ -17,6 +17,7 @@ export const oneDispute: Checker = {
 
 interface Dispute {
   readonly mutation: string
+  readonly user: string
   readonly device: string
   readonly record: string
   readonly touched: ReadonlySet<string>
@@ -24,6 +25,12 @@ interface Dispute {
   readonly isDecision: boolean
   /** Conflicts that were settled before it. */
   readonly settledCount: number
+}
+
+/** A dispute and the conflict that the server has of it in the end. */
+interface Met {
+  readonly dispute: Dispute
+  readonly conflict: DumpedConflict
 }
 
 class DisputeWatch {
@@ -55,6 +62,7 @@ class DisputeWatch {
       if (outcome.status === 'conflict')
         this.#disputes.push({
           mutation: outcome.id,
+          user: outcome.user,
           device: outcome.device,
           record: `${collection}/${record}`,
           touched: new Set(members.flatMap(touchedBy)),
@@ -67,7 +75,7 @@ class DisputeWatch {
 
   #end(conflicts: readonly DumpedConflict[]): void {
     const byMutation = new Map(conflicts.map((conflict) => [conflict.mutation, conflict]))
-    const open: { readonly dispute: Dispute; readonly conflict: DumpedConflict }[] = []
+    const open: Met[] = []
     for (const dispute of this.#disputes) {
       const conflict = byMutation.get(dispute.mutation)
       if (conflict?.reason !== 'fields' || conflict.records?.length !== 1) continue
@@ -77,6 +85,7 @@ class DisputeWatch {
           other.dispute.device === dispute.device &&
           other.dispute.record === dispute.record &&
           other.conflict.fields?.some((field) => dispute.touched.has(field)) === true &&
+          (!isAnOperators(other) || isAnOperators({ dispute, conflict })) &&
           !settled.includes(other.conflict.id) &&
           !wasSettledBefore(other.conflict, conflict),
       )
@@ -87,6 +96,11 @@ class DisputeWatch {
       open.push({ dispute, conflict })
     }
   }
+}
+
+/** What was accepted from escrow is in front of who accepted it; its author may write on what stands meanwhile. Rules: ES-8. */
+function isAnOperators({ dispute, conflict }: Met): boolean {
+  return conflict.author !== dispute.user
 }
 
 /**
