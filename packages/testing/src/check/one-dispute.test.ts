@@ -82,6 +82,25 @@ test('[SIM-93] a dispute of the operator who accepted an edit from escrow is non
   expect(told('ann', 'ann')).toEqual(secondTold)
 })
 
+test('[SIM-93] a restored server is to hold what waits for a dispute from before the backup, also one settled in between', () => {
+  expect(found(again(givenDispute().restore(1)))).toEqual(secondTold)
+  const decided = givenDispute().write(3, { resolves: 'c1' }).send(3).rule(3)
+  expect(found(again(decided.restore(1)))).toEqual(secondTold)
+})
+
+test('[SIM-93] legal: a dispute that was settled before the backup, or that an operator of a lost history began', () => {
+  const decided = givenDispute().write(3, { resolves: 'c1' }).send(3).rule(3)
+  expect(found(again(decided.restore(2)))).toEqual([])
+  const unruled = givenDispute().add({
+    kind: 'server-restored',
+    atMs: 0,
+    auditN: 1,
+    forgotten: [],
+    unruled: [{ device: 'D1', id: 'm1' }],
+  })
+  expect(found(again(unruled))).toEqual([])
+})
+
 test('[SIM-93] not looked at: conflicts over other things, and what a restored server has forgotten', () => {
   expect(found(again(givenDispute()), { ...overName, reason: 'delete' })).toEqual([])
   expect(found(again(givenDispute()), { ...overName, records: ['items/r1', 'items/r2'] })).toEqual([])

@@ -23,8 +23,16 @@ interface Dispute {
   readonly touched: ReadonlySet<string>
   /** A decision that met another conflict is about the same on purpose. */
   readonly isDecision: boolean
-  /** Conflicts that were settled before it. */
-  readonly settledCount: number
+  /** Its place among all that was decided. */
+  readonly order: number
+}
+
+/** A decision on a conflict that was taken, or met another one. */
+interface Settlement {
+  readonly mutation: string
+  readonly device: string
+  readonly conflict: string
+  readonly order: number
 }
 
 /** A dispute and the conflict that the server has of it in the end. */
@@ -37,8 +45,8 @@ class DisputeWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   #disputes: Dispute[] = []
-  /** Ids of conflicts in the order in which decisions on them were taken, or met another conflict. */
-  #settled: string[] = []
+  #settlements: Settlement[] = []
+  #order = 0
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -48,8 +56,11 @@ class DisputeWatch {
   observe(o: Observation): void {
     this.#book.observe(o)
     if (o.kind === 'server-restored') {
-      this.#disputes = []
-      this.#settled = []
+      const gone = new Set([...o.forgotten, ...(o.unruled ?? [])].map(({ device, id }) => `${device} ${id}`))
+      const isThere = ({ device, mutation }: Dispute | Settlement): boolean =>
+        !gone.has(`${device} ${mutation}`)
+      this.#disputes = this.#disputes.filter(isThere)
+      this.#settlements = this.#settlements.filter(isThere)
     } else if (o.kind === 'end') this.#end(o.server.conflicts)
   }
 
@@ -59,17 +70,20 @@ class DisputeWatch {
       const [first] = members
       if (first === undefined) continue
       const { collection, record, resolves } = first.write.first
-      if (outcome.status === 'conflict')
+      const { id: mutation, user, device, status } = outcome
+      const order = (this.#order += 1)
+      if (status === 'conflict')
         this.#disputes.push({
-          mutation: outcome.id,
-          user: outcome.user,
-          device: outcome.device,
+          mutation,
+          user,
+          device,
           record: `${collection}/${record}`,
           touched: new Set(members.flatMap(touchedBy)),
           isDecision: resolves !== null,
-          settledCount: this.#settled.length,
+          order,
         })
-      if (resolves !== null && outcome.status !== 'rejected') this.#settled.push(resolves)
+      if (resolves !== null && status !== 'rejected')
+        this.#settlements.push({ mutation, device, conflict: resolves, order })
     }
   }
 
@@ -79,14 +93,13 @@ class DisputeWatch {
     for (const dispute of this.#disputes) {
       const conflict = byMutation.get(dispute.mutation)
       if (conflict?.reason !== 'fields' || conflict.records?.length !== 1) continue
-      const settled = this.#settled.slice(0, dispute.settledCount)
       const before = open.find(
         (other) =>
           other.dispute.device === dispute.device &&
           other.dispute.record === dispute.record &&
           other.conflict.fields?.some((field) => dispute.touched.has(field)) === true &&
           (!isAnOperators(other) || isAnOperators({ dispute, conflict })) &&
-          !settled.includes(other.conflict.id) &&
+          !this.#isSettledBefore(other.conflict, dispute) &&
           !wasSettledBefore(other.conflict, conflict),
       )
       if (before && !dispute.isDecision)
@@ -95,6 +108,10 @@ class DisputeWatch {
         )
       open.push({ dispute, conflict })
     }
+  }
+
+  #isSettledBefore({ id }: DumpedConflict, dispute: Dispute): boolean {
+    return this.#settlements.some(({ conflict, order }) => conflict === id && order < dispute.order)
   }
 }
 
