@@ -88,6 +88,17 @@ test('[SIM-93] a restored server is to hold what waits for a dispute from before
   expect(found(again(decided.restore(1)))).toEqual(secondTold)
 })
 
+test('[SIM-93] of one moment the log says whether an operator settled the first before the second began', () => {
+  const first = { createdAt: nine, resolvedAt: ten, status: 'resolved' } as const
+  const second = { ...overName, createdAt: ten }
+  const decided = (history: GivenHistory, record = 'r1'): GivenHistory =>
+    history.line({ user: 'op', mutation: 'o1', record, op: 'none', version: null })
+  expect(found(again(decided(givenDispute())), second, first)).toEqual([])
+  expect(found(decided(again(givenDispute())), second, first)).toEqual(secondTold)
+  expect(found(again(decided(givenDispute(), 'r2')), second, first)).toEqual(secondTold)
+  expect(found(again(decided(givenDispute()).wait(1)), second, first)).toEqual(secondTold)
+})
+
 test('[SIM-93] legal: a dispute that was settled before the backup, or that an operator of a lost history began', () => {
   const decided = givenDispute().write(3, { resolves: 'c1' }).send(3).rule(3)
   expect(found(again(decided.restore(2)))).toEqual([])

@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import type { DumpedConflict, Observation } from './observation.ts'
+import type { DumpedConflict, Observation, ServerAudit, ServerOutcome } from './observation.ts'
 import { type Commit, type Item, RunBook } from './run-book.ts'
 
 /**
@@ -23,8 +23,9 @@ interface Dispute {
   readonly touched: ReadonlySet<string>
   /** A decision that met another conflict is about the same on purpose. */
   readonly isDecision: boolean
-  /** Its place among all that was decided. */
-  readonly order: number
+  /** Of its line in the audit log. */
+  readonly n: number
+  readonly atMs: number
 }
 
 /** A decision on a conflict that was taken, or met another one. */
@@ -32,8 +33,11 @@ interface Settlement {
   readonly mutation: string
   readonly device: string
   readonly conflict: string
-  readonly order: number
+  readonly n: number
 }
+
+/** A write without a device, as an operator's decisions are. */
+type PlainWrite = Pick<ServerAudit, 'collection' | 'record' | 'n' | 'atMs'>
 
 /** A dispute and the conflict that the server has of it in the end. */
 interface Met {
@@ -46,7 +50,7 @@ class DisputeWatch {
   readonly #book: RunBook
   #disputes: Dispute[] = []
   #settlements: Settlement[] = []
-  #order = 0
+  #plainWrites: PlainWrite[] = []
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -61,17 +65,19 @@ class DisputeWatch {
         !gone.has(`${device} ${mutation}`)
       this.#disputes = this.#disputes.filter(isThere)
       this.#settlements = this.#settlements.filter(isThere)
+      this.#plainWrites = this.#plainWrites.filter(({ n }) => n <= o.auditN)
     } else if (o.kind === 'end') this.#end(o.server.conflicts)
   }
 
-  #commit({ outcomes }: Commit): void {
+  #commit({ outcomes, lines }: Commit): void {
+    this.#plainWrites.push(...lines.filter(({ device, user }) => device === null && user !== null))
     for (const outcome of outcomes) {
       const members = this.#book.membersOf(outcome) ?? []
       const [first] = members
       if (first === undefined) continue
       const { collection, record, resolves } = first.write.first
       const { id: mutation, user, device, status } = outcome
-      const order = (this.#order += 1)
+      const { n, atMs } = placeOf(outcome, lines)
       if (status === 'conflict')
         this.#disputes.push({
           mutation,
@@ -80,10 +86,11 @@ class DisputeWatch {
           record: `${collection}/${record}`,
           touched: new Set(members.flatMap(touchedBy)),
           isDecision: resolves !== null,
-          order,
+          n,
+          atMs,
         })
       if (resolves !== null && status !== 'rejected')
-        this.#settlements.push({ mutation, device, conflict: resolves, order })
+        this.#settlements.push({ mutation, device, conflict: resolves, n })
     }
   }
 
@@ -99,8 +106,7 @@ class DisputeWatch {
           other.dispute.record === dispute.record &&
           other.conflict.fields?.some((field) => dispute.touched.has(field)) === true &&
           (!isAnOperators(other) || isAnOperators({ dispute, conflict })) &&
-          !this.#isSettledBefore(other.conflict, dispute) &&
-          !wasSettledBefore(other.conflict, conflict),
+          !this.#isSettledBefore(other, { dispute, conflict }),
       )
       if (before && !dispute.isDecision)
         this.#fail(
@@ -110,8 +116,18 @@ class DisputeWatch {
     }
   }
 
-  #isSettledBefore({ id }: DumpedConflict, dispute: Dispute): boolean {
-    return this.#settlements.some(({ conflict, order }) => conflict === id && order < dispute.order)
+  /** The server's clock is always right; of what it did at one moment its log says what came first. */
+  #isSettledBefore(first: Met, { dispute, conflict }: Met): boolean {
+    const { resolvedAt, id } = first.conflict
+    const { createdAt } = conflict
+    if (this.#settlements.some((settled) => settled.conflict === id && settled.n < dispute.n)) return true
+    if (typeof resolvedAt !== 'string' || createdAt === undefined) return false
+    const isThen = ({ collection, record, n, atMs }: PlainWrite): boolean =>
+      `${collection}/${record}` === dispute.record &&
+      atMs === dispute.atMs &&
+      first.dispute.n < n &&
+      n < dispute.n
+    return resolvedAt < createdAt || (resolvedAt === createdAt && this.#plainWrites.some(isThen))
   }
 }
 
@@ -120,12 +136,14 @@ function isAnOperators({ dispute, conflict }: Met): boolean {
   return conflict.author !== dispute.user
 }
 
-/**
- * By whomever, also without a device, when the decision is no mutation of the run. The server's clock is always right; of
- * what it did at one moment only the order in which it was observed says what came first.
- */
-function wasSettledBefore({ resolvedAt }: DumpedConflict, { createdAt }: DumpedConflict): boolean {
-  return typeof resolvedAt === 'string' && createdAt !== undefined && resolvedAt < createdAt
+/** Where and when the log says what became of a mutation; a line that nobody saw comes after all others. */
+function placeOf(
+  { device, id, status, atMs }: ServerOutcome,
+  lines: readonly ServerAudit[],
+): Pick<ServerAudit, 'n' | 'atMs'> {
+  const isIts = (line: ServerAudit): boolean =>
+    line.device === device && line.mutation === id && line.status === status
+  return lines.find(isIts) ?? { n: Number.POSITIVE_INFINITY, atMs }
 }
 
 function touchedBy({ payload: { changes, increments, additions, removals } }: Item): readonly string[] {
