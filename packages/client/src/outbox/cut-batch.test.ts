@@ -274,6 +274,20 @@ describe('order', () => {
     expect(seqsOf(await cut(device))).toEqual([[1], [2], [3]])
   })
 
+  test('[FO-8] a reference to a record whose making goes to escrow is folded with nothing: it will be refused', async () => {
+    const device = await givenDevice()
+    const line = await device.lines.insert({ amount: 1 })
+    await answer(device, [1])
+    await device.lines.increment(line, { amount: 1 })
+    const item = await device.items.insert({ name: 'a' })
+    await device.lines.update(line, { item })
+    await device.lines.increment(line, { amount: 2 })
+    await device.database.write((tx) => updateEntries(tx, [3], { set: 'escrow = 1', params: [] }))
+    const offers = await cut(device)
+    expect(seqsOf(offers)).toEqual([[3], [2], [4], [5]])
+    expect(offers.map(({ mutation }) => mutation.changes)).toMatchObject([{}, {}, { item }, {}])
+  })
+
   test('[OB-4] [OB-6] nor does offering it again, where the create was on its way when it was folded', async () => {
     const device = await givenDevice()
     const line = await device.lines.insert({ amount: 1 })

@@ -6,7 +6,7 @@ import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readEscrowOffers, readOpenOffers } from './offer.ts'
 import { refreshStates, updateEntries } from './outbox.ts'
-import { readObstacles, readyEntries } from './ready-entries.ts'
+import { type Obstacles, readObstacles, readyEntries } from './ready-entries.ts'
 
 export type { Offer } from './offer.ts'
 
@@ -91,25 +91,32 @@ interface Fresh {
 async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries }: Fresh): Promise<void> {
   const fresh = entries.filter((entry) => !batch.seqs.has(entry.seq))
   if (fresh.length === 0) return
-  const ready = readyEntries(schema, fresh, await readObstacles(tx, fresh, batch.seqs))
-  for (const unit of unitsOf(foldReady(schema, ready, isOnly))) {
+  const obstacles = await readObstacles(tx, fresh, batch.seqs)
+  const ready = readyEntries(schema, fresh, obstacles)
+  for (const unit of unitsOf(foldReady(schema, ready, { isOnly, ...obstacles }))) {
     if (!batch.take(unit.map(offerOf))) return
   }
 }
 
 /**
  * Folds what may fold. With several priorities the window holds one class only, and what lies between two entries may
- * be missing from it: then linked entries, and those behind them of the same record, go as they are.
+ * be missing from it: then linked entries, and those behind them of the same record, go as they are. So does what refers
+ * to a record whose making goes to escrow, for it will be refused, and nothing else with it.
  */
-function foldReady(schema: Schema, ready: readonly Entry[], isOnly: boolean): readonly Fold[] {
+function foldReady(
+  schema: Schema,
+  ready: readonly Entry[],
+  { isOnly, needed }: Pick<Fresh, 'isOnly'> & Pick<Obstacles, 'needed'>,
+): readonly Fold[] {
   const seen = new Set<string>()
   const ended = new Set<string>()
   const isApart = (entry: Entry): boolean => {
-    if (seen.has(entry.record) && isLinked(schema, entry)) ended.add(entry.record)
+    const mayPass = !isOnly && seen.has(entry.record) && isLinked(schema, entry)
+    if (mayPass || entry.depends.some((seq) => needed.get(seq)?.escrow)) ended.add(entry.record)
     seen.add(entry.record)
     return ended.has(entry.record)
   }
-  const apart = isOnly ? new Set<Entry>() : new Set(ready.filter(isApart))
+  const apart = new Set(ready.filter(isApart))
   const folds = foldOutbox(schema, ready.filter((entry) => !apart.has(entry)).map(mutationOf))
   if (apart.size === 0) return folds
   const leads = new Map(

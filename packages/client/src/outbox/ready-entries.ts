@@ -8,9 +8,16 @@ export interface Obstacles {
   /** Entries of the same records that were offered before or will not go, in the order written. */
   readonly earlier: readonly Entry[]
   /** By seq, what the fresh entries depend on and is still in the outbox. */
-  readonly needed: ReadonlyMap<number, { readonly record: string; readonly status: EntryStatus }>
+  readonly needed: ReadonlyMap<number, NeededEntry>
   /** Seqs that are in the batch already. */
   readonly taken: ReadonlySet<number>
+}
+
+/** An entry that others depend on. */
+export interface NeededEntry {
+  readonly record: string
+  readonly status: EntryStatus
+  readonly escrow: boolean
 }
 
 /** Reads what may stand in the way of `entries`. */
@@ -27,12 +34,15 @@ export async function readObstacles(
   )
   const depends = new Set(entries.flatMap((entry) => entry.depends))
   const found = await tx.all(
-    'SELECT seq, record, status FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
+    'SELECT seq, record, status, escrow FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
     [JSON.stringify([...depends])],
   )
   const needed = new Map(
-    // Only statuses are written to that column.
-    found.map((row) => [Number(row.seq), { record: String(row.record), status: row.status as EntryStatus }]),
+    found.map(({ seq, record, status, escrow }): [number, NeededEntry] => [
+      Number(seq),
+      // Only statuses are written to that column.
+      { record: String(record), status: status as EntryStatus, escrow: escrow !== 0 },
+    ]),
   )
   return { earlier: rows.flatMap((row) => readEntry(row) ?? []), needed, taken }
 }

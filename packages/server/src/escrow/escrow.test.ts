@@ -294,6 +294,28 @@ test('[ES-8] a conflict that an accepted edit meets is in front of who accepted 
   })
 })
 
+test('[ES-8] what its author writes with the right again waits for no dispute over what had been in escrow', async () => {
+  const { ann, made } = await givenRevoked()
+  await ann.push(forEscrow(priced(ann, made)))
+  const bob = given.device('bob')
+  await bob.push(bob.update(made, { price: '700.00' }, { base: { price: '899.00' } }))
+  await decide((await onlyWaiting()).id)
+  ann.grants = ['warehouse:1']
+  const onWhatStands = { baseVersion: 2, base: { price: '700.00' } }
+
+  expect(await ann.pushOne(ann.update(made, { price: '710.00' }, onWhatStands))).toMatchObject({
+    status: 'applied',
+  })
+  await bob.push(bob.update(made, { price: '720.00' }, { base: { price: '710.00' } }))
+  const late = await ann.pushOne(ann.update(made, { price: '730.00' }, { base: { price: '710.00' } }))
+  expect(late).toMatchObject({ status: 'conflict' })
+  const open = await given.engine.list(boss('*').caller, '_conflicts', { filters: { status: 'open' } })
+  expect((JSON.parse(open.text) as { author: string }[]).map(({ author }) => author).sort()).toEqual([
+    'ann',
+    'boss',
+  ])
+})
+
 test('[ES-9] an edit is accepted once, however often somebody says so', async () => {
   const { ann, made } = await givenRevoked()
   await ann.push(forEscrow(ann.update(made, {}, { increments: { stock: -2 } })))

@@ -79,6 +79,23 @@ describe('verdicts that are not what happened', () => {
     expect(behind.end().found(effect)).toEqual([])
   })
 
+  test('[SIM-34] legal: an edit, also a folded one, that points to a record whose making is in escrow', () => {
+    const made = (): GivenHistory =>
+      givenItem()
+        .write(1, { changes: { name: 'Cord' } })
+        .write(2, { op: 'create', record: 'r7', collection: 'areas' })
+        .write(3, { changes: { area: 'r7' } })
+        .send(2)
+        .send(1, 3)
+    const refused = { covers: '1,3', status: 'rejected', code: 'REFERENCE_MISSING' } as const
+    const escrowed = { status: 'rejected', code: 'ESCROWED' } as const
+    expect(made().rule(2, escrowed).rule(1, refused).end().found(effect)).toEqual([])
+    const before = made().rule(1, refused).write(4).rule(2, escrowed)
+    expect(before.end().found(effect)).toEqual([
+      'm1 was refused because it came before areas/r7, made before it',
+    ])
+  })
+
   test('[SIM-34] a value that is replaced although its author had not seen it', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })

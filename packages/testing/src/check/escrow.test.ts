@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { auditCompleteness } from './audit-completeness.ts'
 import { effect } from './effect.ts'
 import { exactlyOnce } from './exactly-once.ts'
-import { type GivenHistory, givenHistory } from './given-history.ts'
+import { type GivenHistory, givenHistory, type GivenVerdict } from './given-history.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
 import type { DumpedEscrow, EscrowRuled } from './observation.ts'
 
@@ -44,6 +44,22 @@ describe('what goes to escrow', () => {
         .end({ ...waiting, quietAtMs: null })
         .found(noLostMutation),
     ).toEqual([])
+  })
+
+  test('[SIM-95] may be decided about before its author hears of it, who forgets it for no other reason', () => {
+    const { user, device, id } = edit
+    const disputed = { user, device, id, status: 'accepted', verdict: 'conflict', version: null } as const
+    const heard = (verdict: GivenVerdict, code: string): readonly string[] => {
+      const history = givenHistory().write(1, { changes: { name: 'Rope' } })
+      history.send(1).rule(1, verdict).wait(1)
+      history.add({ kind: 'escrow-ruled', atMs: history.atMs, ...disputed })
+      history.status(1, 'dead', { code }).gone(1)
+      return history.end({ server: { escrow: [{ ...edit, status: 'accepted' }] } }).found(noLostMutation)
+    }
+    const lost = ['d1 forgot m1 (number 1, update of items/r1), dead by then; it was not settled: conflict']
+    expect(heard({ status: 'rejected', code: 'ESCROWED' }, 'ESCROWED')).toEqual([])
+    expect(heard({ status: 'rejected', code: 'ESCROWED' }, 'NOT_AUTHORIZED')).toEqual(lost)
+    expect(heard({ status: 'rejected', code: 'NOT_AUTHORIZED' }, 'ESCROWED')).toEqual(lost)
   })
 
   test('[SIM-95] takes effect when it is accepted, as its author wrote it, and once', () => {

@@ -121,6 +121,8 @@ class DepartureWatch {
 
   #leave(item: Item, atMs: number): void {
     const outcome = this.#book.outcomeFor(item)
+    // An operator may have decided about it before its author heard that it went to escrow.
+    if (item.code === 'ESCROWED' && this.#escrowed.has(`${item.offeredBy} ${item.id}`)) return
     if (outcome?.status === 'applied' || outcome?.status === 'merged' || outcome?.code === 'ESCROWED') return
     if (outcome?.status === 'conflict') {
       // A conflict that was settled before its author heard of it is listed as settled from the beginning.

@@ -37,7 +37,6 @@ export class PostgresStorage implements ServerStorage {
   #newest = 0
   #tags = new Map<number, string>()
   #newestByScope = new Map<string, number>()
-  #disputed = new Set<string>()
   #inEscrow = 0
   /** Authors of open conflicts. */
   #authors: readonly string[] = []
@@ -79,10 +78,6 @@ export class PostgresStorage implements ServerStorage {
     this.#options.onKill?.()
     this.#life?.end()
     this.#life = undefined
-  }
-
-  isDisputed(collection: string, record: string): boolean {
-    return this.#disputed.has(`${collection}/${record}`)
   }
 
   placeOf(position: number): HistoryPlace {
@@ -193,14 +188,10 @@ export class PostgresStorage implements ServerStorage {
       'SELECT f.scope, max(t.position) AS newest FROM holdfast.feed f JOIN holdfast.transactions t ON t.n = f.tx GROUP BY f.scope',
     )
     this.#newestByScope = new Map(scopes.map(({ scope, newest }) => [String(scope), Number(newest)]))
-    const disputed = await this.#ask(
-      `SELECT r.collection, r.record FROM holdfast.conflict_records r JOIN holdfast.conflicts c ON c.id = r.conflict WHERE c.status = 'open'`,
-    )
     const [waiting] = await this.#ask("SELECT count(*) AS n FROM holdfast.escrow WHERE status = 'waiting'")
     this.#inEscrow = Number(waiting?.['n'])
     const open = await this.#ask("SELECT author FROM holdfast.conflicts WHERE status = 'open'")
     this.#authors = open.map(({ author }) => String(author))
-    this.#disputed = new Set(disputed.map(({ collection, record }) => `${collection}/${record}`))
   }
 
   #ask(sql: string, params: readonly SQLInputValue[] = []): Promise<readonly StorageRow[]> {

@@ -31,6 +31,8 @@ export class DeviceFile {
   readonly #options: WitnessOptions
   readonly #compiled = new Map<string, Compiled>()
   readonly #kinds = new Map<string, StatementKind>()
+  /** By version of the tables and text. */
+  readonly #described = new Map<string, StatementDescription>()
   readonly #log = new CommitLog()
   #syncLevel = fullSync
   #hasWritten = false
@@ -90,10 +92,20 @@ export class DeviceFile {
   }
 
   exec(sql: string): void {
-    this.#perform(this.kindOf(sql), { sql, params: [] }, () => this.#database.exec(sql))
+    this.#perform(this.kindOf(sql), { sql, params: [] }, () => {
+      if (!this.#isSetAlready(sql)) this.#database.exec(sql)
+    })
   }
 
   describe(sql: string): StatementDescription {
+    const key = `${this.#settingNow('schema_version')} ${sql}`
+    let description = this.#described.get(key)
+    if (description === undefined) this.#described.set(key, (description = this.#describe(sql)))
+    return description
+  }
+
+  /** Whoever is asked for leave has SQLite compile every statement of the connection again. */
+  #describe(sql: string): StatementDescription {
     const tables = new Set<string>()
     this.#database.setAuthorizer((action, table) => {
       if (action === constants.SQLITE_READ && table !== null) tables.add(table)
@@ -104,6 +116,16 @@ export class DeviceFile {
     } finally {
       this.#database.setAuthorizer(null)
     }
+  }
+
+  /** SQLite compiles every statement again for this one, also where nothing changes by it: at each start of an app. */
+  #isSetAlready(sql: string): boolean {
+    const wanted = /^PRAGMA foreign_keys = ([01])$/.exec(sql)?.[1]
+    return wanted !== undefined && Number(wanted) === this.#settingNow('foreign_keys')
+  }
+
+  #settingNow(name: string): number {
+    return Number(this.#compile(`PRAGMA ${name}`).statement.get()?.[name])
   }
 
   /** What was not committed is undone. */
@@ -196,7 +218,7 @@ export class DeviceFile {
         this.#log.clear()
         break
       case 'setting':
-        this.#syncLevel = Number(this.#database.prepare('PRAGMA synchronous').get()?.['synchronous'])
+        this.#syncLevel = this.#settingNow('synchronous')
         break
       default:
     }

@@ -51,7 +51,7 @@ export class InstalledServers {
   readonly giveBack = (base: ServerBase): void => {
     const { database } = base
     if (database.isTransaction) database.exec('ROLLBACK')
-    database.exec('PRAGMA foreign_keys = OFF; BEGIN')
+    database.exec('BEGIN')
     // The tables of the app first: a row that goes from them leaves traces in those of the server.
     for (const { table } of this.#firstRows.toReversed()) base.reader(`DELETE FROM "${table}"`).run()
     for (const { table, rows } of this.#firstRows) {
@@ -60,7 +60,7 @@ export class InstalledServers {
         base.reader(`INSERT INTO "${table}" VALUES (${holes})`).run(...(row as SQLInputValue[]))
       }
     }
-    database.exec('COMMIT; PRAGMA foreign_keys = ON')
+    database.exec('COMMIT')
     this.#free.push(base)
   }
 }

@@ -203,16 +203,12 @@ function queueOf({ disk }: SimDevice): Queue {
   }
 }
 
-/**
- * Nothing is on its way, and the device has read all there is. Mutations may wait behind what a person must decide, here
- * or wherever their dispute can be seen.
- */
+/** Nothing is on its way, and the device has read all there is. Mutations may wait behind what is in front of its person. */
 export function isCalm(world: World, device: SimDevice): boolean {
   // A disk that lost everything has no tables until the app is open.
   if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  const isWaitFounded =
-    waiting === 0 || asked > 0 || awaitsReturn(device) || isDisputedElsewhere(world, device)
+  const isWaitFounded = waiting === 0 || asked > 0 || awaitsReturn(device)
   return open === 0 && isWaitFounded && isUpToDate(world, device)
 }
 
@@ -221,15 +217,6 @@ function awaitsReturn({ disk }: SimDevice): boolean {
   const sql =
     "SELECT 1 FROM _outbox WHERE status = 'pending' AND returned_at IS NOT NULL AND attempts > 0 LIMIT 1"
   return disk.read(sql).length > 0
-}
-
-/**
- * What stands behind a conflict that took the place of its own may be out of its author's sight: somebody else decides.
- * Rules: CF-12.
- */
-function isDisputedElsewhere({ storage }: World, { disk }: SimDevice): boolean {
-  const records = disk.read('SELECT DISTINCT collection, record FROM _outbox')
-  return records.some(({ collection, record }) => storage.isDisputed(String(collection), String(record)))
 }
 
 /** The device has read everything there is for its user, and covers exactly the scopes its user has now. */

@@ -104,12 +104,6 @@ export class ServerDisk implements ServerStorage {
     ports.observe({ kind: 'server-restored', atMs: ports.nowMs(), auditN, forgotten, unruled })
   }
 
-  isDisputed(collection: string, record: string): boolean {
-    const sql = `SELECT 1 FROM holdfast_conflict_records r JOIN holdfast_conflicts c ON c.id = r.conflict
-      WHERE c.status = 'open' AND r.collection = ? AND r.record = ?`
-    return this.read(sql, collection, record).length > 0
-  }
-
   placeOf(position: number): HistoryPlace {
     const sql =
       'SELECT counter, (SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1) AS tag FROM holdfast_state'

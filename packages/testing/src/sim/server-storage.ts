@@ -23,8 +23,6 @@ export interface ServerStorage {
   store(): Store
   /** The process died: what was not committed is undone, and every later call of its store fails. */
   kill(): void
-  /** Whether a record is part of an open conflict. */
-  isDisputed(collection: string, record: string): boolean
   placeOf(position: number): HistoryPlace
   /** The newest position at which a scope was told of something; 0 is never. */
   newestIn(scope: string): number
