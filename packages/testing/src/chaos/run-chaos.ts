@@ -73,6 +73,9 @@ export async function runChaos({
     await conductor.heal()
     await conductor.quiet(quietMs)
     audit = auditFiles(await conductor.close(), conductor.devices)
+  } catch (error) {
+    // What was seen before it is in the report too.
+    conductor.violations.push(`the run broke off: ${String(error)}`)
   } finally {
     await conductor.destroy()
   }

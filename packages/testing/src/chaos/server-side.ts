@@ -202,7 +202,8 @@ export class ServerSide {
         await member.opened
         return member
       } catch (error) {
-        if (!this.#isDownAtStart(n, member)) throw error
+        if (!this.#isDownAtStart(n, member))
+          throw new Error(`${this.#nameOf(n)} did not start: ${member.errors}`, { cause: error })
         await sleep(100)
       }
     }
