@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 import { chromiumArguments, chromiumPath, ensureChromium } from './packages/testing/src/services/chromium.ts'
 
@@ -10,6 +11,23 @@ const globalSetup = 'packages/testing/src/services/shared-servers.ts'
 const servicesTests = `${sources}/*.pg.test.ts`
 const browserTests = `${sources}/*.browser.test.ts`
 const chromiumTests = `${sources}/*.chromium.test.ts`
+
+/** Files that take longest, what they build before their tests included: begun last, one of them would run on alone. */
+const longest = ['packed.pg', 'queued.pg', 'chaos.pg', 'large.pg', 'restored.pg', 'postgres-commands.pg'].map(
+  (name) => new RegExp(`/${name}\\.test\\.ts$`),
+)
+
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((name) => name.test(moduleId))
+    const projects = [...new Set(sorted.map(({ project }) => project))]
+    return projects.flatMap((project) => {
+      const own = sorted.filter((file) => file.project === project)
+      return [...own.filter(isLong), ...own.filter((file) => !isLong(file))]
+    })
+  }
+}
 
 // Chromium is looked for, and installed, only by a run that asks for its tests.
 const hasBrowser = process.argv.some((word) => /browser|chromium/.test(word)) && ensureChromium()
@@ -21,6 +39,7 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
 )
 
 const react18 = fileURLToPath(new URL('tools/react-18/node_modules', import.meta.url))
+const compiled = fileURLToPath(new URL('node_modules/.cache/holdfast/compiled', import.meta.url))
 const testingLibrary = fileURLToPath(
   new URL('node_modules/@testing-library/react/dist/@testing-library/react.esm.js', import.meta.url),
 )
@@ -38,6 +57,7 @@ export default defineConfig({
     // Forks, because native SQLite drivers and tests that crash a process on purpose must not share one with others.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 20_000,
     hookTimeout: 20_000,
     retry: 0,
@@ -72,7 +92,8 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [servicesTests],
-          env: { HOLDFAST_ENGINE_ON: 'postgres' },
+          // Programs that tests start read what the first of them compiled.
+          env: { HOLDFAST_ENGINE_ON: 'postgres', NODE_COMPILE_CACHE: compiled },
           globalSetup,
         },
       },

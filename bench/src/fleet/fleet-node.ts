@@ -8,6 +8,9 @@ import { fleetSchema } from './fleet-schema.ts'
 export interface NodeOrder {
   readonly url: string
   readonly connections: number
+  readonly mode: 'inline' | 'queued' | 'auto'
+  /** Where pushes are queued. */
+  readonly redis: string | null
 }
 
 /** What a node says of itself. */
@@ -30,6 +33,7 @@ const sync = await createServer({
   },
   scopes: (user) => [`warehouse:${user.id.split('.')[1]}`],
   limits: { streams: 20_000 },
+  ...(order.redis !== null && { ingest: { mode: order.mode, redis: order.redis } }),
 })
 const http = createAdaptorServer({ fetch: sync.fetch })
 http.listen(0, '127.0.0.1', () => {

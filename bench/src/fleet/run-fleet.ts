@@ -1,19 +1,21 @@
 /**
- * `npm run fleet -- [--devices 5000] [--mutations 20] [--nodes 2] [--streams 2000]`: a reconnection storm and idle streams
- * against real nodes over a PostgreSQL of its own, with fsync on. Prints what it measured; fails if anything was lost.
+ * `npm run fleet -- [--devices 5000] [--mutations 20] [--nodes 2] [--streams 2000] [--mode inline|queued|auto] [--storm]`: a
+ * reconnection storm and idle streams against real nodes over a PostgreSQL of its own, with fsync on, and a Redis of its own
+ * where pushes may be queued. Prints what it measured; fails if anything was lost, doubled or never decided. `--storm` is the storm alone.
  */
 import { newUuid } from '@holdfast/core'
 import { systemEnvironment } from '@holdfast/client'
-import { type PostgresServer, startPostgres } from '@holdfast/testing/services'
+import { type PostgresServer, startPostgres, startRedis } from '@holdfast/testing/services'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request } from 'node:http'
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Client } from 'pg'
 
 import { postgresCpuMs } from '../process-cpu.ts'
+import { type Device, pause, prepareDevice, pushUntilDecided, type Served } from './fleet-device.ts'
 import type { NodeOrder, NodeReport } from './fleet-node.ts'
-import { devicesPerWarehouse } from './fleet-schema.ts'
 import { pullNothing, pullToTheEnd } from './idle-pulls.ts'
 
 const { values } = parseArgs({
@@ -24,94 +26,12 @@ const { values } = parseArgs({
     sockets: { type: 'string', default: '500' },
     streams: { type: 'string', default: '2000' },
     connections: { type: 'string', default: '8' },
+    mode: { type: 'string', default: 'inline' },
+    storm: { type: 'boolean', default: false },
   },
 })
 const deviceCount = Number(values.devices)
 const perDevice = Number(values.mutations)
-
-interface Device {
-  readonly token: string
-  readonly id: string
-  readonly body: string
-}
-
-/** A batch of a phone that was away: new counts, and edits of them. */
-function prepareDevice(n: number): Device {
-  const id = newUuid(systemEnvironment)
-  const warehouse = `w${Math.floor(n / devicesPerWarehouse)}`
-  const at = `${new Date().toISOString()}-0000-${id}`
-  let record = ''
-  const mutations = Array.from({ length: perDevice }, (_, index) => {
-    const isNew = index % 2 === 0
-    if (isNew) record = newUuid(systemEnvironment)
-    const envelope = {
-      id: newUuid(systemEnvironment),
-      seq: index + 1,
-      collection: 'counts',
-      record,
-      at,
-      schema: 1,
-    }
-    return isNew
-      ? { ...envelope, op: 'create', changes: { warehouse, sku: `S-${n}-${index}`, stock: 5, note: '' } }
-      : { ...envelope, op: 'update', baseVersion: 0, increments: { stock: -2 } }
-  })
-  return { token: `u${n}.${warehouse}`, id, body: JSON.stringify({ ack: '', mutations }) }
-}
-
-interface Answer {
-  readonly status: number
-  readonly text: string
-  readonly retryAfterMs: number
-}
-
-function ask(agent: Agent, port: number, { token, id, body }: Device): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const headers = {
-      authorization: `Bearer ${token}`,
-      'holdfast-device': id,
-      'holdfast-schema': '1',
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-    }
-    const call = request(
-      { agent, port, host: '127.0.0.1', method: 'POST', path: '/sync/push', headers },
-      (response) => {
-        let text = ''
-        response.setEncoding('utf8')
-        response.on('data', (chunk: string) => (text += chunk))
-        response.on('error', reject)
-        response.on('end', () => {
-          const retryAfterMs = 1_000 * Number(response.headers['retry-after'] ?? 1)
-          resolve({ status: response.statusCode ?? 0, text, retryAfterMs })
-        })
-      },
-    )
-    call.on('error', reject)
-    call.end(body)
-  })
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** Until its batch is taken, as a device would: it waits as it is told, and repeats. */
-async function pushUntilTaken(
-  agent: Agent,
-  port: number,
-  device: Device,
-): Promise<{ ms: number; tries: number }> {
-  const startMs = performance.now()
-  for (let tries = 1; ; tries++) {
-    const answer = await ask(agent, port, device).catch(() => ({ status: 0, text: '', retryAfterMs: 200 }))
-    if (answer.status === 200) {
-      const applied = answer.text.match(/"status":"applied"/g)?.length ?? 0
-      if (applied !== perDevice)
-        throw new Error(`${applied} of ${perDevice} were applied: ${answer.text.slice(0, 500)}`)
-      return { ms: performance.now() - startMs, tries }
-    }
-    await pause(answer.retryAfterMs * (0.5 + Math.random()))
-  }
-}
 
 interface Node {
   readonly child: ChildProcess
@@ -159,7 +79,7 @@ async function storm(
     devices.map(async (device, n) => {
       // All within a second.
       await pause((1_000 * n) / devices.length)
-      return pushUntilTaken(agent, nodes[n % nodes.length]?.port ?? 0, device)
+      return pushUntilDecided({ agent, port: nodes[n % nodes.length]?.port ?? 0 }, device)
     }),
   )
   const drainMs = performance.now() - startMs
@@ -170,21 +90,38 @@ async function storm(
   const after = await Promise.all(nodes.map(({ child }) => report(child)))
   const nodesMs = after.reduce((sum, { cpuMs }, n) => sum + cpuMs - (before[n]?.cpuMs ?? 0), 0)
   agent.destroy()
-  const latencies = done.map(({ ms }) => ms).sort((left, right) => left - right)
-  const repeats = done.filter(({ tries }) => tries > 1).length
   const total = deviceCount * perDevice
   const growth = highest.map((bytes, n) => bytes - (before[n]?.rssBytes ?? 0))
   const share = (cpu.user + cpu.system) / 1_000 / drainMs
   process.stdout.write(
     [
-      `storm      ${deviceCount} devices with ${perDevice} mutations each within a second, ${nodes.length} nodes`,
-      `drained    ${(drainMs / 1_000).toFixed(1)} s, ${Math.round((1_000 * total) / drainMs)} mutations/s; answered p50 ${percentile(latencies, 0.5).toFixed(0)} ms, p99 ${percentile(latencies, 0.99).toFixed(0)} ms; asked again ${repeats}`,
-      `CPU        ${((1_000 * nodesMs) / total).toFixed(0)} µs of the nodes and ${((1_000 * databaseMs) / total).toFixed(0)} µs of PostgreSQL for each mutation\n` +
-        `memory     nodes grew by ${growth.map(megabytes).join(' and ')}; the generator took ${(100 * share).toFixed(0)} % of a core`,
+      `storm      ${deviceCount} devices with ${perDevice} mutations each within a second, ${nodes.length} nodes, ${values.mode}`,
+      `drained    ${(drainMs / 1_000).toFixed(1)} s, ${Math.round((1_000 * total) / drainMs)} mutations/s`,
+      ...servedLines(done),
+      `CPU        ${((1_000 * nodesMs) / total).toFixed(0)} µs of the nodes and ${((1_000 * databaseMs) / total).toFixed(0)} µs of PostgreSQL for each mutation; load of the machine ${(loadavg()[0] ?? 0).toFixed(1)}`,
+      `memory     nodes grew by ${growth.map(megabytes).join(' and ')}; the generator took ${(100 * share).toFixed(0)} % of a core`,
       '',
     ].join('\n'),
   )
   await checkEachOnce(url)
+}
+
+function servedLines(done: readonly Served[]): string[] {
+  const spread = (numbers: readonly number[]): string => {
+    const sorted = numbers.toSorted((left, right) => left - right)
+    const told = [0.5, 0.99, 1].map((share) => (percentile(sorted, share) / 1_000).toFixed(2))
+    return `p50 ${told[0]} s, p99 ${told[1]} s, most ${told[2]} s`
+  }
+  const refusals = done.flatMap((each) => each.refusals.map(({ retryAfterMs }) => retryAfterMs))
+  const refused = done.filter((each) => each.refusals.length > 0).length
+  const broken = done.reduce((sum, each) => sum + each.broken, 0)
+  return [
+    `served     ${spread(done.map(({ ms }) => ms))}`,
+    `answered   ${spread(done.map(({ answeredMs }) => answeredMs))}; ${done.filter(({ isQueued }) => isQueued).length} with a receipt`,
+    refusals.length === 0
+      ? `refused    none; ${broken} attempts broke`
+      : `refused    ${refusals.length} times, ${refused} devices, told to wait ${spread(refusals)}; ${broken} attempts broke`,
+  ]
 }
 
 /** Errors: when a mutation is missing, or counts twice. */
@@ -192,8 +129,9 @@ async function checkEachOnce(url: string): Promise<void> {
   const total = deviceCount * perDevice
   const client = new Client({ connectionString: url })
   await client.connect()
-  const { rows } = await client.query<{ n: string; stock: string; outcomes: string }>(
-    'SELECT count(*) AS n, sum(stock) AS stock, (SELECT count(*) FROM holdfast.outcomes) AS outcomes FROM counts',
+  const { rows } = await client.query<{ n: string; stock: string; outcomes: string; undecided: string }>(
+    `SELECT count(*) AS n, sum(stock) AS stock, (SELECT count(*) FROM holdfast.outcomes) AS outcomes,
+     (SELECT count(*) FROM holdfast.receipts WHERE answer IS NULL) AS undecided FROM counts`,
   )
   await client.end()
   const created = deviceCount * Math.ceil(perDevice / 2)
@@ -202,7 +140,8 @@ async function checkEachOnce(url: string): Promise<void> {
   if (
     Number(held?.n) !== created ||
     Number(held?.stock) !== 5 * created - 2 * edited ||
-    Number(held?.outcomes) !== total
+    Number(held?.outcomes) !== total ||
+    Number(held?.undecided) !== 0
   )
     throw new Error(`lost or doubled: ${JSON.stringify(held)}`)
   process.stdout.write(`verdict    ${total} mutations, each there once\n`)
@@ -259,17 +198,27 @@ async function idlePulls(
   )
 }
 
+const modes = ['inline', 'queued', 'auto'] as const
+const mode = modes.find((each) => each === values.mode)
+if (mode === undefined) throw new Error(`--mode is one of ${modes.join(', ')}`)
 const postgres = await startPostgres({ flavour: 'embedded' })
+const redis = mode === 'inline' ? undefined : await startRedis({ isOwn: true })
 const nodes: Node[] = []
 try {
-  const order = { url: postgres.url, connections: Number(values.connections) }
+  const order = {
+    url: postgres.url,
+    connections: Number(values.connections),
+    mode,
+    redis: redis?.url ?? null,
+  }
   for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order))
   const [first] = nodes
-  if (first) await idleStreams(first)
-  const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n))
+  if (first && !values.storm) await idleStreams(first)
+  const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n, perDevice))
   await storm(nodes, postgres, devices)
-  await idlePulls(nodes, postgres, devices)
+  if (!values.storm) await idlePulls(nodes, postgres, devices)
 } finally {
   for (const { child } of nodes) child.kill()
   await postgres.stop()
+  await redis?.stop()
 }

@@ -260,6 +260,44 @@ describe.each(kinds)('queued pushes on %s', { timeout: 90_000 }, (kind) => {
     expect(((await stockOf(server, record)) as number) % 100).toBe(20)
   })
 
+  test('[QU-16] while Redis hangs every push is answered and decided, a server starts and closes, and it is used again after', async () => {
+    const front = await given.frontServer()
+    const device = new QueueDevice()
+    await given.worker()
+    const record = await givenRecord(front, device)
+    redis.freeze()
+    try {
+      // What is taken before anybody knows waits for the database to be looked through.
+      for (let round = 0; round < 3; round++) {
+        const told = await Promise.all(
+          Array.from({ length: 20 }, async () => {
+            const each = new QueueDevice()
+            return { each, answer: await push(front, each, each.add(record, 1)) }
+          }),
+        )
+        for (const { each, answer } of told)
+          expect(statuses(answer.status === 202 ? await decided(front, each, answer) : answer)).toEqual([
+            'applied',
+          ])
+      }
+      const started = await given.server()
+      const first = await push(started, device, device.add(record, 100))
+      expect(statuses(first)).toEqual(['applied'])
+      await started.close()
+      const metrics = await (await front.fetch(new Request('http://localhost/metrics'))).text()
+      expect(metrics).toMatch(/^holdfast_queue_jobs -1$/m)
+      expect(await stockOf(front, record)).toBe(160)
+    } finally {
+      redis.thaw()
+    }
+    const back = await until(async () => {
+      const told = await push(front, device, device.add(record, 1_000))
+      return told.status === 202 && told
+    }, 'receipt')
+    expect(statuses(await decided(front, device, back))).toEqual(['applied'])
+    expect(((await stockOf(front, record)) as number) % 1_000).toBe(160)
+  })
+
   test('[QU-8] closing finishes what is being applied; what waits is applied by the next server, also by one without a queue', async () => {
     const front = await given.frontServer()
     const device = new QueueDevice()

@@ -1,4 +1,4 @@
-import { type Environment, isObject } from '@holdfast/core'
+import { type CancelTimer, type Environment, isObject } from '@holdfast/core'
 import type { Queue, Worker } from 'bullmq'
 import type { Redis, RedisOptions } from 'ioredis'
 
@@ -35,14 +35,15 @@ interface Packages {
 
 /** No answer for this long is none, ms. */
 const commandMs = 2_000
-/** After a failure the queue counts as gone for this long, ms. */
-const mistrustMs = 2_000
+/** After a failure the queue counts as gone until it has answered a question that is asked so often, ms. */
+const probeMs = 2_000
 const bulkJobs = 500
 const rankMax = 2_097_151
 
 /**
  * Receipts on their way to workers over BullMQ, and results over pub/sub. All of it is a hint: Redis may forget, repeat or
- * be away, which costs time and nothing else. It holds ids and nothing of what was pushed. Rules: QU-6, QU-11.
+ * be away, or hang, which costs time and nothing else. It holds ids and nothing of what was pushed. Rules: QU-6, QU-11,
+ * QU-16.
  */
 export class RedisQueue {
   readonly #env: Environment
@@ -54,7 +55,8 @@ export class RedisQueue {
   readonly #makeWorker: (process: (receipt: string) => Promise<void>, concurrency: number) => Worker
   readonly #connect: (options: RedisOptions) => Redis
   #worker: Worker | undefined
-  #mistrustUntilMs = 0
+  #isTrusted = true
+  #cancelProbe: CancelTimer = () => undefined
   #isClosed = false
 
   private constructor({ url, name, env, logger }: RedisQueueOptions, packages: Packages) {
@@ -99,11 +101,7 @@ export class RedisQueue {
 
   /** Whether a job that is added now has a good chance to be there. */
   get isReachable(): boolean {
-    return (
-      !this.#isClosed &&
-      this.#connection.status === 'ready' &&
-      this.#env.monotonicMs() >= this.#mistrustUntilMs
-    )
+    return !this.#isClosed && this.#connection.status === 'ready' && this.#isTrusted
   }
 
   /** False when they may not be there. A receipt that is on its way already stays there once. */
@@ -153,6 +151,7 @@ export class RedisQueue {
     if (this.#isClosed) return
     const wasReachable = this.isReachable
     this.#isClosed = true
+    this.#cancelProbe()
     const ended = Promise.allSettled([this.#worker?.close(!wasReachable), this.#queue.close()])
     await this.#within(ended).catch(() => undefined)
     for (const connection of [this.#connection, ...this.#others]) connection.disconnect()
@@ -162,10 +161,24 @@ export class RedisQueue {
     try {
       return await this.#within(work())
     } catch (err) {
-      this.#mistrustUntilMs = this.#env.monotonicMs() + mistrustMs
       this.#logger?.warn({ err }, 'the queue cannot be reached')
+      if (this.#isTrusted) this.#probe()
+      this.#isTrusted = false
       return undefined
     }
+  }
+
+  /** Nothing else is sent until it is answered: what is sent to a Redis that hangs only heaps up, here and there. Rules: QU-16. */
+  #probe(): void {
+    if (this.#isClosed) return
+    this.#cancelProbe = this.#env.setTimer(() => {
+      this.#within(this.#connection.ping()).then(
+        () => {
+          this.#isTrusted = true
+        },
+        () => this.#probe(),
+      )
+    }, probeMs)
   }
 
   async #within<Result>(work: Promise<Result>): Promise<Result> {

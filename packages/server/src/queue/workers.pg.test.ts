@@ -160,6 +160,33 @@ async function metricsOf(server: { fetch: (request: Request) => Promise<Response
   return (await server.fetch(new Request('http://localhost/metrics'))).text()
 }
 
+describe('a worker whose Redis hangs', () => {
+  beforeEach(async () => {
+    given = new GivenQueue(await givenDatabase('SQLite'), redis)
+  })
+
+  afterEach(() => given.close())
+
+  test('[QU-13, QU-16] applies what waits in the database, and ends when it is told to', async () => {
+    const front = await given.frontServer()
+    const worker = new WorkerProcess()
+    try {
+      const device = new QueueDevice()
+      const first = await push(front, device, device.create(newUuid(env)))
+      const process = worker.start('return true')
+      await decided(front, device, first)
+      redis.freeze()
+      const second = await push(front, device, device.create(newUuid(env)))
+      expect([second.status, statuses(await decided(front, device, second))]).toEqual([202, ['applied']])
+      process.kill('SIGTERM')
+      expect(await once(process, 'exit')).toEqual([0, null])
+    } finally {
+      redis.thaw()
+      await worker.remove()
+    }
+  }, 60_000)
+})
+
 describe('load', () => {
   beforeEach(async () => {
     given = new GivenQueue(await givenDatabase('SQLite'), redis)

@@ -3,9 +3,14 @@ import { createInterface } from 'node:readline'
 
 /** How a child process is started. */
 export interface ChildOptions {
-  /** The program, beside this file. */
+  /** The program, from this file. */
   readonly program: string
-  readonly order: object
+  /** What it is told when it starts, in its only argument. */
+  readonly order?: object
+  /** Its arguments, of a program that is not told so. It says something when it has started, and hears no commands. */
+  readonly args?: readonly string[]
+  /** More for its environment. */
+  readonly variables?: Readonly<Record<string, string>>
   /** Where V8 keeps what it compiled, so that the next start is quick. */
   readonly cacheFolder: string
   /** Largest file it may write, in blocks of 512 bytes. */
@@ -30,20 +35,22 @@ export class Child {
   #isGone = false
   #isAwaited = false
 
-  constructor({ program, order, cacheFolder, fileBlocks }: ChildOptions) {
-    const args = [new URL(program, import.meta.url).pathname, JSON.stringify(order)]
+  constructor({ program, order, args: given, variables, cacheFolder, fileBlocks }: ChildOptions) {
+    const args = [new URL(program, import.meta.url).pathname, ...(given ?? [JSON.stringify(order)])]
     const limited = ['-c', `ulimit -f ${fileBlocks}; exec "$0" "$@"`, process.execPath, ...args]
     const [command, rest] = fileBlocks === undefined ? [process.execPath, args] : ['/bin/sh', limited]
     this.#process = spawn(command, rest, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: cacheFolder },
+      env: { ...process.env, NODE_COMPILE_CACHE: cacheFolder, ...variables },
     })
     // A pipe to a process that was just killed breaks; that it is gone is said by `gone`.
     this.#process.stdin?.on('error', () => undefined)
     this.#process.stderr?.on('data', (chunk) => (this.#errors += String(chunk)))
     this.opened = this.#answerTo(0)
     if (this.#process.stdout)
-      createInterface({ input: this.#process.stdout }).on('line', (line) => this.#take(line))
+      createInterface({ input: this.#process.stdout }).on('line', (line) =>
+        this.#take(given === undefined ? line : JSON.stringify({ id: 0, value: line })),
+      )
     this.gone = new Promise((resolve) => {
       this.#process.once('close', (code, signal) => resolve(this.#onGone(code ?? signal ?? 'gone')))
     })
@@ -70,6 +77,13 @@ export class Child {
     const answer = this.#answerTo(id)
     this.#process.stdin?.write(`${JSON.stringify({ id, ...command })}\n`)
     return answer
+  }
+
+  /** SIGTERM, and its end. */
+  async terminate(): Promise<number | string> {
+    this.#isAwaited = true
+    this.#process.kill('SIGTERM')
+    return this.gone
   }
 
   /** SIGKILL, and its end. */

@@ -7,7 +7,7 @@ import { ChaosDevice } from './chaos-device.ts'
 import { openCount } from './device-report.ts'
 import { openFaultProxy } from './fault-proxy.ts'
 import { seededFaults } from './proxy-fault.ts'
-import { longestLifeMs, type ServerKind, ServerSide } from './server-side.ts'
+import { longestLifeMs, type ServerKind, ServerSide, type ServerTroubles } from './server-side.ts'
 import { makeSmallDisk, type SmallDisk } from './small-disk.ts'
 
 /** What a run is made from. */
@@ -37,13 +37,15 @@ export type Trouble =
 
 const dayMs = 86_400_000
 
-type Kill = 'kill device' | 'kill server' | 'kill database'
+type Kill = 'kill device' | 'kill server' | 'trouble store'
+
+type Weights = Readonly<Record<Trouble | Kill, number>>
 
 /** How often each thing is done, beside each other. */
-const weights: Readonly<Record<Trouble | Kill, number>> = {
+const weights: Weights = {
   'kill device': 34,
   'kill server': 10,
-  'kill database': 5,
+  'trouble store': 5,
   'freeze device': 7,
   'freeze server': 4,
   offline: 7,
@@ -53,6 +55,9 @@ const weights: Readonly<Record<Trouble | Kill, number>> = {
   'full disk': 5,
   weather: 12,
 }
+
+/** There are more processes behind the proxies, and more that can befall them. */
+const weightsQueued: Weights = { ...weights, 'kill server': 20, 'trouble store': 20 }
 
 /** Real processes and what befalls them: devices, a server, a proxy for each device, by one seed. Rules: SIM-67. */
 export class Conductor {
@@ -79,6 +84,7 @@ export class Conductor {
   readonly #paceMs: number
   readonly #everyMs: number
   readonly #work = new Set<Promise<void>>()
+  readonly #weights: Weights
   #disk: SmallDisk | undefined
 
   constructor({ seed, folder, devices, disk, paceMs, everyMs, server }: ConductorOptions) {
@@ -88,6 +94,7 @@ export class Conductor {
     this.#folder = folder
     this.#random = new SeededRandom(seed)
     this.#deviceCount = devices
+    this.#weights = server === 'queued' ? weightsQueued : weights
     this.#cacheFolder = join(folder, 'compiled')
     this.#server = new ServerSide({
       kind: server,
@@ -99,16 +106,13 @@ export class Conductor {
     })
   }
 
-  get serverKills(): number {
-    return this.#server.kills
-  }
-
-  get databaseKills(): number {
-    return this.#server.databaseKills
+  get serverTroubles(): ServerTroubles {
+    return this.#server.troubles
   }
 
   get kills(): number {
-    return this.serverKills + this.databaseKills + this.devices.reduce((sum, { kills }) => sum + kills, 0)
+    const { server, worker, database, redis } = this.serverTroubles.kills
+    return server + worker + database + redis + this.devices.reduce((sum, { kills }) => sum + kills, 0)
   }
 
   /** Everything runs: the server first, whose port then stays. */
@@ -141,10 +145,10 @@ export class Conductor {
     }
   }
 
-  /** One thing after the other, in each other's way, until so many processes were killed or the time is over. */
+  /** One thing after the other, in each other's way, until so many processes were killed, and each store met with all it can, or the time is over. */
   async rage(kills: number, longestMs: number): Promise<void> {
     const endMs = Date.now() + longestMs
-    while (this.kills < kills && Date.now() < endMs) {
+    while ((this.kills < kills || !this.#server.hasMetAll) && Date.now() < endMs) {
       this.#begin(this.#draw())
       await sleep(this.#random.below(this.#everyMs))
     }
@@ -206,21 +210,21 @@ export class Conductor {
     this.#disk?.remove()
   }
 
-  #draw(): keyof typeof weights {
-    let roll = this.#random.below(Object.values(weights).reduce((sum, weight) => sum + weight))
-    for (const [what, weight] of Object.entries(weights)) {
+  #draw(): keyof Weights {
+    let roll = this.#random.below(Object.values(this.#weights).reduce((sum, weight) => sum + weight))
+    for (const [what, weight] of Object.entries(this.#weights)) {
       roll -= weight
-      // The keys of `weights` are what can be done.
-      if (roll < 0) return what as keyof typeof weights
+      // The keys of the weights are what can be done.
+      if (roll < 0) return what as keyof Weights
     }
     return 'kill device'
   }
 
-  #begin(what: keyof typeof weights): void {
+  #begin(what: keyof Weights): void {
     const device = this.devices[this.#random.below(this.devices.length)]
     if (device === undefined) return
     const ms = 50 + this.#random.below(1_200)
-    if (what === 'kill server' || what === 'freeze server' || what === 'kill database')
+    if (what === 'kill server' || what === 'freeze server' || what === 'trouble store')
       this.#run(this.#troubleServer(what, ms))
     else {
       // The disk that can be full is the first device's.
@@ -236,15 +240,15 @@ export class Conductor {
     this.#work.add(done)
   }
 
-  async #troubleServer(what: 'kill server' | 'freeze server' | 'kill database', ms: number): Promise<void> {
+  async #troubleServer(what: 'kill server' | 'freeze server' | 'trouble store', ms: number): Promise<void> {
     if (what === 'kill server') await this.#server.kill()
-    else if (what === 'kill database') await this.#server.killDatabase()
+    else if (what === 'trouble store') await this.#server.troubleStore()
     else if (await this.#server.freeze(ms)) this.troubles[what] += 1
   }
 
   async #troubleDevice(
     device: ChaosDevice,
-    what: Exclude<keyof typeof weights, 'kill server' | 'freeze server' | 'kill database'>,
+    what: Exclude<keyof Weights, 'kill server' | 'freeze server' | 'trouble store'>,
     ms: number,
   ): Promise<void> {
     if (what !== 'kill device') this.troubles[what] += 1

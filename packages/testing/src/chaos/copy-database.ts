@@ -32,6 +32,20 @@ export async function copyDatabase(url: string, path: string): Promise<void> {
   }
 }
 
+/** Queued pushes that nobody has decided. */
+export async function undecidedCount(url: string): Promise<number> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ n: string }>(
+      'SELECT count(*) AS n FROM holdfast.receipts WHERE answer IS NULL',
+    )
+    return Number(rows[0]?.n)
+  } finally {
+    await client.end()
+  }
+}
+
 interface TableCopy {
   readonly from: string
   readonly to: string

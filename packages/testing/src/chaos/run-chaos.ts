@@ -21,15 +21,19 @@ export interface ChaosOptions {
   readonly paceMs?: number
   /** The longest pause between two troubles, ms: the longer, the more is written between them. */
   readonly everyMs?: number
-  /** `postgres`: two nodes over a PostgreSQL that is killed as well; `sqlite`, one process on a file, unless said. */
+  /**
+   * `postgres`: two nodes over a PostgreSQL that is killed as well; `queued`: those, a worker and a Redis, where each push is
+   * queued, and all of them are killed, and Redis hangs and forgets; `sqlite`, one process on a file, unless said.
+   */
   readonly server?: ServerKind
 }
 
 /** What a chaos run did and found. */
 export interface ChaosReport {
   readonly seed: number
-  readonly kills: { readonly devices: number; readonly server: number; readonly database: number }
-  readonly troubles: Readonly<Record<Trouble, number>>
+  readonly server: ServerKind
+  readonly kills: Readonly<Record<'devices' | 'server' | 'worker' | 'database' | 'redis', number>>
+  readonly troubles: Readonly<Record<Trouble | 'freeze redis' | 'flush redis', number>>
   /** By kind, over all proxies. */
   readonly faults: Readonly<Record<string, number>>
   readonly writes: AuditReport['writes']
@@ -69,20 +73,21 @@ export async function runChaos({
     await conductor.heal()
     await conductor.quiet(quietMs)
     audit = auditFiles(await conductor.close(), conductor.devices)
+  } catch (error) {
+    // What was seen before it is in the report too.
+    conductor.violations.push(`the run broke off: ${String(error)}`)
   } finally {
     await conductor.destroy()
   }
   const violations = [...conductor.violations, ...audit.violations]
   if (conductor.kills < kills) violations.push(`only ${conductor.kills} of ${kills} processes were killed`)
   if (violations.length === 0) rmSync(folder, { recursive: true, force: true })
+  const { kills: killed, frozenRedis, flushedRedis } = conductor.serverTroubles
   return {
     seed,
-    kills: {
-      devices: conductor.devices.reduce((sum, device) => sum + device.kills, 0),
-      server: conductor.serverKills,
-      database: conductor.databaseKills,
-    },
-    troubles: conductor.troubles,
+    server,
+    kills: { devices: conductor.devices.reduce((sum, device) => sum + device.kills, 0), ...killed },
+    troubles: { ...conductor.troubles, 'freeze redis': frozenRedis, 'flush redis': flushedRedis },
     faults: sumFaults(conductor),
     writes: audit.writes,
     givenUp: audit.givenUp,
@@ -95,8 +100,7 @@ export async function runChaos({
 
 /** A report for people. */
 export function chaosSummary(report: ChaosReport): string {
-  const { devices, server, database } = report.kills
-  const all = devices + server + database
+  const all = Object.values(report.kills).reduce((sum, count) => sum + count, 0)
   const { durable, unknown, refused } = report.writes
   const list = (counts: object): string =>
     Object.entries(counts)
@@ -117,7 +121,7 @@ export function chaosSummary(report: ChaosReport): string {
     ...(report.violations.length === 0
       ? []
       : [
-          `again with: npm run chaos -- --kills ${all} --seed ${report.seed}${database > 0 ? ' --server postgres' : ''}`,
+          `again with: npm run chaos -- --kills ${all} --seed ${report.seed}${report.server === 'sqlite' ? '' : ` --server ${report.server}`}`,
         ]),
   ].join('\n')
 }
@@ -148,7 +152,7 @@ if (import.meta.main) {
     disk: values.disk === 'limit' ? 'limit' : 'loop',
     paceMs: Number(values.pace),
     everyMs: Number(values.every),
-    server: values.server === 'postgres' ? 'postgres' : 'sqlite',
+    server: values.server === 'postgres' || values.server === 'queued' ? values.server : 'sqlite',
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1

@@ -5,24 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { createAdaptorServer } from '@hono/node-server'
-import { SyncError } from '@holdfast/core'
-import { createServer, type HoldfastServer, postgresStore, sqliteStore } from '@holdfast/server'
+import { createServer, type HoldfastServer } from '@holdfast/server'
 
-import { chaosSchema } from './chaos-schema.ts'
-
-/** What a server is started with. */
-export interface ServerOrder {
-  readonly path: string
-  /** 0 takes a free one. */
-  readonly port: number
-  /** Of a PostgreSQL to use in place of the file. */
-  readonly database: string | null
-}
+import { isDown, type ServerOrder, serverOptions } from './server-order.ts'
 
 // The conductor, its only caller, writes the argument in this shape.
 const order = JSON.parse(process.argv[2] ?? '') as ServerOrder
-const failure = (fields: object, message: string): void =>
-  void process.stderr.write(`${message} ${JSON.stringify(fields, errorsAsText)}\n`)
 const sync = await createWhenUp()
 const http = createAdaptorServer({ fetch: sync.fetch })
 http.listen(order.port, '127.0.0.1')
@@ -39,25 +27,15 @@ async function createWhenUp(): Promise<HoldfastServer> {
   for (;;) {
     try {
       return await createServer({
-        schema: chaosSchema,
-        store:
-          order.database === null
-            ? sqliteStore(order.path)
-            : postgresStore({ url: order.database, migrate: true }),
+        ...serverOptions(order),
         authenticate: (request) => {
           const name = /^Bearer (\w+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
           return name === undefined ? null : { id: name }
         },
-        scopes: () => '*',
-        logger: { info: () => undefined, warn: () => undefined, error: failure },
       })
     } catch (error) {
-      if (order.database === null || !(error instanceof SyncError) || error.code !== 'STORE_BUSY') throw error
+      if (order.database === null || !isDown(error)) throw error
       await sleep(100)
     }
   }
-}
-
-function errorsAsText(_name: string, value: unknown): unknown {
-  return value instanceof Error ? (value.stack ?? value.message) : value
 }

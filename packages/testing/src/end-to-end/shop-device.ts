@@ -16,18 +16,21 @@ export interface DeviceOptions {
   readonly fetch?: (request: Request) => Promise<Response>
   /** The system's unless said. */
   readonly env?: Environment
+  /** `full` unless said: what was acknowledged survives a power cut. */
+  readonly durability?: 'full' | 'fast'
   /** Whether it syncs by itself, as apps do. */
   readonly isLive?: boolean
 }
 
 /** A real device: its own file, real HTTP; it syncs when a test says so, unless it is live. */
 export function openDevice(options: DeviceOptions): Promise<ShopClient> {
-  const { path, url, auth, fetch, isLive = false, env = systemEnvironment } = options
+  const { path, url, auth, fetch, durability = 'full', isLive = false, env = systemEnvironment } = options
   return openClient({
     schema: shopSchema,
     storage: sqliteStorage(path),
     server: url,
     auth,
+    durability,
     env: fetch === undefined ? env : { ...env, fetch },
     sync: { auto: isLive },
   })

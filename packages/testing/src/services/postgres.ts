@@ -1,11 +1,11 @@
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
 import { Client } from 'pg'
 
-import { embeddedPostgres, type PostgresPrograms, systemPostgres } from './postgres-programs.ts'
+import { makeCluster } from './new-cluster.ts'
+import { embeddedPostgres, systemPostgres } from './postgres-programs.ts'
 import { freePort, ServerProcess, temporaryFolder } from './server-process.ts'
-import { unprivilegedUser, type UserIds } from './unprivileged-user.ts'
+import { unprivilegedUser } from './unprivileged-user.ts'
 
 /** Which PostgreSQL, and how careful. */
 export interface PostgresOptions {
@@ -51,7 +51,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const user = unprivilegedUser()
   const folder = await temporaryFolder('postgres', user)
   const dataDir = join(folder, 'data')
-  initialise({ programs, dataDir, folder, user })
+  makeCluster({ programs, dataDir, folder, user })
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     const server = new ServerProcess({
@@ -106,28 +106,6 @@ async function connectPostgres(url: string): Promise<PostgresServer> {
     kill: notOurs,
     restart: notOurs,
   }
-}
-
-interface NewCluster {
-  readonly programs: PostgresPrograms
-  readonly dataDir: string
-  readonly folder: string
-  readonly user: UserIds | undefined
-}
-
-/** Text is ordered as people do, not by bytes: what relies on the order of bytes shows. */
-function initialise({ programs, dataDir, folder, user }: NewCluster): void {
-  const locale = ['--locale=C', '--locale-provider=icu', '--icu-locale=en-US', '--encoding=UTF8']
-  const args = ['--pgdata', dataDir, '--username=postgres', '--auth=trust', '--no-sync', ...locale]
-  const { status, stderr, error } = spawnSync(programs.initdb, args, {
-    cwd: folder,
-    encoding: 'utf8',
-    env: { ...process.env, LC_ALL: 'C' },
-    ...user,
-  })
-  if (status === 0) return
-  const reach = user === undefined ? '' : ' (the user postgres must be able to read it)'
-  throw new Error(`${programs.initdb}${reach} failed: ${error?.message ?? stderr}`)
 }
 
 function serverArgs(dataDir: string, port: number, { fast, settings }: PostgresOptions): string[] {

@@ -39,12 +39,24 @@ describe.skipIf(server === undefined)('Redis', () => {
     expect(await get()).toBeNull()
   })
 
+  test('frozen, it takes connections and answers nobody, and then answers all', async () => {
+    await put()
+    redis.freeze()
+    const late = get()
+    expect(await Promise.race([late, new Promise((resolve) => setTimeout(resolve, 200, 'nothing'))])).toBe(
+      'nothing',
+    )
+    redis.thaw()
+    expect(await late).not.toBeNull()
+  })
+
   test('the one of REDIS_URL is taken as it is, and never ended', async () => {
     vi.stubEnv('REDIS_URL', redis.url)
     const given = await startRedis()
     expect(given.url).toBe(redis.url)
     await expect(given.kill()).rejects.toThrow('not ours')
     await expect(given.restart()).rejects.toThrow('not ours')
+    expect(() => given.freeze()).toThrow('not ours')
     await given.stop()
     await put()
     await given.flush()

@@ -16,6 +16,10 @@ export interface RedisServer {
   /** Ends it. A server that is not ours is left alone. */
   stop(): Promise<void>
   kill(signal?: NodeJS.Signals): Promise<void>
+  /** It hangs: connections to it stay open, new ones are taken, and nothing is answered. */
+  freeze(): void
+  /** It goes on, with all that was sent to it meanwhile. */
+  thaw(): void
   /** Starts it again at its port; one that runs is ended before. */
   restart(): Promise<void>
   /** Empties the database of `url`, no other. */
@@ -50,19 +54,26 @@ export async function startRedis({ isOwn = false }: RedisOptions = {}): Promise<
     port,
     stop: () => server.remove(),
     kill: (signal = 'SIGKILL') => server.kill(signal),
+    freeze: () => server.freeze(),
+    thaw: () => server.thaw(),
     restart: () => server.restart(),
     flush: () => flush(url),
   }
 }
 
 function givenRedis(url: string): RedisServer {
-  const notOurs = (): Promise<never> =>
-    Promise.reject(new Error('the server of REDIS_URL is not ours to end: start one with isOwn'))
+  const refusal = new Error('the server of REDIS_URL is not ours to end: start one with isOwn')
+  const notOurs = (): Promise<never> => Promise.reject(refusal)
+  const notOursEither = (): never => {
+    throw refusal
+  }
   return {
     url,
     port: Number(new URL(url).port || 6379),
     stop: () => Promise.resolve(),
     kill: notOurs,
+    freeze: notOursEither,
+    thaw: notOursEither,
     restart: notOurs,
     flush: () => flush(url),
   }

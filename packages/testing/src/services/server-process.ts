@@ -78,6 +78,8 @@ export class ServerProcess {
     const child = this.#child
     if (child === undefined) return
     child.kill(this.#program.stopSignal)
+    // One that was frozen hears it now.
+    child.kill('SIGCONT')
     const force = setTimeout(() => child.kill('SIGKILL'), stopMs)
     await this.#gone
     clearTimeout(force)
@@ -87,6 +89,16 @@ export class ServerProcess {
   async kill(signal: NodeJS.Signals): Promise<void> {
     this.#child?.kill(signal)
     await this.#gone
+  }
+
+  /** SIGSTOP: it answers nobody, and its connections stay open. */
+  freeze(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  /** SIGCONT. */
+  thaw(): void {
+    this.#child?.kill('SIGCONT')
   }
 
   /** Starts it again; one that runs is ended in order before. */

@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
 
 import { startUnlessMissing } from './missing-service.ts'
+import { clustersVariable } from './new-cluster.ts'
 import { startPostgres } from './postgres.ts'
 import { dropPrepared } from './prepared-database.ts'
 import { startRedis } from './redis.ts'
+import { temporaryFolder } from './server-process.ts'
+import { unprivilegedUser } from './unprivileged-user.ts'
 
 /** Whether this test run shares a PostgreSQL, in which `freshDatabase()` makes databases. */
 export function hasPostgres(): boolean {
@@ -20,6 +24,8 @@ export function sharedRedisUrl(): string | undefined {
  * which the test processes inherit.
  */
 export default async function shareServers(): Promise<() => Promise<void>> {
+  const clusters = await temporaryFolder('clusters', unprivilegedUser())
+  process.env[clustersVariable] = clusters
   const postgres = await startUnlessMissing(() => startPostgres({ fast: true }))
   const redis = await startUnlessMissing(() => startRedis()).catch(async (error: unknown) => {
     await postgres?.stop()
@@ -33,5 +39,6 @@ export default async function shareServers(): Promise<() => Promise<void>> {
     // A server that is not ours goes on.
     if (postgres !== undefined && postgres.dataDir === undefined) await dropPrepared(postgres.url)
     await Promise.all([postgres?.stop(), redis?.stop()])
+    rmSync(clusters, { recursive: true, force: true })
   }
 }

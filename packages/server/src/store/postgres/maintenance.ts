@@ -6,7 +6,7 @@ import { examine, type Finding } from './migration/examine.ts'
 import { makePlan } from './migration/plan.ts'
 import type { MigrationPlan, MigrationSetup } from './migration/steps.ts'
 import { mend, type ReconcileReport } from './migration/reconcile.ts'
-import { driver, poolConfig } from './driver.ts'
+import { driver, openPool } from './driver.ts'
 
 /** The database that is looked after, and the schema it is for. */
 export interface MaintenanceOptions {
@@ -57,13 +57,11 @@ async function connected<Result>(
   work: (db: Connection, setup: MigrationSetup) => Promise<Result>,
 ): Promise<Result> {
   const pg = driver()
-  const pool = new pg.Pool({ ...poolConfig(pg, url), max: 1 })
-  pool.on('error', () => undefined)
+  const pool = openPool(pg, url, 1)
   try {
     const client = await pool.connect().catch((error: unknown) => {
       throw translate(error)
     })
-    client.on('error', () => undefined)
     try {
       return await work(new Connection(client, false), { schema, naming: new Naming(tables) })
     } finally {

@@ -4,7 +4,7 @@ import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
-import { type Driver, driver, poolConfig } from './driver.ts'
+import { type Driver, driver, openPool } from './driver.ts'
 import { escrowQueries, escrowStatements } from './escrow.ts'
 import { eventQueries, eventStatements } from './events.ts'
 import { carryOut } from './migrate.ts'
@@ -107,9 +107,7 @@ class PostgresStore implements Store {
     assert(this.#opened === undefined, 'a store is opened once')
     const { url, connections, tables, migrate } = this.#options
     const pg = driver()
-    const pool = new pg.Pool({ ...poolConfig(pg, url), max: connections })
-    // A connection that breaks while idle is replaced; whoever needs it next is told.
-    pool.on('error', () => undefined)
+    const pool = openPool(pg, url, connections)
     const naming = new Naming(tables)
     this.#opened = { pool, setup, tables: { schema: setup.schema, naming } }
     try {

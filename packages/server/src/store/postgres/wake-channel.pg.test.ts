@@ -1,5 +1,6 @@
 import { newUuid } from '@holdfast/core'
 import { hasPostgres, startRedis } from '@holdfast/testing/services'
+import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
@@ -53,6 +54,14 @@ async function commit(engine: Engine): Promise<string> {
   return `warehouse:${warehouseId}`
 }
 
+/** How many hints its Redis was ever sent. */
+async function publishedTo(url: string): Promise<number> {
+  const client = new Redis(url)
+  const told = await client.info('commandstats')
+  client.disconnect()
+  return Number(/cmdstat_publish:calls=(\d+)/.exec(told)?.[1] ?? 0)
+}
+
 const hears = ({ told }: { told: Set<string> }, scope: string): Promise<unknown> =>
   until(async () => told.has(scope), 'word of another node', 10_000)
 
@@ -101,6 +110,32 @@ describe.skipIf(!hasPostgres())('nodes that wake each other', () => {
         return reader.told.has(scope)
       }, 'word of another node')
     } finally {
+      await redis.stop()
+    }
+  })
+
+  test('[FE-66] a Redis that hangs is sent one hint, and what was committed meanwhile shares the next', async () => {
+    const redis = await startRedis({ isOwn: true })
+    try {
+      const listen = redis.url
+      const [writer, reader] = [await openNode({ listen }), await openNode({ listen })]
+      await hears(reader, await commit(writer.engine))
+      const before = await publishedTo(redis.url)
+      redis.freeze()
+      const scopes: string[] = []
+      for (let n = 0; n < 20; n++) {
+        scopes.push(await commit(writer.engine))
+        // Long enough for a hint of its own.
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+      redis.thaw()
+      for (const scope of scopes) await hears(reader, scope)
+      await hears(reader, await commit(writer.engine))
+      const hints = (await publishedTo(redis.url)) - before
+      expect(hints).toBeGreaterThanOrEqual(2)
+      expect(hints).toBeLessThanOrEqual(3)
+    } finally {
+      redis.thaw()
       await redis.stop()
     }
   })

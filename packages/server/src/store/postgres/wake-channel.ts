@@ -104,12 +104,30 @@ export async function openRedisChannel(
   await Promise.race([subscribed, late])
   stopWaiting()
   return {
-    send: async () => {
-      if (sender.status === 'ready') await sender.publish(name, '').catch(() => undefined)
-    },
+    send: oneAtATime(async () => {
+      if (sender.status === 'ready') await sender.publish(name, '')
+    }),
     close: async () => {
       sender.disconnect()
       listener.disconnect()
     },
+  }
+}
+
+/** While one is under way the next waits, and all that wait are one: to a Redis that hangs hints would heap up without end. */
+function oneAtATime(send: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined
+  let isWanted = false
+  const sendAll = async (): Promise<void> => {
+    while (isWanted) {
+      isWanted = false
+      await send().catch(() => undefined)
+    }
+    underWay = undefined
+  }
+  return () => {
+    isWanted = true
+    underWay ??= sendAll()
+    return underWay
   }
 }
