@@ -1,7 +1,9 @@
 import { newUuid, SyncError } from '@holdfast/core'
 
 import { systemEnvironment } from '../system-environment.ts'
+import type { SealedToken } from '../background/sealed-batch.ts'
 import type { Identity } from '../sync-context.ts'
+import type { AuthRequest } from '../transport/auth.ts'
 import type {
   Announcement,
   CallMessage,
@@ -9,9 +11,11 @@ import type {
   HostOptions,
   KnownStore,
   LeaderMessage,
+  PageFacts,
   PageMessage,
   Step,
   TabMessage,
+  TokenReason,
   WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
@@ -29,7 +33,11 @@ export interface LeaderLinkOptions {
   readonly known: () => KnownStore | null
   readonly onKnown: (known: KnownStore) => void
   /** Gives a token when the leader asks for one. */
-  readonly token: (reason: 'start' | 'expired') => Promise<string | null>
+  readonly token: (reason: AuthRequest['reason']) => Promise<string | null>
+  /** Gives a token to lie beside a sealed batch; undefined when the page gives none. */
+  readonly sealedToken?: (() => Promise<SealedToken | null>) | undefined
+  /** Told when something lies sealed. */
+  readonly onSealed: () => void
 }
 
 /** How long a tab that cannot open the database waits for another that can, ms. */
@@ -59,6 +67,7 @@ export class LeaderLink {
   #numbers = 0
   #identity: Identity | undefined
   #pausedBy: 'user' | 'policy' | null = null
+  #page: PageFacts = { isVisible: true, conditions: {} }
   #failure: Error | undefined
   readonly #resigned: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | undefined
@@ -88,6 +97,12 @@ export class LeaderLink {
   get identity(): Identity {
     if (this.#identity === undefined) throw new SyncError('CLIENT_CLOSED', 'the client is not open yet')
     return this.#identity
+  }
+
+  /** Says what the page knows of itself, to this leader and to those to come. */
+  tellPage(page: PageFacts): void {
+    this.#page = page
+    if (this.#isWelcome) this.#send({ kind: 'page', page })
   }
 
   /** Calls a member of the client. `onReady`: what to do whenever the leader has opened a transaction for it. */
@@ -245,7 +260,9 @@ export class LeaderLink {
         : workerRoute(leader, worker)
     const { account, server, hasAuth } = this.#options.host
     const { schemaVersion } = this.#options
-    const tab = { id: this.tab, schemaVersion, account, server, hasAuth, pausedBy: this.#pausedBy }
+    const hasSealedTokens = this.#options.sealedToken !== undefined
+    const facts = { hasAuth, hasSealedTokens, page: this.#page, pausedBy: this.#pausedBy }
+    const tab = { id: this.tab, schemaVersion, account, server, ...facts }
     const hello: Announcement = { kind: 'hello', leader, tab }
     if (worker === undefined) this.#common.postMessage(hello)
     else worker.postMessage(hello)
@@ -296,6 +313,8 @@ export class LeaderLink {
         return
       case 'known':
         return this.#options.onKnown(message.known)
+      case 'sealed':
+        return this.#options.onSealed()
       case 'paused':
         this.#pausedBy = message.by
     }
@@ -336,9 +355,11 @@ export class LeaderLink {
     if (waiting !== undefined) settle(waiting)
   }
 
-  async #giveToken(id: number, reason: 'start' | 'expired'): Promise<void> {
+  async #giveToken(id: number, reason: TokenReason): Promise<void> {
+    const { token, sealedToken } = this.#options
     try {
-      this.#send({ kind: 'token', id, token: await this.#options.token(reason) })
+      const given = reason === 'sealing' ? await sealedToken?.() : { token: await token(reason) }
+      this.#send({ kind: 'token', id, ...(given ?? { token: null }) })
     } catch (error) {
       this.#send({ kind: 'tokenFailed', id, error: errorToWire(error) })
     }

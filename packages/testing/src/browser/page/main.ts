@@ -1,5 +1,6 @@
 import type { Client } from '@holdfast/client'
-import { openBrowserClient } from '@holdfast/client/browser'
+import { eraseSealedBatches, openBrowserClient, type SealedToken } from '@holdfast/client/browser'
+import { indexedDbSealedStore, type SealedBatch, type SendOutcome } from '@holdfast/client/service-worker'
 
 import { shopSchema } from '../../end-to-end/shop-schema.ts'
 
@@ -14,7 +15,15 @@ export interface ShopPage {
     readonly name?: string
     /** Of the schema. */
     readonly version?: number
+    /** Whether what waits is sealed, and the token that is to lie beside it, if any. */
+    readonly background?: { readonly token?: SealedToken }
   }): Promise<void>
+  /** What lies sealed in this origin. */
+  sealed(): Promise<readonly SealedBatch[]>
+  /** Signs out: what is sealed is removed. */
+  signOut(): Promise<void>
+  /** What the service worker has noted, in order. */
+  reports(): Promise<readonly (readonly SendOutcome[])[]>
   /** Opened by `open`. */
   db: Client<typeof shopSchema>
   /** Why tokens were asked for in this page. */
@@ -26,7 +35,15 @@ export interface ShopPage {
 }
 
 const shop: ShopPage = {
-  async open({ user = 'ann', auto = false, account, server = true, name = 'shop', version = 1 } = {}) {
+  async open({
+    user = 'ann',
+    auto = false,
+    account,
+    server = true,
+    name = 'shop',
+    version = 1,
+    background,
+  } = {}) {
     shop.db = await openBrowserClient({
       schema: { ...shopSchema, version },
       name,
@@ -45,7 +62,19 @@ const shop: ShopPage = {
         return user
       },
       sync: { auto },
+      ...(background && { background: background.token ? { token: () => background.token ?? null } : {} }),
     })
+  },
+  async sealed() {
+    return (await indexedDbSealedStore().list()) as readonly SealedBatch[]
+  },
+  async signOut() {
+    await shop.db.close()
+    await eraseSealedBatches('shop')
+  },
+  async reports() {
+    const notes = await caches.open('reports')
+    return Promise.all((await notes.keys()).map(async (key) => (await notes.match(key))?.json() as never))
   },
   // Set by `open`, which every test calls first.
   db: undefined as unknown as Client<typeof shopSchema>,
