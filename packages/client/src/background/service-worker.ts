@@ -1,4 +1,5 @@
 export { backgroundTag, type SealedBatch, type SealedToken } from './sealed-batch.ts'
+export type { SyncRequest } from '../transport/make-request.ts'
 export { indexedDbSealedStore, type SealedStore } from './sealed-store.ts'
 export {
   eraseSealedBatches,

@@ -1,13 +1,12 @@
 import { newUuid, SyncError } from '@holdfast/core'
 
 import { systemEnvironment } from '../system-environment.ts'
-import type { SealedToken } from '../background/sealed-batch.ts'
 import type { Identity } from '../sync-context.ts'
-import type { AuthRequest } from '../transport/auth.ts'
 import type {
   Announcement,
   CallMessage,
   Envelope,
+  GivenToken,
   HostOptions,
   KnownStore,
   LeaderMessage,
@@ -20,7 +19,7 @@ import type {
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
 import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
-import type { Following, PendingCall } from './pending-call.ts'
+import { type Following, mayWrite, type PendingCall } from './pending-call.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
 
@@ -33,9 +32,7 @@ export interface LeaderLinkOptions {
   readonly known: () => KnownStore | null
   readonly onKnown: (known: KnownStore) => void
   /** Gives a token when the leader asks for one. */
-  readonly token: (reason: AuthRequest['reason']) => Promise<string | null>
-  /** Gives a token to lie beside a sealed batch; undefined when the page gives none. */
-  readonly sealedToken?: (() => Promise<SealedToken | null>) | undefined
+  readonly token: (reason: TokenReason) => Promise<GivenToken>
   /** Told when something lies sealed. */
   readonly onSealed: () => void
 }
@@ -258,14 +255,11 @@ export class LeaderLink {
             this.#take(envelope),
           )
         : workerRoute(leader, worker)
-    const { account, server, hasAuth } = this.#options.host
-    const { schemaVersion } = this.#options
-    const hasSealedTokens = this.#options.sealedToken !== undefined
-    const facts = { hasAuth, hasSealedTokens, page: this.#page, pausedBy: this.#pausedBy }
-    const tab = { id: this.tab, schemaVersion, account, server, ...facts }
-    const hello: Announcement = { kind: 'hello', leader, tab }
-    if (worker === undefined) this.#common.postMessage(hello)
-    else worker.postMessage(hello)
+    const { host, schemaVersion } = this.#options
+    const { account, server, hasAuth, hasSealedTokens } = host
+    const said = { account, server, hasAuth, hasSealedTokens, page: this.#page, pausedBy: this.#pausedBy }
+    const hello: Announcement = { kind: 'hello', leader, tab: { id: this.tab, schemaVersion, ...said } }
+    ;(worker ?? this.#common).postMessage(hello)
   }
 
   #leave(): void {
@@ -356,10 +350,8 @@ export class LeaderLink {
   }
 
   async #giveToken(id: number, reason: TokenReason): Promise<void> {
-    const { token, sealedToken } = this.#options
     try {
-      const given = reason === 'sealing' ? await sealedToken?.() : { token: await token(reason) }
-      this.#send({ kind: 'token', id, ...(given ?? { token: null }) })
+      this.#send({ kind: 'token', id, ...(await this.#options.token(reason)) })
     } catch (error) {
       this.#send({ kind: 'tokenFailed', id, error: errorToWire(error) })
     }
@@ -405,9 +397,4 @@ export class LeaderLink {
       if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
     }
   }
-}
-
-/** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
-function mayWrite(path: readonly string[]): boolean {
-  return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
 }

@@ -6,7 +6,7 @@ import { backgroundTag, type SealedToken } from '../background/sealed-batch.ts'
 import { followPage } from './follow-page.ts'
 import { LeaderLink } from './leader-link.ts'
 import { proxyClient } from './proxy-client.ts'
-import type { KnownStore } from './tab-messages.ts'
+import type { GivenToken, KnownStore, TokenReason } from './tab-messages.ts'
 
 /** What `openBrowserClient` takes. */
 export interface BrowserClientOptions<S extends Schema>
@@ -48,7 +48,6 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   options: BrowserClientOptions<S>,
 ): Promise<Client<S>> {
   const { schema, auth, trace, background, name = 'holdfast' } = options
-  const sealedToken = background?.token
   if (!globalThis.isSecureContext)
     throw new SyncError(
       'STORE_FAILED',
@@ -65,14 +64,14 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
       durability: options.durability ?? 'full',
       sync: options.sync ?? {},
       hasAuth: auth !== undefined,
+      hasSealedTokens: background?.token !== undefined,
       seals: background !== undefined,
     },
     schemaVersion: schema.version,
     makeWorker: options.worker,
     known: () => marker.read(),
     onKnown: (known) => marker.write(known),
-    token: async (reason) => (typeof auth === 'function' ? auth({ reason }) : (auth ?? null)),
-    sealedToken: sealedToken && (async () => sealedToken()),
+    token: (reason) => giveToken(options, reason),
     onSealed: () => void wake(background).catch(() => undefined),
   })
   const stopFollowing = followPage(link)
@@ -88,6 +87,14 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   }
   const logger = options.logger ?? { log: () => undefined }
   return proxyClient({ schema, link, logger, trace: () => trace?.() ?? null }, close)
+}
+
+async function giveToken(
+  { auth, background }: Pick<BrowserClientOptions<Schema>, 'auth' | 'background'>,
+  reason: TokenReason,
+): Promise<GivenToken> {
+  if (reason === 'sealing') return (await background?.token?.()) ?? { token: null }
+  return { token: typeof auth === 'function' ? await auth({ reason }) : (auth ?? null) }
 }
 
 /** What some browsers have. Source: https://wicg.github.io/background-sync/spec/ */

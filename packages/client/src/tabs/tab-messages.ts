@@ -22,6 +22,8 @@ export interface HostOptions {
   readonly sync: SyncOptions
   /** Whether tokens come from the page. */
   readonly hasAuth: boolean
+  /** Whether the page gives tokens that may lie beside a sealed batch. */
+  readonly hasSealedTokens: boolean
   /** Whether what waits is sealed for a service worker. */
   readonly seals: boolean
 }
@@ -64,7 +66,6 @@ export interface TabIntroduction {
   readonly account: string | null
   readonly server: string | null
   readonly hasAuth: boolean
-  /** Whether it gives tokens that may lie beside a sealed batch. */
   readonly hasSealedTokens: boolean
   readonly page: PageFacts
   /** Why syncing was paused when the tab last heard of it: a new leader goes on with that. */
@@ -93,9 +94,13 @@ export type TabMessage =
   | { readonly kind: 'bye' }
 
 /** What a tab answers when it is asked for a token. */
-export interface TokenMessage {
+export interface TokenMessage extends GivenToken {
   readonly kind: 'token'
   readonly id: number
+}
+
+/** What a page answers when it is asked for a token. */
+export interface GivenToken {
   readonly token: string | null
   /** ms since 1970, of a token that is to be sealed. */
   readonly expiresAtMs?: number

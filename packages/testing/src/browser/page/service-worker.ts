@@ -27,9 +27,6 @@ async function send(): Promise<SendReport> {
   return report
 }
 
-on('install', (event) =>
-  event.waitUntil(Reflect.apply(Reflect.get(globalThis, 'skipWaiting'), globalThis, [])),
-)
 on('sync', (event) => {
   if (event.tag === backgroundTag) event.waitUntil(send().then(retryLater))
 })
