@@ -54,11 +54,29 @@ async function givenSealed(page: Page): Promise<string> {
   return id
 }
 
-/** Has the service worker woken, and waits until it says this of what was sealed; the browser may wake it by itself as well. */
-async function expectReport(how: () => Promise<void>, outcomes: readonly string[]): Promise<void> {
+/** A page of the origin in which no database is open. */
+async function openBystander(): Promise<Page> {
   const page = await chromium.context.newPage()
   await page.goto(tabs.shop.url)
   await page.waitForFunction(() => 'shop' in globalThis)
+  return page
+}
+
+/** Closes the last tab, and waits until the browser has ended it. */
+async function closeLast(tab: Page): Promise<void> {
+  const bystander = await openBystander()
+  await tab.close()
+  const isLed = (): Promise<boolean | undefined> =>
+    bystander.evaluate(async () =>
+      (await navigator.locks.query()).held?.some(({ name }) => name === 'holdfast:shop'),
+    )
+  await expect.poll(isLed, patience).toBe(false)
+  await bystander.close()
+}
+
+/** Has the service worker woken, and waits until it says this of what was sealed; the browser may wake it by itself as well. */
+async function expectReport(how: () => Promise<void>, outcomes: readonly string[]): Promise<void> {
+  const page = await openBystander()
   const before = await page.evaluate(async () => (await shop.reports()).length)
   await how()
   await expect
@@ -104,7 +122,7 @@ test('[BG-4] [BG-6] what waits is sent when no tab is left, and the next tab set
   const page = await openTab()
   await givenSealed(page)
   const workers = await serviceWorkers()
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   await expectReport(() => workers.sync(), ['sent'])
   const [sent] = await itemsOfServer()
@@ -120,7 +138,7 @@ test('[BG-4] a push message wakes it as well, and a tab that was killed is a tab
   await givenSealed(page)
   const workers = await serviceWorkers()
   await crash(page)
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   await expectReport(() => workers.push(), ['sent'])
   expect(await itemsOfServer()).toMatchObject([{ name: 'Lamp', stock: 5 }])
@@ -131,7 +149,7 @@ test('[BG-6] a service worker that is killed after the server wrote, before it h
   const page = await openTab()
   await givenSealed(page)
   const workers = await serviceWorkers()
-  await page.close()
+  await closeLast(page)
   const answered = Promise.withResolvers<void>()
   tabs.shop.tamper = {
     after: async (request, response) => {
@@ -161,7 +179,7 @@ test('[BG-2] what was written after the sealing is another mutation: both arrive
     await shop.db.items.update(item, { name: 'Lantern' })
   }, id)
   await crash(page)
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   await expectReport(() => workers.sync(), ['sent'])
   await expectSettled([{ name: 'Lantern', stock: 7 }])
@@ -171,7 +189,7 @@ test('[BG-5] a token that is refused leaves the batch alone for the next tab', a
   const page = await openTab()
   await givenSealed(page)
   const workers = await serviceWorkers()
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   isValid = (token) => token !== 'ann'
   await expectReport(() => workers.sync(), ['noToken'])
@@ -189,7 +207,7 @@ test('[BG-5] a token that lies beside the batch is used as long as it lasts', as
     .poll(() => page.evaluate(async () => (await shop.sealed())[0]?.token?.token), patience)
     .toBe('ann.sealed')
   const workers = await serviceWorkers()
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   await expectReport(() => workers.sync(), ['sent'])
   expect(await itemsOfServer()).toMatchObject([{ name: 'Lamp', stock: 5 }])
@@ -206,7 +224,7 @@ test('[BG-7] while a tab has the database open it sends by itself, and the servi
   tabs.shop.tamper = {}
   expect(await page.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
   await expect.poll(() => page.evaluate(async () => (await shop.sealed()).length), patience).toBe(0)
-  await page.close()
+  await closeLast(page)
   await expectSettled([{ name: 'Lamp', stock: 5 }])
 })
 
@@ -216,7 +234,7 @@ test('[BG-8] signing out removes what is sealed: nothing is sent, and the work i
   const workers = await serviceWorkers()
   await page.evaluate(() => shop.signOut())
   expect(await page.evaluate(() => shop.sealed())).toEqual([])
-  await page.close()
+  await closeLast(page)
   tabs.shop.tamper = {}
   await expectReport(() => workers.sync(), [])
   expect(await itemsOfServer()).toEqual([])
