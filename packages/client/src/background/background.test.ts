@@ -201,6 +201,24 @@ describe('sealing', () => {
     expect(onlyBatch().seqs).toEqual([1, 2])
   })
 
+  test('[BG-1] nothing is sealed before it is certain whose work it is', async () => {
+    await world.close()
+    world = new World()
+    world.cut()
+    await world.openTab()
+    await world.items().insert({ name: 'Lamp' })
+    await world.env.advance(limits.sealQuietMs)
+    expect(world.store.batches).toEqual([])
+    const [entry] = await world.entries()
+    expect(entry?.offer).toBeNull()
+    await world.heal()
+    expect(world.tab.parts.syncParts.identity().account).toBe('ann')
+    world.cut()
+    await world.items().insert({ name: 'Rope' })
+    await world.env.advance(limits.sealQuietMs)
+    expect(onlyBatch()).toMatchObject({ account: 'ann', seqs: [2] })
+  })
+
   test('[BG-1] nothing is sealed of what the server has taken, nor of what is quickly taken', async () => {
     await world.items().insert({ name: 'Lamp' })
     world.tab.sealer.setAttended(false)

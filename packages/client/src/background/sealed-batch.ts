@@ -23,8 +23,8 @@ export interface SealedBatch {
   /** Of the database. */
   readonly name: string
   readonly device: string
-  /** null when the server has not said yet whose token it was. */
-  readonly account: string | null
+  /** Whose work it is. */
+  readonly account: string
   readonly request: SyncRequest
   /** Device numbers of its mutations. */
   readonly seqs: readonly number[]
@@ -36,8 +36,8 @@ export interface SealedBatch {
 /** Reads what was stored; undefined when it is of another version of Holdfast, or damaged. */
 export function parseSealedBatch(value: unknown): SealedBatch | undefined {
   if (!isObject(value) || value['format'] !== 1) return undefined
-  const { id, name, device, request, seqs, token } = value
-  const isNamed = [id, name, device].every((text) => typeof text === 'string')
+  const { id, name, device, account, request, seqs, token } = value
+  const isNamed = [id, name, device, account].every((text) => typeof text === 'string')
   const isWhole =
     isObject(request) &&
     typeof request['server'] === 'string' &&

@@ -109,7 +109,8 @@ export class Sealer {
 
   /** A mutation that is settled, discarded or changed must not be sent from there. */
   async #dropSettled(): Promise<void> {
-    const seqs = this.#sealed?.seqs ?? []
+    const seqs = this.#sealed?.seqs
+    if (seqs === undefined) return
     const [row] = await this.#options.database.all(
       `SELECT count(*) AS open FROM _outbox
        WHERE seq IN (SELECT value FROM json_each(?)) AND status IN ('pending', 'sending') AND offer IS NOT NULL`,
@@ -144,6 +145,10 @@ export class Sealer {
 
   async #cutIn(tx: LocalTransaction): Promise<SealedBatch | undefined> {
     const { env, leastPriority, limits, name, schema, server } = this.#options
+    // From this transaction: the device may be taking another identity.
+    const [device, account] = [await readMeta(tx, 'device'), await readMeta(tx, 'account')]
+    // Whose work it is must be certain: the token of whoever signs in next decides otherwise.
+    if (typeof device !== 'string' || typeof account !== 'string') return undefined
     const offers = await sealBatch(tx, schema, {
       nowMs: env.now(),
       maxMutations: limits.pushBatchMax,
@@ -151,10 +156,6 @@ export class Sealer {
       leastPriority: leastPriority(),
     })
     if (offers.length === 0) return undefined
-    // From this transaction: the device may be taking another identity.
-    const device = String(await readMeta(tx, 'device'))
-    const known = await readMeta(tx, 'account')
-    const account = typeof known === 'string' ? known : null
     return {
       format: 1,
       id: newUuid(env),
@@ -164,7 +165,7 @@ export class Sealer {
       request: {
         server,
         device,
-        account: account === null ? null : accountToHeader(account),
+        account: accountToHeader(account),
         schemaVersion: schema.version,
         method: 'POST',
         path: pushPath,

@@ -10,7 +10,7 @@ import { indexedDbSealedStore, type SealedStore } from './sealed-store.ts'
 export interface SealedFor {
   /** Of the database. */
   readonly name: string
-  readonly account: string | null
+  readonly account: string
   readonly server: string
 }
 

@@ -9,7 +9,7 @@ import type { AuthRequest } from '../transport/auth.ts'
 import type { WireError } from './wire-error.ts'
 
 /** Messages of another number are not understood; the newer side leads. */
-export const tabProtocol = 1
+export const tabProtocol = 2
 
 /** What a page tells its worker to open. Everything of it crosses by structured clone. */
 export interface HostOptions {
