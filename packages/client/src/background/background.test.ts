@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { collection, counter, defineSchema, type Field, limits, newUuid, text } from '@holdfast/core'
 import { createFakeServer, createVirtualEnvironment } from '@holdfast/testing'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { type ClientParts, closeParts, openParts } from '../client-parts.ts'
 import { sqliteStorage } from '../drivers/node.ts'
@@ -248,6 +248,23 @@ describe('sealing', () => {
     await world.heal()
     expect(pushed[0]).toBe(sealed[0])
     expect(world.server.record('items', id)).toMatchObject({ name: 'Lantern', stock: 5 })
+  })
+
+  test('[BG-2] that it was offered is on the disk before anybody else can send it', async () => {
+    const write = vi.spyOn(world.tab.parts.database, 'write')
+    const putAfter: unknown[] = []
+    const { store } = world
+    const put = store.put.bind(store)
+    store.put = (batch) => {
+      // The one transaction of the sealer: those of the engine have a fence as well.
+      const sealing = write.mock.calls.findIndex(
+        ([, options]) => options?.durable === true && !('fence' in options),
+      )
+      putAfter.push(write.mock.settledResults[sealing]?.type)
+      return put(batch)
+    }
+    await givenSealed()
+    expect(putAfter).toEqual(['fulfilled'])
   })
 
   test('[BG-2] a batch is one request: no more than the server takes in one', async () => {
