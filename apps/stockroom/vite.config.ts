@@ -1,9 +1,25 @@
-import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 
-import { defineConfig, type Plugin } from 'vite'
+import { build, defineConfig, type Plugin } from 'vite'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/** Builds the service worker by itself, one script that knows every file of the app by name. */
+async function builtWorker(shell: readonly string[]): Promise<string> {
+  const built = await build({
+    configFile: false,
+    logLevel: 'error',
+    define: { 'self.shellOfThisBuild': JSON.stringify(shell) },
+    build: {
+      write: false,
+      target: 'es2023',
+      lib: { entry: at('src/web/service-worker.js'), formats: ['iife'], name: 'serviceWorker' },
+    },
+  })
+  // One format and no watching give one output or a list of one.
+  const [output] = [built].flat() as { output: { code?: string }[] }[]
+  return output?.output.map(({ code = '' }) => code).join('') ?? ''
+}
 
 /** Writes the service worker, which is to know every file of the build by name. */
 function serviceWorker(): Plugin {
@@ -13,12 +29,7 @@ function serviceWorker(): Plugin {
     async generateBundle(_options, bundle) {
       const files = Object.keys(bundle).map((name) => `/${name.replace(/index\.html$/, '')}`)
       const shell = [...files, '/app.webmanifest', '/icon.svg', '/icon-192.png', '/icon-512.png'].sort()
-      const source = await readFile(at('src/web/service-worker.js'), 'utf8')
-      this.emitFile({
-        type: 'asset',
-        fileName: 'sw.js',
-        source: source.replace('self.shellOfThisBuild', JSON.stringify(shell)),
-      })
+      this.emitFile({ type: 'asset', fileName: 'sw.js', source: await builtWorker(shell) })
     },
   }
 }

@@ -16,6 +16,17 @@ const budgets = [
   { name: '`styles.css`', code: "import '@holdfast/react/styles.css'", gzip: 3_500 },
 ]
 
+describe('@holdfast/client/service-worker in a bundle', () => {
+  test('what the page on browsers shows is a whole service worker, of the size it says', async () => {
+    const page = readRepositoryFile('docs/browser.md')
+    const example = /```js\n\/\/ service-worker\.js\n(.*?)```/s.exec(page)?.[1] ?? ''
+    expect(example).toContain('sendSealedBatches')
+    const { gzipBytes } = await bundleSize(example, [])
+    expect(gzipBytes).toBeLessThanOrEqual(3_000)
+    expect(page).toContain('3 kB in a service worker')
+  })
+})
+
 describe('@holdfast/react in a bundle, without React and the client', () => {
   test.each(budgets)('$name fits its budget, and the page says which', async ({ name, code, gzip }) => {
     const { gzipBytes } = await bundleSize(code)

@@ -6,8 +6,11 @@ import { repositoryRoot } from './source-files.ts'
 /** Bytes of a bundle, minified, and packed with gzip. */
 export type BundleSize = { readonly bytes: number; readonly gzipBytes: number }
 
-/** What `code` adds to an app that has React and the client already. */
-export async function bundleSize(code: string): Promise<BundleSize> {
+/** What an app with components has already. */
+const present = ['react', 'react/jsx-runtime', '@holdfast/client', '@holdfast/core']
+
+/** What `code` adds to an app that has the other modules already: React and the client unless said. */
+export async function bundleSize(code: string, others: readonly string[] = present): Promise<BundleSize> {
   const { outputFiles } = await build({
     stdin: { contents: code, resolveDir: repositoryRoot, loader: 'ts' },
     bundle: true,
@@ -16,7 +19,7 @@ export async function bundleSize(code: string): Promise<BundleSize> {
     write: false,
     outdir: 'out',
     logLevel: 'error',
-    external: ['react', 'react/jsx-runtime', '@holdfast/client', '@holdfast/core'],
+    external: [...others],
   })
   const bundled = outputFiles.map(({ contents }) => contents).filter(({ length }) => length > 0)
   const bytes = bundled.reduce((sum, { length }) => sum + length, 0)

@@ -1,4 +1,4 @@
-/** `npm run bench:size`: what the client adds to a page and to its worker, compressed, beside what it stands on. */
+/** `npm run bench:size`: what the client adds to a page, to its worker and to a service worker, compressed, beside what it stands on. */
 import { gzipSync } from 'node:zlib'
 
 import { build } from 'vite'
@@ -28,6 +28,7 @@ async function sizeOf(entry: string, external: readonly string[]): Promise<{ pla
 for (const [name, entry] of [
   ['page', './size/tab.ts'],
   ['worker', './size/worker.ts'],
+  ['service worker', './size/service-worker.ts'],
 ] as const) {
   const own = await sizeOf(entry, parts)
   const whole = await sizeOf(entry, ['@sqlite.org/sqlite-wasm'])

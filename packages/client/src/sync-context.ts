@@ -2,6 +2,7 @@ import type { Environment, Schema } from '@holdfast/core'
 
 import type { ProcessTable } from './drivers/sqlite-driver.ts'
 import type { LocalDatabase } from './local/local-database.ts'
+import type { SyncPolicy } from './sync/sync-policy.ts'
 import type { Auth } from './transport/auth.ts'
 
 /** Who this database belongs to. */
@@ -29,6 +30,8 @@ export interface SyncOptions {
   readonly auto?: boolean
   /** Scopes to sync; all that are granted unless said. */
   readonly scopes?: readonly string[]
+  /** What waits under a data saver, on a low battery or a metered network; collections of negative priority unless said. */
+  readonly policy?: SyncPolicy
   /** Time between two comparisons of this device's copy with the server's, ms; a day unless said. */
   readonly verifyIntervalMs?: number
 }

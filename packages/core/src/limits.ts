@@ -69,6 +69,12 @@ export const limits = {
   probeIntervalMs: 15_000,
   /** Wait between two syncs when nothing else triggers one, in ms. */
   syncIntervalMs: 60_000,
+  /** Longest time a collection of low priority waits because the platform asks to save, in ms. */
+  deferMs: 86_400_000,
+  /** Quiet in the outbox after which what waits is sealed for the service worker, in ms: what is sealed is folded no more. */
+  sealQuietMs: 5_000,
+  /** The same while no page is in front of anybody, in ms: the page may be ended at any moment. */
+  sealHiddenMs: 250,
   /** A lease on the engine is good for this long, in ms; it is renewed at a third. */
   leaseMs: 10_000,
   /** Successful cycles whose length a device remembers for its percentiles. */

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { backgroundTag } from '@holdfast/client/service-worker'
 import { chromiumArguments, chromiumPath } from '@holdfast/testing/services'
 import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright'
 
@@ -19,6 +20,8 @@ export interface GivenStockroom {
   openBench(): Promise<Bench>
   /** Opens the app alone and signs in. */
   openApp(person: PersonId): Promise<Page>
+  /** Has the browser tell the app's service worker that there is a network, as it does by itself sooner or later. */
+  fireSync(): Promise<void>
   /** Ends the server, or starts it again where it was. */
   setServer(isUp: boolean): Promise<void>
   close(): Promise<void>
@@ -78,6 +81,7 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
       await page.getByText('All sent').waitFor()
       return page
     },
+    fireSync: () => fireSync(context, url),
     openBench: async () => {
       const page = await context.newPage()
       page.setDefaultTimeout(patienceMs)
@@ -93,6 +97,26 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
+}
+
+/** Spoken to from a page that is none of the app's. */
+async function fireSync(context: BrowserContext, origin: string): Promise<void> {
+  const page = await context.newPage()
+  const session = await context.newCDPSession(page)
+  const found = Promise.withResolvers<string>()
+  session.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => {
+    const own = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL === `${origin}/`)
+    if (own) found.resolve(own.registrationId)
+  })
+  await session.send('ServiceWorker.enable')
+  const registrationId = await found.promise
+  await session.send('ServiceWorker.dispatchSyncEvent', {
+    origin,
+    registrationId,
+    tag: backgroundTag,
+    lastChance: false,
+  })
+  await page.close()
 }
 
 function benchDevice(page: Page, person: PersonId): BenchDevice {

@@ -35,7 +35,7 @@ export function App(): ReactElement {
   const signOut = async (): Promise<void> => {
     localStorage.removeItem(storageKey)
     setOpen(null)
-    await open.device.close()
+    await open.device.signOut()
   }
   return (
     <Failure>

@@ -1,9 +1,10 @@
 import type { Client } from '@holdfast/client'
-import { openBrowserClient } from '@holdfast/client/browser'
+import { eraseSealedBatches, openBrowserClient } from '@holdfast/client/browser'
 import { createNetworkConditions, type NetworkConditions } from '@holdfast/react/inspector'
 
 import type { PersonId } from '../warehouse/people.ts'
 import { schema } from '../warehouse/schema.ts'
+import { noteAirplane } from './airplane-note.ts'
 import { networkChannel } from './worker-network.ts'
 
 /** The warehouse's database on this device, typed by the schema. */
@@ -13,7 +14,8 @@ export type Warehouse = Client<typeof schema>
 export interface Device {
   readonly db: Promise<Warehouse>
   readonly conditions: NetworkConditions
-  close(): Promise<void>
+  /** Closes the database. What is unsent stays in it, and nobody sends it before somebody signs in again. */
+  signOut(): Promise<void>
 }
 
 /** Opens a person's database in this browser and begins to sync it. This is all there is to opening. */
@@ -25,6 +27,8 @@ export function openDevice(person: PersonId): Device {
     account: person,
     server: `${location.origin}/api`,
     auth: () => signIn(person),
+    // The service worker signs in by itself.
+    background: {},
     worker: () =>
       new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module', name: person }),
   })
@@ -36,10 +40,11 @@ export function openDevice(person: PersonId): Device {
   return {
     db,
     conditions,
-    close: async () => {
+    signOut: async () => {
       stop()
       network.close()
       await (await db).close()
+      await eraseSealedBatches(person)
     },
   }
 }
@@ -58,7 +63,10 @@ function openNetwork(person: PersonId): { readonly conditions: NetworkConditions
   // What this page wrote there.
   if (kept !== null) conditions.set(JSON.parse(kept) as ReturnType<NetworkConditions['settings']>)
   const channel = networkChannel(person)
-  const tell = (): void => channel.postMessage(conditions.settings())
+  const tell = (): void => {
+    channel.postMessage(conditions.settings())
+    void noteAirplane(person, conditions.settings().isOffline).catch(() => undefined)
+  }
   channel.addEventListener('message', ({ data }) => {
     if (data === 'ask') tell()
   })

@@ -1,4 +1,9 @@
-// Keeps the app's own files, so that it opens without a network after the first visit. Its data is in its database.
+// Keeps the app's own files, so that it opens without a network after the first visit, and sends what waits while no tab
+// is open. Its data is in its database.
+import { backgroundTag, retryLater, sendSealedBatches } from '@holdfast/client/service-worker'
+
+import { isInAirplane, planeCache } from './airplane-note.ts'
+
 // The build puts the list of files here. A file's name changes with its content, so the list is the version too.
 const shell = self.shellOfThisBuild
 const cacheName = `stockroom ${shell.join(' ')}`
@@ -9,7 +14,9 @@ self.addEventListener('install', (event) => {
 })
 
 self.addEventListener('activate', (event) => {
-  const others = caches.keys().then((names) => names.filter((name) => name !== cacheName))
+  const others = caches
+    .keys()
+    .then((names) => names.filter((name) => name !== cacheName && name !== planeCache))
   const removed = others.then((names) => Promise.all(names.map((name) => caches.delete(name))))
   event.waitUntil(removed.then(() => self.clients.claim()))
 })
@@ -19,6 +26,19 @@ self.addEventListener('fetch', (event) => {
   const isOfShell = origin === self.location.origin && shell.includes(pathname)
   if (event.request.method === 'GET' && isOfShell) event.respondWith(answer(event.request, pathname))
 })
+
+self.addEventListener('sync', (event) => {
+  if (event.tag === backgroundTag) event.waitUntil(sendSealedBatches({ token: signIn }).then(retryLater))
+})
+
+self.addEventListener('push', (event) => event.waitUntil(sendSealedBatches({ token: signIn })))
+
+/** Devices are named after their people. One in airplane mode signs nobody in. */
+async function signIn({ name }) {
+  if (await isInAirplane(name)) return null
+  const response = await fetch(`/sign-in?person=${name}`, { method: 'POST' })
+  return (await response.json()).token
+}
 
 /** Pages are the newest there are; everything else is named after its content. */
 async function answer(request, pathname) {

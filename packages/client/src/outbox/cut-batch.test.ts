@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 
 import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
 import { runTransaction } from '../write/writer.ts'
-import { type BatchLimits, cutBatch, type Offer } from './cut-batch.ts'
+import { type BatchLimits, cutBatch, type Offer, sealBatch } from './cut-batch.ts'
 import type { Entry } from './entry.ts'
 import {
   listEntries,
@@ -333,6 +333,89 @@ describe('order', () => {
       cutBatch(tx, schema, { nowMs: 0, maxMutations: 9, maxBytes: 1e6 }),
     )
     expect(seqsOf(rest)).toEqual([[1], [3, 6]])
+  })
+})
+
+describe('what waits for its priority', () => {
+  const schema = defineSchema({
+    version: 1,
+    collections: {
+      items: collection({ fields: { name: text() }, priority: -1 }),
+      lines: collection({ fields: { item: reference('items', { optional: true }), amount: text() } }),
+      steps: collection({ fields: { label: text() } }),
+    },
+  })
+  const cutAbove = ({ database, clock }: GivenDevice, leastPriority: number): Promise<readonly Offer[]> =>
+    database.write((tx) =>
+      cutBatch(tx, schema, { nowMs: clock.nowMs, maxMutations: 9, maxBytes: 1e6, leastPriority }),
+    )
+
+  test('[SY-28] what has a lower priority waits, but for what others need of it', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'alone' })
+    const item = await device.items.insert({ name: 'parent' })
+    await device.lines.insert({ item, amount: 1 })
+    await device.steps.insert({ label: 'work' })
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([[2], [3], [4]])
+    await answer(device, [2, 3, 4])
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([])
+    expect(seqsOf(await cutAbove(device, -1))).toEqual([[1]])
+  })
+
+  test('[SY-28] what was offered before goes, and everything else after a day', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'offered' })
+    expect(seqsOf(await cutAbove(device, Number.NEGATIVE_INFINITY))).toEqual([[1]])
+    await device.items.insert({ name: 'new' })
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([[1]])
+    device.clock.nowMs += limits.deferMs - 1
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([[1]])
+    device.clock.nowMs += 1
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([[1], [2]])
+  })
+
+  test('[SY-28] a schema in which everything has a low priority waits as a whole', async () => {
+    const device = await givenDevice()
+    const low = defineSchema({
+      version: 1,
+      collections: { items: collection({ fields: { name: text() }, priority: -1 }) },
+    })
+    await device.items.insert({ name: 'alone' })
+    const bounds = { nowMs: device.clock.nowMs, maxMutations: 9, maxBytes: 1e6, leastPriority: 0 }
+    expect(await device.database.write((tx) => cutBatch(tx, low, bounds))).toEqual([])
+  })
+})
+
+describe('what is sealed', () => {
+  const seal = ({ database, clock }: GivenDevice): Promise<readonly Offer[]> =>
+    database.write((tx) =>
+      sealBatch(tx, givenSchema, { nowMs: clock.nowMs, maxMutations: 50, maxBytes: limits.pushBytes }),
+    )
+
+  test('[BG-2] counts as offered and not as under way; a push repeats it as the same bytes', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await device.items.update(id, { name: 'b' })
+    const sealed = await seal(device)
+    expect(seqsOf(sealed)).toEqual([[1, 2]])
+    expect((await entriesOf(device)).map(({ status, offer }) => [status, offer])).toEqual([
+      ['pending', 1],
+      ['pending', 1],
+    ])
+    expect(await stateOf(device, id)).toBe('pending')
+    await device.items.update(id, { name: 'c' })
+    const pushed = await cut(device)
+    expect(seqsOf(pushed)).toEqual([[1, 2], [3]])
+    expect(pushed[0]?.text).toBe(sealed[0]?.text)
+  })
+
+  test('[BG-2] what is under way stays so', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    expect(seqsOf(await seal(device))).toEqual([[1]])
+    expect((await entriesOf(device)).map(({ status }) => status)).toEqual(['sending'])
+    expect(await stateOf(device, id)).toBe('syncing')
   })
 })
 

@@ -17,6 +17,8 @@ export interface BatchLimits {
   readonly maxMutations: number
   /** UTF-8 bytes of the texts together; a larger mutation or group goes all the same, alone. */
   readonly maxBytes: number
+  /** Fresh entries of collections of a lower priority wait, unless others need them; all go unless said. */
+  readonly leastPriority?: number
 }
 
 /**
@@ -31,11 +33,37 @@ export async function cutBatch(
   schema: Schema,
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
+  const { batch, repeated } = await chooseBatch(tx, schema, limits)
+  await markWaiting(tx, batch.seqs)
+  await markSending(tx, batch.offers, repeated)
+  return batch.offers
+}
+
+/**
+ * The same for somebody who sends it later, or never: what is fresh in it counts as offered from now on, so that nothing
+ * is folded into it, and nothing counts as under way. Rules: BG-2.
+ */
+export async function sealBatch(
+  tx: LocalTransaction,
+  schema: Schema,
+  limits: BatchLimits,
+): Promise<readonly Offer[]> {
+  const { batch, repeated } = await chooseBatch(tx, schema, limits)
+  await markOffered(tx, batch.offers, repeated)
+  return batch.offers
+}
+
+/** `repeated`: how many of the offers, the first ones, were offered before. */
+async function chooseBatch(
+  tx: LocalTransaction,
+  schema: Schema,
+  limits: BatchLimits,
+): Promise<{ readonly batch: Batch; readonly repeated: number }> {
   const batch = new Batch(limits)
   for (const unit of await readEscrowOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
   for (const unit of await readOpenOffers(tx, schema, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
-  const { classes, isOnly } = await freshClasses(tx, schema)
+  const { classes, isOnly } = await freshClasses(tx, schema, limits)
   for (const members of classes) {
     let afterSeq: number | null = 0
     while (afterSeq !== null && !batch.isFull) {
@@ -45,9 +73,7 @@ export async function cutBatch(
       afterSeq = window.nextSeq
     }
   }
-  await markWaiting(tx, batch.seqs)
-  await markSending(tx, batch.offers, repeated)
-  return batch.offers
+  return { batch, repeated }
 }
 
 /** What has been chosen so far. Once something did not fit, nothing more is taken, so that the order holds. */
@@ -200,16 +226,31 @@ async function markWaiting(tx: LocalTransaction, seqs: ReadonlySet<number>): Pro
 
 async function markSending(tx: LocalTransaction, offers: readonly Offer[], repeated: number): Promise<void> {
   if (offers.length === 0) return
-  const members = offers.flatMap(({ seqs }) => seqs.map((seq) => [seq, seqs[0] ?? seq]))
   const rows = await tx.all(
     `UPDATE _outbox SET status = 'sending', next_attempt_at = NULL, offer = member.value ->> 1
      FROM json_each(?) AS member WHERE seq = member.value ->> 0
      RETURNING collection, record`,
-    [JSON.stringify(members)],
+    [membersOf(offers)],
   )
   tx.touch('_outbox', 'all')
   await keepBytes(tx, offers.slice(repeated))
   await refreshStates(tx, rows)
+}
+
+async function markOffered(tx: LocalTransaction, offers: readonly Offer[], repeated: number): Promise<void> {
+  const fresh = offers.slice(repeated)
+  if (fresh.length === 0) return
+  await tx.run(
+    'UPDATE _outbox SET offer = member.value ->> 1 FROM json_each(?) AS member WHERE seq = member.value ->> 0',
+    [membersOf(fresh)],
+  )
+  tx.touch('_outbox', 'all')
+  await keepBytes(tx, fresh)
+}
+
+/** Pairs of an entry and the lead of its offer. */
+function membersOf(offers: readonly Offer[]): string {
+  return JSON.stringify(offers.flatMap(({ seqs }) => seqs.map((seq) => [seq, seqs[0] ?? seq])))
 }
 
 /** Stores what a repeat needs beside the entries: the texts of folds, and the one thing in which singles may differ. */

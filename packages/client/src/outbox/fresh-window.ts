@@ -1,4 +1,4 @@
-import { type CollectionSchema, type Schema } from '@holdfast/core'
+import { type CollectionSchema, limits, type Schema } from '@holdfast/core'
 
 import type { SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader } from '../local/local-database.ts'
@@ -16,6 +16,7 @@ export interface FreshWindow {
 
 /** Entries of the outbox that go before others, by what they do. */
 export interface PriorityClass {
+  readonly priority: number
   readonly writes: readonly string[]
   readonly deletes: readonly string[]
 }
@@ -34,17 +35,40 @@ export interface FreshClasses {
   readonly isOnly: boolean
 }
 
-/** The classes of which the outbox holds fresh entries. */
-export async function freshClasses(tx: LocalReader, schema: Schema): Promise<FreshClasses> {
+/**
+ * The classes of which the outbox holds fresh entries. Those of a priority below `leastPriority` wait, but not for ever.
+ * Rules: OB-10, SY-28.
+ */
+export async function freshClasses(
+  tx: LocalReader,
+  schema: Schema,
+  { nowMs, leastPriority = Number.NEGATIVE_INFINITY }: { nowMs: number; leastPriority?: number },
+): Promise<FreshClasses> {
   const rows = await tx.all(
     "SELECT DISTINCT collection, op = 'delete' AS isDelete FROM _outbox WHERE status = 'pending' AND offer IS NULL AND NOT escrow",
   )
   const known = priorityClasses(schema)
-  if (known.length === 1) return { classes: rows.length === 0 ? [] : known, isOnly: true }
   const countOf = ({ writes, deletes }: PriorityClass): number =>
     rows.filter((row) => (row.isDelete === 1 ? deletes : writes).includes(String(row.collection))).length
-  const classes = known.filter((members) => countOf(members) > 0)
-  return { classes, isOnly: classes.some((members) => countOf(members) === rows.length) }
+  const present = known.filter((members) => countOf(members) > 0)
+  const isOnly = known.length === 1 || present.some((members) => countOf(members) === rows.length)
+  const classes: PriorityClass[] = []
+  for (const members of known.length === 1 && rows.length > 0 ? known : present)
+    if (members.priority >= leastPriority || (await isOverdue(tx, members, nowMs))) classes.push(members)
+  return { classes, isOnly }
+}
+
+async function isOverdue(
+  tx: LocalReader,
+  { writes, deletes }: PriorityClass,
+  nowMs: number,
+): Promise<boolean> {
+  const [row] = await tx.all(
+    `SELECT min(created_at) AS oldest FROM _outbox WHERE status = 'pending' AND offer IS NULL AND NOT escrow
+     AND collection IN (SELECT value FROM json_each(?))`,
+    [JSON.stringify([...writes, ...deletes])],
+  )
+  return Date.parse(String(row?.oldest)) <= nowMs - limits.deferMs
 }
 
 /**
@@ -52,9 +76,9 @@ export async function freshClasses(tx: LocalReader, schema: Schema): Promise<Fre
  * so that children go before their parents.
  */
 function priorityClasses(schema: Schema): readonly PriorityClass[] {
-  const classes = new Map<number, { writes: string[]; deletes: string[] }>()
+  const classes = new Map<number, PriorityClass & { writes: string[]; deletes: string[] }>()
   const classOf = (priority: number): { writes: string[]; deletes: string[] } => {
-    const known = classes.get(priority) ?? { writes: [], deletes: [] }
+    const known = classes.get(priority) ?? { priority, writes: [], deletes: [] }
     classes.set(priority, known)
     return known
   }

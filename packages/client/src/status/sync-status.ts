@@ -3,6 +3,7 @@ import { listQuarantine, type QuarantinedRow } from '../apply/quarantine.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
 import type { Foretelling } from '../conflicts/foretold.ts'
 import type { LocalReader } from '../local/local-database.ts'
+import type { SavingCause } from '../sync/sync-policy.ts'
 import type { PauseCause, SyncState } from '../sync/sync-state.ts'
 import { percentile, readTally, type Tally } from './tally.ts'
 
@@ -21,6 +22,8 @@ export interface SyncStatus {
   readonly online: boolean
   /** Why it is paused; null when it is not. */
   readonly pausedBy: PauseCause | null
+  /** Why collections of low priority wait; null when none has to. */
+  readonly savingFor: SavingCause | null
   /** Code of the failure that the engine waits for; null when the last cycle got to its end. */
   readonly reason: ErrorCode | null
   /** ISO time of the next attempt; null when none is planned. */
@@ -89,6 +92,7 @@ export interface EngineFacts {
   readonly state: SyncState
   readonly lastCode: ErrorCode | null
   readonly progress: PullProgress | undefined
+  readonly saving: SavingCause | null
   readonly nowMs: number
 }
 
@@ -111,6 +115,7 @@ export async function readStatus(
     phase: state.kind,
     online: state.kind !== 'offline' && lastCode !== 'OFFLINE' && lastCode !== 'CAPTIVE_PORTAL',
     pausedBy: state.kind === 'paused' ? state.cause : null,
+    savingFor: facts.saving,
     reason: lastCode,
     retryAt: 'retryAtMs' in state ? new Date(state.retryAtMs).toISOString() : null,
     pendingCount: queue.count,

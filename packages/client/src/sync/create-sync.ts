@@ -9,7 +9,8 @@ import { type StatusApi, StatusFeed } from '../status/status-feed.ts'
 import type { EngineFacts } from '../status/sync-status.ts'
 import type { Identity, SyncContext } from '../sync-context.ts'
 import { TokenSource } from '../transport/auth.ts'
-import { type Answer, type Speaker, Transport } from '../transport/transport.ts'
+import type { Speaker } from '../transport/make-request.ts'
+import { type Answer, Transport } from '../transport/transport.ts'
 import { Lease } from './lease.ts'
 import { PokeStream } from './poke-stream.ts'
 import { Pull } from './pull.ts'
@@ -17,6 +18,7 @@ import { Push } from './push.ts'
 import { type RecordHistory, readHistory } from './record-history.ts'
 import { accountToHeader, newTraceparent, Session } from './session.ts'
 import { SyncEngine, type SyncSummary } from './sync-engine.ts'
+import { type Conditions, type Saving, savingOf } from './sync-policy.ts'
 import type { SyncState } from './sync-state.ts'
 import { Verification } from './verification.ts'
 
@@ -43,6 +45,8 @@ export interface SyncApi {
   resume(): void
   /** The platform says whether there is a network: `true` cuts a wait short, `false` spares attempts. */
   setOnline(isOnline: boolean): void
+  /** The platform says what is to be saved; all that was said before is forgotten. In a browser Holdfast says so itself. */
+  setConditions(conditions: Conditions): void
   /** A good moment to look, such as the app coming to the foreground: cuts a wait short. */
   trigger(): void
 }
@@ -56,6 +60,12 @@ export interface SyncParts {
   conflictsOn(database: TransactionRunner): ConflictsApi
   /** Who this device is by now: it may learn its account and take a new identity. */
   identity(): Identity
+  /** What the engine does. */
+  state(): SyncState
+  /** Calls `listener` after every change of that. Returns the way to stop. */
+  onState(listener: (state: SyncState) => void): () => void
+  /** What is held back now. */
+  saving(): Saving
   /** What happened to a record, from the server. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: string, record: string): Promise<RecordHistory>
   /** Begins to sync, once what the app asks for right after opening has gone first. */
@@ -86,6 +96,8 @@ class SyncSide implements SyncParts {
   #device: string
   readonly #foretelling: Foretelling
   #progress: PullProgress | undefined
+  readonly #stateListeners = new Set<(state: SyncState) => void>()
+  #conditions: Conditions = {}
   #isClosed = false
   #cancelStart: CancelTimer = () => undefined
 
@@ -136,6 +148,19 @@ class SyncSide implements SyncParts {
     return this.#session.identity
   }
 
+  state(): SyncState {
+    return this.#engine.state
+  }
+
+  onState(listener: (state: SyncState) => void): () => void {
+    this.#stateListeners.add(listener)
+    return () => void this.#stateListeners.delete(listener)
+  }
+
+  saving(): Saving {
+    return savingOf(this.#context.options.policy ?? {}, this.#conditions)
+  }
+
   history(collection: string, record: string): Promise<RecordHistory> {
     const traceparent = newTraceparent(this.#context.env)
     const { signal } = new AbortController()
@@ -171,7 +196,7 @@ class SyncSide implements SyncParts {
       env,
       session: this.#session,
       lease: new Lease({ env, database, leaseMs: limits.leaseMs, processes }),
-      push: new Push(common),
+      push: new Push({ ...common, leastPriority: () => this.#leastPriority() }),
       pull: new Pull({
         ...common,
         verification: this.#verification,
@@ -202,8 +227,22 @@ class SyncSide implements SyncParts {
       resume: () => this.#resume(),
       setOnline: (isOnline) =>
         isOnline ? urge() : engine.dispatch({ kind: 'disconnected', nowMs: nowMs() }),
+      setConditions: (conditions) => this.#setConditions(conditions),
       trigger: urge,
     }
+  }
+
+  #setConditions(conditions: Conditions): void {
+    const before = this.saving().leastPriority
+    this.#conditions = conditions
+    if (this.#isAutomatic && this.saving().leastPriority < before)
+      this.#engine.dispatch({ kind: 'trigger', urgent: false })
+    this.status.refresh()
+  }
+
+  /** Whoever asks for a sync means everything. */
+  #leastPriority(): number {
+    return this.#engine.isAwaited ? Number.NEGATIVE_INFINITY : this.saving().leastPriority
   }
 
   #now(): Promise<SyncSummary> {
@@ -233,7 +272,7 @@ class SyncSide implements SyncParts {
   #facts(): EngineFacts {
     const { state, lastCode } = this.#engine
     const nowMs = this.#context.env.now()
-    return { state, lastCode, progress: this.#progress, nowMs }
+    return { state, lastCode, progress: this.#progress, saving: this.saving().cause, nowMs }
   }
 
   #onProgress(progress: PullProgress | undefined): void {
@@ -243,6 +282,7 @@ class SyncSide implements SyncParts {
 
   #onState(state: SyncState): void {
     this.status.refresh()
+    for (const listener of this.#stateListeners) listener(state)
     if (!this.#isAutomatic) return
     // While requests fail the stream would only be one more of them.
     const isRunning = state.kind === 'pushing' || state.kind === 'pulling'

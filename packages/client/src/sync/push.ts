@@ -1,13 +1,10 @@
 import {
   type Environment,
-  formatRanges,
   type Limits,
   parsePushResponse,
-  parseRanges,
   type PushResponse,
   type Schema,
   SyncError,
-  unionRanges,
 } from '@holdfast/core'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
@@ -15,12 +12,10 @@ import { countOne, countVerdicts } from '../status/tally.ts'
 import { cutBatch } from '../outbox/cut-batch.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
-import { coversOf } from '../outbox/outbox.ts'
-import { readRetained } from '../outbox/retained.ts'
 import { noteLostHistory } from '../apply/staging.ts'
-import { readAck } from '../apply/settle-outcomes.ts'
 import { type Attempt, countAttempt, endStrayWaits } from './count-attempt.ts'
 import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
+import { type Batch, bodyBytes, pushBody, pushPath, readBatch } from './push-body.ts'
 import { receiptOf, Receipts } from './receipts.ts'
 import { readyForIdentity, reofferRaw } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
@@ -34,6 +29,8 @@ export interface PushContext {
   readonly database: LocalDatabase
   readonly session: Session
   readonly limits: Limits
+  /** Fresh entries of collections of a lower priority wait; asked before each batch. */
+  readonly leastPriority: () => number
 }
 
 /** A push that failed while it carried a single mutation (or a single group): others may still get through. */
@@ -42,16 +39,6 @@ export class LonePushError extends Error {
     super('a push of one mutation failed', { cause })
     this.name = 'LonePushError'
   }
-}
-
-/** What one request carries. */
-interface Batch {
-  readonly offers: readonly Offer[]
-  readonly ack: string
-  /** Numbers whose answers this device held when it began to push. */
-  readonly answered: string
-  /** The pending report, as JSON. */
-  readonly pending: string
 }
 
 /** A batch and what the server said of it. */
@@ -63,13 +50,14 @@ interface Decided {
 
 /** What came of a look through the outbox. */
 interface Cut {
-  readonly batch: Batch
+  /** undefined when there is nothing to send now. */
+  readonly batch: Batch | undefined
   readonly renewed: Identity | undefined
   /** When what waits for its next attempt may go, ms of `env.monotonicMs`. */
   readonly untilMs: number
 }
 
-/** When it is worth looking again: once the mark of the outbox has changed, or at a time. */
+/** When it is worth looking again: once the mark has changed, of the outbox and what of it may go, or at a time. */
 interface Blocked {
   readonly mark: string
   /** Of `env.monotonicMs`. */
@@ -116,7 +104,7 @@ export class Push {
         { durable: true },
       )
       if (renewed) this.#adopt(run, renewed)
-      if (batch.offers.length > 0) {
+      if (batch !== undefined) {
         const receiptMs = await this.#sendBatch(run, batch)
         if (receiptMs !== undefined) return receiptMs
         continue
@@ -131,30 +119,29 @@ export class Push {
   async #cut(tx: LocalTransaction, isFirst: boolean): Promise<Cut> {
     const { env, limits, schema } = this.#context
     const renewed = isFirst ? await this.#renewIdentity(tx) : undefined
-    const answered = await readAnswered(tx)
-    const bounds = { nowMs: env.now(), maxMutations: this.#batchLimit, maxBytes: bodyBytes(limits) }
+    const leastPriority = this.#context.leastPriority()
+    const bounds = {
+      nowMs: env.now(),
+      maxMutations: this.#batchLimit,
+      maxBytes: bodyBytes(limits),
+      leastPriority,
+    }
     await endStrayWaits(tx, bounds.nowMs)
     const offers = await cutBatch(tx, schema, bounds)
-    if (offers.length === 0) {
-      const untilMs = env.monotonicMs() + (await nextAttemptMs(tx, bounds.nowMs))
-      return { batch: { offers, ack: '', answered, pending: '' }, renewed, untilMs }
-    }
-    const ack = formatRanges(await readAck(tx))
-    const believed = unionRanges([
-      ...parseRanges(answered),
-      ...parseRanges(await readRetained(tx, limits.retainedNamed)),
-    ])
-    const batch = { offers, ack, answered: formatRanges(believed), pending: await pendingReport(tx) }
-    return { batch, renewed, untilMs: env.monotonicMs() }
+    if (offers.length > 0)
+      return { batch: await readBatch(tx, offers, limits), renewed, untilMs: env.monotonicMs() }
+    const deferredMs = Number.isFinite(leastPriority) ? limits.deferMs / 24 : Number.POSITIVE_INFINITY
+    const waitMs = Math.min(deferredMs, await nextAttemptMs(tx, bounds.nowMs))
+    return { batch: undefined, renewed, untilMs: env.monotonicMs() + waitMs }
   }
 
   /**
-   * The mark of the outbox before the look at it; undefined when nothing can go: there is nothing to send, or what there
+   * The mark before the look at the outbox; undefined when nothing can go: there is nothing to send, or what there
    * is was looked through and neither the outbox nor the hour has changed anything since. Rules: SY-22.
    */
   async #lookForWork(): Promise<string | undefined> {
     const { database, env } = this.#context
-    const mark = await database.markOf('_outbox')
+    const mark = `${await database.markOf('_outbox')} ${this.#context.leastPriority()}`
     if (this.#blocked?.mark === mark && env.monotonicMs() < this.#blocked.untilMs) return undefined
     const [open] = await database.all(
       `SELECT 1 FROM _outbox WHERE status IN ('pending', 'sending') OR (status = 'held' AND held_by = ?) LIMIT 1`,
@@ -195,13 +182,10 @@ export class Push {
   }
 
   /** What the server decided, or the receipt of what it has yet to decide. */
-  async #ask(run: Run, { offers, ack, answered, pending }: Batch): Promise<PushResponse | string> {
+  async #ask(run: Run, batch: Batch): Promise<PushResponse | string> {
     const { session } = this.#context
-    const mutations = offers.map((offer) => offer.text).join(',')
-    const known = answered === '' ? '' : `,"answered":${JSON.stringify(answered)}`
-    const body = `{"ack":${JSON.stringify(ack)}${known},"pending":${pending},"mutations":[${mutations}]}`
-    const answer = await session.ask(run, { method: 'POST', path: '/sync/push', body })
-    const told = { syncRunId: run.id, requestId: answer.requestId, mutations: offers.length }
+    const answer = await session.ask(run, { method: 'POST', path: pushPath, body: pushBody(batch) })
+    const told = { syncRunId: run.id, requestId: answer.requestId, mutations: batch.offers.length }
     if (answer.status === 202) {
       const receipt = receiptOf(answer)
       session.log('info', 'push-queued', { ...told, receipt })
@@ -307,11 +291,6 @@ async function nextAttemptMs(tx: LocalReader, nowMs: number): Promise<number> {
   return typeof row?.['at'] === 'number' ? row['at'] - nowMs : Number.POSITIVE_INFINITY
 }
 
-/** What is left of a body for mutations, bytes: acknowledgement and report are small. */
-function bodyBytes(limits: Limits): number {
-  return limits.pushBytes - 65_536
-}
-
 /** A batch that cannot be cut smaller: one mutation, or one user transaction. */
 function isAlone(offers: readonly Offer[]): boolean {
   const group = offers[0]?.mutation.group ?? null
@@ -326,31 +305,6 @@ function matchAnswers(offers: readonly Offer[], response: PushResponse): Answere
     if (!result) throw new SyncError('RESPONSE_INVALID', 'the answer leaves out a mutation')
     return { offer, result }
   })
-}
-
-/**
- * Numbers with a final answer that no flip has settled, as ranges: a server that does not know them was put back to before
- * it gave that answer. They are those of this cycle, and of one that was interrupted before.
- */
-async function readAnswered(tx: LocalReader): Promise<string> {
-  const rows = await tx.all(
-    // That they are not pending is said for the index.
-    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND (held_by IS NULL OR held_by = 'repeated')",
-  )
-  return coversOf(rows.map((row) => Number(row['seq'])))
-}
-
-async function pendingReport(tx: LocalReader): Promise<string> {
-  const [row] = await tx.all(
-    // That they are not pending is said for the index, which holds no pending ones.
-    `SELECT (SELECT count(*) FROM _outbox)
-         - (SELECT count(*) FROM _outbox WHERE status IN ('answered', 'dead') AND status <> 'pending') AS count,
-       (SELECT created_at FROM _outbox WHERE status NOT IN ('answered', 'dead') ORDER BY seq LIMIT 1) AS oldest,
-       (SELECT max(seq) FROM _outbox) AS highest`,
-  )
-  const gone = Number((await readMeta(tx, 'seq')) ?? 0)
-  const highestSeq = Math.max(gone, Number(row?.['highest'] ?? 0))
-  return JSON.stringify({ count: row?.['count'] ?? 0, oldestAt: row?.['oldest'] ?? null, highestSeq })
 }
 
 function tallyOf(response: PushResponse): Record<string, number> {

@@ -76,6 +76,11 @@ export class SyncEngine {
     return this.#lastCode
   }
 
+  /** Whether somebody waits for a cycle. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0
+  }
+
   /** Takes in an event: the next state, then its effects. */
   dispatch(event: SyncEvent): void {
     const { state, effects } = transition(this.#state, event, this.#options.intervals)

@@ -6,17 +6,20 @@ import type {
   Announcement,
   CallMessage,
   Envelope,
+  GivenToken,
   HostOptions,
   KnownStore,
   LeaderMessage,
+  PageFacts,
   PageMessage,
   Step,
   TabMessage,
+  TokenReason,
   WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
 import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
-import type { Following, PendingCall } from './pending-call.ts'
+import { type Following, mayWrite, type PendingCall } from './pending-call.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
 
@@ -29,7 +32,9 @@ export interface LeaderLinkOptions {
   readonly known: () => KnownStore | null
   readonly onKnown: (known: KnownStore) => void
   /** Gives a token when the leader asks for one. */
-  readonly token: (reason: 'start' | 'expired') => Promise<string | null>
+  readonly token: (reason: TokenReason) => Promise<GivenToken>
+  /** Told when something lies sealed. */
+  readonly onSealed: () => void
 }
 
 /** How long a tab that cannot open the database waits for another that can, ms. */
@@ -59,6 +64,7 @@ export class LeaderLink {
   #numbers = 0
   #identity: Identity | undefined
   #pausedBy: 'user' | 'policy' | null = null
+  #page: PageFacts = { isVisible: true, conditions: {} }
   #failure: Error | undefined
   readonly #resigned: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | undefined
@@ -88,6 +94,12 @@ export class LeaderLink {
   get identity(): Identity {
     if (this.#identity === undefined) throw new SyncError('CLIENT_CLOSED', 'the client is not open yet')
     return this.#identity
+  }
+
+  /** Says what the page knows of itself, to this leader and to those to come. */
+  tellPage(page: PageFacts): void {
+    this.#page = page
+    if (this.#isWelcome) this.#send({ kind: 'page', page })
   }
 
   /** Calls a member of the client. `onReady`: what to do whenever the leader has opened a transaction for it. */
@@ -243,12 +255,11 @@ export class LeaderLink {
             this.#take(envelope),
           )
         : workerRoute(leader, worker)
-    const { account, server, hasAuth } = this.#options.host
-    const { schemaVersion } = this.#options
-    const tab = { id: this.tab, schemaVersion, account, server, hasAuth, pausedBy: this.#pausedBy }
-    const hello: Announcement = { kind: 'hello', leader, tab }
-    if (worker === undefined) this.#common.postMessage(hello)
-    else worker.postMessage(hello)
+    const { host, schemaVersion } = this.#options
+    const { account, server, hasAuth, hasSealedTokens } = host
+    const said = { account, server, hasAuth, hasSealedTokens, page: this.#page, pausedBy: this.#pausedBy }
+    const hello: Announcement = { kind: 'hello', leader, tab: { id: this.tab, schemaVersion, ...said } }
+    ;(worker ?? this.#common).postMessage(hello)
   }
 
   #leave(): void {
@@ -296,6 +307,8 @@ export class LeaderLink {
         return
       case 'known':
         return this.#options.onKnown(message.known)
+      case 'sealed':
+        return this.#options.onSealed()
       case 'paused':
         this.#pausedBy = message.by
     }
@@ -336,9 +349,9 @@ export class LeaderLink {
     if (waiting !== undefined) settle(waiting)
   }
 
-  async #giveToken(id: number, reason: 'start' | 'expired'): Promise<void> {
+  async #giveToken(id: number, reason: TokenReason): Promise<void> {
     try {
-      this.#send({ kind: 'token', id, token: await this.#options.token(reason) })
+      this.#send({ kind: 'token', id, ...(await this.#options.token(reason)) })
     } catch (error) {
       this.#send({ kind: 'tokenFailed', id, error: errorToWire(error) })
     }
@@ -384,9 +397,4 @@ export class LeaderLink {
       if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
     }
   }
-}
-
-/** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
-function mayWrite(path: readonly string[]): boolean {
-  return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
 }

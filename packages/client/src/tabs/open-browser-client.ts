@@ -2,9 +2,11 @@ import { type FieldsByCollection, isObject, type Schema, SyncError } from '@hold
 
 import type { Client } from '../client.ts'
 import type { ClientOptions } from '../client-parts.ts'
+import { backgroundTag, type SealedToken } from '../background/sealed-batch.ts'
+import { followPage } from './follow-page.ts'
 import { LeaderLink } from './leader-link.ts'
 import { proxyClient } from './proxy-client.ts'
-import type { KnownStore } from './tab-messages.ts'
+import type { GivenToken, KnownStore, TokenReason } from './tab-messages.ts'
 
 /** What `openBrowserClient` takes. */
 export interface BrowserClientOptions<S extends Schema>
@@ -21,6 +23,19 @@ export interface BrowserClientOptions<S extends Schema>
   readonly name?: string
   /** Asks the browser to keep what is stored; true unless said. Some browsers ask the person. */
   readonly persist?: boolean
+  /** Seals what waits, so that the app's service worker can send it while no tab is open. Nothing is sealed unless said. */
+  readonly background?: BackgroundOptions
+}
+
+/** How the service worker of the app is to send what waits; `{}` is enough where it gets tokens by itself. */
+export interface BackgroundOptions {
+  /**
+   * A short-lived token to lie beside what is sealed. Asked for when there is something sealed and often without a network:
+   * answer from memory, and null when there is none. Without the function no token is stored.
+   */
+  readonly token?: () => SealedToken | null | Promise<SealedToken | null>
+  /** The service worker to wake; the one of the page unless said. */
+  readonly registration?: () => Promise<ServiceWorkerRegistration | undefined>
 }
 
 /**
@@ -32,7 +47,7 @@ export interface BrowserClientOptions<S extends Schema>
 export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   options: BrowserClientOptions<S>,
 ): Promise<Client<S>> {
-  const { schema, auth, trace, name = 'holdfast' } = options
+  const { schema, auth, trace, background, name = 'holdfast' } = options
   if (!globalThis.isSecureContext)
     throw new SyncError(
       'STORE_FAILED',
@@ -49,12 +64,15 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
       durability: options.durability ?? 'full',
       sync: options.sync ?? {},
       hasAuth: auth !== undefined,
+      hasSealedTokens: background?.token !== undefined,
+      seals: background !== undefined,
     },
     schemaVersion: schema.version,
     makeWorker: options.worker,
     known: () => marker.read(),
     onKnown: (known) => marker.write(known),
-    token: async (reason) => (typeof auth === 'function' ? auth({ reason }) : (auth ?? null)),
+    token: (reason) => giveToken(options, reason),
+    onSealed: () => void wake(background).catch(() => undefined),
   })
   const stopFollowing = followPage(link)
   const close = async (): Promise<void> => {
@@ -71,28 +89,25 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   return proxyClient({ schema, link, logger, trace: () => trace?.() ?? null }, close)
 }
 
-/**
- * The life of the page. A frozen page must not lead: nobody else could. Source:
- * https://developer.chrome.com/docs/web-platform/page-lifecycle-api
- */
-function followPage(link: LeaderLink): () => void {
-  const listening = new AbortController()
-  const { signal } = listening
-  const onHide = (event: PageTransitionEvent): void => {
-    if (event.persisted) link.suspend()
-  }
-  const onShow = (event: PageTransitionEvent): void => {
-    if (event.persisted) link.resume()
-  }
-  document.addEventListener('freeze', () => link.suspend(), { signal })
-  document.addEventListener('resume', () => link.resume(), { signal })
-  globalThis.addEventListener('pagehide', onHide, { signal })
-  globalThis.addEventListener('pageshow', onShow, { signal })
-  const onVisible = (): void => {
-    if (document.visibilityState === 'visible') link.call(['sync', 'trigger'], []).catch(() => undefined)
-  }
-  document.addEventListener('visibilitychange', onVisible, { signal })
-  return () => listening.abort()
+async function giveToken(
+  { auth, background }: Pick<BrowserClientOptions<Schema>, 'auth' | 'background'>,
+  reason: TokenReason,
+): Promise<GivenToken> {
+  if (reason === 'sealing') return (await background?.token?.()) ?? { token: null }
+  return { token: typeof auth === 'function' ? await auth({ reason }) : (auth ?? null) }
+}
+
+/** What some browsers have. Source: https://wicg.github.io/background-sync/spec/ */
+interface SyncingRegistration {
+  readonly sync?: { register(tag: string): Promise<void> }
+}
+
+/** Asks the browser to fire a `sync` event in the service worker once there is a network, tab or no tab. */
+async function wake(background: BackgroundOptions | undefined): Promise<void> {
+  const find = background?.registration ?? (() => navigator.serviceWorker.getRegistration())
+  // What is not there is undefined, as the type says.
+  const registration = (await find()) as SyncingRegistration | undefined
+  await registration?.sync?.register(backgroundTag)
 }
 
 /** A note of the database that outlives it where a browser makes room: local storage is not counted among what it evicts. */

@@ -22,3 +22,8 @@ export interface Following {
   /** Another leader begins from nothing. */
   onRestart?(): void
 }
+
+/** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
+export function mayWrite(path: readonly string[]): boolean {
+  return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
+}

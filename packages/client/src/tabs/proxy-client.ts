@@ -199,6 +199,7 @@ function proxySync(call: Call): SyncApi {
     pause: (cause = 'user') => say('pause', cause),
     resume: () => say('resume'),
     setOnline: (isOnline) => say('setOnline', isOnline),
+    setConditions: (conditions) => say('setConditions', conditions),
     trigger: () => say('trigger'),
   }
 }

@@ -103,7 +103,7 @@ class ClientWorker {
   }
 
   async #open(options: HostOptions, known: KnownStore | null): Promise<TabHost> {
-    const { name, tab, server, account, durability, sync, hasAuth } = options
+    const { name, tab, server, account, durability, sync, hasAuth, seals } = options
     const storage = await (this.#options.storage ?? browserStorage)(name)
     let host: TabHost | undefined
     const parts = await openParts({
@@ -123,7 +123,10 @@ class ClientWorker {
       const calls = await RecordedCalls.open(parts.database, await livingTabs(name))
       const report = await reportStore(parts.database, known)
       const onNewer = (): void => this.#yield?.(true)
-      host = new TabHost({ name, tab, parts, calls, storage: report, postToPage: post, onNewer })
+      const { env = systemEnvironment, logger } = this.#options
+      const isSealing = seals && server !== null && sync.auto !== false
+      const sealing = isSealing ? { env, server, onError: sealingFailed(logger) } : undefined
+      host = new TabHost({ name, tab, parts, calls, storage: report, sealing, postToPage: post, onNewer })
       return host
     } catch (error) {
       await closeParts(parts)
@@ -134,6 +137,10 @@ class ClientWorker {
 
 function post(message: ToPage): void {
   globalThis.postMessage(message)
+}
+
+function sealingFailed(logger: Logger | undefined): (error: unknown) => void {
+  return (error) => logger?.log('warn', 'sealing-failed', { message: String(error) })
 }
 
 function noTab(): never {

@@ -1,5 +1,8 @@
-import { type CancelTimer, newUuid, type Schema, SyncError } from '@holdfast/core'
+import { type CancelTimer, limits, newUuid, type Schema, SyncError } from '@holdfast/core'
 
+import type { SealedToken } from '../background/sealed-batch.ts'
+import { indexedDbSealedStore } from '../background/sealed-store.ts'
+import { Sealer, type SealerOptions } from '../background/sealer.ts'
 import { type ClientParts, closeParts } from '../client-parts.ts'
 import type { Touched } from '../local/local-database.ts'
 import type { SyncStatus } from '../status/sync-status.ts'
@@ -7,7 +10,16 @@ import { systemEnvironment } from '../system-environment.ts'
 import type { AuthRequest } from '../transport/auth.ts'
 import type { RecordedCalls } from './recorded-calls.ts'
 import type { StoreReport } from './store-report.ts'
-import type { Announcement, Envelope, LeaderMessage, TabIntroduction, TabMessage } from './tab-messages.ts'
+import type {
+  Announcement,
+  Envelope,
+  LeaderMessage,
+  PageFacts,
+  TabIntroduction,
+  TabMessage,
+  TokenMessage,
+  TokenReason,
+} from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { TabSession } from './tab-session.ts'
@@ -22,6 +34,8 @@ export interface TabHostOptions {
   readonly parts: ClientParts<Schema>
   readonly calls: RecordedCalls
   readonly storage: StoreReport
+  /** What sealing needs beside; undefined when nothing is sealed. */
+  readonly sealing: Pick<SealerOptions, 'env' | 'server' | 'onError'> | undefined
   /** To the page whose worker this is. */
   readonly postToPage: (message: Announcement | Envelope<LeaderMessage>) => void
   /** A tab of a newer app is there: it shall lead. */
@@ -41,6 +55,7 @@ export class TabHost {
   readonly #common: BroadcastChannel
   readonly #sessions = new Map<string, { readonly session: TabSession; readonly close: () => void }>()
   readonly #stopListening: () => void
+  readonly #sealer: Sealer | undefined
   #cancelNote: CancelTimer | undefined
   #isPersistent: boolean
   #isStarted = false
@@ -53,7 +68,25 @@ export class TabHost {
     this.#common = new BroadcastChannel(commonChannel(name))
     this.#common.addEventListener('message', ({ data }: MessageEvent<Announcement>) => this.#hear(data))
     this.#stopListening = parts.database.onCommit((touched) => this.#onCommit(touched))
+    this.#sealer = options.sealing && this.#makeSealer(options.sealing)
     this.#announce()
+  }
+
+  #makeSealer(sealing: NonNullable<TabHostOptions['sealing']>): Sealer {
+    const { name, parts } = this.#options
+    const { database, schema, syncParts } = parts
+    return new Sealer({
+      ...sealing,
+      name,
+      database,
+      schema,
+      limits,
+      store: indexedDbSealedStore(),
+      sync: syncParts,
+      leastPriority: () => syncParts.saving().leastPriority,
+      token: () => this.#sealedToken(),
+      onSealed: () => this.#tellAll({ kind: 'sealed' }),
+    })
   }
 
   /** A message of the page whose worker this is. */
@@ -65,8 +98,16 @@ export class TabHost {
 
   /** Asks the tabs for a token, the own one first; one that does not answer is left out. Errors: AUTH_REQUIRED, OFFLINE. */
   async token({ reason }: AuthRequest): Promise<string | null> {
-    const sessions = [...this.#sessions.values()].map(({ session }) => session)
-    const able = sessions.filter(({ tab }) => tab.hasAuth)
+    return (await this.#askTabs(reason, ({ tab }) => tab.hasAuth)).token
+  }
+
+  async #sealedToken(): Promise<SealedToken | null> {
+    const { token, expiresAtMs } = await this.#askTabs('sealing', ({ tab }) => tab.hasSealedTokens)
+    return token === null || expiresAtMs === undefined ? null : { token, expiresAtMs }
+  }
+
+  async #askTabs(reason: TokenReason, isAble: (session: TabSession) => boolean): Promise<TokenMessage> {
+    const able = [...this.#sessions.values()].map(({ session }) => session).filter(isAble)
     const isOwn = ({ tab }: TabSession): boolean => tab.id === this.#options.tab
     able.sort((left, right) => Number(isOwn(right)) - Number(isOwn(left)))
     let failure: unknown = new SyncError('OFFLINE', 'there is no tab to ask for a token')
@@ -86,6 +127,7 @@ export class TabHost {
     this.#cancelNote?.()
     this.#stopListening()
     this.#common.close()
+    await this.#sealer?.close()
     for (const { session, close } of this.#sessions.values()) {
       session.end()
       close()
@@ -146,8 +188,10 @@ export class TabHost {
     const former = this.#sessions.get(tab.id)
     former?.session.end()
     former?.close()
-    const session = new TabSession({ tab, parts, calls, post, withStorage, onPause })
+    const onPage = (page: PageFacts): void => this.#onPage(page)
+    const session = new TabSession({ tab, parts, calls, post, withStorage, onPause, onPage })
     this.#sessions.set(tab.id, { session, close })
+    this.#onPage(tab.page)
     session.tell({ kind: 'welcome', identity: parts.syncParts.identity() })
     this.#start(tab)
     void this.#lookAtStorage()
@@ -187,6 +231,16 @@ export class TabHost {
     }
   }
 
+  /** The machine is the same for all of them. */
+  #onPage({ conditions }: PageFacts): void {
+    this.#options.parts.syncParts.sync.setConditions(conditions)
+    this.#lookWhoIsThere()
+  }
+
+  #lookWhoIsThere(): void {
+    this.#sealer?.setAttended([...this.#sessions.values()].some(({ session }) => session.page.isVisible))
+  }
+
   /** A tab holds a lock for as long as it lives: having that means that the tab is gone. */
   async #awaitEnd(tab: string): Promise<void> {
     await navigator.locks.request(tabLock(this.#options.name, tab), () => undefined)
@@ -199,6 +253,7 @@ export class TabHost {
     this.#sessions.delete(tab)
     admitted.session.end()
     admitted.close()
+    this.#lookWhoIsThere()
     // What is left of it is cleared at the next opening otherwise.
     this.#options.calls.forget(tab).catch(() => undefined)
   }

@@ -4,11 +4,12 @@ import type { StoredQuery } from '../live/run-query.ts'
 import type { Durability } from '../local/local-database.ts'
 import type { Identity, SyncOptions } from '../sync-context.ts'
 import type { EntryQuery } from '../outbox/outbox.ts'
+import type { Conditions } from '../sync/sync-policy.ts'
 import type { AuthRequest } from '../transport/auth.ts'
 import type { WireError } from './wire-error.ts'
 
 /** Messages of another number are not understood; the newer side leads. */
-export const tabProtocol = 1
+export const tabProtocol = 2
 
 /** What a page tells its worker to open. Everything of it crosses by structured clone. */
 export interface HostOptions {
@@ -21,6 +22,16 @@ export interface HostOptions {
   readonly sync: SyncOptions
   /** Whether tokens come from the page. */
   readonly hasAuth: boolean
+  /** Whether the page gives tokens that may lie beside a sealed batch. */
+  readonly hasSealedTokens: boolean
+  /** Whether what waits is sealed for a service worker. */
+  readonly seals: boolean
+}
+
+/** What a page knows of itself and of the machine. */
+export interface PageFacts {
+  readonly isVisible: boolean
+  readonly conditions: Conditions
 }
 
 /** Between a page and its own worker, beside what passes between any tab and the leader. */
@@ -55,6 +66,8 @@ export interface TabIntroduction {
   readonly account: string | null
   readonly server: string | null
   readonly hasAuth: boolean
+  readonly hasSealedTokens: boolean
+  readonly page: PageFacts
   /** Why syncing was paused when the tab last heard of it: a new leader goes on with that. */
   readonly pausedBy: 'user' | 'policy' | null
 }
@@ -75,9 +88,26 @@ export type TabMessage =
   | { readonly kind: 'stop'; readonly id: number }
   | { readonly kind: 'step'; readonly call: number; readonly step: number; readonly what: Step }
   | { readonly kind: 'finish'; readonly call: number; readonly isDone: boolean }
-  | { readonly kind: 'token'; readonly id: number; readonly token: string | null }
+  | { readonly kind: 'page'; readonly page: PageFacts }
+  | TokenMessage
   | { readonly kind: 'tokenFailed'; readonly id: number; readonly error: WireError }
   | { readonly kind: 'bye' }
+
+/** What a tab answers when it is asked for a token. */
+export interface TokenMessage extends GivenToken {
+  readonly kind: 'token'
+  readonly id: number
+}
+
+/** What a page answers when it is asked for a token. */
+export interface GivenToken {
+  readonly token: string | null
+  /** ms since 1970, of a token that is to be sealed. */
+  readonly expiresAtMs?: number
+}
+
+/** What a token is for: a request of the leader, or to lie beside a sealed batch. */
+export type TokenReason = AuthRequest['reason'] | 'sealing'
 
 /** One call of the client's interface. */
 export interface CallMessage {
@@ -118,7 +148,9 @@ export type LeaderMessage =
   | RowsMessage
   | { readonly kind: 'told'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'watchError'; readonly id: number; readonly error: WireError }
-  | { readonly kind: 'ask'; readonly id: number; readonly reason: AuthRequest['reason'] }
+  | { readonly kind: 'ask'; readonly id: number; readonly reason: TokenReason }
+  /** Something lies sealed: whoever can wake a service worker shall see to it. */
+  | { readonly kind: 'sealed' }
   | { readonly kind: 'identity'; readonly identity: Identity }
   | { readonly kind: 'known'; readonly known: KnownStore }
   | { readonly kind: 'paused'; readonly by: 'user' | 'policy' | null }

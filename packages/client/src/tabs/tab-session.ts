@@ -10,7 +10,16 @@ import { performCall } from './perform-call.ts'
 import type { RecordedCalls } from './recorded-calls.ts'
 import { RemoteTransaction } from './remote-transaction.ts'
 import { diffRows } from './rows-diff.ts'
-import type { CallMessage, LeaderMessage, TabIntroduction, TabMessage, Topic } from './tab-messages.ts'
+import type {
+  CallMessage,
+  LeaderMessage,
+  PageFacts,
+  TabIntroduction,
+  TabMessage,
+  TokenMessage,
+  TokenReason,
+  Topic,
+} from './tab-messages.ts'
 import { errorToWire, type WireError, wireToError } from './wire-error.ts'
 
 /** What a session of a tab is made from. */
@@ -23,6 +32,8 @@ export interface TabSessionOptions {
   readonly withStorage: (status: SyncStatus) => SyncStatus
   /** Told when the tab paused or resumed syncing. */
   readonly onPause: (by: 'user' | 'policy' | null) => void
+  /** Told when the tab came to the front, went, or learnt something of the machine. */
+  readonly onPage: (page: PageFacts) => void
 }
 
 /** The leader's side of one tab: its calls, its open transactions, and what it follows. Rules: BR-4 to BR-8. */
@@ -30,13 +41,16 @@ export class TabSession {
   readonly #options: TabSessionOptions
   readonly #transactions = new Map<number, RemoteTransaction>()
   readonly #following = new Map<number, () => void>()
-  readonly #asked = new Map<number, PromiseWithResolvers<string | null>>()
+  readonly #asked = new Map<number, PromiseWithResolvers<TokenMessage>>()
   #outgoing: LeaderMessage[] = []
   #questions = 0
   #isOver = false
+  /** As the tab last said. */
+  page: PageFacts
 
   constructor(options: TabSessionOptions) {
     this.#options = options
+    this.page = options.tab.page
   }
 
   get tab(): TabIntroduction {
@@ -58,8 +72,11 @@ export class TabSession {
         return this.#follow(message.id, message.topic)
       case 'stop':
         return this.#stop(message.id)
+      case 'page':
+        this.page = message.page
+        return this.#options.onPage(message.page)
       case 'token':
-        return this.#answer(message.id, (asked) => asked.resolve(message.token))
+        return this.#answer(message.id, (asked) => asked.resolve(message))
       case 'tokenFailed':
         return this.#answer(message.id, (asked) => asked.reject(wireToError(message.error)))
       case 'bye':
@@ -74,9 +91,9 @@ export class TabSession {
   }
 
   /** Asks the tab for a token. Rejects when the tab goes. */
-  ask(reason: 'start' | 'expired'): Promise<string | null> {
+  ask(reason: TokenReason): Promise<TokenMessage> {
     const id = this.#questions++
-    const asked = Promise.withResolvers<string | null>()
+    const asked = Promise.withResolvers<TokenMessage>()
     this.#asked.set(id, asked)
     this.tell({ kind: 'ask', id, reason })
     return asked.promise
@@ -164,7 +181,7 @@ export class TabSession {
     this.#following.delete(id)
   }
 
-  #answer(id: number, settle: (asked: PromiseWithResolvers<string | null>) => void): void {
+  #answer(id: number, settle: (asked: PromiseWithResolvers<TokenMessage>) => void): void {
     const asked = this.#asked.get(id)
     this.#asked.delete(id)
     if (asked !== undefined) settle(asked)

@@ -1,15 +1,9 @@
 import { type Environment, type Limits, SyncError } from '@holdfast/core'
 import { errorOfAnswer } from '../sync/retry-policy.ts'
 import type { TokenSource } from './auth.ts'
+import { makeRequest, type Speaker } from './make-request.ts'
 import { readText, textChunks } from './read-body.ts'
 import { Watchdog } from './watchdog.ts'
-
-/** Who is speaking; asked for every request, because a device may take a new identity. */
-export interface Speaker {
-  readonly device: string
-  /** The account as the header spells it; null until the server has said which account the token is of. */
-  readonly account: string | null
-}
 
 /** What a transport is made from. */
 export interface TransportOptions {
@@ -49,8 +43,8 @@ export interface Answer {
   readonly requestId: string | null
 }
 
-/** Request bodies from this size on are compressed, when the platform can. */
-const gzipFromBytes = 1_024
+/** Characters that one event of a stream has at most: events carry next to nothing. */
+const eventLength = 65_536
 
 /**
  * Speaks HTTP with the server: headers, token, time bounds, size bounds, and the reading of failures into codes.
@@ -145,38 +139,14 @@ export class Transport {
 
   async #send(ask: Ask, token: string, watchdog: Watchdog): Promise<Response> {
     const { env, server, speaker, schemaVersion } = this.#options
-    const { device, account } = speaker()
-    const headers = new Headers({
-      Authorization: `Bearer ${token}`,
-      'Holdfast-Device': device,
-      'Holdfast-Schema': String(schemaVersion),
-      'Holdfast-Clock': new Date(env.now()).toISOString(),
-      traceparent: ask.traceparent,
-    })
-    if (account !== null) headers.set('Holdfast-Account', account)
-    const body = ask.body === undefined ? undefined : await this.#encode(ask.body, headers)
+    const { method, path, body, traceparent } = ask
+    const said = { server, schemaVersion, ...speaker(), method, path, body, traceparent }
+    const { request, bodyBytes } = await makeRequest(env, said, { token, signal: watchdog.signal })
     this.traffic.requests += 1
-    this.traffic.sentBytes += body?.byteLength ?? 0
-    // The body is our own bytes; the platform's type only fears memory that is shared between threads.
-    const init = { method: ask.method, headers, body: body as Uint8Array<ArrayBuffer> | undefined }
-    const request = new Request(`${server.replace(/\/+$/, '')}${ask.path}`, {
-      ...init,
-      redirect: 'manual',
-      cache: 'no-store',
-      signal: watchdog.signal,
-    })
+    this.traffic.sentBytes += bodyBytes
     const response = await watchdog.race(env.fetch(request))
     watchdog.feed()
     return response
-  }
-
-  async #encode(text: string, headers: Headers): Promise<Uint8Array> {
-    headers.set('Content-Type', 'application/json')
-    const bytes = new TextEncoder().encode(text)
-    const { env } = this.#options
-    if (env.gzip === undefined || bytes.byteLength < gzipFromBytes) return bytes
-    headers.set('Content-Encoding', 'gzip')
-    return env.gzip(bytes)
   }
 
   #watch(outer: AbortSignal, totalMs: number | undefined): Watchdog {
@@ -220,7 +190,7 @@ export class Transport {
     for await (const chunk of textChunks(response, () => watchdog.feed())) {
       const blocks = (rest + chunk).replaceAll('\r\n', '\n').split('\n\n')
       rest = blocks.pop() ?? ''
-      if (rest.length > gzipFromBytes * 64) throw new SyncError('RESPONSE_INVALID', 'an event without end')
+      if (rest.length > eventLength) throw new SyncError('RESPONSE_INVALID', 'an event without end')
       for (const block of blocks) {
         const event = memberOf(block, 'event')
         if (event !== undefined) onEvent(event, memberOf(block, 'data') ?? '')

@@ -35,7 +35,18 @@ export async function buildPage(root: string, outDir: string): Promise<void> {
     root,
     configFile: false,
     logLevel: 'error',
-    build: { outDir, emptyOutDir: true, target: 'es2023' },
+    build: {
+      outDir,
+      emptyOutDir: true,
+      target: 'es2023',
+      rolldownOptions: {
+        input: ['index.html', 'service-worker.ts'].map((entry) => join(root, entry)),
+        // A service worker is asked for by a name that stays.
+        output: {
+          entryFileNames: ({ name }) => (name === 'service-worker' ? '[name].js' : 'assets/[name]-[hash].js'),
+        },
+      },
+    },
     worker: { format: 'es' },
   })
 }

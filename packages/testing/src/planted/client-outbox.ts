@@ -207,8 +207,8 @@ import { type Durability, LocalDatabase, type`,
     if (!isAlone(offers)) {`,
       },
       {
-        find: `import { coversOf } from '../outbox/outbox.ts'`,
-        replace: `import { coversOf } from '../outbox/outbox.ts'
+        find: `import type { Offer } from '../outbox/offer.ts'`,
+        replace: `import type { Offer } from '../outbox/offer.ts'
 import { requeue } from '../outbox/requeue.ts'`,
       },
     ],

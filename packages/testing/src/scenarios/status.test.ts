@@ -17,6 +17,7 @@ describe('the status', () => {
       phase: 'stopped',
       online: true,
       pausedBy: null,
+      savingFor: null,
       reason: null,
       retryAt: null,
       pendingCount: 0,

@@ -1,5 +1,6 @@
 import type { Client } from '@holdfast/client'
-import { openBrowserClient } from '@holdfast/client/browser'
+import { eraseSealedBatches, openBrowserClient, type SealedToken } from '@holdfast/client/browser'
+import { indexedDbSealedStore, type SealedBatch, type SendOutcome } from '@holdfast/client/service-worker'
 
 import { shopSchema } from '../../end-to-end/shop-schema.ts'
 
@@ -16,7 +17,15 @@ export interface ShopPage {
     readonly version?: number
     /** As in a browser that has a file system, unless said. */
     readonly hasFiles?: boolean
+    /** Whether what waits is sealed, and the token that is to lie beside it, if any. */
+    readonly background?: { readonly token?: SealedToken }
   }): Promise<void>
+  /** What lies sealed in this origin. */
+  sealed(): Promise<readonly SealedBatch[]>
+  /** Signs out: what is sealed is removed. */
+  signOut(): Promise<void>
+  /** What the service worker has noted, in order. */
+  reports(): Promise<readonly (readonly SendOutcome[])[]>
   /** Opened by `open`. */
   db: Client<typeof shopSchema>
   /** Why tokens were asked for in this page. */
@@ -30,6 +39,7 @@ export interface ShopPage {
 const shop: ShopPage = {
   async open(options = {}) {
     const { user = 'ann', auto = false, account, server = true, name = 'shop', version = 1 } = options
+    const { background } = options
     shop.db = await openBrowserClient({
       schema: { ...shopSchema, version },
       name,
@@ -48,7 +58,19 @@ const shop: ShopPage = {
         return user
       },
       sync: { auto },
+      ...(background && { background: background.token ? { token: () => background.token ?? null } : {} }),
     })
+  },
+  async sealed() {
+    return (await indexedDbSealedStore().list()) as readonly SealedBatch[]
+  },
+  async signOut() {
+    await shop.db.close()
+    await eraseSealedBatches('shop')
+  },
+  async reports() {
+    const notes = await caches.open('reports')
+    return Promise.all((await notes.keys()).map(async (key) => (await notes.match(key))?.json() as never))
   },
   // Set by `open`, which every test calls first.
   db: undefined as unknown as Client<typeof shopSchema>,

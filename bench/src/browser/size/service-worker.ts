@@ -1,0 +1,1 @@
+export { retryLater, sendSealedBatches } from '@holdfast/client/service-worker'
