@@ -38,6 +38,30 @@ test('[BR-4] two tabs have one database: what one writes the other reads and is 
   expect(await first.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
 })
 
+test('[BR-4] what waits, what was refused and what the device holds is told in every tab', async () => {
+  const first = await tabs.tab()
+  const second = await tabs.tab()
+  await second.evaluate(async () => {
+    shop.db.outbox.watch((entries) => shop.notes.push(`waiting ${entries.length}`))
+    shop.db.deadLetters.watch((letters) => shop.notes.push(`refused ${letters.length}`))
+    await shop.db.outbox.list()
+  })
+  await second.waitForFunction(() => shop.notes.length === 2)
+  const id = await first.evaluate(() => shop.db.items.insert({ site: 'north', name: 'Lamp' }))
+  await second.waitForFunction(() => shop.notes.includes('waiting 1'))
+  const [mine, theirs] = await Promise.all(
+    [first, second].map((page) => page.evaluate(() => shop.db.inspect())),
+  )
+  expect(mine).toEqual(theirs)
+  const explained = await second.evaluate((record) => shop.db.explain('items', record), id)
+  expect(explained).toEqual(await first.evaluate((record) => shop.db.explain('items', record), id))
+  expect(await first.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
+  await second.waitForFunction(
+    () => shop.notes.findLast((note) => String(note).startsWith('waiting')) === 'waiting 0',
+  )
+  expect(await second.evaluate(() => shop.notes)).not.toContain('refused 1')
+})
+
 test('[BR-5] the leading tab is closed in the middle of writes of another: none is lost or doubled', async () => {
   const first = await tabs.tab()
   const second = await tabs.tab()
