@@ -18,7 +18,7 @@ export interface GivenStockroom {
   readonly context: BrowserContext
   /** The page with all three devices, each of which has received the whole warehouse. */
   openBench(): Promise<Bench>
-  /** Opens the app alone and signs in. */
+  /** Opens the app alone, and signs in unless somebody is. */
   openApp(person: PersonId): Promise<Page>
   /** Has the browser tell the app's service worker that there is a network, as it does by itself sooner or later. */
   fireSync(): Promise<void>
@@ -77,7 +77,10 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
       const page = await context.newPage()
       page.setDefaultTimeout(patienceMs)
       await page.goto(`${url}/app/`)
-      await page.getByRole('button', { name: people[person].name }).click()
+      const entrance = page.getByText('Who is working?')
+      // Whoever worked here last is still signed in.
+      await entrance.or(page.getByRole('button', { name: 'Account of' })).waitFor()
+      if (await entrance.isVisible()) await page.getByRole('button', { name: people[person].name }).click()
       await page.getByText('All sent').waitFor()
       return page
     },

@@ -34,6 +34,10 @@ test(
     await ben.setAirplane(false)
     for (const device of [ana, ben, office]) await device.frame.getByText('1 to decide').waitFor()
 
+    // Also where it is the question of others.
+    const atOffice = await office.openItem('FA-00042')
+    await atOffice.getByText('Conflict', { exact: true }).waitFor()
+    expect(await atOffice.getByText('Saved', { exact: true }).count()).toBe(0)
     const question = ben.app.getByRole('dialog').getByRole('article')
     const row = question.getByRole('row', { name: 'Price' })
     expect(await row.getByRole('cell').allTextContents()).toEqual(['2.75', '1.50'])
@@ -44,6 +48,8 @@ test(
       await app.getByRole('article').waitFor({ state: 'detached' })
       expect(await app.getByLabel('Price').inputValue()).toBe('1.50')
     }
+    await atOffice.getByText('Saved', { exact: true }).waitFor()
+    await office.closeItem()
     const history = ana.app.getByRole('region', { name: 'History' })
     await history.getByText('Left to a person').first().waitFor()
     await ana.closeItem()

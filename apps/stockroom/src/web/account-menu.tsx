@@ -17,11 +17,13 @@ export function AccountMenu({ onInspect }: { readonly onInspect: () => void }): 
   const isDark = useComputedColorScheme('light') === 'dark'
   const [isLeaving, leaving] = useDisclosure()
   const { name, role, color } = people[person]
+  // What is seen is part of what it is called: WCAG 2.5.3.
+  const initials = name.replace(/(\w)\w* ?/g, '$1')
   return (
     <>
       <Menu position="bottom-end" width={250} shadow="md">
         <Menu.Target>
-          <ActionIcon variant="transparent" size={34} aria-label={`Account of ${name}`}>
+          <ActionIcon variant="transparent" size={34} aria-label={`Account of ${name}, ${initials}`}>
             <Avatar name={name} color={color} size={34} radius="xl" />
           </ActionIcon>
         </Menu.Target>

@@ -3,7 +3,7 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 
 import { App } from './app.tsx'
-import { theme } from './theme.ts'
+import { readableColors, theme } from './theme.ts'
 
 void navigator.serviceWorker?.register('/sw.js').catch(() => undefined)
 
@@ -11,7 +11,7 @@ const root = document.querySelector('#root')
 if (root === null) throw new Error('the page has no root')
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={readableColors} defaultColorScheme="auto">
       <App />
     </MantineProvider>
   </StrictMode>,

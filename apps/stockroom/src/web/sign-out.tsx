@@ -15,7 +15,13 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
   }, [db, status])
   const waiting = status?.pendingCount ?? 0
   return (
-    <Modal opened onClose={onStay} title={<Text fw={650}>Sign out?</Text>} centered>
+    <Modal
+      opened
+      onClose={onStay}
+      title={<Text fw={650}>Sign out?</Text>}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      centered
+    >
       <Stack>
         {isSafe === false ? (
           <Text>

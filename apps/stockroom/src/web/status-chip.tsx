@@ -12,7 +12,7 @@ export function StatusChip({ onShowDecisions }: { readonly onShowDecisions: () =
   return (
     <Popover width={360} position="bottom-end" shadow="md" withinPortal>
       <Popover.Target>
-        <UnstyledButton aria-label="Sync status">
+        <UnstyledButton aria-label={`Sync status: ${text}`}>
           <Badge
             color={color}
             size="lg"

@@ -42,7 +42,7 @@ export function Stockroom(): ReactElement {
     <div className="shell">
       <header className="shell__header">
         <img src="/icon.svg" alt="" width={26} height={26} />
-        <span className="app-name">Stockroom</span>
+        <h1 className="app-name">Stockroom</h1>
         <div className="status">
           <StatusChip onShowDecisions={() => setScreen('decisions')} />
         </div>

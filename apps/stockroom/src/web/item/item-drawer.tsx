@@ -30,6 +30,9 @@ export function ItemDrawer(props: {
 }
 
 function Heading({ item }: { readonly item: Item }): ReactElement {
+  const { conflicts } = useConflicts({ record: item.id, status: 'open' })
+  // A row in whose dispute this device has no part has nothing unsettled of its own, and is no less in question.
+  const isInQuestion = conflicts.length > 0 && item._state !== 'failed'
   return (
     <span>
       <Text fw={650} lh={1.25}>
@@ -39,7 +42,7 @@ function Heading({ item }: { readonly item: Item }): ReactElement {
         <Text size="sm" c="dimmed">
           {item.sku} · {item.category}
         </Text>
-        <RecordBadge state={item._state} />
+        <RecordBadge state={isInQuestion ? 'conflicted' : item._state} />
       </Group>
     </span>
   )
