@@ -28,7 +28,11 @@ const { values: args } = parseArgs({
 })
 
 if (args.help) process.stdout.write(help)
-else await conduct()
+else {
+  await conduct()
+  // Workers of processes that were killed within a run know of no end, and would keep this one.
+  process.exit()
+}
 
 async function conduct(): Promise<void> {
   const postgres = await startPostgres({ flavour: 'embedded', fast: true })
@@ -77,6 +81,7 @@ function summarise(results: readonly OuterResult[]): void {
     `${cpus()[0]?.model ?? 'unknown processor'}, 1 process`,
     `${sum(() => 1)} seeds: ${sum(({ onSqlite }) => onSqlite.operations)} user operations on SQLite, ` +
       `${sum(({ onPostgres }) => onPostgres.operations)} over PostgreSQL, ${sum(({ queued }) => queued.operations)} queued in Redis`,
+    `${sum(({ queued }) => queued.faults['server-restore'] ?? 0)} times PostgreSQL was put back from a backup under them`,
     `${sum(({ alike }) => alike)} of ${sum(({ told }) => told)} writes and verdicts were compared; ` +
       `${sum(({ difference }) => Number(difference !== undefined))} seeds were decided differently`,
     broken.length === 0

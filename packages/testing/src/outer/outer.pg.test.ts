@@ -20,8 +20,8 @@ afterAll(async () => {
 describe.skipIf(postgres === undefined || redis === undefined)('a seed over real servers', () => {
   test('[SIM-97] [SIM-98] it keeps every promise and is decided as on the simulated disk', async () => {
     const servers = { postgres: postgres!.url, redis: redis! }
-    const { onSqlite, onPostgres, queued, alike, told, difference } = await runOuter(servers, 5, {
-      operations: 25,
+    const { onSqlite, onPostgres, queued, alike, told, difference } = await runOuter(servers, 61, {
+      operations: 40,
     })
     for (const { violations } of [onSqlite, onPostgres, queued]) expect(violations).toEqual([])
     expect(difference).toBeUndefined()
@@ -29,6 +29,7 @@ describe.skipIf(postgres === undefined || redis === undefined)('a seed over real
     expect(alike).toBeGreaterThan(25)
     expect(onPostgres.operations).toBe(onSqlite.operations)
     expect(queued.operations).toBeGreaterThan(10)
+    expect(queued.faults['server-restore']).toBe(1)
   }, 120_000)
 })
 

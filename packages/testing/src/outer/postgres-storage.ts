@@ -3,14 +3,14 @@ import { postgresStore, type Store } from '@holdfast/server'
 import pg from 'pg'
 import type { SQLInputValue } from 'node:sqlite'
 
-import type { DumpedEscrow, ServerDump } from '../check/observation.ts'
+import type { DumpedEscrow, ServerDump, ServerOutcome } from '../check/observation.ts'
 import type { Row } from '../sim/device-state.ts'
 import type { DiskPorts } from '../sim/disk-ports.ts'
 import { quoted } from '../sim/dump-rows.ts'
 import { dumpTables } from '../sim/dump-server.ts'
 import type { HistoryPlace, ServerStorage, StorageRow } from '../sim/server-storage.ts'
 import { auditOf, outcomeOf, ruledOf } from '../sim/server-witness.ts'
-import type { FreshDatabase } from '../services/fresh-database.ts'
+import { type FreshDatabase, freshDatabase } from '../services/fresh-database.ts'
 import { PostgresLife } from './postgres-life.ts'
 
 /** What the storage of one run is made for. */
@@ -19,6 +19,8 @@ export interface PostgresStorageOptions {
   readonly ports: DiskPorts
   readonly nowIso: () => string
   readonly database: FreshDatabase
+  /** Where copies of it are made. */
+  readonly serverUrl: string
   /** The process that holds it died. */
   readonly onKill?: () => void
 }
@@ -30,7 +32,8 @@ export interface PostgresStorageOptions {
 export class PostgresStorage implements ServerStorage {
   readonly #options: PostgresStorageOptions
   /** Whoever looks from outside. */
-  readonly #eye: pg.Pool
+  #eye: pg.Pool
+  #backup: FreshDatabase | undefined
   #life: PostgresLife | undefined
   #telling: Promise<void> = Promise.resolve()
   #looks = 0
@@ -43,8 +46,88 @@ export class PostgresStorage implements ServerStorage {
 
   constructor(options: PostgresStorageOptions) {
     this.#options = options
-    this.#eye = new pg.Pool({ connectionString: options.database.url, max: 1, types })
-    this.#eye.on('error', () => undefined)
+    this.#eye = openEye(options.database.url)
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined
+  }
+
+  /** Sessions that are idle are cut for it, which a server does not notice: PostgreSQL copies no database that is in use. */
+  backUp(): Promise<void> {
+    return this.#telling.then(() =>
+      this.#look(async () => {
+        const { database, serverUrl } = this.#options
+        await this.#eye.end()
+        await endSessions(serverUrl, database.name)
+        const made = await freshDatabase(serverUrl, database.name)
+        this.#eye = openEye(database.url)
+        await this.#backup?.drop()
+        this.#backup = made
+      }),
+    )
+  }
+
+  restore(): Promise<void> {
+    return this.#telling.then(() =>
+      this.#look(async () => {
+        const { database, serverUrl, ports } = this.#options
+        assert(this.#life === undefined, 'the database was exchanged under a running server')
+        assert(this.#backup !== undefined, 'there is no backup to put back')
+        // What the process of before had asked for may still be committed.
+        await this.#endOthers('')
+        await this.#tellNow()
+        const before = await this.#known()
+        await this.#eye.end()
+        await database.drop()
+        await freshDatabase(serverUrl, this.#backup.name, database.name)
+        this.#eye = openEye(database.url)
+        const after = await this.#known()
+        const outcomes = new Set(after.outcomes.map(keyOfOutcome))
+        const waiting = new Set(after.waiting.map(({ id }) => id))
+        ports.observe({
+          kind: 'server-restored',
+          atMs: ports.nowMs(),
+          auditN: after.auditN,
+          forgotten: before.outcomes.filter((outcome) => !outcomes.has(keyOfOutcome(outcome))),
+          unruled: before.ruled.filter(({ id }) => waiting.has(id)),
+        })
+        await this.#lookAgain()
+      }),
+    )
+  }
+
+  /** What was decided so far. */
+  async #known(): Promise<{
+    readonly auditN: number
+    readonly outcomes: readonly ServerOutcome[]
+    readonly ruled: readonly DumpedEscrow[]
+    readonly waiting: readonly DumpedEscrow[]
+  }> {
+    const atMs = this.#options.ports.nowMs()
+    const [audit] = await this.#ask('SELECT coalesce(max(n), 0) AS n FROM holdfast.audit')
+    const outcomes = await this.#ask(
+      `SELECT json_build_array(d.account, d.device, o.seq, o.covers, o.id, o.status, o.version, o.code) AS body
+       FROM holdfast.outcomes o JOIN holdfast.devices d ON d.n = o.device ORDER BY o.device, o.seq`,
+    )
+    const escrow = await this.#escrow()
+    return {
+      auditN: Number(audit?.['n']),
+      outcomes: outcomes.map(({ body }) => outcomeOf(JSON.parse(String(body)) as Row, atMs)),
+      ruled: escrow.filter(({ status }) => status !== 'waiting'),
+      waiting: escrow.filter(({ status }) => status === 'waiting'),
+    }
+  }
+
+  async #escrow(): Promise<readonly DumpedEscrow[]> {
+    const rows = await this.#ask('SELECT id, account, device, status FROM holdfast.escrow ORDER BY n')
+    return rows.map(({ id, account, device, status }) => ({
+      id: String(id),
+      user: String(account),
+      device: String(device),
+      // The server writes no other.
+      status: String(status) as DumpedEscrow['status'],
+    }))
   }
 
   /** Nothing is under way between the server and its database. */
@@ -123,7 +206,6 @@ export class PostgresStorage implements ServerStorage {
       tombstones.set(name, await this.#ask(sql, [name]))
     }
     const [state] = await this.#ask('SELECT epoch FROM holdfast.state')
-    const escrow = await this.#ask('SELECT id, account, device, status FROM holdfast.escrow ORDER BY n')
     return dumpTables(schema, {
       epoch: String(state?.['epoch']),
       rows,
@@ -132,13 +214,7 @@ export class PostgresStorage implements ServerStorage {
       conflictScopes: await this.#ask(
         `SELECT record, scope FROM holdfast.feed WHERE collection = '_conflicts' AND op = 'put' AND scope <> '' ORDER BY record::text, scope`,
       ),
-      escrow: escrow.map(({ id, account, device, status }) => ({
-        id: String(id),
-        user: String(account),
-        device: String(device),
-        // The server writes no other.
-        status: String(status) as DumpedEscrow['status'],
-      })),
+      escrow: await this.#escrow(),
       damage: [],
     })
   }
@@ -148,6 +224,7 @@ export class PostgresStorage implements ServerStorage {
     await this.#telling
     await this.#eye.end()
     await this.#options.database.drop()
+    await this.#backup?.drop()
   }
 
   /** What the process of before was at is rolled back before the next one looks. */
@@ -206,6 +283,25 @@ export class PostgresStorage implements ServerStorage {
       this.#looks -= 1
     }
   }
+}
+
+function openEye(url: string): pg.Pool {
+  const eye = new pg.Pool({ connectionString: url, max: 1, types })
+  eye.on('error', () => undefined)
+  return eye
+}
+
+/** Ends what is open to a database, and waits until nothing is. */
+async function endSessions(serverUrl: string, name: string): Promise<void> {
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  const sql = 'SELECT count(pg_terminate_backend(pid)) AS n FROM pg_stat_activity WHERE datname = $1'
+  for (let rest = 1; rest > 0; ) rest = Number((await client.query<{ n: string }>(sql, [name])).rows[0]?.n)
+  await client.end()
+}
+
+function keyOfOutcome({ user, device, seq, id }: ServerOutcome): string {
+  return `${user} ${device} ${seq} ${id}`
 }
 
 /** SQLite's holes as PostgreSQL wants them. */

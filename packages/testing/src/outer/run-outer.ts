@@ -24,7 +24,7 @@ export interface OuterResult {
   readonly seed: number
   readonly onSqlite: RunResult
   readonly onPostgres: RunResult
-  /** With faults of the server as well, and each push queued in Redis. */
+  /** With faults of the server and restores of its database as well, and each push queued in Redis. */
   readonly queued: RunResult
   /** Writes and verdicts that the first two tell alike, from the start. */
   readonly alike: number
@@ -51,11 +51,11 @@ export async function runOuter(
   const onSqlite = await runPlan(plan, { observe: one.observe })
   const outside = await outsideOf({ postgres: servers.postgres }, plan)
   const onPostgres = await runPlan(plan, { observe: two.observe, outside })
-  const queued = await runPlan(withoutRestore(drawn), { outside: await outsideOf(servers, drawn) })
+  const queued = await runPlan(drawn, { outside: await outsideOf(servers, drawn) })
   return { seed, onSqlite, onPostgres, queued, told: one.length, ...one.compare(two) }
 }
 
-/** Without what only a simulated disk can do: to be put back to an earlier image. */
+/** Without what has the devices of both runs sooner do different things: a server that is put back to an earlier image. */
 function withoutRestore(plan: Plan): Plan {
   const isRestore = new Set(['server-backup', 'server-restore'])
   return { ...plan, steps: plan.steps.filter(({ action }) => !isRestore.has(action.kind)) }
@@ -81,7 +81,12 @@ async function outsideOf({ postgres, redis }: OuterServers, { isEven }: Plan): P
   const isIdle = (): boolean => storage?.isIdle !== false && queue?.isIdle !== false
   return {
     storage: (options) =>
-      (storage = new PostgresStorage({ ...options, database, onKill: () => queue?.end() })),
+      (storage = new PostgresStorage({
+        ...options,
+        database,
+        serverUrl: postgres,
+        onKill: () => queue?.end(),
+      })),
     settled: async () => {
       // What comes in is handled in one turn of the loop, and may ask for more.
       for (let idle = 0; idle < 2; ) {

@@ -12,14 +12,14 @@ export interface FreshDatabase {
 
 /**
  * Makes a database beside the one of `serverUrl`; without it, in the PostgreSQL that the test run shares. It is empty, or
- * a copy of the database `template`.
+ * a copy of the database `template`, and called `name`, if that is said.
  */
 export async function freshDatabase(
   serverUrl: string | undefined = process.env['HOLDFAST_TEST_POSTGRES'],
   template = 'template1',
+  name = `holdfast_${randomBytes(6).toString('hex')}`,
 ): Promise<FreshDatabase> {
   if (serverUrl === undefined) throw new Error('this test run shares no PostgreSQL: ask hasPostgres() first')
-  const name = `holdfast_${randomBytes(6).toString('hex')}`
   await runOnce(serverUrl, async (client) => {
     const { rows } = await client.query<{ copies: boolean }>(copiesFilesSql)
     const strategy = rows[0]?.copies === true ? ' STRATEGY FILE_COPY' : ''

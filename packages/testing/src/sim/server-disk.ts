@@ -46,6 +46,7 @@ export class ServerDisk implements ServerStorage {
   #hasWritten = false
   #hasDefined = false
   readonly #host: HandleHost
+  #backup: ServerImage | undefined
 
   constructor(options: ServerDiskOptions) {
     this.#options = options
@@ -76,6 +77,19 @@ export class ServerDisk implements ServerStorage {
     this.#handle?.die()
     this.#handle = undefined
     this.#rollback()
+  }
+
+  get hasBackup(): boolean {
+    return this.#backup !== undefined
+  }
+
+  backUp(): void {
+    this.#backup = this.image()
+  }
+
+  restore(): void {
+    assert(this.#backup !== undefined, 'there is no backup to put back')
+    this.putBack(this.#backup)
   }
 
   /** What the disk holds now; cheap to keep. Never while a transaction is open. */

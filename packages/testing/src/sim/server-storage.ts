@@ -23,6 +23,12 @@ export interface ServerStorage {
   store(): Store
   /** The process died: what was not committed is undone, and every later call of its store fails. */
   kill(): void
+  /** Whether there is something to put back. */
+  readonly hasBackup: boolean
+  /** Keeps what it holds now, in the place of what was kept before. A server may run, and is not disturbed. */
+  backUp(): Looked<void>
+  /** It holds again what was kept, and tells what was forgotten by that; only while no server runs. */
+  restore(): Looked<void>
   placeOf(position: number): HistoryPlace
   /** The newest position at which a scope was told of something; 0 is never. */
   newestIn(scope: string): number

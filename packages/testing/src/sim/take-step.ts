@@ -6,6 +6,7 @@ import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { spy } from './spy.ts'
+import type { Looked } from './server-storage.ts'
 import type { World } from './world.ts'
 
 /** Does what a step says, at its moment. What is not there is skipped: plans stay plans when steps are taken out. */
@@ -82,13 +83,12 @@ function onServer(world: World, { action, draw }: Step): void {
       server.isFullLate = action.late ?? false
       return
     case 'server-backup':
-      world.serverBackup = world.serverDisk.image()
-      return
+      return followUp(world, world.storage.backUp())
     case 'server-restore':
-      if (!world.serverBackup) return
+      if (!world.storage.hasBackup) return
       faults.add('server-restore')
       server.kill()
-      world.serverDisk.putBack(world.serverBackup)
+      followUp(world, world.storage.restore())
       return void scheduler.after(2_000, () => void server.start())
     case 'collect':
       faults.add('collect')
@@ -103,6 +103,11 @@ function onServer(world: World, { action, draw }: Step): void {
       return void operate(world, new SeededRandom(draw), false).catch(world.onDefect)
     default:
   }
+}
+
+/** A database elsewhere takes its time, in which none passes; what goes wrong with it is told. */
+function followUp(world: World, looked: Looked<void>): void {
+  if (looked instanceof Promise) looked.catch(world.onDefect)
 }
 
 /** A person does something, if the app is there to do it with. */

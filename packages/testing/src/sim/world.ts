@@ -14,7 +14,7 @@ import type { InstalledServers } from './installed-servers.ts'
 import { Network, type NetworkParts } from './network.ts'
 import type { DevicePlan, Plan, StorageFaults } from './plan.ts'
 import { Scheduler } from './scheduler.ts'
-import { ServerDisk, type ServerDiskOptions, type ServerImage } from './server-disk.ts'
+import { ServerDisk, type ServerDiskOptions } from './server-disk.ts'
 import type { ServerStorage } from './server-storage.ts'
 import { SimDevice } from './sim-device.ts'
 import { SimServer } from './sim-server.ts'
@@ -69,9 +69,8 @@ export class World {
   readonly storage: ServerStorage
   readonly network: Network
   readonly defects: Violation[] = []
-  /** Images taken by steps: the newest of each device, and of the server. */
+  /** Images taken by steps: the newest of each device. */
   readonly backups: Map<string, DiskImage> = new Map()
-  serverBackup: ServerImage | undefined
   /** Scopes each user may see now. */
   readonly grants: Map<string, readonly string[]> = new Map()
   /** Mutations people asked for and were told to be durable. */
