@@ -16,6 +16,32 @@ const budgets = [
   { name: '`styles.css`', code: "import '@holdfast/react/styles.css'", gzip: 3_500 },
 ]
 
+/** What stands beside the client: measured by those who make it. */
+const beside = ['react', 'react/jsx-runtime', 'kysely', '@sqlite.org/sqlite-wasm']
+
+describe('the client in a browser, without React, Kysely and SQLite', () => {
+  test.each([
+    {
+      name: 'the page, with the hooks',
+      code: "export { openBrowserClient } from '@holdfast/client/browser'; export { createHooks } from '@holdfast/react'",
+      gzip: 25_000,
+    },
+    {
+      name: 'the worker',
+      code: "export { serveClient } from '@holdfast/client/browser-worker'",
+      gzip: 84_000,
+    },
+  ])('$name fits its budget, and the page on browsers says which', async ({ name, code, gzip }) => {
+    const { gzipBytes } = await bundleSize(code, beside)
+    expect(gzipBytes).toBeLessThanOrEqual(gzip)
+    expect(readRepositoryFile('docs/browser.md')).toContain(`| ${name} | ${gzip / 1_000} kB |`)
+  })
+
+  test('what is not used costs nothing', async () => {
+    expect((await bundleSize("import '@holdfast/client'", beside)).bytes).toBe(0)
+  })
+})
+
 describe('@holdfast/client/service-worker in a bundle', () => {
   test('what the page on browsers shows is a whole service worker, of the size it says', async () => {
     const page = readRepositoryFile('docs/browser.md')
