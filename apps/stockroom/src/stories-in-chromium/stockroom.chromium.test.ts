@@ -195,3 +195,17 @@ test('signing out with unsent work says so, and the work is there for the next t
   await page.getByText('Who is working?').waitFor()
   await page.close()
 })
+
+test('the browser has nothing against installing the app', patience, async () => {
+  const errorsOf = async (path: string): Promise<readonly string[]> => {
+    const page = await given.context.newPage()
+    await page.goto(`${given.url}${path}`)
+    const session = await given.context.newCDPSession(page)
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors')
+    await page.close()
+    return installabilityErrors.map(({ errorId }) => errorId)
+  }
+  expect(await errorsOf('/app/')).toEqual([])
+  // The bench is no app, so that the browser would say so.
+  expect(await errorsOf('/')).toContain('no-manifest')
+})
