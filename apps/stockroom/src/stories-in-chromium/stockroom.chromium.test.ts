@@ -87,7 +87,7 @@ test('counts of two workers add up, and the movements say whose they were', pati
 })
 
 test(
-  'a device that is killed in airplane mode starts in it again and has its unsent work',
+  '[BR-15] a device that is killed in airplane mode starts in it again and has its unsent work',
   patience,
   async () => {
     const [ana, ben] = [bench.device('ana'), bench.device('ben')]
