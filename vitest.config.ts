@@ -13,9 +13,10 @@ const browserTests = `${sources}/*.browser.test.ts`
 const chromiumTests = `${sources}/*.chromium.test.ts`
 
 /** Files that take longest, what they build before their tests included: begun last, one of them would run on alone. */
-const longest = ['packed.pg', 'queued.pg', 'chaos.pg', 'large.pg', 'restored.pg', 'postgres-commands.pg'].map(
-  (name) => new RegExp(`/${name}\\.test\\.ts$`),
-)
+const longest = [
+  ...['packed.pg', 'queued.pg', 'chaos.pg', 'large.pg', 'restored.pg', 'postgres-commands.pg'],
+  ...['bench/src/run', 'run-command', 'lanes', 'chaos', 'convergence'],
+].map((name) => new RegExp(`/${name}\\.test\\.ts$`))
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -39,7 +40,6 @@ process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
 )
 
 const react18 = fileURLToPath(new URL('tools/react-18/node_modules', import.meta.url))
-const compiled = fileURLToPath(new URL('node_modules/.cache/holdfast/compiled', import.meta.url))
 const testingLibrary = fileURLToPath(
   new URL('node_modules/@testing-library/react/dist/@testing-library/react.esm.js', import.meta.url),
 )
@@ -48,8 +48,6 @@ const testingLibrary = fileURLToPath(
 const componentTests = {
   include: ['{packages,apps}/*/src/**/*.test.tsx'],
   environment: 'jsdom',
-  // What axe looks at takes long in a document without pixels.
-  testTimeout: 60_000,
 }
 
 export default defineConfig({
@@ -92,8 +90,7 @@ export default defineConfig({
         test: {
           name: 'services',
           include: [servicesTests],
-          // Programs that tests start read what the first of them compiled.
-          env: { HOLDFAST_ENGINE_ON: 'postgres', NODE_COMPILE_CACHE: compiled },
+          env: { HOLDFAST_ENGINE_ON: 'postgres' },
           globalSetup,
         },
       },
