@@ -91,7 +91,7 @@ test('[LQ-9] of a query whose rows depend on one row each, only what a commit to
     expect(watched[index]?.told.at(-1)).toEqual(await live.run(build))
 })
 
-test('[LQ-9] other queries are read as a whole: joins, groups, functions, limits, raw SQL, no id, no sort key', async () => {
+test('[LQ-9] other queries are read as a whole: joins, groups, functions, limits, raw SQL, no id, no sort key, names that are equal', async () => {
   const { storage, patches } = recording(sqliteStorage(':memory:'))
   const device = await givenDevice({ storage })
   const live = liveOf(device)
@@ -126,6 +126,7 @@ test('[LQ-9] other queries are read as a whole: joins, groups, functions, limits
         .select(['id', 'note'])
         .orderBy('note', (o) => o.nullsLast()),
     (q) => q.selectFrom('items').select('id').distinct(),
+    (q) => q.selectFrom('items').select(['id', 'name', 'note as NAME']).orderBy('name'),
   ]
   const watched = queries.map((build) => watch(live, build))
   await settled(device)

@@ -16,10 +16,10 @@ export function patchPlan(
 ): PatchPlan | undefined {
   if (rowwise === undefined) return undefined
   const { table, sortKeys } = rowwise
-  const isShown = (name: string): boolean => {
-    const [column, ...others] = columns.filter((each) => each.name === name)
-    return column?.table === table && column.column === name && others.length === 0
-  }
+  // Around a query SQLite gives other names to columns whose names are equal but for the case.
+  if (new Set(columns.map(({ name }) => name.toLowerCase())).size < columns.length) return undefined
+  const isShown = (name: string): boolean =>
+    columns.some((each) => each.name === name && each.table === table && each.column === name)
   if (!isShown('id') || !sortKeys.every(({ column }) => isShown(column))) return undefined
   // SQLite moves the condition into the query, where it finds the rows by their keys.
   return { table, sortKeys, sql: `SELECT * FROM (${sql}) WHERE id IN (SELECT value FROM json_each(?))` }
