@@ -1,7 +1,6 @@
 import { hasPostgres } from '@holdfast/testing/services'
 import { once } from 'node:events'
-import { connect, createServer, type Server } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type Copy, takeCopy } from '../../given-copies.ts'
