@@ -80,9 +80,9 @@ export async function pushUntilDecided(way: Way, device: Device): Promise<Served
   }
 }
 
-/** Wait between two questions after a receipt, ms: `limits.receiptPollMs`, doubled up to this. */
+/** Wait between two questions after a receipt, ms: `limits.receiptPollMs`, doubled up to `limits.syncIntervalMs`, as devices without a stream do. */
 const pollMs = 2_000
-const pollMaxMs = 30_000
+const pollMaxMs = 60_000
 
 async function askAfter(way: Way, device: Device, told: string): Promise<string> {
   const { receipt } = JSON.parse(told) as { readonly receipt: string }

@@ -54,7 +54,8 @@ function run(command: string, ...args: readonly string[]): Promise<Ran> {
 
 const mapped = ['--tables', 'tables.json']
 
-describe.skipIf(!hasPostgres())('the command on PostgreSQL', () => {
+// Each command is a process of its own, and a machine may be busy.
+describe.skipIf(!hasPostgres())('the command on PostgreSQL', { timeout: 60_000 }, () => {
   test('[OP-33] [OP-34] migrate says what it does, tries it dry, does it, and has nothing to do then', async () => {
     const dry = await run('migrate', ...mapped, '--dry-run')
     expect(dry).toMatchObject({ code: 0, stderr: '' })

@@ -19,6 +19,8 @@ export interface DeviceOfUser {
 
 /** What applying needs. */
 export interface ApplyOptions<U extends User> {
+  /** Devices at once, at most. */
+  readonly concurrency: number
   readonly engine: Pick<Engine<U>, 'push' | 'grantsOf'>
   readonly store: Store
   readonly env: Environment
@@ -36,11 +38,14 @@ const waitMaxMs = 60_000
 /**
  * Decides what was queued: of each device one push at a time, in the order in which they came. A receipt can be taken only
  * while it is the first of its device that waits, and it waits until its effects are there: so whoever comes twice or
- * late finds keys that are known, and nothing overtakes. Rules: QU-2 to QU-5, QU-7.
+ * late finds keys that are known, and nothing overtakes. Rules: QU-2 to QU-5, QU-7, QU-17.
  */
 export class ReceiptApplier<U extends User> {
   readonly #options: ApplyOptions<U>
   readonly #running = new Set<Promise<void>>()
+  /** Whoever waits for one of the others to end. */
+  readonly #waiting: (() => void)[] = []
+  #underWay = 0
   #isClosing = false
 
   constructor(options: ApplyOptions<U>) {
@@ -68,13 +73,26 @@ export class ReceiptApplier<U extends User> {
   }
 
   async #track(work: () => Promise<void>): Promise<void> {
-    const done = work().catch((err: unknown) =>
+    const done = this.#inTurn(work).catch((err: unknown) =>
       // The store does not answer; a sweep finds the receipt again.
       this.#options.logger?.warn({ err }, 'a queued push waits for the store'),
     )
     this.#running.add(done)
     await done
     this.#running.delete(done)
+  }
+
+  /** A place goes from hand to hand, so that nobody who comes later overtakes. Rules: QU-17. */
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    if (this.#underWay < this.#options.concurrency) this.#underWay += 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      if (!this.#isClosing) await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#underWay -= 1
+    }
   }
 
   async #applyAll({ user, device }: DeviceOfUser): Promise<void> {

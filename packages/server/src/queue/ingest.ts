@@ -89,6 +89,7 @@ export class Ingest<U extends User> {
     this.#inbox = new ReceiptInbox(store, (receipts) => void this.#send(receipts))
     this.#applier = new ReceiptApplier({
       ...parts,
+      concurrency: this.#concurrency,
       onResult: (result) => {
         onResult(result)
         queue?.tell(result)

@@ -225,6 +225,37 @@ describe('load', () => {
     expect(order).toEqual(['alarms', 'items', 'items', 'logs', 'logs'])
   })
 
+  test('[QU-17] however long receipts wait, one process applies those of so many devices at once', async () => {
+    const front = await given.frontServer()
+    const devices = Array.from({ length: 12 }, () => new QueueDevice())
+    const all = []
+    for (const device of devices)
+      all.push({ device, queued: await push(front, device, device.create(newUuid(env))) })
+    const gate = Promise.withResolvers<void>()
+    let underWay = 0
+    let most = 0
+    const looks = { receiptSweepMs: 20 }
+    await given.worker({
+      ingest: { ...given.ingest, concurrency: 3 },
+      limits: looks,
+      scopes: async () => {
+        underWay += 1
+        most = Math.max(most, underWay)
+        await gate.promise
+        underWay -= 1
+        return ['warehouse:1']
+      },
+    })
+    await until(async () => most === 3, 'full hands')
+    // All of them are found by many looks now, whatever became of their jobs.
+    await new Promise((resolve) => setTimeout(resolve, 40 * looks.receiptSweepMs))
+    expect(most).toBe(3)
+    gate.resolve()
+    for (const { device, queued } of all)
+      expect(statuses(await decided(front, device, queued))).toEqual(['applied'])
+    expect(most).toBe(3)
+  })
+
   test('[QU-10] `auto` decides in the request until there is load, then queues, and comes back when it is over', async () => {
     const gate = Promise.withResolvers<void>()
     let isHeld = true
