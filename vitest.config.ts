@@ -14,8 +14,17 @@ const chromiumTests = `${sources}/*.chromium.test.ts`
 
 /** Files that take longest, what they build before their tests included: begun last, one of them would run on alone. */
 const longest = [
-  ...['packed.pg', 'queued.pg', 'chaos.pg', 'large.pg', 'restored.pg', 'postgres-commands.pg'],
-  ...['bench/src/run', 'run-command', 'lanes', 'chaos', 'convergence'],
+  'packed.pg',
+  'queued.pg',
+  'chaos.pg',
+  'large.pg',
+  'restored.pg',
+  'postgres-commands.pg',
+  'bench/src/run',
+  'run-command',
+  'lanes',
+  'chaos',
+  'convergence',
 ].map((name) => new RegExp(`/${name}\\.test\\.ts$`))
 
 class LongestFirst extends BaseSequencer {
