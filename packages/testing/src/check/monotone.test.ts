@@ -61,6 +61,16 @@ describe('what goes back', () => {
 })
 
 describe('what may', () => {
+  test('[SIM-39] a cursor goes back once for a restore, and once more on a disk that lost the first time', () => {
+    const back = (history: GivenHistory): GivenHistory => cursor(cursor(history, 'e1', 9), 'e1', 3)
+    const restored = (): GivenHistory => back(cursor(givenHistory(), 'e1', 9).restore(0))
+    const told = ['the cursor of d1 went back from 9 to 3 in the epoch e1']
+    expect(back(restored().powerCut('fast')).found(monotone)).toEqual([])
+    expect(back(restored()).found(monotone)).toEqual(told)
+    expect(back(back(restored().powerCut('fast'))).found(monotone)).toEqual(told)
+    expect(back(givenHistory().powerCut('fast')).found(monotone)).toEqual(told)
+  })
+
   test('[SIM-39] a cursor that was given up, begins a new epoch, or lay on a disk that lost it', () => {
     expect(cursor(cursor(cursor(givenHistory(), 'e1', 9), null, 0), 'e1', 3).found(monotone)).toEqual([])
     expect(cursor(cursor(givenHistory(), 'e1', 9), 'e2', 3).found(monotone)).toEqual([])

@@ -56,6 +56,8 @@ class ForwardWatch {
         if (o.cause !== 'power-cut' || o.durability === 'fast') {
           this.#cursors.delete(o.disk)
           this.#stamps.delete(o.disk)
+          // What it holds again may be of before any restore.
+          this.#returns.delete(o.disk)
         }
         return
       case 'device-copied': {

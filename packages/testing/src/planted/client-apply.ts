@@ -260,7 +260,8 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'The server was restored to a time before a delete: on some devices the record stays deleted.',
-    expect: ['convergence'],
+    expect: ['bounds', 'convergence'],
+    seenBy: 'lane',
   },
   {
     id: 'answered-entries-not-offered-again',

@@ -62,6 +62,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     edits: [{ find: `await this.#connection.run('ROLLBACK TO shared')\n`, replace: `\n` }],
     story: 'A write that was refused because the disk was full leaves a row that no mutation stands for.',
     expect: ['convergence', 'no-lost-mutation'],
+    seenBy: 'lane',
   },
   {
     id: 'call-resolves-before-the-commit',

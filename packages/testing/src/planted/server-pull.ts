@@ -122,7 +122,8 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'Whoever is let into one warehouse misses what happened in the others at that moment.',
-    expect: ['convergence'],
+    expect: ['bounds', 'convergence'],
+    seenBy: 'lane',
   },
   {
     id: 'pull-serves-revoked-scopes',

@@ -1,6 +1,6 @@
 import type { Scenario } from '../run-scenario.ts'
 import type { Stage } from '../stage.ts'
-import { givenLamp, lamp, lampValues, one, three } from './given.ts'
+import { desk, givenLamp, lamp, lampValues, one, three, two } from './given.ts'
 import { meanwhile, settle } from './merge-scenarios.ts'
 
 /** How long the server of a fleet fails, virtual ms. */
@@ -90,6 +90,30 @@ export const plainScenarios: readonly Scenario[] = [
       await stage.online(0)
     },
     expected: { items: { [lamp]: { ...lampValues, stock: lampValues.stock + burst } } },
+  },
+  {
+    name: 'a write that a full disk refuses halfway among others that share its commit',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      const { strike } = stage.world
+      let entries = 0
+      const isThird = (sql: string): boolean => sql.startsWith('INSERT INTO _outbox') && ++entries === 3
+      stage.world.strike = {
+        ...strike,
+        device: (device, sql) => (isThird(sql) ? 'full' : strike.device?.(device, sql)),
+      }
+      await stage.on(0, 'write at once', async (db) => {
+        const count = (): Promise<unknown> => db.items.increment(lamp, { stock: 1 })
+        // The row is written and its entry is not: it goes again, and nothing else.
+        const refused = (): Promise<unknown> => db.items.insert({ id: desk, site: 't0a', name: 'Desk' })
+        const settled = await Promise.allSettled([count(), count(), refused(), count()])
+        const ends = settled.map(({ status }) => status).join()
+        if (ends !== 'fulfilled,fulfilled,rejected,fulfilled') throw new Error(`the writes ended as ${ends}`)
+      })
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: { ...lampValues, stock: 13 } } },
   },
   {
     name: 'a decision that meets another dispute',

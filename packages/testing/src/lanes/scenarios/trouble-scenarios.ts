@@ -149,6 +149,24 @@ export const troubleScenarios: readonly Scenario[] = [
     expected: { items: { [lamp]: { ...lampValues, name: 'settled before', stock: 11 } } },
   },
   {
+    name: 'server restored to before somebody beside it deleted a record',
+    devices: two,
+    given: givenLampAndDesk,
+    act: async (stage) => {
+      const { server, serverDisk } = stage.world
+      await stage.untilServed()
+      const image = serverDisk.image()
+      serverDisk.write('DELETE FROM items WHERE id = ?', desk)
+      for (const index of [0, 1]) await stage.untilGone(index, desk)
+      await stage.rest()
+      server.kill()
+      serverDisk.putBack(image)
+      await stage.untilServed()
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: lampValues, [desk]: { name: 'Desk', stock: 1 } } },
+  },
+  {
     name: 'clone',
     devices: one,
     given: givenLamp,
