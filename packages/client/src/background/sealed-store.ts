@@ -1,3 +1,4 @@
+import { doneOf, resultOf } from '../drivers/idb-request.ts'
 import type { SealedBatch } from './sealed-batch.ts'
 
 /** Where sealed batches lie: outside of the database, so that a service worker can read them. One for each database and device. */
@@ -48,19 +49,9 @@ async function transact<T>(
   const opened = await resultOf(opening)
   try {
     const transaction = opened.transaction(batches, mode)
-    const { promise: done, resolve, reject } = Promise.withResolvers<void>()
-    transaction.addEventListener('complete', () => resolve())
-    transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('aborted')))
-    const [value] = await Promise.all([work(transaction.objectStore(batches)), done])
+    const [value] = await Promise.all([work(transaction.objectStore(batches)), doneOf(transaction)])
     return value
   } finally {
     opened.close()
   }
-}
-
-function resultOf<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.addEventListener('success', () => resolve(request.result))
-    request.addEventListener('error', () => reject(request.error ?? new Error('IndexedDB failed')))
-  })
 }

@@ -3,6 +3,7 @@ import type { Database, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 
 import { systemEnvironment } from '../system-environment.ts'
 import { BlockFile, type FileChanges } from './block-file.ts'
+import { doneOf, resultOf } from './idb-request.ts'
 import { loadWasm } from './load-wasm.ts'
 import { addMemoryFile, memoryFiles } from './memory-files.ts'
 import type {
@@ -111,22 +112,12 @@ async function store(blocks: IDBDatabase, changes: FileChanges, isDurable: boole
     durability: isDurable ? 'strict' : 'relaxed',
   })
   const target = transaction.objectStore(storeName)
-  const done = new Promise<void>((resolve, reject) => {
-    transaction.oncomplete = () => resolve()
-    transaction.onabort = () => reject(transaction.error ?? new Error('IndexedDB gave the transaction up'))
-  })
+  const done = doneOf(transaction)
   for (const [number, block] of changes.blocks) target.put(block, number)
   for (const number of changes.removed) target.delete(number)
   target.put(changes.size, sizeKey)
   transaction.commit()
   await done
-}
-
-function resultOf<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result)
-    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed'))
-  })
 }
 
 function asStoreError(error: unknown): SyncError {
