@@ -87,6 +87,41 @@ test('counts of two workers add up, and the movements say whose they were', pati
 })
 
 test(
+  'two workers edit different parts of one item offline: place, note and everybody’s tags all stay',
+  patience,
+  async () => {
+    const [ana, ben] = [bench.device('ana'), bench.device('ben')]
+    const items = await Promise.all([ana, ben].map((device) => device.openItem('EL-04010')))
+    const [atAna, atBen] = items
+    if (!atAna || !atBen) throw new Error('both have the item')
+    await ana.setAirplane(true)
+    await ben.setAirplane(true)
+    await atAna.getByLabel('Location').fill('Z-01-1')
+    await atAna.getByRole('button', { name: 'Save' }).click()
+    await atBen.getByLabel('Notes').fill('Behind the ladder.')
+    await atBen.getByRole('button', { name: 'Save' }).click()
+    for (const [item, tag] of [
+      [atAna, 'by ana'],
+      [atBen, 'by ben'],
+    ] as const) {
+      await item.getByRole('combobox', { name: 'Tags' }).fill(tag)
+      await item.getByRole('combobox', { name: 'Tags' }).press('Enter')
+    }
+    for (const device of [ana, ben]) await device.frame.getByText('2 to send').waitFor()
+    for (const device of [ana, ben]) await device.setAirplane(false)
+    for (const device of [ana, ben]) await device.frame.getByText('all sent').waitFor()
+    for (const item of items) {
+      for (const tag of ['by ana', 'by ben']) await item.getByText(tag, { exact: true }).first().waitFor()
+      await expect.poll(() => item.getByLabel('Location').inputValue()).toBe('Z-01-1')
+      await expect.poll(() => item.getByLabel('Notes').inputValue()).toBe('Behind the ladder.')
+      await item.getByText('Saved', { exact: true }).waitFor()
+    }
+    await ana.closeItem()
+    await ben.closeItem()
+  },
+)
+
+test(
   '[BR-15] a device that is killed in airplane mode starts in it again and has its unsent work',
   patience,
   async () => {
