@@ -1,6 +1,6 @@
 import type { CollectionSchema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { readShadow, type Shadow, showRecord, statementsOf } from '../local/records.ts'
+import { readShadow, type Shadow, showRecord, statementsOf, storeShadow } from '../local/records.ts'
 import type { Entry } from '../outbox/entry.ts'
 import { isKnownBefore } from '../outbox/hold-reasons.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
@@ -57,19 +57,5 @@ export async function saveShadow(
     await tx.run('DELETE FROM _deleted WHERE collection = ? AND record = ?', [collection.name, record])
     return
   }
-  await tx.run(
-    'INSERT OR REPLACE INTO _shadow (collection, record, version, created_at, updated_at, server_updated_at, ' +
-      'deleted, data, scopes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    [
-      collection.name,
-      record,
-      snapshot.version,
-      shadow.createdAt,
-      shadow.updatedAt,
-      shadow.serverUpdatedAt,
-      snapshot.kind === 'deleted',
-      snapshot.values === null ? null : JSON.stringify(snapshot.values),
-      shadow.scopes,
-    ],
-  )
+  await storeShadow(tx, target, { shadow, orElse: 'REPLACE' })
 }

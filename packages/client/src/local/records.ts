@@ -169,11 +169,38 @@ export interface RecordParts {
 export async function showRecord(tx: LocalTransaction, parts: RecordParts): Promise<void> {
   const { collection, record, shadow, entries } = parts
   const { view, madeAt } = replayMutations(collection, shadow.snapshot, entries.map(mutationOf))
+  // A row that entries come back to may have been clean: its view would be taken for the server's copy from then on.
+  if (entries.length > 0) await storeShadow(tx, parts, { shadow, orElse: 'IGNORE' })
   await writeView(tx, { ...parts, view, madeAt })
   if (entries.length === 0) {
     await tx.run('DELETE FROM _shadow WHERE collection = ? AND record = ?', [collection.name, record])
   }
   if (view.kind === 'live') await refreshStates(tx, [{ collection: collection.name, record }])
+}
+
+/** Keeps what the server has of a record beside its view; nothing for a record that the server does not have. */
+export async function storeShadow(
+  tx: LocalTransaction,
+  { collection, record }: Pick<RecordParts, 'collection' | 'record'>,
+  { shadow, orElse }: { readonly shadow: Shadow; readonly orElse: 'REPLACE' | 'IGNORE' },
+): Promise<void> {
+  const { snapshot } = shadow
+  if (snapshot.kind === 'absent') return
+  await tx.run(
+    `INSERT OR ${orElse} INTO _shadow (collection, record, version, created_at, updated_at, server_updated_at, ` +
+      'deleted, data, scopes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    [
+      collection.name,
+      record,
+      snapshot.version,
+      shadow.createdAt,
+      shadow.updatedAt,
+      shadow.serverUpdatedAt,
+      snapshot.kind === 'deleted',
+      snapshot.values === null ? null : JSON.stringify(snapshot.values),
+      shadow.scopes,
+    ],
+  )
 }
 
 interface View extends RecordParts {

@@ -1,5 +1,6 @@
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import { rebuildRecord } from '../local/records.ts'
 import { handOver } from './discard-entries.ts'
 import { entryColumns, readEntry } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
@@ -134,13 +135,21 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   }
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
   await drop(tx, [...kept, ...taken.map(({ seq }) => Number(seq))])
-  await tx.run('UPDATE _outbox SET escrow = 0 WHERE seq IN (SELECT value FROM json_each(?))', [
-    JSON.stringify(others),
-  ])
+  const shown = await tx.all(
+    'UPDATE _outbox SET escrow = 0 WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, record',
+    [JSON.stringify(others)],
+  )
   await tx.run('UPDATE _outbox SET escrow = 1 WHERE seq IN (SELECT value FROM json_each(?))', [
     JSON.stringify(again),
   ])
   if (again.length > 0) await requeue(tx, context, again)
+  // They are part of what the app sees again.
+  for (const [record, name] of new Map(
+    shown.map((row) => [String(row['record']), String(row['collection'])]),
+  )) {
+    const collection = context.schema.collections.get(name)
+    if (collection !== undefined) await rebuildRecord(tx, collection, record)
+  }
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
 }
