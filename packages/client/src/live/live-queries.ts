@@ -192,7 +192,7 @@ class LiveQuery {
     const { sql, params, patch } = prepared
     const { database } = this.#parts
     let ids: Records = 'all'
-    const mark = await database.othersMark()
+    const mark = patch && (await database.othersMark())
     const rows = await database.ask(() => {
       // All that was committed by now is in what is read, and must be: rows of two states do not belong together.
       ids = this.#hasFailed ? 'all' : union(this.#outdated, outdated)
