@@ -14,14 +14,7 @@ import {
 } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { StampClock } from '../local/meta.ts'
-import {
-  keepDeletedShadow,
-  keepShadow,
-  readRow,
-  readShadow,
-  rebuildRecord,
-  type Shadow,
-} from '../local/records.ts'
+import { readRow, readShadow, rebuildRecord, type Shadow } from '../local/records.ts'
 import { rowToValues } from '../local/tables.ts'
 import { payloadText } from '../outbox/entry.ts'
 import { insertEntry } from '../outbox/outbox.ts'
@@ -240,26 +233,9 @@ async function writeDrafts(
         { seqs: [], conflict: conflict.id },
       ),
     }
-    await keepCleanRow(tx, collection, record)
     await insertEntry(tx, { ...entry, ...origin })
     await rebuildRecord(tx, collection, record)
     ids.push(id)
   }
   return ids
-}
-
-/** A record without unsettled mutations is its own shadow; before its first one the copy is put down. */
-async function keepCleanRow(
-  tx: LocalTransaction,
-  collection: CollectionSchema,
-  record: string,
-): Promise<void> {
-  const [entry] = await tx.all('SELECT 1 FROM _outbox WHERE record = ? AND collection = ? LIMIT 1', [
-    record,
-    collection.name,
-  ])
-  if (entry) return
-  await keepDeletedShadow(tx, collection, record)
-  const row = await readRow(tx, collection, record)
-  if (row) await keepShadow(tx, collection, row, rowToValues(collection, row))
 }

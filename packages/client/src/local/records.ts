@@ -4,6 +4,7 @@ import {
   type Hlc,
   type RecordSnapshot,
   replayMutations,
+  type Schema,
   type Values,
 } from '@holdfast/core'
 
@@ -67,20 +68,8 @@ export async function keepShadow(
   row: SqlRow,
   values: Values,
 ): Promise<void> {
-  await tx.run(
-    `INSERT OR REPLACE INTO _shadow (collection, record, version, created_at, updated_at, server_updated_at, deleted, data, scopes)
-     VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)`,
-    [
-      collection.name,
-      row.id ?? null,
-      row._version ?? 0,
-      row._created_at ?? null,
-      row._updated_at ?? null,
-      row._server_updated_at ?? null,
-      JSON.stringify(values),
-      row._scopes ?? '',
-    ],
-  )
+  const target = { collection, record: String(row.id) }
+  await storeShadow(tx, target, { shadow: shadowOfRow(row, values), orElse: 'REPLACE' })
 }
 
 /** Keeps a tombstone as the shadow of the record, before it is created again. A record the server never had gets none. */
@@ -118,18 +107,7 @@ export async function readShadow(
   }
   const row = await readRow(tx, collection, record)
   if (row !== undefined && Number(row._version) > 0) {
-    const snapshot: RecordSnapshot = {
-      kind: 'live',
-      version: Number(row._version),
-      values: rowToValues(collection, row),
-    }
-    return {
-      snapshot,
-      createdAt: textOrNull(row._created_at),
-      updatedAt: textOrNull(row._updated_at),
-      serverUpdatedAt: textOrNull(row._server_updated_at),
-      scopes: String(row._scopes),
-    }
+    return shadowOfRow(row, rowToValues(collection, row))
   }
   const [tombstone] = await tx.all('SELECT * FROM _deleted WHERE collection = ? AND record = ?', [
     collection.name,
@@ -154,6 +132,18 @@ export async function rebuildRecord(
 ): Promise<void> {
   const entries = await entriesOfRecord(tx, collection.name, record)
   await showRecord(tx, { collection, record, entries, shadow: await readShadow(tx, collection, record) })
+}
+
+/** The same for several records, each named once. Those of collections that this app no longer has have no table. */
+export async function rebuildRecords(
+  tx: LocalTransaction,
+  schema: Schema,
+  records: readonly { readonly collection: string; readonly record: string }[],
+): Promise<void> {
+  for (const [record, name] of new Map(records.map((each) => [each.record, each.collection]))) {
+    const collection = schema.collections.get(name)
+    if (collection !== undefined) await rebuildRecord(tx, collection, record)
+  }
 }
 
 /** A record and all it is made of. */
@@ -270,6 +260,17 @@ export async function forgetTombstone(
   record: string,
 ): Promise<void> {
   await tx.run('DELETE FROM _deleted WHERE collection = ? AND record = ?', [collection.name, record])
+}
+
+/** Of a row that is clean. */
+function shadowOfRow(row: SqlRow, values: Values): Shadow {
+  return {
+    snapshot: { kind: 'live', version: Number(row._version), values },
+    createdAt: textOrNull(row._created_at),
+    updatedAt: textOrNull(row._updated_at),
+    serverUpdatedAt: textOrNull(row._server_updated_at),
+    scopes: String(row._scopes),
+  }
 }
 
 function shadowOf(snapshot: RecordSnapshot, row: SqlRow): Shadow {

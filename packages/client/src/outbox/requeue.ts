@@ -2,7 +2,7 @@ import { type Environment, newUuid, type Schema } from '@holdfast/core'
 
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
-import { rebuildRecord } from '../local/records.ts'
+import { rebuildRecords } from '../local/records.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
 import { nextSeq, updateEntries } from './outbox.ts'
 
@@ -66,10 +66,7 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
   }
   await renameParents(tx, seqNow, idNow)
   tx.touch('_outbox', 'all')
-  for (const [record, name] of new Map(moved.map(({ collection, record }) => [record, collection]))) {
-    const collection = schema.collections.get(name)
-    if (collection !== undefined) await rebuildRecord(tx, collection, record)
-  }
+  await rebuildRecords(tx, schema, moved)
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { rebuildRecord } from '../local/records.ts'
+import { rebuildRecords } from '../local/records.ts'
 import { handOver } from './discard-entries.ts'
 import { entryColumns, readEntry } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
@@ -144,12 +144,11 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   ])
   if (again.length > 0) await requeue(tx, context, again)
   // They are part of what the app sees again.
-  for (const [record, name] of new Map(
-    shown.map((row) => [String(row['record']), String(row['collection'])]),
-  )) {
-    const collection = context.schema.collections.get(name)
-    if (collection !== undefined) await rebuildRecord(tx, collection, record)
-  }
+  const records = shown.map(({ collection, record }) => ({
+    collection: String(collection),
+    record: String(record),
+  }))
+  await rebuildRecords(tx, context.schema, records)
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
 }
