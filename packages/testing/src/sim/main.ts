@@ -10,6 +10,7 @@ import { type Plan, planText } from './plan.ts'
 import { printFailure, printSummary } from './print-summary.ts'
 import { runPlan } from './run-plan.ts'
 import { addSummary, emptySummary, runSeeds, type Summary } from './run-seeds.ts'
+import { type Job, type Ledger, SeedLedger } from './seed-ledger.ts'
 import { shrink } from './shrink.ts'
 
 const help = `npm run simulate -- [options]
@@ -53,23 +54,16 @@ const { values: args } = parseArgs({
   },
 })
 
-/** Seeds a worker is given at a time: long enough to be worth the message, short enough to stop in time. */
-const seedsAtATime = 5
-
-interface Job {
-  readonly first: number
-  readonly count: number
-}
-
-interface Saved {
-  nextSeed: number
-  seconds: number
-  summary: Summary
+interface Saved extends Ledger {
+  readonly seconds: number
+  readonly summary: Summary
 }
 
 /** A process of its own that runs the seeds it is told. */
 function work(): void {
   let isStopped = false
+  // An interrupt reaches the whole group of processes; the first of them says when to stop.
+  process.on('SIGINT', () => undefined)
   process.on('disconnect', () => process.exit(0))
   process.on('message', (job: Job | 'stop') => {
     if (job === 'stop') {
@@ -93,26 +87,29 @@ async function conduct(): Promise<void> {
   }
   const secondsNow = (): number => (performance.now() - startedMs) / 1_000
   let promised = summary.seeds
+  let isInterrupted = false
   const isEnough = (): boolean =>
+    isInterrupted ||
     secondsNow() >= budget.seconds ||
     summary.operations >= budget.operations ||
     (args['until-failure'] && summary.failures.length > 0)
-  const pending = new Set<number>()
+  const ledger = new SeedLedger(saved)
   const workers = Array.from({ length: jobs }, () => startWorker())
+  // Seeds under way come to their end, and what was found by then is told; a second time ends it at once.
+  process.once('SIGINT', () => {
+    isInterrupted = true
+    for (const worker of workers) worker.stop()
+  })
   await Promise.all(
     workers.map(async (worker) => {
       for (;;) {
         if (isEnough() || promised >= budget.seeds) break
-        const count = Math.min(seedsAtATime, budget.seeds - promised)
-        const first = saved.nextSeed
-        saved.nextSeed += count
-        promised += count
-        pending.add(first)
-        const sum = await worker.run({ first, count })
-        pending.delete(first)
+        const job = ledger.take(budget.seeds - promised)
+        promised += job.count
+        const sum = await worker.run(job)
+        ledger.settle(job, sum.seeds)
         addSummary(summary, sum)
-        saved.seconds = secondsNow()
-        keep({ ...saved, nextSeed: Math.min(saved.nextSeed, ...pending) })
+        keep({ ...ledger.left, seconds: secondsNow(), summary })
         report(summary, secondsNow())
         if (isEnough()) for (const other of workers) other.stop()
       }
@@ -131,7 +128,8 @@ async function conduct(): Promise<void> {
     printSummary({ ...summary, failures: [...fresh] }, { seconds, jobs, machine, problems, open })
   }
   if (args.json) printJson(summary, seconds)
-  process.exitCode = fresh.length > 0 || problems.length > 0 ? 1 : 0
+  if (fresh.length > 0 || problems.length > 0) process.exitCode = 1
+  else if (isInterrupted) process.exitCode = 130
 }
 
 interface Worker {
@@ -160,7 +158,7 @@ function startWorker(): Worker {
 }
 
 function readSaved(): Saved {
-  const first = { nextSeed: Number(args.seed), seconds: 0, summary: emptySummary() }
+  const first = { nextSeed: Number(args.seed), owed: [], seconds: 0, summary: emptySummary() }
   if (args.resume === undefined || !existsSync(args.resume)) return first
   return JSON.parse(readFileSync(args.resume, 'utf8')) as Saved
 }
