@@ -126,8 +126,8 @@ async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries 
 
 /**
  * Folds what may fold. With several priorities the window holds one class only, and what lies between two entries may
- * be missing from it: then linked entries, and those behind them of the same record, go as they are. So does what refers
- * to a record whose making goes to escrow, for it will be refused, and nothing else with it.
+ * be missing from it: then linked entries, and those behind them of the same record, go as they are. So does what may be
+ * refused because a record that it refers to is not made: nothing else is to be refused with it. Rules: FO-8.
  */
 function foldReady(
   schema: Schema,
@@ -136,9 +136,17 @@ function foldReady(
 ): readonly Fold[] {
   const seen = new Set<string>()
   const ended = new Set<string>()
+  const made = new Set<string>()
+  const mayLack = (entry: Entry, seq: number): boolean => {
+    const parent = needed.get(seq)
+    if (parent === undefined || parent.record === entry.record || parent.status === 'answered') return false
+    // A new record may have hundreds of edits: they go as few, unless what they refer to is known to be missing.
+    return parent.escrow || !made.has(entry.record)
+  }
   const isApart = (entry: Entry): boolean => {
+    if (entry.op === 'create') made.add(entry.record)
     const mayPass = !isOnly && seen.has(entry.record) && isLinked(schema, entry)
-    if (mayPass || entry.depends.some((seq) => needed.get(seq)?.escrow)) ended.add(entry.record)
+    if (mayPass || entry.depends.some((seq) => mayLack(entry, seq))) ended.add(entry.record)
     seen.add(entry.record)
     return ended.has(entry.record)
   }

@@ -32,4 +32,32 @@ export const escrowPlants: readonly Plant[] = [
     story: 'The device forgets an edit, because the server says that it has it, and nobody has.',
     expect: ['no-lost-mutation'],
   },
+  {
+    id: 'reference-to-what-may-be-missing-is-folded',
+    case: 'FO-8',
+    file: 'packages/client/src/outbox/cut-batch.ts',
+    edits: [
+      {
+        find: `return parent.escrow || !made.has(entry.record)`,
+        replace: `return needed.size < 0`,
+      },
+    ],
+    story:
+      'A good edit is refused with a later one that refers to a refused record, and a person has to mend it.',
+    expect: ['expected-end'],
+    seenBy: 'lane',
+  },
+  {
+    id: 'view-taken-for-the-servers-copy',
+    case: 'PR-1',
+    file: 'packages/client/src/local/records.ts',
+    edits: [
+      {
+        find: `if (entries.length > 0) await storeShadow(`,
+        replace: `if (entries.length > 0 && shadow.snapshot.version < 0) await storeShadow(`,
+      },
+    ],
+    story: 'An edit comes back from escrow and is refused or discarded; the phone shows its value for ever.',
+    expect: ['convergence', 'bounds'],
+  },
 ]

@@ -1,7 +1,7 @@
 import { earlierSchema, laneSchema, laterSchema } from '../lane-schema.ts'
 import type { Scenario } from '../run-scenario.ts'
 import type { Stage } from '../stage.ts'
-import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, one, sofa, two } from './given.ts'
+import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, line, one, sofa, two } from './given.ts'
 
 const site = (letter: 'a' | 'b'): string => `site:t0${letter}`
 
@@ -76,6 +76,34 @@ export const troubleScenarios: readonly Scenario[] = [
       await stage.rest()
     },
     expected: { items: { [lamp]: { name: 'Lamp 2' }, [desk]: { name: 'Desk' } } },
+  },
+  {
+    name: 'revoke, with an edit that refers to what goes to escrow',
+    devices: [
+      [site('a'), site('b')],
+      [site('a'), site('b')],
+    ],
+    given: async (stage) => {
+      await givenLamp(stage)
+      await stage.on(0, 'insert', (db) => db.lines.insert({ id: line, site: 't0a', item: lamp }))
+      await stage.rest()
+    },
+    act: async (stage) => {
+      stage.offline(1)
+      await stage.on(1, 'insert', (db) => db.items.insert({ id: sofa, site: 't0b', name: 'too late' }))
+      await stage.on(1, 'update', (db) => db.lines.update(line, { amount: 2 }))
+      await stage.on(1, 'update', (db) => db.lines.update(line, { item: sofa }))
+      stage.world.grant('u1', [site('a')])
+      // The pull that tells of the right's end overtakes the push.
+      let busy = 1
+      stage.inFront(({ route }) =>
+        route === 'push' && busy-- > 0 ? new Response('', { status: 503 }) : undefined,
+      )
+      await stage.online(1)
+      await stage.discard(1)
+      await stage.rest()
+    },
+    expected: { items: { [lamp]: lampValues }, lines: { [line]: { item: lamp, amount: 2 } } },
   },
   {
     name: 'revoke, then grant again',
