@@ -8,7 +8,8 @@ import { RawDatabase } from './raw-database.ts'
 /** What the runner finds in the page. Rates are per second, times ms. */
 export interface BenchPage {
   single(count: number): Promise<Pair<number>>
-  bulk(count: number): Promise<Pair<number>>
+  /** `queued`: by hand as well, with an entry of an outbox for each row. */
+  bulk(count: number): Promise<Pair<number> & { readonly queued: number }>
   live(rows: number, writes: number): Promise<Pair<readonly number[]>>
   /** The same client without a file system: single and bulk writes per second, and how long it takes to open again. */
   indexedDb(writes: number, rows: number): Promise<Record<'single' | 'bulk' | 'openMs', number>>
@@ -63,8 +64,12 @@ async function rate(count: number, work: () => Promise<void>): Promise<number> {
 const blocksOf = (items: readonly Item[]): Item[][] =>
   Array.from({ length: Math.ceil(items.length / 1_000) }, (_, n) => items.slice(n * 1_000, (n + 1) * 1_000))
 
-async function insertRaw(raw: RawDatabase, items: readonly Item[]): Promise<void> {
-  for (const block of blocksOf(items)) await raw.call({ kind: 'insertAll', rows: block.map(rowOf) })
+async function insertRaw(
+  raw: RawDatabase,
+  items: readonly Item[],
+  kind: 'insertAll' | 'queueAll' = 'insertAll',
+): Promise<void> {
+  for (const block of blocksOf(items)) await raw.call({ kind, rows: block.map(rowOf) })
 }
 
 const bench: BenchPage = {
@@ -89,11 +94,14 @@ const bench: BenchPage = {
     const raw = await openRaw()
     const rawRate = await rate(count, () => insertRaw(raw, items))
     raw.close()
+    const queueing = await openRaw()
+    const queued = await rate(count, () => insertRaw(queueing, items, 'queueAll'))
+    queueing.close()
     const db = await openOurs()
     const rows = items.map(({ id: _, ...item }) => item)
     const ours = await rate(count, async () => void (await db.items.insertMany(rows)))
     await db.close()
-    return { raw: rawRate, ours }
+    return { raw: rawRate, queued, ours }
   },
   async live(rows, writes) {
     const items = makeItems(rows)

@@ -3,6 +3,8 @@ export type RawCall =
   | { readonly kind: 'open'; readonly name: string }
   | { readonly kind: 'insert'; readonly row: readonly (string | number)[] }
   | { readonly kind: 'insertAll'; readonly rows: readonly (readonly (string | number)[])[] }
+  /** With each row an entry of an outbox: its id, its record and what was written. */
+  | { readonly kind: 'queueAll'; readonly rows: readonly (readonly (string | number)[])[] }
   | { readonly kind: 'all'; readonly sql: string }
 
 /** A database in a worker of its own, one message for each call. */

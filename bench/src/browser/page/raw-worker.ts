@@ -7,6 +7,7 @@ import type { RawCall } from './raw-database.ts'
 let connection: SqliteConnection | undefined
 
 const insertSql = 'INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'
+const queueSql = 'INSERT INTO outbox (id, collection, record, op, payload, at) VALUES (?, ?, ?, ?, ?, ?)'
 
 globalThis.addEventListener('message', ({ data }: MessageEvent<{ id: number; call: RawCall }>) => {
   perform(data.call).then(
@@ -21,7 +22,9 @@ async function perform(call: RawCall): Promise<unknown> {
     await connection.exec(
       `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
        CREATE TABLE IF NOT EXISTS items (id TEXT PRIMARY KEY, sku TEXT, name TEXT, description TEXT, stock INTEGER, price TEXT, tags TEXT, warehouse TEXT, counted TEXT);
-       CREATE INDEX IF NOT EXISTS items_warehouse ON items (warehouse, name)`,
+       CREATE INDEX IF NOT EXISTS items_warehouse ON items (warehouse, name);
+       CREATE TABLE IF NOT EXISTS outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, collection TEXT, record TEXT, op TEXT, payload TEXT, at TEXT);
+       CREATE INDEX IF NOT EXISTS outbox_record ON outbox (record)`,
     )
     return undefined
   }
@@ -29,7 +32,13 @@ async function perform(call: RawCall): Promise<unknown> {
   if (call.kind === 'insert') return connection.run(insertSql, call.row)
   if (call.kind === 'all') return connection.all(call.sql)
   await connection.run('BEGIN IMMEDIATE')
-  for (const row of call.rows) await connection.run(insertSql, row)
+  const at = new Date().toISOString()
+  for (const row of call.rows) {
+    await connection.run(insertSql, row)
+    if (call.kind === 'insertAll') continue
+    const entry = [crypto.randomUUID(), 'items', row[0] ?? '', 'create', JSON.stringify(row), at]
+    await connection.run(queueSql, entry)
+  }
   await connection.run('COMMIT')
   return undefined
 }
