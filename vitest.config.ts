@@ -146,6 +146,7 @@ export default defineConfig({
           name: 'chromium',
           globalSetup: hasBrowser ? 'packages/testing/src/browser/build-page.ts' : [],
           include: hasBrowser ? [chromiumTests] : [],
+          expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

@@ -24,8 +24,7 @@ export class ServerView {
       const query = after === '' ? '' : `&after=${encodeURIComponent(after)}`
       const response = await this.#get(`/records/films?limit=1000${query}`)
       const page = readObject(await response.json())
-      if (!Array.isArray(page['records'])) throw new Error(`${response.status}: not a page of records`)
-      films.push(...page['records'].map(readObject))
+      films.push(...listOf(page, 'records'))
       after = page['next']
     }
     return films
@@ -36,7 +35,22 @@ export class ServerView {
   }
 }
 
-function readObject(value: unknown): Values {
+/** A list of objects that a server answered with. */
+export function listOf(message: Values, name: string): readonly Values[] {
+  const list: unknown = message[name]
+  if (!Array.isArray(list)) throw new Error(`the server did not answer with ${name}`)
+  return list.map(readObject)
+}
+
+/** A text in what a server answered with. */
+export function textIn(message: Values, name: string): string {
+  const text = message[name]
+  if (typeof text !== 'string') throw new Error(`the server did not answer with ${name}`)
+  return text
+}
+
+/** An object that a server answered with. */
+export function readObject(value: unknown): Values {
   if (!isObject(value)) throw new Error('the server did not answer with an object')
   // What JSON.parse returned for an object has JSON values.
   return value as Values

@@ -32,7 +32,8 @@ const options = JSON.stringify({
 /** What axe finds wrong with the page as it is: the rule, and where. */
 async function violations(): Promise<unknown> {
   // What moves in comes to rest: a color that is half faded in is no color of the app.
-  await page.waitForFunction(`document.getAnimations().every(({ playState }) => playState !== 'running')`)
+  await page.waitForFunction(`document.getAnimations().every(({ playState }) => playState !== 'running') &&
+    [...document.querySelectorAll('[data-portal] [style*=opacity]')].every((part) => part.style.opacity === '1')`)
   return page.evaluate(
     `axe.run(document, ${options}).then(({ violations }) =>
       violations.map(({ id, nodes }) => [id, ...nodes.map(({ html }) => html.slice(0, 160))]))`,
@@ -63,8 +64,14 @@ describe('axe finds nothing', () => {
       await go('Items')
       await page.getByRole('textbox', { name: 'Search items' }).fill('FA-00042')
       await page.getByRole('group', { name: 'Items' }).getByText('FA-00042').click()
-      await page.getByRole('dialog').getByRole('region', { name: 'History' }).waitFor()
+      await page.getByRole('dialog').getByText('Import').waitFor()
       expect(await violations()).toEqual([])
+      await page.getByRole('button', { name: 'Remove this item' }).click()
+      const question = page.getByRole('dialog', { name: 'Remove this item?' })
+      await question.waitFor()
+      expect(await violations()).toEqual([])
+      await question.getByRole('button', { name: 'Keep it' }).click()
+      await question.waitFor({ state: 'detached' })
       await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
       await page.getByRole('dialog').waitFor({ state: 'detached' })
     })
@@ -72,6 +79,7 @@ describe('axe finds nothing', () => {
     test(`in the menu, the status and the question before signing out, ${scheme}`, patience, async () => {
       await page.emulateMedia({ colorScheme: scheme })
       await page.getByRole('button', { name: 'Sync status' }).click()
+      await page.getByRole('button', { name: 'Sync now' }).waitFor()
       expect(await violations()).toEqual([])
       await page.keyboard.press('Escape')
       await page.getByRole('button', { name: 'Account of' }).click()

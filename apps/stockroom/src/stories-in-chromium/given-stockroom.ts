@@ -11,11 +11,17 @@ export type { Page } from 'playwright'
 import { people, type PersonId } from '../warehouse/people.ts'
 import { startWarehouseServer, type WarehouseServer } from '../warehouse/warehouse-server.ts'
 import { type BuiltApp, buildApp } from '../warehouse/web-app.ts'
+import { type ItemOnServer, itemOnServer } from './warehouse-view.ts'
+import { Wire } from './wire.ts'
 
 /** A warehouse that is served, and a browser with a profile on the disk, as people have. */
 export interface GivenStockroom {
   readonly url: string
   readonly context: BrowserContext
+  /** Between the server and all devices. */
+  readonly wire: Wire
+  /** An item by its number, as the server has it; null when it has none. */
+  itemOnServer(sku: string): Promise<ItemOnServer | null>
   /** The page with all three devices, each of which has received the whole warehouse. */
   openBench(): Promise<Bench>
   /** Opens the app alone, and signs in unless somebody is. */
@@ -43,6 +49,10 @@ export interface BenchDevice {
   /** Looks an item up by its number and opens it. */
   openItem(sku: string): Promise<Locator>
   closeItem(): Promise<void>
+  /** Opens what its status says, in more words and with the ways on. */
+  openStatus(): Promise<void>
+  /** Makes the network slow and has it lose requests, by the sliders of the inspector. */
+  setNetwork(how: { readonly latencyMs: number; readonly lossPercent: number }): Promise<void>
   go(screen: string): Promise<void>
 }
 
@@ -56,8 +66,9 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
   built ??= buildApp()
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-stockroom-'))
   const app = await built
+  const wire = new Wire()
   const start = (port: number): Promise<WarehouseServer> =>
-    startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app })
+    startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app, line: wire.pass })
   let server = await start(0)
   const { url } = server
   const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
@@ -69,6 +80,8 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
   return {
     url,
     context,
+    wire,
+    itemOnServer: (sku) => itemOnServer(url, sku),
     setServer: async (isUp) => {
       if (isUp) server = await start(Number(new URL(url).port))
       else await server.close()
@@ -143,12 +156,24 @@ function benchDevice(page: Page, person: PersonId): BenchDevice {
       await app.getByRole('textbox', { name: 'Search items' }).fill(sku)
       await app.getByRole('group', { name: 'Items' }).getByText(sku).click()
       const drawer = app.getByRole('dialog')
-      await drawer.getByText(sku).waitFor()
+      await drawer.getByText(`${sku} ·`).waitFor()
       return drawer
     },
     closeItem: async () => {
       await app.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
       await app.getByRole('dialog').waitFor({ state: 'detached' })
+    },
+    openStatus: () => app.getByRole('button', { name: 'Sync status' }).click(),
+    setNetwork: async ({ latencyMs, lossPercent }) => {
+      const inspect = async (): Promise<void> => {
+        await app.getByRole('button', { name: 'Account of' }).click()
+        await app.getByRole('menuitem', { name: 'Inspector' }).click()
+      }
+      await inspect()
+      await app.getByRole('tab', { name: 'Network' }).click()
+      await app.getByRole('slider', { name: 'Latency' }).fill(String(latencyMs))
+      await app.getByRole('slider', { name: 'Loss' }).fill(String(lossPercent))
+      await inspect()
     },
   }
 }

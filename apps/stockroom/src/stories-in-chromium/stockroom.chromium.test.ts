@@ -13,6 +13,10 @@ afterAll(() => given?.close())
 
 const patience = { timeout: 240_000 }
 
+const draft =
+  'Stands behind the ladder since spring. Two tins are dented and go to the counter first; whoever finds a third one ' +
+  'writes it here. The supplier takes back what is not opened until the very last day of May.'
+
 test(
   'two workers give an item two prices offline: both see the conflict, one settles it, and all agree',
   patience,
@@ -91,9 +95,10 @@ test(
   patience,
   async () => {
     const [ana, ben] = [bench.device('ana'), bench.device('ben')]
-    const items = await Promise.all([ana, ben].map((device) => device.openItem('EL-04010')))
-    const [atAna, atBen] = items
-    if (!atAna || !atBen) throw new Error('both have the item')
+    // One after the other: the browser types into whatever has the focus of the page.
+    const atAna = await ana.openItem('EL-04010')
+    const atBen = await ben.openItem('EL-04010')
+    const items = [atAna, atBen]
     await ana.setAirplane(true)
     await ben.setAirplane(true)
     await atAna.getByLabel('Location').fill('Z-01-1')
@@ -120,6 +125,118 @@ test(
     await ben.closeItem()
   },
 )
+
+test(
+  'a removal meets an edit: a person is asked, and keeping the edit brings the item back whole',
+  patience,
+  async () => {
+    const [ana, ben, office] = [bench.device('ana'), bench.device('ben'), bench.device('office')]
+    const before = await given.itemOnServer('FA-00100')
+    await ana.setAirplane(true)
+    await ben.setAirplane(true)
+    const atAna = await ana.openItem('FA-00100')
+    await atAna.getByRole('button', { name: 'Remove this item' }).click()
+    const question = ana.app.getByRole('dialog', { name: 'Remove this item?' })
+    await question.getByRole('button', { name: 'Remove', exact: true }).click()
+    await ana.app.getByText('0 items').waitFor()
+    await ana.app.getByRole('dialog').first().waitFor({ state: 'detached' })
+    const atBen = await ben.openItem('FA-00100')
+    await atBen.getByLabel('Notes').fill('The last box. Keep it.')
+    await atBen.getByRole('button', { name: 'Save' }).click()
+    for (const device of [ana, ben]) await device.frame.getByText('1 to send').waitFor()
+    await ana.setAirplane(false)
+    await ana.frame.getByText('all sent').waitFor()
+    expect(await given.itemOnServer('FA-00100')).toBeNull()
+
+    await ben.setAirplane(false)
+    for (const device of [ana, ben, office]) await device.frame.getByText('1 to decide').waitFor()
+    const conflict = atBen.getByRole('article')
+    const notes = conflict.getByRole('row', { name: 'Notes' })
+    expect(await notes.getByRole('cell').allTextContents()).toEqual([
+      'The last box. Keep it.',
+      'Deleted there',
+    ])
+    await conflict.getByRole('button', { name: 'Keep mine' }).click()
+    for (const device of [ana, ben, office]) await device.frame.getByText('all sent').waitFor()
+    await ana.app.getByText('1 item', { exact: true }).waitFor()
+    const again = await ana.openItem('FA-00100')
+    expect(await again.getByLabel('Notes').inputValue()).toBe('The last box. Keep it.')
+    const after = await given.itemOnServer('FA-00100')
+    const { name, price, stock, location } = before?.row ?? {}
+    expect(after?.row).toMatchObject({ name, price, stock, location, notes: 'The last box. Keep it.' })
+    await ana.closeItem()
+    await ben.closeItem()
+  },
+)
+
+test('a place that lost is found in the history, and brought back by a click', patience, async () => {
+  const [ana, ben] = [bench.device('ana'), bench.device('ben')]
+  await ana.setAirplane(true)
+  await ben.setAirplane(true)
+  const atAna = await ana.openItem('TO-06600')
+  await atAna.getByRole('textbox', { name: 'Location' }).fill('Z-03-1')
+  await atAna.getByRole('button', { name: 'Save' }).click()
+  await ana.frame.getByText('1 to send').waitFor()
+  const atBen = await ben.openItem('TO-06600')
+  await atBen.getByRole('textbox', { name: 'Location' }).fill('Z-04-1')
+  await atBen.getByRole('button', { name: 'Save' }).click()
+  await ben.frame.getByText('1 to send').waitFor()
+  for (const device of [ana, ben]) {
+    await device.setAirplane(false)
+    await device.frame.getByText('all sent').waitFor()
+  }
+  const lost = atAna.getByRole('region', { name: 'Values that lost' })
+  await lost.getByText('location Z-03-1').waitFor()
+  await lost.getByText('Ana Sousa').waitFor()
+  await expect.poll(() => atAna.getByRole('textbox', { name: 'Location' }).inputValue()).toBe('Z-04-1')
+  await lost.getByRole('button', { name: 'Bring back location Z-03-1' }).click()
+
+  for (const item of [atAna, atBen]) {
+    await expect.poll(() => item.getByRole('textbox', { name: 'Location' }).inputValue()).toBe('Z-03-1')
+    await item.getByRole('region', { name: 'Values that lost' }).waitFor({ state: 'detached' })
+    await item.getByText('location Z-04-1 → Z-03-1').waitFor()
+  }
+  const item = await given.itemOnServer('TO-06600')
+  expect(item?.row['location']).toBe('Z-03-1')
+  expect(item?.history.map(({ user, op }) => [user, op])).toEqual([
+    ['ana', 'update'],
+    ['ben', 'update'],
+    ['ana', 'update'],
+    [null, 'create'],
+  ])
+  await ana.closeItem()
+  await ben.closeItem()
+})
+
+test('two hundred edits of one draft are safe one by one, and travel as few', patience, async () => {
+  const [ana, office] = [bench.device('ana'), bench.device('office')]
+  await ana.setAirplane(true)
+  const item = await ana.openItem('PA-08200')
+  const notes = item.getByLabel('Notes')
+  const save = item.getByRole('button', { name: 'Save' })
+  let writtenBytes = 0
+  for (let length = draft.length - 199; length <= draft.length; length++) {
+    await notes.fill(draft.slice(0, length))
+    await save.press('Enter')
+    writtenBytes += length
+  }
+  await ana.frame.getByText('200 to send').waitFor()
+  await ana.setAirplane(false)
+  await ana.frame.getByText('all sent').waitFor()
+
+  const atOffice = await office.openItem('PA-08200')
+  await expect.poll(() => atOffice.getByLabel('Notes').inputValue()).toBe(draft)
+  const after = await given.itemOnServer('PA-08200')
+  expect(after?.row['notes']).toBe(draft)
+  // One, or one more for each time that this machine let five seconds pass between two edits, which then lie sealed.
+  const pushes = given.wire.pushesOf(after?.id ?? '')
+  const heard = given.wire.heardOf(after?.id ?? '')
+  expect(after?.history).toHaveLength(heard.length + 1)
+  expect(heard.length).toBeLessThan(10)
+  expect(pushes.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)).toBeLessThan(writtenBytes / 2)
+  await ana.closeItem()
+  await office.closeItem()
+})
 
 test(
   '[BR-15] a device that is killed in airplane mode starts in it again and has its unsent work',

@@ -24,6 +24,16 @@ export interface WarehouseServerOptions {
   /** 0 takes any free port. */
   readonly port: number
   readonly app: BuiltApp
+  /** Stands between the network and the server: where tests let the line fail. */
+  readonly line?: (request: Request, ends: LineEnds) => Promise<Response>
+}
+
+/** Both ends of the line that a request comes by. */
+export interface LineEnds {
+  /** The server's answer to a request. */
+  readonly answer: (request: Request) => Promise<Response>
+  /** Breaks the connection to whoever asked. */
+  readonly cut: () => void
 }
 
 /** The whole server of the warehouse: Holdfast below `/api`, sign-in, and the app's files, on the loopback address. */
@@ -45,7 +55,11 @@ export async function startWarehouseServer(options: WarehouseServerOptions): Pro
     if (pathname === '/sign-in' && request.method === 'POST') return signIn(office, request)
     return pageOf(options.app, request)
   }
-  const listener = getRequestListener(handle)
+  const { line } = options
+  const listener = getRequestListener((request, { incoming }) => {
+    if (line === undefined) return handle(request)
+    return line(request, { answer: handle, cut: () => void incoming.socket?.destroy() })
+  })
   const host = http.createServer((incoming, outgoing) => void listener(incoming, outgoing))
   try {
     host.listen(options.port, '127.0.0.1')

@@ -51,6 +51,8 @@ export function App(): ReactElement {
 }
 
 const labels = {
+  // Nobody pauses by hand here, so whoever goes on has signed in again.
+  status: { resume: 'Sign in again' },
   person: (account: string) => personName(account).split(' ')[0] ?? account,
   collection: (name: string) => (name === 'items' ? 'Item' : 'Movement'),
 }

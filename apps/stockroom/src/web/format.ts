@@ -24,3 +24,10 @@ export function formatMoment(iso: string): string {
 export function formatHour(iso: string): string {
   return hour.format(new Date(iso))
 }
+
+/** A value of any field, as a line of text. */
+export function formatValue(value: unknown): string {
+  if (value === null || value === undefined || value === '') return '–'
+  if (Array.isArray(value)) return value.length === 0 ? '–' : value.join(', ')
+  return typeof value === 'string' ? value.replaceAll('\n\n', ' ¶ ') : JSON.stringify(value)
+}

@@ -1,4 +1,4 @@
-import { systemEnvironment } from '@holdfast/client'
+import { type LostValue, systemEnvironment } from '@holdfast/client'
 
 import type { PersonId } from '../warehouse/people.ts'
 import type { Warehouse } from './open-device.ts'
@@ -36,6 +36,16 @@ export interface ItemEdit {
 /** Only what was changed travels, so that two people who change different fields never meet. */
 export async function editItem(db: Warehouse, item: string, edit: ItemEdit): Promise<void> {
   await db.items.update(item, edit)
+}
+
+/** An item that lies nowhere any more. Where somebody has edited it meanwhile, a person is asked whether it stays. */
+export async function removeItem(db: Warehouse, item: string): Promise<void> {
+  await db.items.delete(item)
+}
+
+/** A value that lost to another one comes back by an edit like any other, which the history shows too. */
+export async function bringBack(db: Warehouse, item: string, lost: LostValue): Promise<void> {
+  await db.items.restore(item, lost)
 }
 
 /** Tags that came and went; those of others stay. */

@@ -49,8 +49,11 @@ export function openDevice(person: PersonId): Device {
   }
 }
 
-async function signIn(person: PersonId): Promise<string> {
+/** A token; null when the server wants somebody to sign in again. */
+async function signIn(person: PersonId): Promise<string | null> {
   const response = await fetch(`/sign-in?person=${person}`, { method: 'POST' })
+  if (response.status === 401) return null
+  if (!response.ok) throw new Error(`the sign-in answered ${response.status}`)
   const { token } = (await response.json()) as { token: string }
   return token
 }

@@ -51,7 +51,8 @@ export const countSheet = (place: string) => (q: Query) =>
 export const newestMovements = (limit: number) => (q: Query) =>
   q
     .selectFrom('movements')
-    .innerJoin('items', 'items.id', 'movements.item')
+    // An item may be gone since; that it was moved is no less true.
+    .leftJoin('items', 'items.id', 'movements.item')
     .select([
       'movements.id',
       'movements.kind',

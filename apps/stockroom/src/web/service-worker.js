@@ -37,7 +37,7 @@ self.addEventListener('push', (event) => event.waitUntil(sendSealedBatches({ tok
 async function signIn({ name }) {
   if (await isInAirplane(name)) return null
   const response = await fetch(`/sign-in?person=${name}`, { method: 'POST' })
-  return (await response.json()).token
+  return response.ok ? (await response.json()).token : null
 }
 
 /** Pages are the newest there are; everything else is named after its content. */

@@ -55,6 +55,7 @@ function chipOf(status: SyncStatus | undefined): Chip {
   const { online, pendingCount, progress, pausedBy, lastSyncAt } = status
   const unsent = pendingCount === 0 ? '' : ` · ${pendingCount} to send`
   if (!online) return { text: `Offline${unsent}`, color: 'orange' }
+  if (pausedBy === 'auth') return { text: `Sign in again${unsent}`, color: 'orange' }
   if (pausedBy !== null) return { text: `Paused${unsent}`, color: 'orange' }
   if (progress !== null && progress.phase === 'snapshot')
     return { text: `Receiving ${progress.rows.toLocaleString('en-GB')}`, color: 'cyan', isBusy: true }

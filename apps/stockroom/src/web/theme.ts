@@ -26,10 +26,12 @@ export const theme = createTheme({
   },
 })
 
-/** Text that can be read on the primary color in either scheme: what Mantine chooses by itself is for the light one. */
+/** Text that can be read on a filled button in either scheme: what Mantine chooses by itself is for the light one. */
 function textOfButton({ variant, color }: ButtonProps): { '--button-color'?: string } {
-  const isPrimary = variant === undefined && color === undefined
-  return isPrimary ? { '--button-color': 'var(--mantine-primary-color-contrast)' } : {}
+  if (variant !== undefined) return {}
+  // Buttons are filled with the ninth shade in the light and with the sixth in the dark.
+  const onColor = 'light-dark(var(--mantine-color-white), var(--mantine-color-black))'
+  return { '--button-color': color === undefined ? 'var(--mantine-primary-color-contrast)' : onColor }
 }
 
 /** Colors of small text with the contrast that WCAG 2.2 wants at level AA, 4.5 to 1. */

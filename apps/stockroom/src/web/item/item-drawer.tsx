@@ -6,6 +6,7 @@ import { useConflicts, useRecord } from '../hooks.ts'
 import type { Item } from '../queries.ts'
 import { ItemForm } from './item-form.tsx'
 import { ItemHistory } from './item-history.tsx'
+import { RemoveItem } from './remove-item.tsx'
 import { StockStepper } from './stock-stepper.tsx'
 
 /** Everything about one item: its stock to change, its fields to edit, what is in question, and what happened to it. */
@@ -13,7 +14,7 @@ export function ItemDrawer(props: {
   readonly id: string | null
   readonly onClose: () => void
 }): ReactElement {
-  const { record } = useRecord('items', props.id)
+  const { record, status } = useRecord('items', props.id)
   return (
     <Drawer
       opened={props.id !== null}
@@ -24,7 +25,10 @@ export function ItemDrawer(props: {
       closeButtonProps={{ 'aria-label': 'Close' }}
       styles={{ title: { flex: 1, minWidth: 0 } }}
     >
-      {record === undefined ? null : <ItemDetails key={record.id} item={record} />}
+      {record === undefined ? null : <ItemDetails key={record.id} item={record} onRemoved={props.onClose} />}
+      {record === undefined && status === 'ready' ? (
+        <Text c="dimmed">This item was removed from the warehouse.</Text>
+      ) : null}
     </Drawer>
   )
 }
@@ -48,7 +52,8 @@ function Heading({ item }: { readonly item: Item }): ReactElement {
   )
 }
 
-function ItemDetails({ item }: { readonly item: Item }): ReactElement {
+function ItemDetails(props: { readonly item: Item; readonly onRemoved: () => void }): ReactElement {
+  const { item, onRemoved } = props
   const { conflicts } = useConflicts({ record: item.id, status: 'all' })
   // Whatever may have added to the history.
   const moment = [item._version, ...conflicts.map(({ status }) => status)].join(' ')
@@ -64,7 +69,8 @@ function ItemDetails({ item }: { readonly item: Item }): ReactElement {
       <StockStepper item={item} />
       <ItemForm item={item} />
       <Divider />
-      <ItemHistory id={item.id} moment={moment} />
+      <ItemHistory item={item} moment={moment} />
+      <RemoveItem item={item} onRemoved={onRemoved} />
     </Stack>
   )
 }

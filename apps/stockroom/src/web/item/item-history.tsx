@@ -1,24 +1,27 @@
-import type { HistoryEntry } from '@holdfast/client'
+import type { HistoryEntry, RecordHistory } from '@holdfast/client'
 import { isObject } from '@holdfast/core'
 import { Group, Skeleton, Stack, Text, Timeline, Title } from '@mantine/core'
 import { type ReactElement, useEffect, useState } from 'react'
 
 import { personName } from '../../warehouse/people.ts'
-import { formatMoment } from '../format.ts'
+import { formatMoment, formatValue } from '../format.ts'
 import { useClient } from '../hooks.ts'
+import type { Item } from '../queries.ts'
+import { LostValues } from './lost-values.tsx'
 
 /** What happened to an item: who, when, what, and by which rule. It is asked of the server, which keeps it. */
-export function ItemHistory(props: { readonly id: string; readonly moment: string }): ReactElement {
-  const { id, moment } = props
+export function ItemHistory(props: { readonly item: Item; readonly moment: string }): ReactElement {
+  const { item, moment } = props
+  const { id } = item
   const db = useClient()
-  const [entries, setEntries] = useState<readonly HistoryEntry[] | 'offline' | null>(null)
+  const [told, setTold] = useState<RecordHistory | 'offline' | null>(null)
   useEffect(() => {
     let isOver = false
-    const take = (found: readonly HistoryEntry[] | 'offline'): void => {
-      if (!isOver) setEntries(found)
+    const take = (found: RecordHistory | 'offline'): void => {
+      if (!isOver) setTold(found)
     }
     // The history is read anew at every moment at which it may have grown.
-    db.items.history(id).then(take, () => take('offline'))
+    db.history('items', id).then(take, () => take('offline'))
     return () => {
       isOver = true
     }
@@ -28,13 +31,18 @@ export function ItemHistory(props: { readonly id: string; readonly moment: strin
       <Title order={3} size="sm" mb="sm">
         History
       </Title>
-      {entries === null ? <Skeleton h={48} /> : null}
-      {entries === 'offline' ? (
+      {told === null ? <Skeleton h={48} /> : null}
+      {told === 'offline' ? (
         <Text size="sm" c="dimmed">
           The history is on the server. It shows again when there is a network.
         </Text>
       ) : null}
-      {Array.isArray(entries) ? <Entries entries={entries} /> : null}
+      {told === null || told === 'offline' ? null : (
+        <>
+          <LostValues item={item} lost={told.lost} />
+          <Entries entries={told.history} />
+        </>
+      )}
     </section>
   )
 }
@@ -82,15 +90,9 @@ function changesOf({ op, before, after }: HistoryEntry): readonly string[] {
     .filter(([field, value]) => JSON.stringify(value) !== JSON.stringify(was[field]))
     .map(([field, value]) =>
       was[field] === undefined
-        ? `${field} ${textOf(value)}`
-        : `${field} ${textOf(was[field])} → ${textOf(value)}`,
+        ? `${field} ${formatValue(value)}`
+        : `${field} ${formatValue(was[field])} → ${formatValue(value)}`,
     )
-}
-
-function textOf(value: unknown): string {
-  if (value === null || value === undefined || value === '') return '–'
-  if (Array.isArray(value)) return value.length === 0 ? '–' : value.join(', ')
-  return typeof value === 'string' ? value.replaceAll('\n\n', ' ¶ ') : JSON.stringify(value)
 }
 
 const statusTexts: Readonly<Record<string, string>> = {
@@ -98,6 +100,7 @@ const statusTexts: Readonly<Record<string, string>> = {
   merged: 'Merged with what others did',
   conflict: 'Left to a person',
   rejected: 'Refused',
+  lost: 'Did not stand',
 }
 
 /** The sentence of each rule that decided, or what became of the change where none had to. */

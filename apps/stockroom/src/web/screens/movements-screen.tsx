@@ -40,7 +40,7 @@ export function MovementsScreen(): ReactElement {
               color={isPerson(movement.person) ? people[movement.person].color : 'gray'}
             />
             <span style={{ minWidth: 0 }}>
-              <span className="list__name">{movement.name}</span>
+              <span className="list__name">{movement.name ?? 'An item that was removed'}</span>
               <span className="list__more number">
                 {personName(movement.person)} {movement.kind} · {formatMoment(movement.at)}
               </span>

@@ -93,7 +93,7 @@ function Latest(): ReactElement {
               <Table.Tr key={row.id}>
                 <Table.Td className="number">{formatHour(row.at)}</Table.Td>
                 <Table.Td>{personName(row.person).split(' ')[0]}</Table.Td>
-                <Table.Td>{row.name}</Table.Td>
+                <Table.Td>{row.name ?? 'An item that was removed'}</Table.Td>
                 <Table.Td ta="right" fw={600} className="number">
                   {row.amount === 0 ? '±0' : formatChange(row.amount)}
                 </Table.Td>
