@@ -98,16 +98,22 @@ const more: readonly Compared[] = [
     20,
     '≤ 1',
   ],
-  ...sizes
-    .slice(1)
-    .flatMap((size): Compared[] =>
-      ['create', 'update'].map((op) => [
+  ...sizes.slice(1).flatMap((size): Compared[] =>
+    ['create', 'update'].flatMap((op): Compared[] => [
+      [
         `push of ${batch} ${op}s beside ${size} rows, against beside ${sizes[0]}`,
         samples.of(`${op} ${size}`),
         samples.of(`${op} ${sizes[0]}`),
         '≤ 1.2',
-      ]),
-    ),
+      ],
+      [
+        `bare upsert of ${batch} rows, ${op}s beside ${size} rows, against beside ${sizes[0]}`,
+        samples.of(`bare ${op} ${size}`),
+        samples.of(`bare ${op} ${sizes[0]}`),
+        'none',
+      ],
+    ]),
+  ),
   [`checksums of all rows, against one scan of the feed`, samples.of('digests'), samples.of('scan'), 'none'],
 ]
 /** Where more is better: shares of a rate. */
