@@ -70,6 +70,18 @@ const more: readonly Compared[] = [
   ],
   ['update of one row', samples.of('single items'), samples.of('single bare'), '≤ 1.5'],
   ['scope locks at commit, p99 against 50 ms', samples.of('lock', 0.99), 50, '≤ 1'],
+  [
+    'scope locks at commit, p99 against a bare commit of the same rows',
+    samples.of('lock', 0.99),
+    samples.of('bare commit', 0.99),
+    'none',
+  ],
+  [
+    'scope locks at commit, p50 against a bare commit of the same rows',
+    samples.of('lock'),
+    samples.of('bare commit'),
+    'none',
+  ],
   ['pull of nothing new in one scope, against 5 ms', samples.of('pull nothing'), 5, '≤ 1'],
   ['empty pull of 1,000 scopes, against 5 ms', samples.of('pull empty'), 5, '≤ 1'],
   ...sizes.map(
