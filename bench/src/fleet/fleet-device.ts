@@ -76,9 +76,12 @@ export async function pushUntilDecided(way: Way, device: Device): Promise<Served
       const isQueued = answer.status === 202
       return { ms: performance.now() - startMs, answeredMs: answer.ms, refusals, isQueued, broken }
     } else broken += 1
-    await pause((answer?.retryAfterMs ?? 200) * (0.5 + Math.random()))
+    await pause((answer?.retryAfterMs ?? 0) + retryBaseMs * Math.random())
   }
 }
+
+/** What devices add to the wait that they are told, at most, ms: `limits.retryBaseMs`. */
+const retryBaseMs = 500
 
 /** Wait between two questions after a receipt, ms: `limits.receiptPollMs`, doubled up to `limits.syncIntervalMs`, as devices without a stream do. */
 const pollMs = 2_000

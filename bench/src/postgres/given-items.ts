@@ -40,7 +40,7 @@ const bareTables = `
   CREATE TABLE hand_outcomes (LIKE holdfast.outcomes INCLUDING ALL);
   CREATE TABLE hand_keys (LIKE holdfast.decided_keys INCLUDING ALL)`
 
-/** `rows` rows of other writers are there, and PostgreSQL knows it. */
+/** `rows` rows of other writers are there, as many in a table that nothing captures, and PostgreSQL knows it. */
 export async function givenItems(serverUrl: string, rows = 0): Promise<GivenItems> {
   const { url } = await freshDatabase(serverUrl)
   const sql = new Client({ connectionString: url })
@@ -50,6 +50,7 @@ export async function givenItems(serverUrl: string, rows = 0): Promise<GivenItem
   await sql.query(bareTables)
   if (rows > 0) {
     await sql.query(makeRows('items', rows))
+    await sql.query(makeRows('bare', rows))
     await sql.query('VACUUM ANALYZE')
   }
   const close = async (): Promise<void> => {

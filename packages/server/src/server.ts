@@ -41,7 +41,7 @@ import type { PushContext } from './push/push-context.ts'
 import { resolveConflict } from './push/resolve-conflict.ts'
 import { VerdictCounts } from './push/verdict-counts.ts'
 import { scopeList, sees, visibilityOf } from './scope/grants.ts'
-import type { Store, StoreReader } from './store/store.ts'
+import type { Store, StoredDevice, StoreReader } from './store/store.ts'
 import { ConstraintError } from './store/store-errors.ts'
 import { systemEnvironment } from './system-environment.ts'
 
@@ -210,12 +210,19 @@ function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
 async function readPage<U extends User, Options extends { readonly ack?: string }>(
   parts: EngineParts<U>,
   read: (tx: StoreReader, request: PageRequest<U, Options>) => Promise<ReadPage>,
-  request: PageRequest<U, Options>,
+  request: Omit<PageRequest<U, Options>, 'met'>,
 ): Promise<Page> {
   checkSchema(parts, request.caller)
   const { store, env } = parts.context
-  await noteContact(store, env, request.caller, parseRanges(request.options.ack ?? ''))
-  const { page, lists } = await store.read((tx) => read(tx, request))
+  const { caller, options } = request
+  const ack = parseRanges(options.ack ?? '')
+  let noting: Promise<void> | undefined
+  const met = (known: StoredDevice | null): void => {
+    noting = noteContact(store, env, { caller, ack, known })
+    noting.catch(() => undefined)
+  }
+  const { page, lists } = await store.read((tx) => read(tx, { ...request, met }))
+  await noting
   if (lists.size > 0) {
     await store.write(async (tx) => {
       for (const [hash, scopes] of lists) await tx.saveScopeSet(hash, scopes)

@@ -52,7 +52,10 @@ export interface LocalTransaction extends LocalDescriber {
 export interface WriteOptions {
   /** The lease this transaction needs; checked inside, LEASE_LOST when another has it now. */
   readonly fence?: number
-  /** Synced to the disk before the promise resolves, even with `durability: 'fast'`. */
+  /**
+   * Synced to the disk before the promise resolves, even with `durability: 'fast'`; false: not waited for, even with `'full'`,
+   * because a power cut that undoes it ends everything it is about.
+   */
   readonly durable?: boolean
   /** May share its commit with neighbours that say so too; each is still undone alone when it throws. */
   readonly share?: boolean
@@ -250,7 +253,7 @@ export class LocalDatabase {
     if (this.#needsRollback) await this.#connection.run('ROLLBACK').catch(() => undefined)
     this.#needsRollback = false
     const isWrite = jobs.some((job) => job.options.mode === 'write')
-    const isFull = this.#durability === 'full' || jobs.some((job) => job.options.durable === true)
+    const isFull = jobs.some(({ options }) => options.durable ?? this.#durability === 'full')
     if (isWrite && isFull !== this.#isFull) await this.#setSync(isFull)
     await this.#connection.run(isWrite ? 'BEGIN IMMEDIATE' : 'BEGIN')
     const fence = jobs[0]?.options.fence

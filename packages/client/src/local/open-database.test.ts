@@ -100,6 +100,19 @@ describe('what is found', () => {
     await database.close()
   })
 
+  test('[LO-6] a transaction that nobody needs after a power cut is not synced, and its neighbours are', async () => {
+    const { database } = await opened(newPath(), { durability: 'full' })
+    const during = (options: { readonly durable?: boolean }): Promise<unknown> =>
+      database.write((tx) => tx.all('PRAGMA synchronous'), options)
+    expect(await during({ durable: false })).toMatchObject([{ synchronous: 1 }])
+    expect(await during({})).toMatchObject([{ synchronous: 2 }])
+    expect(await Promise.all([during({ durable: false }), during({})])).toMatchObject([
+      [{ synchronous: 1 }],
+      [{ synchronous: 2 }],
+    ])
+    await database.close()
+  })
+
   test('[LO-7] a database of something else is refused and left as it is', async () => {
     for (const content of ['CREATE TABLE theirs (n)', 'PRAGMA application_id = 77']) {
       const path = newPath()

@@ -12,6 +12,9 @@ export interface LeaseOptions {
   readonly processes: ProcessTable | undefined
 }
 
+/** A power cut ends every holder of a lease: it need not survive one. */
+const brief = { durable: false }
+
 /**
  * The right to run the engine on one database, held for the length of a cycle: one process at a time. The fence number
  * grows with every change of hands and is checked in every transaction of the engine, so that a holder who overslept
@@ -36,7 +39,7 @@ export class Lease {
 
   /** Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it. */
   async acquire(): Promise<number> {
-    this.#fence = await this.#options.database.write((tx) => this.#take(tx))
+    this.#fence = await this.#options.database.write((tx) => this.#take(tx), brief)
     this.#planRenewal()
     return this.#fence
   }
@@ -50,7 +53,7 @@ export class Lease {
   async release(): Promise<void> {
     const fence = this.#fence
     this.forget()
-    if (fence !== undefined) await this.#options.database.write((tx) => this.#giveBack(tx, fence))
+    if (fence !== undefined) await this.#options.database.write((tx) => this.#giveBack(tx, fence), brief)
   }
 
   /** Lets the next one in once `tx` is committed: call `forget` then. */
@@ -95,13 +98,15 @@ export class Lease {
     this.#cancelRenewal()
     this.#cancelRenewal = env.setTimer(() => {
       if (this.#fence === undefined) return
-      const renewed = database.write((tx) =>
-        // What was given back stays given back.
-        tx.run('UPDATE _lease SET expires_at = ? WHERE owner = ? AND fence = ? AND expires_at > 0', [
-          env.now() + leaseMs,
-          this.#owner,
-          this.#fence ?? -1,
-        ]),
+      const renewed = database.write(
+        (tx) =>
+          // What was given back stays given back.
+          tx.run('UPDATE _lease SET expires_at = ? WHERE owner = ? AND fence = ? AND expires_at > 0', [
+            env.now() + leaseMs,
+            this.#owner,
+            this.#fence ?? -1,
+          ]),
+        brief,
       )
       // Not to renew is no error here: the next transaction of the engine finds out by the fence.
       renewed.then(

@@ -1,10 +1,18 @@
 import { type Environment, type Ranges, unionRanges } from '@holdfast/core'
 import type { Caller, User } from '../engine.ts'
-import type { Store } from '../store/store.ts'
+import type { Store, StoredDevice } from '../store/store.ts'
 import { intersectRanges, subtractRanges } from './range-sets.ts'
 
 /** How stale "last seen" may be, ms: a pull writes nothing more often than that. */
 const seenIntervalMs = 300_000
+
+/** A device that asked for a page. */
+export interface Contact<U extends User> {
+  readonly caller: Caller<U>
+  readonly ack: Ranges
+  /** As the page found it. */
+  readonly known: StoredDevice | null
+}
 
 /**
  * Remembers what a device acknowledges with a pull, and now and then that it was here. Only an acknowledgement is waited
@@ -13,12 +21,10 @@ const seenIntervalMs = 300_000
 export async function noteContact<U extends User>(
   store: Store,
   env: Environment,
-  caller: Caller<U>,
-  ack: Ranges,
+  { caller, ack, known }: Contact<U>,
 ): Promise<void> {
   const { user, device } = caller
   if (device === null) return
-  const known = await store.read((tx) => tx.device(user.id, device))
   const nowMs = env.now()
   const news = known ? subtractRanges(intersectRanges(ack, known.finals), known.acked) : []
   if (news.length === 0 && known && nowMs - Date.parse(known.lastSeenAt) < seenIntervalMs) return

@@ -32,6 +32,20 @@ export type ReadCursor = NamedCursor & {
   readonly stored: readonly string[]
 }
 
+/** What the text of a cursor says, before anything was looked up. */
+export interface CursorText {
+  readonly shape: Shape
+  readonly newest: number
+  readonly stored: readonly string[]
+}
+
+/** What the store knows of what a cursor names. */
+export interface LookedUp {
+  /** Of the newest position in it. */
+  readonly tag: string
+  readonly lists: ReadonlyMap<string, readonly string[] | null>
+}
+
 /** Lists longer than this are kept by the server under their hash, which the cursor names. */
 type ScopeLists = Map<string, readonly string[]>
 
@@ -109,19 +123,45 @@ export function scopesHash(scopes: readonly string[] | '*'): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22)
 }
 
-/**
- * Reads a cursor and checks that this server can serve it. Errors: CURSOR_INVALID, CURSOR_EXPIRED (behind the horizon),
- * EPOCH_CHANGED (another history, or a position this one has not reached). Rules: PL-3 to PL-5, PL-21.
- */
-export async function readCursor(tx: StoreReader, text: string, state: StoreState): Promise<ReadCursor> {
+/** Errors: CURSOR_INVALID. */
+export function parseCursor(text: string): CursorText {
   const shape = parseShape(text)
   if (typeof shape['e'] !== 'string' || !isPosition(shape['p'])) throw invalid()
+  return { shape, newest: newestPosition(cursorOf(shape, () => []).cursor), stored: hashesIn(shape) }
+}
+
+/** Asks for all that checking a cursor takes, at once. */
+export async function lookUpCursor(tx: StoreReader, { newest, stored }: CursorText): Promise<LookedUp> {
+  const [tag, lists] = await Promise.all([
+    tx.historyTag(newest),
+    Promise.all(stored.map(async (hash) => [hash, await tx.scopeSet(hash)] as const)),
+  ])
+  return { tag, lists: new Map(lists) }
+}
+
+/**
+ * A cursor that this server can serve. Errors: CURSOR_INVALID, CURSOR_EXPIRED (behind the horizon), EPOCH_CHANGED (another
+ * history, or a position this one has not reached). Rules: PL-3 to PL-5, PL-21.
+ */
+export function checkCursor(
+  { shape, newest, stored }: CursorText,
+  { tag, lists }: LookedUp,
+  state: StoreState,
+): ReadCursor {
   if (shape['e'] !== state.epoch) throw otherHistory()
-  const read = await readShape(tx, shape, state)
-  const newest = newestPosition(read.cursor)
-  const { t: tag = '' } = shape
-  if (newest > state.head || (await tx.historyTag(newest)) !== tag) throw otherHistory()
-  return { ...read, stored: hashesIn(shape) }
+  const read = cursorOf(shape, (list) => scopesOf(list, lists))
+  checkHorizon(read, state)
+  if (newest > state.head || tag !== (shape['t'] ?? '')) throw otherHistory()
+  return { ...read, stored }
+}
+
+function checkHorizon({ kind, cursor }: NamedCursor, { horizon }: StoreState): void {
+  // A snapshot that began before the horizon moved may hold rows whose deletion is no longer known.
+  if (kind === 'snapshot' && cursor.position < horizon)
+    throw new SyncError('CURSOR_EXPIRED', 'the snapshot began behind the horizon')
+  const pull = kind === 'snapshot' ? cursor.base : cursor
+  if (pull && Math.max(pull.position, pull.from ?? 0) < horizon)
+    throw new SyncError('CURSOR_EXPIRED', 'the cursor lies behind the horizon')
 }
 
 function hashesIn({ s, b }: Shape): readonly string[] {
@@ -133,36 +173,23 @@ function otherHistory(): SyncError {
   return new SyncError('EPOCH_CHANGED', 'the server has another history than this cursor')
 }
 
-async function readShape(tx: StoreReader, shape: Shape, state: StoreState): Promise<NamedCursor> {
-  const { p, s, at, b } = shape
+type ScopesOf = (list: unknown) => readonly string[] | '*'
+
+function cursorOf(shape: Shape, of: ScopesOf): NamedCursor {
+  const { e, p, s, at, b } = shape
   if (!isPosition(p)) throw invalid()
-  if (at === undefined) return { kind: 'pull', cursor: await readPullCursor(tx, shape, state) }
+  if (at === undefined) return { kind: 'pull', cursor: pullCursorOf(String(e), shape, of) }
   if (!isJsonArray(at) || at.length !== 3) throw invalid()
-  // A snapshot that began before the horizon moved may hold rows whose deletion is no longer known.
-  if (p < state.horizon) throw new SyncError('CURSOR_EXPIRED', 'the snapshot began behind the horizon')
   const [scope, collection, record] = at.map(String)
   const place = { scope: scope ?? '', collection: collection ?? '', record: record ?? '' }
-  const base = b === null ? null : await readPullCursor(tx, isObject(b) ? b : {}, state)
-  return {
-    kind: 'snapshot',
-    cursor: { epoch: state.epoch, position: p, scopes: await readScopes(tx, s), place, base },
-  }
+  const base = b === null ? null : pullCursorOf(String(e), isObject(b) ? b : {}, of)
+  return { kind: 'snapshot', cursor: { epoch: String(e), position: p, scopes: of(s), place, base } }
 }
 
-async function readPullCursor(tx: StoreReader, shape: Shape, state: StoreState): Promise<PullCursor> {
-  const { p, s, a, i, f } = shape
+function pullCursorOf(epoch: string, { p, s, a, i, f }: Shape, of: ScopesOf): PullCursor {
   if (!isPosition(p) || !(f === undefined || isPosition(f))) throw invalid()
-  if (Math.max(p, f ?? 0) < state.horizon)
-    throw new SyncError('CURSOR_EXPIRED', 'the cursor lies behind the horizon')
   const inside = readInside(i)
-  return {
-    epoch: state.epoch,
-    position: p,
-    scopes: await readScopes(tx, s),
-    ahead: readAhead(a),
-    ...(inside && { inside }),
-    from: f,
-  }
+  return { epoch, position: p, scopes: of(s), ahead: readAhead(a), ...(inside && { inside }), from: f }
 }
 
 type Shape = Readonly<Record<string, unknown>>
@@ -177,11 +204,10 @@ function parseShape(text: string): Shape {
   throw invalid()
 }
 
-async function readScopes(tx: StoreReader, shape: unknown): Promise<readonly string[] | '*'> {
-  if (shape === '*') return '*'
-  const stored =
-    isObject(shape) && typeof shape['hash'] === 'string' ? await tx.scopeSet(shape['hash']) : shape
-  if (Array.isArray(stored) && stored.every((scope) => typeof scope === 'string')) return stored
+function scopesOf(list: unknown, lists: LookedUp['lists']): readonly string[] | '*' {
+  if (list === '*') return '*'
+  const scopes = isObject(list) && typeof list['hash'] === 'string' ? lists.get(list['hash']) : list
+  if (Array.isArray(scopes) && scopes.every((scope) => typeof scope === 'string')) return scopes
   throw invalid()
 }
 

@@ -7,20 +7,24 @@ import {
   type RowRange,
   type ScopeDigest,
   SyncError,
+  unionRanges,
 } from '@holdfast/core'
 import { checkHistory } from '../devices/check-history.ts'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
-import type { PageBounds, ReadFrom, StoreReader, StoreState } from '../store/store.ts'
+import type { PageBounds, ReadFrom, StoredDevice, StoreReader, StoreState } from '../store/store.ts'
 import { escrowEndings } from '../escrow/list-escrow.ts'
 import { pageRows } from './page-rows.ts'
 import { readDigests } from './read-digests.ts'
 import {
   formatCursor,
+  lookUpCursor,
   newestPosition,
+  parseCursor,
+  checkCursor,
   type PullCursor,
-  readCursor,
+  type ReadCursor,
   scopesHash,
   type SnapshotCursor,
 } from './cursor.ts'
@@ -36,6 +40,8 @@ export interface PageRequest<U extends User, Options> {
   readonly caller: Caller<U>
   readonly options: Options
   readonly limits: Limits
+  /** Told as soon as it is known which device asks; null: one that was never here, or none. */
+  readonly met: (device: StoredDevice | null) => void
 }
 
 /**
@@ -44,15 +50,18 @@ export interface PageRequest<U extends User, Options> {
  */
 export async function readPullPage<U extends User>(
   tx: StoreReader,
-  { caller, options, limits }: PageRequest<U, PullOptions>,
+  { caller, options, limits, met }: PageRequest<U, PullOptions>,
 ): Promise<ReadPage> {
-  const state = await tx.state()
+  const { state, device, read } = await begin(tx, {
+    caller,
+    met,
+    options: { cursor: options.since, ack: options.ack },
+  })
   const visibility = narrow(caller, options.scopes)
   const { scopes } = visibility
-  const { cursor, stored } = await startOf(tx, { since: options.since, state, visibility })
+  const cursor = startOf(read, { state, visibility })
   const covered =
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
-  const device = await deviceNumber(tx, caller)
   checkHistory(parseRanges(options.answered ?? ''), device?.finals ?? [])
   const from = readFrom(cursor, covered, visibility)
   const feed = await tx.feedPage(from, boundsOf(options.limit, limits), device?.n ?? null)
@@ -81,9 +90,45 @@ export async function readPullPage<U extends User>(
     cursor: next,
     more: feed.more,
     old: cursor.scopes,
-    stored,
+    read,
+    state,
     limits,
   })
+}
+
+interface BeginRequest<U extends User> extends Pick<PageRequest<U, unknown>, 'caller' | 'met'> {
+  readonly options: { readonly cursor?: string | undefined; readonly ack?: string | undefined }
+}
+
+interface Begun {
+  readonly state: StoreState
+  readonly device: (StoredDevice & { readonly open: Ranges }) | null
+  readonly read: CheckedCursor | null
+}
+
+type CheckedCursor = ReadCursor & { readonly newest: number; readonly tag: string }
+
+/** What every page begins with; nothing of it needs another's answer, so that the store is asked for all of it at once. */
+async function begin<U extends User>(
+  tx: StoreReader,
+  { caller: { user, device }, met, options: { cursor, ack = '' } }: BeginRequest<U>,
+): Promise<Begun> {
+  const text = cursor === undefined ? undefined : parseCursor(cursor)
+  const acked = parseRanges(ack)
+  const [state, known, found] = await Promise.all([
+    tx.state(),
+    device === null ? null : tx.device(user.id, device),
+    text && lookUpCursor(tx, text),
+  ])
+  met(known)
+  return {
+    state,
+    device: known && {
+      ...known,
+      open: subtractRanges(known.finals, unionRanges([...known.acked, ...acked])),
+    },
+    read: text && found ? { ...checkCursor(text, found, state), newest: text.newest, tag: found.tag } : null,
+  }
 }
 
 /** The grants a request goes by; asking for fewer is allowed, asking for others gives nothing. */
@@ -97,27 +142,16 @@ function narrow<U extends User>(caller: Caller<U>, wanted: readonly string[] | u
 }
 
 interface Start {
-  readonly since: string | undefined
   readonly state: StoreState
   readonly visibility: Visibility
 }
 
-interface Started {
-  readonly cursor: PullCursor
-  /** Hashes of lists that need not be stored again. */
-  readonly stored: readonly string[]
-}
-
-async function startOf(tx: StoreReader, { since, state, visibility }: Start): Promise<Started> {
+function startOf(read: ReadCursor | null, { state, visibility }: Start): PullCursor {
   const { epoch, complete } = state
-  if (since === undefined) {
-    const scopes = explicitScopes(visibility)
-    return { cursor: { epoch, position: 0, scopes, ahead: {}, from: complete }, stored: [] }
-  }
-  const read = await readCursor(tx, since, state)
+  if (!read) return { epoch, position: 0, scopes: explicitScopes(visibility), ahead: {}, from: complete }
   if (read.kind !== 'pull') throw new SyncError('CURSOR_INVALID', 'this cursor is of a snapshot under way')
   if ((read.cursor.scopes === '*') !== (visibility.scopes === '*')) throw otherKind()
-  return { cursor: read.cursor, stored: read.stored }
+  return read.cursor
 }
 
 /** A copy of everything and a copy of some scopes are not the same kind of copy: one cannot become the other. */
@@ -149,9 +183,9 @@ export async function readSnapshotPage<U extends User>(
   request: PageRequest<U, SnapshotOptions>,
 ): Promise<ReadPage> {
   const { caller, options, limits } = request
-  const state = await tx.state()
+  const { state, device, read } = await begin(tx, request)
   const visibility = visibilityOf(caller.user, caller.grants)
-  const { snapshot, isFirst, stored } = await snapshotOf(tx, { options, state, visibility })
+  const { snapshot, isFirst } = snapshotOf(read, { options, state, visibility })
   const granted = visibility.scopes
   // Grants are asked for on every page: what was revoked since the last one is read no further.
   const isOfEverything = snapshot.scopes === '*' || snapshot.base?.scopes === '*'
@@ -167,6 +201,7 @@ export async function readSnapshotPage<U extends User>(
     isFirst ? null : snapshot.place,
     boundsOf(options.limit, limits),
   )
+  const known = { read, state, limits }
   if (place)
     return buildPage(tx, {
       changes,
@@ -175,36 +210,30 @@ export async function readSnapshotPage<U extends User>(
       cursor: { ...snapshot, scopes, place },
       more: true,
       old,
-      stored,
-      limits,
+      ...known,
     })
-  const device = await deviceNumber(tx, caller)
   const outcomes = device ? await tx.outcomesText(device.n, device.open) : '[]'
   const cursor = endOf({ ...snapshot, scopes }, visibility)
-  return buildPage(tx, { changes, outcomes, visibility, cursor, more: false, old, stored, limits })
+  return buildPage(tx, { changes, outcomes, visibility, cursor, more: false, old, ...known })
 }
 
-interface SnapshotStart {
+interface SnapshotStart extends Start {
   readonly options: SnapshotOptions
-  readonly state: StoreState
-  readonly visibility: Visibility
 }
 
 const beginning = { scope: '', collection: '', record: '' }
 
-async function snapshotOf(
-  tx: StoreReader,
+function snapshotOf(
+  read: ReadCursor | null,
   { options, state, visibility }: SnapshotStart,
-): Promise<Pick<Started, 'stored'> & { readonly snapshot: SnapshotCursor; readonly isFirst: boolean }> {
+): { readonly snapshot: SnapshotCursor; readonly isFirst: boolean } {
   const { epoch, complete: position } = state
   const { scopes: granted } = visibility
-  const read = options.cursor === undefined ? undefined : await readCursor(tx, options.cursor, state)
-  const stored = read?.stored ?? []
-  if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false, stored }
+  if (read?.kind === 'snapshot') return { snapshot: read.cursor, isFirst: false }
   const { scope } = options
   if (scope === undefined) {
     const scopes = granted === '*' ? '*' : [...granted].sort()
-    return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true, stored }
+    return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true }
   }
   if (scope === '*' ? granted !== '*' : granted !== '*' && !granted.has(scope)) {
     throw new SyncError('SCOPE_DENIED', 'the scope is not granted')
@@ -217,7 +246,7 @@ async function snapshotOf(
     ahead: {},
     from: position,
   }
-  return { snapshot: { epoch, position, scopes, place: beginning, base }, isFirst: true, stored }
+  return { snapshot: { epoch, position, scopes, place: beginning, base }, isFirst: true }
 }
 
 /** The pull cursor a finished snapshot leaves. */
@@ -236,14 +265,6 @@ function boundsOf(limit: number | undefined, limits: Limits): PageBounds {
   return { rows: pageRows(limit, limits), bytes: limits.pageBytes }
 }
 
-async function deviceNumber<U extends User>(
-  tx: StoreReader,
-  { user, device }: Caller<U>,
-): Promise<{ readonly n: number; readonly finals: Ranges; readonly open: Ranges } | null> {
-  const known = device === null ? null : await tx.device(user.id, device)
-  return known && { ...known, open: subtractRanges(known.finals, known.acked) }
-}
-
 interface PageParts {
   readonly changes: readonly string[]
   readonly outcomes: string
@@ -258,8 +279,9 @@ interface PageParts {
   readonly more: boolean
   /** The scopes the device had before this page. */
   readonly old: readonly string[] | '*'
-  /** Hashes of lists that need not be stored again. */
-  readonly stored: readonly string[]
+  /** The cursor that came with the request: its lists need not be stored again. */
+  readonly read: CheckedCursor | null
+  readonly state: StoreState
   readonly limits: Limits
 }
 
@@ -276,13 +298,17 @@ async function buildPage(
     cursor,
     more,
     old,
-    stored,
+    read,
+    state,
     limits,
   }: PageParts,
 ): Promise<ReadPage> {
-  const tag = await tx.historyTag(newestPosition(cursor))
+  const newest = newestPosition(cursor)
+  // Most pages end where they began, or at what is complete.
+  const known = [read, { newest: state.complete, tag: state.tag }].find((each) => each?.newest === newest)
+  const tag = known ? known.tag : await tx.historyTag(newest)
   const { text: cursorText, lists } = formatCursor(cursor, { limits, tag })
-  for (const hash of stored) lists.delete(hash)
+  for (const hash of read?.stored ?? []) lists.delete(hash)
   const explicit = explicitScopes(visibility)
   const granted = explicit === '*' ? [] : explicit
   const had = new Set(old === '*' ? [] : old.filter((scope) => !visibility.implicit.includes(scope)))
@@ -302,5 +328,8 @@ async function buildPage(
   })
   const text = `{"changes":[${changes.join(',')}],"outcomes":${outcomes},${rest.slice(1)}`
   const repairs = ranges ?? []
-  return { page: { text, changeCount: changes.length, repairs, scopes, cursor: cursorText, more }, lists }
+  return {
+    page: { text, changeCount: changes.length, repairs, scopes, cursor: cursorText, more },
+    lists,
+  }
 }

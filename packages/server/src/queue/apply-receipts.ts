@@ -61,9 +61,13 @@ export class ReceiptApplier<U extends User> {
     })
   }
 
-  /** Applies what waits of a device. Never rejects. */
-  apply(device: DeviceOfUser): Promise<void> {
-    return this.#track(() => this.#applyAll(device))
+  /** Applies what waits of a device; false when there was nothing that somebody else does not have. Never rejects. */
+  async apply(device: DeviceOfUser): Promise<boolean> {
+    let isIdle = false
+    await this.#track(async () => {
+      isIdle = (await this.#applyAll(device)) === 0
+    })
+    return !isIdle
   }
 
   /** Begins no further receipt, and waits for those under way. */
@@ -95,12 +99,15 @@ export class ReceiptApplier<U extends User> {
     }
   }
 
-  async #applyAll({ user, device }: DeviceOfUser): Promise<void> {
+  /** How many it took. */
+  async #applyAll({ user, device }: DeviceOfUser): Promise<number> {
     const { store, limits } = this.#options
-    while (!this.#isClosing) {
+    for (let taken = 0; ; taken += 1) {
+      if (this.#isClosing) return taken
       const times = { now: this.#time(), until: this.#time(limits.receiptLeaseMs) }
       const receipt = await store.write((tx) => tx.takeReceipt(user, device, times))
-      if (!receipt || !(await this.#applyOne(receipt))) return
+      if (!receipt) return taken
+      if (!(await this.#applyOne(receipt))) return taken + 1
     }
   }
 

@@ -57,6 +57,8 @@ export interface IngestStats {
 
 /** A stray that is older than so many looks is applied by whoever finds it, whatever became of its job. */
 const looksForJobs = 12
+/** When so many of a look are in other hands by now, another look is worth more than the rest of this one. */
+const takenMost = 8
 
 /**
  * Takes pushes in: decides them in the request, or stores them and lets a worker decide. The database has every push that
@@ -222,15 +224,24 @@ export class Ingest<U extends User> {
     const isSent = this.#queue?.isReachable === true && (await this.#send(await this.#strays(receiptSweepMs)))
     if (!this.#works) return false
     const strays = await this.#strays(isSent ? receiptSweepMs * looksForJobs : 0)
-    const devices = strays[Symbol.iterator]()
+    const devices = this.#inOwnOrder(strays)[Symbol.iterator]()
+    let taken = 0
     const work = async (): Promise<void> => {
       for (const device of devices) {
-        if (this.#isClosed) return
-        await this.#applier.apply(device)
+        if (this.#isClosed || taken >= takenMost) return
+        if (!(await this.#applier.apply(device))) taken += 1
       }
     }
     await Promise.all(Array.from({ length: this.#concurrency }, work))
-    return strays.length >= receiptsSwept
+    return strays.length >= receiptsSwept || taken >= takenMost
+  }
+
+  /** The urgent ones first, and otherwise as no other node goes through them. Rules: QU-6, QU-9. */
+  #inOwnOrder(strays: readonly WaitingReceipt[]): readonly WaitingReceipt[] {
+    const { env } = this.#parts
+    const drawn = strays.map((stray) => ({ stray, at: env.random() }))
+    drawn.sort((left, right) => right.stray.priority - left.stray.priority || left.at - right.at)
+    return drawn.map(({ stray }) => stray)
   }
 
   #strays(ageMs: number): Promise<readonly WaitingReceipt[]> {

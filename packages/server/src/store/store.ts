@@ -25,6 +25,8 @@ export interface StoreState {
   readonly head: number
   /** No change with a position up to here will appear later. Where several writers commit at once it may lie behind `head`. */
   readonly complete: number
+  /** `historyTag` of `complete`: where most pulls end. */
+  readonly tag: string
   /** Cursors below it cannot be served: tombstones up to it are gone. */
   readonly horizon: number
   /** ISO time at which the store was last opened: what was issued before may be of a history that a backup undid. */

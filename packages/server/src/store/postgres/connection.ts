@@ -64,6 +64,21 @@ export class Connection {
     }
   }
 
+  /**
+   * One transaction that only reads, begun by `beginRead`. Its end is on its way and not waited for: it has nothing to lose,
+   * and whoever uses the connection next is answered after it.
+   */
+  async look<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#sendLater(this.#client.query(beginRead))
+    try {
+      const result = await work()
+      if (this.#failure) throw this.#failure.error
+      return result
+    } finally {
+      this.#sendLater(this.#client.query('COMMIT'))
+    }
+  }
+
   /** A transaction in which something failed is rolled back by its COMMIT, and what failed is thrown. */
   async #commit(): Promise<void> {
     const committing = this.exec('COMMIT')

@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Engine } from '../../engine.ts'
 import { type Copy, takeCopy } from '../../given-copies.ts'
+import { until } from '../../queue/given-queue.ts'
 import { createEngine } from '../../server.ts'
 import { systemEnvironment } from '../../system-environment.ts'
 import type { FeedPage, Reached, Store } from '../store.ts'
@@ -58,6 +59,35 @@ const namesOf = ({ changes }: FeedPage): readonly unknown[] =>
   changes.map((text) => (JSON.parse(text) as { data: { name: string } }).data.name)
 
 describe.skipIf(!hasPostgres())('positions at commit', () => {
+  test('[FE-13] telling which scopes moved reads what the transaction wrote, not the feed it lies in', async () => {
+    const other = await connect()
+    // Statistics of such a feed say that a transaction is as large as the feed.
+    await other.query(
+      `INSERT INTO items (id, place, name) SELECT gen_random_uuid(), 'p' || n % 20, 'n' || n FROM generate_series(1, 20000) n`,
+    )
+    await other.query('ANALYZE holdfast.feed')
+    await other.query('SELECT pg_stat_reset()')
+    const caller = {
+      user: { id: 'ann' },
+      device: null,
+      grants: '*',
+      schemaVersion: 1,
+      requestId: 'r',
+    } as const
+    const values = { place: 'a', name: 'one', stock: 0 }
+    const write = { collection: 'items', record: newUuid(env), op: 'create', values } as const
+    await engine.apply(caller, [{ ...write, precondition: { kind: 'none' } }])
+    // A session that ends has counted all it did.
+    await engine.close()
+    const counted = `SELECT (SELECT n_tup_ins FROM pg_stat_user_tables WHERE relid = 'holdfast.feed'::regclass) AS written,
+      (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relid = 'holdfast.feed'::regclass)
+        + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relid = 'holdfast.feed'::regclass) AS read`
+    const count = async (): Promise<{ written: string; read: string } | undefined> =>
+      (await other.query<{ written: string; read: string }>(counted)).rows[0]
+    await until(async () => Number((await count())?.written) === 1, 'what the session has counted')
+    expect(Number((await count())?.read)).toBeLessThan(1_000)
+  })
+
   test('[FE-61] B01 a reader passes a transaction that has its position and is not seen yet, and misses nothing', async () => {
     const [slow, quick] = [await connect(), await connect()]
     await slow.query('BEGIN')

@@ -3,7 +3,7 @@ import type { Pool, PoolClient } from 'pg'
 import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
 import { Naming, type TableMappings } from './columns.ts'
-import { beginRead, beginWrite, Connection, RaceLost, translate } from './connection.ts'
+import { beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { type Driver, driver, openPool } from './driver.ts'
 import { escrowQueries, escrowStatements } from './escrow.ts'
 import { eventQueries, eventStatements } from './events.ts'
@@ -13,6 +13,7 @@ import { deviceQueries, type ReadOptions } from './read-devices.ts'
 import { decisionQueries } from './read-decisions.ts'
 import { digestQueries } from './read-digests.ts'
 import { historyQueries } from './read-history.ts'
+import { Paced } from './paced.ts'
 import { pageQueries } from './read-pages.ts'
 import { recordQueries, type Tables } from './read-records.ts'
 import { receiptQueries, receiptStatements } from './receipts.ts'
@@ -63,8 +64,11 @@ const attempts = 12
 const firstWaitMs = 4
 /** How long a brief transaction waits for what another one holds, ms; one that only commits is through in less. */
 const briefMs = 50
-/** At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. */
-const notifyEveryMs = 5
+/**
+ * At most one wake-up of the other nodes in this time, ms: each takes a lock of the whole database at its commit. And at most
+ * one look for what others have moved.
+ */
+const wakeEveryMs = 5
 /** How long after its position a commit may be seen and is still told, ms. */
 const lookBackMs = 2_000
 
@@ -86,8 +90,10 @@ class PostgresStore implements Store {
   #opened: Opened | undefined
   #channel: WakeChannel | undefined
   #stopPolling: CancelTimer = () => undefined
-  #polling: Promise<void> | undefined
-  #notifyTimer: CancelTimer | undefined
+  /** Wake-ups of the other nodes after commits, never from a trigger. */
+  #waking: Paced | undefined
+  /** Looks for what others have moved. */
+  #looking: Paced | undefined
   #isClosed = false
 
   constructor(options: PostgresStoreOptions) {
@@ -117,7 +123,12 @@ class PostgresStore implements Store {
       })
       const { head, epoch } = await this.read((tx) => tx.state())
       this.#marks.push({ atMs: setup.env.monotonicMs(), position: head })
-      this.#channel = await this.#openChannel(pg, epoch)
+      const paced = (run: () => Promise<void>): Paced =>
+        new Paced({ env: setup.env, everyMs: wakeEveryMs, run })
+      this.#looking = paced(() => this.#tellMoved())
+      const channel = await this.#openChannel(pg, epoch)
+      this.#waking = channel && paced(() => channel.send())
+      this.#channel = channel
     } catch (error) {
       this.#opened = undefined
       await pool.end()
@@ -133,7 +144,7 @@ class PostgresStore implements Store {
     const { lockTimeoutMs } = this.#options
     const waitMaxMs = isBrief ? Math.min(briefMs, lockTimeoutMs) : lockTimeoutMs
     const result = await this.#untilWon(() => this.#use((db) => this.#transact(db, work, waitMaxMs)))
-    this.#wakeOthers()
+    void this.#waking?.ask()
     return result
   }
 
@@ -146,8 +157,8 @@ class PostgresStore implements Store {
         false,
       ),
     )
-    this.#wakeOthers()
-    await this.#tellForeign()
+    void this.#waking?.ask()
+    await this.#looking?.ask()
     return result
   }
 
@@ -170,9 +181,7 @@ class PostgresStore implements Store {
   }
 
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {
-    return this.#use((db) =>
-      db.transact(beginRead, () => work(readerOf(db, this.#ready().tables, { locks: false }))),
-    )
+    return this.#use((db) => db.look(() => work(readerOf(db, this.#ready().tables, { locks: false }))))
   }
 
   onForeignCommit(listener: (scopes: readonly string[]) => void): void {
@@ -182,8 +191,9 @@ class PostgresStore implements Store {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#stopPolling()
-    this.#notifyTimer?.()
-    await this.#polling
+    // A hint that hangs ends with its channel.
+    void this.#waking?.stop()
+    await this.#looking?.stop()
     await this.#channel?.close()
     await this.#opened?.pool.end()
     this.#opened = undefined
@@ -248,45 +258,27 @@ class PostgresStore implements Store {
   async #openChannel(pg: Driver, epoch: string): Promise<WakeChannel | undefined> {
     const { listen, url } = this.#options
     if (listen === false) return undefined
-    const options = { env: this.#ready().setup.env, onWake: () => void this.#tellForeign() }
+    const options = { env: this.#ready().setup.env, onWake: () => void this.#looking?.ask() }
     if (typeof listen === 'string' && /^rediss?:/.test(listen))
       return openRedisChannel(listen, `holdfast:${epoch}`, options)
     const notify = (sql: string): Promise<void> => this.#use((db) => db.exec(sql))
     return openListener(pg, listen === true ? url : listen, notify, options)
   }
 
-  /** After a commit, never from a trigger; several commits share one. */
-  #wakeOthers(): void {
-    if (!this.#channel || this.#notifyTimer) return
-    const { setup } = this.#ready()
-    this.#notifyTimer = setup.env.setTimer(() => {
-      this.#notifyTimer = undefined
-      void this.#channel?.send()
-    }, notifyEveryMs)
-  }
-
   #poll(): void {
     const { env } = this.#ready().setup
     this.#stopPolling = env.setTimer(() => {
       if (this.#isClosed) return
-      void this.#tellForeign().finally(() => {
+      void this.#looking?.ask().then(() => {
         if (!this.#isClosed) this.#poll()
       })
     }, this.#options.pollMs)
   }
 
-  /** Told is what others moved since the last time. */
-  #tellForeign(): Promise<void> {
-    this.#polling ??= this.#readMoved()
-      .then((scopes) => {
-        if (scopes.length > 0) for (const listener of this.#listeners) listener(scopes)
-      })
-      // The next poll tries again.
-      .catch(() => undefined)
-      .finally(() => {
-        this.#polling = undefined
-      })
-    return this.#polling
+  /** Told is what others moved since the last time. The next look finds what this one could not. */
+  async #tellMoved(): Promise<void> {
+    const scopes = await this.#readMoved().catch(() => [])
+    if (scopes.length > 0) for (const listener of this.#listeners) listener(scopes)
   }
 
   /**

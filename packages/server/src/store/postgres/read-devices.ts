@@ -15,11 +15,15 @@ export interface ReadOptions {
 }
 
 /** Positions up to this one are all seen: whoever took one of them is older than every transaction still at work. */
-export const completeSql =
-  'SELECT t.position FROM holdfast.transactions t WHERE t.bound <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY t.bound DESC, t.position DESC LIMIT 1'
+export const completeSql: string = newestComplete('t.position')
+
+function newestComplete(columns: string): string {
+  return `SELECT ${columns} FROM holdfast.transactions t WHERE t.bound <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY t.bound DESC, t.position DESC LIMIT 1`
+}
 
 const stateSql = `SELECT s.epoch, s.horizon, ${iso('s.made_at')} AS opened,
-  (SELECT max(position) FROM holdfast.transactions) AS head, (${completeSql}) AS complete FROM holdfast.state s`
+  (SELECT max(position) FROM holdfast.transactions) AS head, c.position AS complete, c.tag FROM holdfast.state s
+  LEFT JOIN LATERAL (${newestComplete('t.position, t.tag')}) c ON true`
 
 const outcomeColumns = `o.id, o.seq, o.covers, o.folded::text AS folded, o.hash, o.status, o.version, o.stood_on,
   ${iso('o.server_updated_at')} AS server_updated_at, o.code, o.body::text AS body, o.exact, o.op, o.fields::text AS fields`
@@ -44,6 +48,7 @@ export function deviceQueries(db: Connection, { locks }: ReadOptions): DeviceQue
         epoch: String(row?.['epoch']),
         head: Number(row?.['head'] ?? 0),
         complete: Number(row?.['complete'] ?? 0),
+        tag: String(row?.['tag'] ?? ''),
         horizon: Number(row?.['horizon']),
         openedAt: String(row?.['opened']),
       }

@@ -158,8 +158,8 @@ interface PageQuery {
 async function readPage(db: Connection, query: PageQuery): Promise<FeedPage> {
   const { from, bounds } = query
   const limit = bounds.rows + 1
-  const moved = await movedSince(db, from, limit)
-  const complete = Number((await db.get(completeSql))?.['position'] ?? 0)
+  const [moved, newest] = await Promise.all([movedSince(db, from, limit), db.get(completeSql)])
+  const complete = Number(newest?.['position'] ?? 0)
   const changes: string[] = []
   let inside: Place | undefined
   let [bytes, count, isCut] = [0, 0, false]

@@ -1,4 +1,4 @@
-import type { CancelTimer, Environment } from '@holdfast/core'
+import { type CancelTimer, type Environment, newUuid } from '@holdfast/core'
 import type { Redis } from 'ioredis'
 import type { Client } from 'pg'
 
@@ -7,11 +7,11 @@ import { translate } from './connection.ts'
 import type { Driver } from './driver.ts'
 
 /**
- * How nodes of one database tell each other that something was committed. A hint without content: whoever hears it looks
- * into the database, and whoever does not looks when it polls. Rules: FE-64, FE-65.
+ * How nodes of one database tell each other that something was committed. A hint that says only who gives it: whoever else
+ * hears it looks into the database, and whoever does not looks when it polls. Rules: FE-64, FE-65.
  */
 export interface WakeChannel {
-  /** Tells the others. Never rejects. */
+  /** Tells the others. Never rejects; may take as long as a Redis hangs, until it is closed. */
   readonly send: () => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -39,10 +39,13 @@ export async function openListener(
   let client: Client | undefined
   let cancelRetry: CancelTimer = () => undefined
   let isClosed = false
+  const self = newUuid(env)
   const connect = async (): Promise<void> => {
     const next = new pg.Client({ connectionString: url, keepAlive: true })
     next.on('error', () => undefined)
-    next.on('notification', onWake)
+    next.on('notification', ({ payload }) => {
+      if (payload !== self) onWake()
+    })
     await next.connect()
     try {
       await next.query('LISTEN holdfast')
@@ -65,7 +68,7 @@ export async function openListener(
     throw translate(error)
   })
   return {
-    send: () => notify('NOTIFY holdfast').catch(() => undefined),
+    send: () => notify(`NOTIFY holdfast, '${self}'`).catch(() => undefined),
     close: async () => {
       isClosed = true
       cancelRetry()
@@ -81,6 +84,7 @@ export async function openRedisChannel(
   { env, onWake }: WakeOptions,
 ): Promise<WakeChannel> {
   const packages = await import('ioredis')
+  const self = newUuid(env)
   const connect = (): Redis =>
     connectRedis(packages, url, { enableOfflineQueue: false, maxRetriesPerRequest: 0 })
   const sender = connect()
@@ -96,7 +100,9 @@ export async function openRedisChannel(
       )
     })
   })
-  listener.on('message', onWake)
+  listener.on('message', (_, message) => {
+    if (message !== self) onWake()
+  })
   let stopWaiting: CancelTimer = () => undefined
   const late = new Promise<void>((resolve) => {
     stopWaiting = env.setTimer(resolve, redisMs)
@@ -104,30 +110,12 @@ export async function openRedisChannel(
   await Promise.race([subscribed, late])
   stopWaiting()
   return {
-    send: oneAtATime(async () => {
-      if (sender.status === 'ready') await sender.publish(name, '')
-    }),
+    send: async () => {
+      if (sender.status === 'ready') await sender.publish(name, self).catch(() => undefined)
+    },
     close: async () => {
       sender.disconnect()
       listener.disconnect()
     },
-  }
-}
-
-/** While one is under way the next waits, and all that wait are one: to a Redis that hangs hints would heap up without end. */
-function oneAtATime(send: () => Promise<void>): () => Promise<void> {
-  let underWay: Promise<void> | undefined
-  let isWanted = false
-  const sendAll = async (): Promise<void> => {
-    while (isWanted) {
-      isWanted = false
-      await send().catch(() => undefined)
-    }
-    underWay = undefined
-  }
-  return () => {
-    isWanted = true
-    underWay ??= sendAll()
-    return underWay
   }
 }

@@ -83,9 +83,19 @@ export function recordStatements(
   }
 }
 
-const movedSql = `SELECT DISTINCT f.scope, f.tx AS n FROM holdfast.feed f WHERE f.tx = (
-  SELECT t.n FROM holdfast.transactions t
-  WHERE t.n = nullif(current_setting('holdfast.tx', true), '')::bigint AND t.xid = pg_current_xact_id_if_assigned())`
+/**
+ * One probe of the index for each scope. Where most of a feed came with one large transaction, PostgreSQL takes every
+ * transaction for as large, and reads the whole feed for the scopes of a small one if it is left to choose.
+ */
+const movedSql = `WITH RECURSIVE this (n) AS MATERIALIZED (
+    SELECT t.n FROM holdfast.transactions t
+    WHERE t.n = nullif(current_setting('holdfast.tx', true), '')::bigint AND t.xid = pg_current_xact_id_if_assigned()),
+  found (scope) AS (
+    (SELECT f.scope FROM holdfast.feed f WHERE f.tx = (SELECT n FROM this) ORDER BY f.scope LIMIT 1)
+    UNION ALL
+    SELECT (SELECT f.scope FROM holdfast.feed f WHERE f.tx = (SELECT n FROM this) AND f.scope > found.scope ORDER BY f.scope LIMIT 1)
+    FROM found WHERE found.scope IS NOT NULL)
+  SELECT found.scope, this.n FROM found CROSS JOIN this WHERE found.scope IS NOT NULL`
 
 /** Foreign statements take numbers after the transaction's first, and entries of this transaction carry them. */
 async function hostWroteToo(db: Connection, first: number | undefined): Promise<boolean> {

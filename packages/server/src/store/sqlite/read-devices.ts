@@ -17,27 +17,30 @@ const outcomeText = `substr(${outcomeObject}, 1, length(${outcomeObject}) - 1)
 
 /** Reads of devices and their outcomes. */
 export function deviceQueries(db: Connection): DeviceQueries {
+  // A position belongs to the opening under which it was made: it begins after the one at which that began.
+  const tagOf = (position: number): string =>
+    String(
+      db.get(
+        'SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1',
+        position,
+      )?.['tag'] ?? '',
+    )
   return {
     state: async () => {
       const row = db.get(
         'SELECT epoch, counter, horizon, (SELECT at FROM holdfast_openings ORDER BY position DESC LIMIT 1) AS opened FROM holdfast_state',
       )
+      const head = Number(row?.['counter'])
       return {
         epoch: String(row?.['epoch']),
-        head: Number(row?.['counter']),
-        complete: Number(row?.['counter']),
+        head,
+        complete: head,
+        tag: tagOf(head),
         horizon: Number(row?.['horizon']),
         openedAt: String(row?.['opened']),
       }
     },
-    historyTag: async (position) =>
-      // A position belongs to the opening under which it was made: it begins after the one at which that began.
-      String(
-        db.get(
-          'SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1',
-          position,
-        )?.['tag'] ?? '',
-      ),
+    historyTag: async (position) => tagOf(position),
     device: async (user, device) => {
       const row = db.get('SELECT * FROM holdfast_devices WHERE user = ? AND device = ?', user, device)
       return row ? deviceOf(row) : null
