@@ -5,7 +5,13 @@ import { Client } from 'pg'
 import { Calls } from '../calls.ts'
 import { expectSame } from '../measurement.ts'
 import type { RunningServer } from '../server-process.ts'
-import type { DevicePair } from './other-device.ts'
+
+/** Two devices: what one writes, the other has. */
+export interface DevicePair {
+  /** Resolves with the time from the call until the other has it, ms. */
+  readonly write: (stock: number) => Promise<number>
+  readonly close: () => Promise<void>
+}
 
 /**
  * The least that brings a change to another device and keeps it: a row with its outbox entry is committed with a sync, pushed,

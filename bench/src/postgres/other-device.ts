@@ -8,15 +8,8 @@ import { Calls } from '../calls.ts'
 import { expectSame } from '../measurement.ts'
 import { startServer } from '../server-process.ts'
 import { givenItems, schema } from './given-items.ts'
-import { openByHand } from './other-device-by-hand.ts'
+import { type DevicePair, openByHand } from './other-device-by-hand.ts'
 import type { Samples } from './samples.ts'
-
-/** Two devices: what one writes, the other has. */
-export interface DevicePair {
-  /** Resolves with the time from the call until the other has it, ms. */
-  readonly write: (stock: number) => Promise<number>
-  readonly close: () => Promise<void>
-}
 
 /**
  * From the call of a write on one device until the other has it: push, commit, NOTIFY, stream, pull and apply, with the other

@@ -35,6 +35,8 @@ export type ReadCursor = NamedCursor & {
 /** What the text of a cursor says, before anything was looked up. */
 export interface CursorText {
   readonly shape: Shape
+  /** Without its scopes. */
+  readonly bare: NamedCursor
   readonly newest: number
   readonly stored: readonly string[]
 }
@@ -127,7 +129,8 @@ export function scopesHash(scopes: readonly string[] | '*'): string {
 export function parseCursor(text: string): CursorText {
   const shape = parseShape(text)
   if (typeof shape['e'] !== 'string' || !isPosition(shape['p'])) throw invalid()
-  return { shape, newest: newestPosition(cursorOf(shape, () => []).cursor), stored: hashesIn(shape) }
+  const bare = cursorOf(shape, () => [])
+  return { shape, bare, newest: newestPosition(bare.cursor), stored: hashesIn(shape) }
 }
 
 /** Asks for all that checking a cursor takes, at once. */
@@ -144,13 +147,13 @@ export async function lookUpCursor(tx: StoreReader, { newest, stored }: CursorTe
  * history, or a position this one has not reached). Rules: PL-3 to PL-5, PL-21.
  */
 export function checkCursor(
-  { shape, newest, stored }: CursorText,
+  { shape, bare, newest, stored }: CursorText,
   { tag, lists }: LookedUp,
   state: StoreState,
 ): ReadCursor {
   if (shape['e'] !== state.epoch) throw otherHistory()
+  checkHorizon(bare, state)
   const read = cursorOf(shape, (list) => scopesOf(list, lists))
-  checkHorizon(read, state)
   if (newest > state.head || tag !== (shape['t'] ?? '')) throw otherHistory()
   return { ...read, stored }
 }

@@ -83,8 +83,8 @@ export const clientOutboxPlants: readonly Plant[] = [
     file: 'packages/client/src/local/local-database.ts',
     edits: [
       {
-        find: `const isFull = this.#durability === 'full' || jobs.some((job) => job.options.durable === true)`,
-        replace: `const isFull = jobs.some((job) => job.options.durable === true)`,
+        find: `const isFull = jobs.some(({ options }) => options.durable ?? this.#durability === 'full')`,
+        replace: `const isFull = jobs.some(({ options }) => options.durable === true)`,
       },
     ],
     story: 'A write that was promised to survive power loss is gone after one.',

@@ -240,8 +240,8 @@ export const serverPullPlants: readonly Plant[] = [
     file: `${pull}/cursor.ts`,
     edits: [
       {
-        find: `if (Math.max(p, f ?? 0) < state.horizon)`,
-        replace: `if (Math.max(p, f ?? state.horizon) < state.horizon)`,
+        find: `if (pull && Math.max(pull.position, pull.from ?? 0) < horizon)`,
+        replace: `if (pull && Math.max(pull.position, pull.from ?? horizon) < horizon)`,
       },
     ],
     story: 'A tablet that was away too long keeps what was deleted meanwhile.',
@@ -276,7 +276,7 @@ export const serverPullPlants: readonly Plant[] = [
     file: `${pull}/cursor.ts`,
     edits: [
       {
-        find: `if (newest > state.head || (await tx.historyTag(newest)) !== tag)`,
+        find: `if (newest > state.head || tag !== (shape['t'] ?? ''))`,
         replace: `if (newest < 0)`,
       },
     ],

@@ -15,16 +15,14 @@ const outcomeText = `substr(${outcomeObject}, 1, length(${outcomeObject}) - 1)
   || CASE WHEN folded IS NULL THEN '' ELSE ',"folded":' || folded END
   || CASE WHEN json_remove(body, '$.record') <> '{}' THEN ',' || substr(json_remove(body, '$.record'), 2) ELSE '}' END`
 
+/** A position belongs to the opening under which it was made: it begins after the one at which that began. */
+function tagOf(db: Connection, position: number): string {
+  const sql = 'SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1'
+  return String(db.get(sql, position)?.['tag'] ?? '')
+}
+
 /** Reads of devices and their outcomes. */
 export function deviceQueries(db: Connection): DeviceQueries {
-  // A position belongs to the opening under which it was made: it begins after the one at which that began.
-  const tagOf = (position: number): string =>
-    String(
-      db.get(
-        'SELECT tag FROM holdfast_openings WHERE position < ? ORDER BY position DESC LIMIT 1',
-        position,
-      )?.['tag'] ?? '',
-    )
   return {
     state: async () => {
       const row = db.get(
@@ -35,12 +33,12 @@ export function deviceQueries(db: Connection): DeviceQueries {
         epoch: String(row?.['epoch']),
         head,
         complete: head,
-        tag: tagOf(head),
+        tag: tagOf(db, head),
         horizon: Number(row?.['horizon']),
         openedAt: String(row?.['opened']),
       }
     },
-    historyTag: async (position) => tagOf(position),
+    historyTag: async (position) => tagOf(db, position),
     device: async (user, device) => {
       const row = db.get('SELECT * FROM holdfast_devices WHERE user = ? AND device = ?', user, device)
       return row ? deviceOf(row) : null
