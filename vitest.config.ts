@@ -15,6 +15,10 @@ const chromiumTests = `${sources}/*.chromium.test.ts`
 
 /** Files that take longest, what they build before their tests included: begun last, one of them would run on alone. */
 const longest = [
+  'stockroom.chromium',
+  'every-write-once.chromium',
+  'browser/background.chromium',
+  'tabs.chromium',
   'packed.pg',
   'queued.pg',
   'chaos.pg',
@@ -144,7 +148,12 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'chromium',
-          globalSetup: hasBrowser ? 'packages/testing/src/browser/build-page.ts' : [],
+          globalSetup: hasBrowser
+            ? [
+                'packages/testing/src/browser/build-page.ts',
+                'apps/stockroom/src/stories-in-chromium/build-stockroom.ts',
+              ]
+            : [],
           include: hasBrowser ? [chromiumTests] : [],
           expect: { poll: { timeout: 60_000, interval: 50 } },
           testTimeout: 180_000,

@@ -25,10 +25,11 @@ export function emitDeclarations(): void {
 /** One page for each entry point of each package, read from the emitted declarations. */
 export function readApiPages(): ApiPage[] {
   const packages = readWorkspaces().filter(({ folder }) => folder.startsWith('packages/'))
-  return packages.flatMap(({ folder, name, exports }) =>
+  return packages.flatMap(({ folder, name, exports, publishedSubpaths }) =>
     [...exports].flatMap(([subpath, source]) => {
       // An entry point that is declared but not written yet, or that is no code, has nothing to report.
       if (!existsSync(join(repositoryRoot, source)) || !/\.tsx?$/.test(source)) return []
+      if (!publishedSubpaths.has(subpath)) return []
       const declarations = source.replace(`${folder}/src/`, `${folder}/.types/`).replace(/\.tsx?$/, '.d.ts')
       const specifier = name + subpath.slice(1)
       const path = `docs/api/${specifier.replace('@holdfast/', '').replaceAll('/', '-')}.md`

@@ -8,6 +8,8 @@ export type Workspace = {
   readonly folder: string
   readonly name: string
   readonly exports: ReadonlyMap<string, string>
+  /** The subpaths that are there for whoever installs it; the others are for this repository's own tests. */
+  readonly publishedSubpaths: ReadonlySet<string>
   readonly binPaths: readonly string[]
   readonly dependencies: ReadonlySet<string>
   readonly devDependencies: ReadonlySet<string>
@@ -17,6 +19,7 @@ export type Workspace = {
 type Manifest = {
   name?: string
   exports?: Record<string, string>
+  publishConfig?: { exports?: Record<string, unknown> }
   bin?: Record<string, string>
   dependencies?: Record<string, string>
   peerDependencies?: Record<string, string>
@@ -43,6 +46,7 @@ function readWorkspace(folder: string): Workspace {
     folder,
     name: manifest.name ?? folder,
     exports: new Map(Object.entries(manifest.exports ?? {}).map(([key, target]) => [key, toPath(target)])),
+    publishedSubpaths: new Set(Object.keys(manifest.publishConfig?.exports ?? {})),
     binPaths: Object.values(manifest.bin ?? {}).map(toPath),
     dependencies: new Set([
       ...Object.keys(manifest.dependencies ?? {}),

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url'
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
+import { builtStockroom } from './built-stockroom.ts'
 import { type GivenStockroom, givenStockroom, type Page } from './given-stockroom.ts'
 
 const axe = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
@@ -9,7 +10,7 @@ const axe = fileURLToPath(import.meta.resolve('axe-core/axe.min.js'))
 let given: GivenStockroom
 let page: Page
 beforeAll(async () => {
-  given = await givenStockroom()
+  given = await givenStockroom(await builtStockroom())
   page = await given.context.newPage()
   page.setDefaultTimeout(60_000)
   await page.goto(`${given.url}/app/`)

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { builtStockroom } from './built-stockroom.ts'
 import { type GivenStockroom, givenStockroom, type Page } from './given-stockroom.ts'
 
 let given: GivenStockroom
 beforeAll(async () => {
-  given = await givenStockroom()
+  given = await givenStockroom(await builtStockroom())
 }, 300_000)
 afterAll(() => given?.close())
 
@@ -56,7 +57,8 @@ test(
     // The browser takes a moment to end it.
     await expect.poll(() => isLed(ben, 'office'), { timeout: 60_000 }).toBe(false)
     await given.setServer(true)
-    await given.fireSync()
+    const serviceWorkers = await given.serviceWorkers()
+    await serviceWorkers.sync()
     await openItem(ben, 'EL-04003')
     await ben
       .getByRole('dialog')

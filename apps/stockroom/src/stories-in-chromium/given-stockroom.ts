@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { backgroundTag } from '@holdfast/client/service-worker'
+import { openServiceWorkers, type ServiceWorkers } from '@holdfast/testing/service-workers'
 import { chromiumArguments, chromiumPath } from '@holdfast/testing/services'
 import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright'
 
@@ -10,7 +10,7 @@ export type { Page } from 'playwright'
 
 import { people, type PersonId } from '../warehouse/people.ts'
 import { startWarehouseServer, type WarehouseServer } from '../warehouse/warehouse-server.ts'
-import { type BuiltApp, buildApp } from '../warehouse/web-app.ts'
+import type { BuiltApp } from '../warehouse/web-app.ts'
 import { type ItemOnServer, itemOnServer } from './warehouse-view.ts'
 import { Wire } from './wire.ts'
 
@@ -26,8 +26,8 @@ export interface GivenStockroom {
   openBench(): Promise<Bench>
   /** Opens the app alone, and signs in unless somebody is. */
   openApp(person: PersonId): Promise<Page>
-  /** Has the browser tell the app's service worker that there is a network, as it does by itself sooner or later. */
-  fireSync(): Promise<void>
+  /** The app's service worker, as the browser speaks to it. */
+  serviceWorkers(): Promise<ServiceWorkers>
   /** Ends the server, or starts it again where it was. */
   setServer(isUp: boolean): Promise<void>
   close(): Promise<void>
@@ -59,13 +59,9 @@ export interface BenchDevice {
 /** How long a person in these stories waits for anything, ms: the machine may be busy. */
 const patienceMs = 40_000
 
-let built: Promise<BuiltApp> | undefined
-
-/** Builds the app once, and opens a warehouse and a browser of their own. */
-export async function givenStockroom(viewport = { width: 1560, height: 900 }): Promise<GivenStockroom> {
-  built ??= buildApp()
+/** Opens a warehouse and a browser of their own, for an app that was built. */
+export async function givenStockroom(app: BuiltApp): Promise<GivenStockroom> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-stockroom-'))
-  const app = await built
   const wire = new Wire()
   const start = (port: number): Promise<WarehouseServer> =>
     startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app, line: wire.pass })
@@ -75,7 +71,7 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
     executablePath: chromiumPath(),
     headless: true,
     args: [...chromiumArguments],
-    viewport,
+    viewport: { width: 1560, height: 900 },
   })
   return {
     url,
@@ -97,7 +93,7 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
       await page.getByText('All sent').waitFor()
       return page
     },
-    fireSync: () => fireSync(context, url),
+    serviceWorkers: () => openServiceWorkers(context, url),
     openBench: async () => {
       const page = await context.newPage()
       page.setDefaultTimeout(patienceMs)
@@ -113,26 +109,6 @@ export async function givenStockroom(viewport = { width: 1560, height: 900 }): P
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     },
   }
-}
-
-/** Spoken to from a page that is none of the app's. */
-async function fireSync(context: BrowserContext, origin: string): Promise<void> {
-  const page = await context.newPage()
-  const session = await context.newCDPSession(page)
-  const found = Promise.withResolvers<string>()
-  session.on('ServiceWorker.workerRegistrationUpdated', ({ registrations }) => {
-    const own = registrations.find(({ scopeURL, isDeleted }) => !isDeleted && scopeURL === `${origin}/`)
-    if (own) found.resolve(own.registrationId)
-  })
-  await session.send('ServiceWorker.enable')
-  const registrationId = await found.promise
-  await session.send('ServiceWorker.dispatchSyncEvent', {
-    origin,
-    registrationId,
-    tag: backgroundTag,
-    lastChance: false,
-  })
-  await page.close()
 }
 
 function benchDevice(page: Page, person: PersonId): BenchDevice {

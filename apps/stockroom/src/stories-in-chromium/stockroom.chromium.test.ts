@@ -1,12 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
+import { builtStockroom } from './built-stockroom.ts'
 import { type Bench, type GivenStockroom, givenStockroom } from './given-stockroom.ts'
 
 // One warehouse and one page for all stories: each has an item of its own.
 let given: GivenStockroom
 let bench: Bench
 beforeAll(async () => {
-  given = await givenStockroom()
+  given = await givenStockroom(await builtStockroom())
   bench = await given.openBench()
 }, 300_000)
 afterAll(() => given?.close())

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { buildApp } from '../warehouse/web-app.ts'
 import { type Bench, type GivenStockroom, givenStockroom, type Page } from './given-stockroom.ts'
 
 const folder = fileURLToPath(new URL('../../../../docs/screenshots/', import.meta.url))
@@ -9,7 +10,7 @@ const folder = fileURLToPath(new URL('../../../../docs/screenshots/', import.met
 /** Makes the pictures of the documentation, from the app as it is built. */
 async function main(): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const given = await givenStockroom()
+  const given = await givenStockroom(await buildApp())
   try {
     const bench = await given.openBench()
     await givenConflict(bench)

@@ -20,16 +20,18 @@ const types: Readonly<Record<string, string>> = {
 }
 
 /** Builds the app with Vite and reads what it made. */
-export async function buildApp(): Promise<BuiltApp> {
+export async function buildApp(outDir = join(workspace, 'dist')): Promise<BuiltApp> {
   await build({
     root: join(workspace, 'src/web'),
     configFile: join(workspace, 'vite.config.ts'),
     logLevel: 'error',
+    build: { outDir },
   })
-  return readApp(join(workspace, 'dist'))
+  return readApp(outDir)
 }
 
-async function readApp(folder: string): Promise<BuiltApp> {
+/** An app that was built. */
+export async function readApp(folder: string): Promise<BuiltApp> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const files = entries
     .filter((entry) => entry.isFile())

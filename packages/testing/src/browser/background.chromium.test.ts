@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 
 import { type OpenChromium, openChromium } from './open-chromium.ts'
 import { crash, openTabs, type Tabs } from './open-tabs.ts'
-import { openServiceWorkers, type ServiceWorkers } from './service-workers.ts'
+import { openServiceWorkers, type ServiceWorkers } from '../services/given-service-workers.ts'
 
 let chromium: OpenChromium
 let tabs: Tabs

@@ -26,7 +26,7 @@ export function ItemDrawer(props: {
       styles={{ title: { flex: 1, minWidth: 0 } }}
     >
       {record === undefined ? null : <ItemDetails key={record.id} item={record} onRemoved={props.onClose} />}
-      {record === undefined && status === 'ready' ? (
+      {record === undefined && props.id !== null && status === 'ready' ? (
         <Text c="dimmed">This item was removed from the warehouse.</Text>
       ) : null}
     </Drawer>
