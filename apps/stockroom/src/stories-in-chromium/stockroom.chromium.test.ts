@@ -51,7 +51,7 @@ test(
     for (const device of [ana, ben, office]) await device.frame.getByText('all sent').waitFor()
     for (const { app } of [ana, ben]) {
       await app.getByRole('article').waitFor({ state: 'detached' })
-      expect(await app.getByLabel('Price').inputValue()).toBe('1.50')
+      expect(await app.getByRole('textbox', { name: 'Price' }).inputValue()).toBe('1.50')
     }
     await atOffice.getByText('Saved', { exact: true }).waitFor()
     await office.closeItem()
