@@ -1,8 +1,15 @@
-import { errorTable, type ErrorCode, type ErrorReport, SyncError, touchedFields } from '@holdfast/core'
+import {
+  errorTable,
+  type ErrorCode,
+  type ErrorReport,
+  type Mutation,
+  SyncError,
+  touchedFields,
+} from '@holdfast/core'
 import type { Caller, User } from '../engine.ts'
 import { Claims } from '../push/claims.ts'
 import { decideUnit } from '../push/decide-unit.ts'
-import { type MemberVerdict, type ReadOffer, withoutLostConflict } from '../push/judge-mutation.ts'
+import { type MemberVerdict, overlaps, type ReadOffer, withoutLostConflict } from '../push/judge-mutation.ts'
 import { readOffer } from '../push/offer.ts'
 import { openPlainSession } from '../push/plain-writes.ts'
 import type { PushContext } from '../push/push-context.ts'
@@ -70,6 +77,8 @@ async function transact<U extends User>(
     await tx.ruleOnEscrow(ruled)
     return { answer: answerOf(ruled), tell: () => undefined }
   }
+  if (await isBehindWaiting(tx, unit))
+    return remain(reportOf('DEPENDENCY_FAILED', 'an earlier edit of the record by its author comes first'))
   const { session, offers, error } = await openEscrowSession(context, caller, tx, unit)
   if (error) return remain(error)
   const firstVersion = session.nextVersion
@@ -85,6 +94,26 @@ async function transact<U extends User>(
   await tx.ruleOnEscrow(ruled)
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: null })
   return { answer: answerOf(ruled), tell }
+}
+
+/**
+ * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches:
+ * overtaking, a removal would come before what it removes.
+ */
+async function isBehindWaiting(tx: StoreWriter, unit: readonly StoredEscrow[]): Promise<boolean> {
+  const [{ n, user, device } = { n: 0, user: '', device: '' }] = unit
+  const records = [...new Set(unit.map(({ record }) => record))]
+  const earlier = await tx.escrowBefore({ n, user, device, records })
+  return unit.some(({ record, mutation }) => {
+    const edit = parseEscrowed(mutation)
+    if (edit.resolves !== null) return false
+    return earlier.some((other) => other.record === record && mayNotPass(edit, parseEscrowed(other.mutation)))
+  })
+}
+
+function mayNotPass(later: Mutation, earlier: Mutation): boolean {
+  if (later.op !== 'update' || earlier.op !== 'update') return true
+  return overlaps(touchedFields(earlier), touchedFields(later))
 }
 
 function noSuchEdit(): SyncError {

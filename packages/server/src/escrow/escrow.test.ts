@@ -261,6 +261,22 @@ test('[ES-7] what stands on an edit that waits in escrow is accepted after it', 
   expect(await row(made)).toMatchObject({ name: 'Desk' })
 })
 
+test('[ES-7] a removal that waits does not overtake what it removes, whatever passes between them', async () => {
+  const { ann, made } = await givenRevoked()
+  const added = ann.update(made, {}, { baseVersion: 1, additions: { tags: ['heavy'] } })
+  const renamed = ann.update(made, { name: 'Desk' }, { baseVersion: 1, after: added.id })
+  const removed = ann.update(made, {}, { baseVersion: 1, after: renamed.id, removals: { tags: ['heavy'] } })
+  await ann.push(...[added, renamed, removed].map(forEscrow))
+  const [first, second, third] = await waiting()
+
+  expect((await decide(third?.id ?? '')).error).toMatchObject({ code: 'DEPENDENCY_FAILED' })
+  expect((await decide(second?.id ?? '')).error).toBeUndefined()
+  expect((await decide(third?.id ?? '')).error).toMatchObject({ code: 'DEPENDENCY_FAILED' })
+  expect((await decide(first?.id ?? '')).error).toBeUndefined()
+  expect((await decide(third?.id ?? '')).error).toBeUndefined()
+  expect(await row(made)).toMatchObject({ name: 'Desk', tags: [] })
+})
+
 test('[ES-7] what stands on an edit that was refused in escrow is not accepted', async () => {
   const ann = given.device('ann', [])
   const made = forEscrow(ann.create('items', item()))

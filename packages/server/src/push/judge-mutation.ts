@@ -393,6 +393,6 @@ export function valuesOf({ snapshot }: CurrentRecord): Values | null {
   return snapshot.kind === 'live' ? snapshot.values : null
 }
 
-function overlaps(left: readonly string[], right: readonly string[]): boolean {
+export function overlaps(left: readonly string[], right: readonly string[]): boolean {
   return left.some((name) => right.includes(name))
 }

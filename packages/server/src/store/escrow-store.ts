@@ -49,6 +49,13 @@ export interface EscrowReads {
     readonly after: number
     readonly limit: number
   }): Promise<readonly StoredEscrow[]>
+  /** What waits and came before `n`, of these records and from this device of a user, in the order in which it came. */
+  escrowBefore(query: {
+    readonly n: number
+    readonly user: string
+    readonly device: string
+    readonly records: readonly string[]
+  }): Promise<readonly StoredEscrow[]>
   /** By key, those of one user. */
   escrowOf(user: string, ids: readonly string[]): Promise<readonly StoredEscrow[]>
 }

@@ -35,6 +35,12 @@ export function escrowQueries(db: Connection, { locks }: ReadOptions): EscrowRea
         JOIN holdfast.escrow e ON e.unit = lead.unit ORDER BY lead.n, e.place`
       return (await db.all(sql, after, status, limit)).map(escrowedOf)
     },
+    escrowBefore: async ({ n, user, device, records }) => {
+      const sql = `SELECT ${columns} FROM holdfast.escrow lead JOIN holdfast.escrow e ON e.unit = lead.unit
+        WHERE lead.place = 0 AND lead.status = 'waiting' AND lead.n < $1 AND e.account = $2 AND e.device = $3
+          AND e.record = ANY($4::uuid[]) ORDER BY e.n`
+      return (await db.all(sql, n, user, device, records)).map(escrowedOf)
+    },
     escrowOf: async (user, ids) => {
       const sql = `SELECT ${columns} FROM holdfast.escrow e WHERE e.id = ANY($1::text[]) AND e.account = $2 ORDER BY e.n`
       return (await db.all(sql, ids, user)).map(escrowedOf)

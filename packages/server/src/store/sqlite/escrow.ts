@@ -27,6 +27,18 @@ export function escrowQueries(db: Connection): EscrowReads {
           limit,
         )
         .map(escrowedOf),
+    escrowBefore: async ({ n, user, device, records }) =>
+      db
+        .all(
+          `SELECT e.* FROM holdfast_escrow lead JOIN holdfast_escrow e ON e.unit = lead.unit
+           WHERE lead.place = 0 AND lead.status = 'waiting' AND lead.n < ? AND e.user = ? AND e.device = ?
+             AND e.record IN (SELECT value FROM json_each(?)) ORDER BY e.n`,
+          n,
+          user,
+          device,
+          JSON.stringify(records),
+        )
+        .map(escrowedOf),
     escrowOf: async (user, ids) =>
       db
         .all(
