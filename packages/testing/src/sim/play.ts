@@ -208,8 +208,15 @@ export function isCalm(world: World, device: SimDevice): boolean {
   // A disk that lost everything has no tables until the app is open.
   if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  const isWaitFounded = waiting === 0 || asked > 0 || awaitsReturn(device)
+  const isWaitFounded = waiting === 0 || asked > 0 || awaitsDecision(device) || awaitsReturn(device)
   return open === 0 && isWaitFounded && isUpToDate(world, device)
+}
+
+/** Something waits behind a conflict that is shown here and began on another copy of the database. */
+function awaitsDecision({ disk }: SimDevice): boolean {
+  const sql =
+    "SELECT 1 FROM _outbox o JOIN _conflicts c ON c.id = o.held_by WHERE o.status = 'held' AND c.status = 'open' LIMIT 1"
+  return disk.read(sql).length > 0
 }
 
 /** Something that is returned to a server that was put back was told that another device may return what it stands on. */
