@@ -1,5 +1,6 @@
 import { monotone } from '../check/monotone.ts'
 import type { Story, StoryStep } from './interleave.ts'
+import type { LaneClient } from './lane-schema.ts'
 import { lamp, one } from './scenarios/given.ts'
 import type { Stage } from './stage.ts'
 import { type Tab, TwoTabs } from './two-tabs.ts'
@@ -114,5 +115,37 @@ const heardLate: LeaseStory = {
   expected: [{ items: { [lamp]: { name: 'Lamp', stock: 1 } } }],
 }
 
+/** The same later on: the first window asks for what is new, and hears it when the other has read and written more. */
+const pageHeardLate: LeaseStory = {
+  ...heardLate,
+  name: 'page of two windows, heard late by one of them',
+  leastOrders: 4,
+  given: async (stage) => {
+    await heardLate.given?.(stage)
+    tabsOf(stage).goOnline(0)
+    await stage.pass(10_000)
+  },
+  actors: {
+    people: [
+      {
+        name: 'another device counts',
+        touches: ['d0'],
+        passMs: cycleMs,
+        act: ({ world }) => {
+          // A person on a device of the simulator, which is open.
+          const db = world.devices[0]?.client as unknown as LaneClient | undefined
+          db?.items.increment(lamp, { stock: 1 }).catch((error: unknown) => world.onDefect(error))
+        },
+      },
+      freezes,
+      { ...goesOnline(1), passMs: cycleMs },
+      { ...counts(1), passMs: cycleMs },
+      thaws,
+    ],
+  },
+  finish: (stage) => tabsOf(stage).finish(2),
+  expected: [{ items: { [lamp]: { name: 'Lamp', stock: 2 } } }],
+}
+
 /** Windows that share a file, and with it the lease of its engine. */
-export const leaseStories: readonly LeaseStory[] = [handedOver, heardLate]
+export const leaseStories: readonly LeaseStory[] = [handedOver, heardLate, pageHeardLate]

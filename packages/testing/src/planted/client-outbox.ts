@@ -105,6 +105,12 @@ export const clientOutboxPlants: readonly Plant[] = [
     file: 'packages/client/src/local/local-database.ts',
     edits: [
       { find: `if (lease?.fence === fence) return`, replace: `if (Number(lease?.fence) >= fence) return` },
+      // The second line of defence.
+      {
+        file: 'packages/client/src/apply/flip.ts',
+        find: `if (!progress.replaces) assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')`,
+        replace: `await readCursor(tx)`,
+      },
     ],
     story:
       'A tab that was frozen in its first sync goes on beside the one that took over: newer values are gone from the screen for good.',
