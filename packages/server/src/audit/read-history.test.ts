@@ -179,7 +179,8 @@ test('[AU-6] an operator sees what a device announced and never sent', async () 
       missingCount: 11,
     },
   ])
-  expect(await given.engine.devices()).toHaveLength(2)
+  // That a device read something is noted beside its answer.
+  await expect.poll(() => given.engine.devices()).toHaveLength(2)
   expect(await given.engine.stats()).toMatchObject({
     devices: 2,
     pendingCount: 3,
