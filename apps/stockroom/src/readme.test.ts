@@ -59,7 +59,7 @@ test('the example of the README runs as it stands and prints what it says', asyn
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   const app = start('app.ts')
-  const [code] = await once(app.child, 'exit')
+  const [code] = await once(app.child, 'close')
 
   const promised = /console\.log\(.*\) \/\/ (.*)/.exec(files.get('app.ts') ?? '')?.[1]
   expect(promised).toBe('13')

@@ -362,7 +362,8 @@ describe('killed at any instruction', () => {
       await printedBy(() => output.includes(`sold ${5 + round * 9}`))
       await new Promise((resolve) => setTimeout(resolve, round * 13))
       child.kill('SIGKILL')
-      await once(child, 'exit')
+      // What it printed is read to its end.
+      await once(child, 'close')
       acknowledged += [...output.matchAll(/^sold \d+$/gm)].length
     }
 
