@@ -14,6 +14,7 @@ export const clientApplyPlants: readonly Plant[] = [
         find: `WHERE o.record NOT IN (SELECT value FROM json_each(?2))`,
         replace: `WHERE o.status = 'answered' AND o.record NOT IN (SELECT value FROM json_each(?2))`,
       },
+      { find: `  await noteUnheard(tx, outcomes)\n`, replace: `  await noteUnheard(tx, [])\n` },
     ],
     story:
       'The answer is lost, the row comes with its effect, and the edit is replayed on top: counts double on screen.',
