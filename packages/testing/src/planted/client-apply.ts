@@ -18,7 +18,7 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'The answer is lost, the row comes with its effect, and the edit is replayed on top: counts double on screen.',
-    expect: ['convergence', 'counters', 'liveness'],
+    expect: ['convergence', 'counters', 'liveness', 'settled-by-pull'],
   },
   {
     id: 'entries-end-before-their-shadow',
@@ -27,7 +27,7 @@ export const clientApplyPlants: readonly Plant[] = [
     edits: [{ find: `needed: unpromoted`, replace: `needed: []` }],
     story:
       'An own edit is settled before it is in the copy of the server: the device shows the old value again.',
-    expect: ['convergence', 'read-your-writes'],
+    expect: ['convergence', 'read-your-writes', 'bounds'],
   },
   {
     id: 'further-scope-forgotten',
@@ -63,7 +63,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'A conflict is settled, and the edits that waited behind it wait for ever.',
-    expect: ['liveness', 'no-lost-mutation'],
+    expect: ['liveness', 'no-lost-mutation', 'bounds'],
   },
   {
     id: 'settled-conflict-still-shown',
@@ -109,7 +109,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'The app dies while it applies pages, and the rows in them never come again.',
-    expect: ['convergence', 'no-resurrection'],
+    expect: ['convergence', 'no-resurrection', 'settled-by-pull'],
   },
   {
     id: 'flip-in-two-commits',
@@ -125,7 +125,7 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'The app dies in the middle of a flip: after the start it shows half of it, with old copies in the way.',
-    expect: ['convergence', 'group-atomicity', 'read-your-writes'],
+    expect: ['convergence', 'group-atomicity', 'read-your-writes', 'settled-by-pull'],
   },
   {
     id: 'pages-of-two-grants-mixed',
@@ -139,7 +139,7 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'Rights are taken away in the middle of a pull, and rows of the scope that is gone are applied after all.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'revocation'],
   },
   {
     id: 'have-without-knowing',
@@ -147,7 +147,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${sync}/pull.ts`,
     edits: [{ find: `const haveLooksMost = 4`, replace: `const haveLooksMost = -1` }],
     story: 'The server says "you have it" of a row whose answer was lost, and the device never gets it.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'entered-scope-not-fetched',
@@ -160,7 +160,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'Somebody is let into a warehouse and sees only what changes there from now on.',
-    expect: ['convergence'],
+    expect: ['convergence', 'liveness'],
   },
   {
     id: 'pages-shown-one-by-one',
@@ -175,7 +175,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'To show something early, small pages are shown as they come: half of a transfer is seen.',
-    expect: ['group-atomicity'],
+    expect: ['group-atomicity', 'settled-by-pull'],
   },
   {
     id: 'revocation-spares-edited-rows',
@@ -183,7 +183,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/revoke-scopes.ts`,
     edits: [{ find: `await saveShadow(tx, { collection, record }, next)`, replace: `` }],
     story: 'A device keeps the rows of a scope it may no longer see, if somebody had just edited them.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'revocation'],
   },
   {
     id: 'revocation-spares-tombstones',
@@ -196,7 +196,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'The last values of deleted rows stay in the file of a device that may not see them any more.',
-    expect: ['scope-isolation'],
+    expect: ['scope-isolation', 'revocation'],
   },
   {
     id: 'file-not-rewritten',
@@ -222,7 +222,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'A row moved from one scope to another; when that one is taken away, the device keeps the row.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'bounds'],
   },
   {
     id: 'rows-in-flight-skipped',
@@ -235,7 +235,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'What others change in a record while an own edit of it waits for its end never arrives.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'reset-keeps-shadows',
@@ -248,7 +248,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'The server was restored from a backup: edited rows keep showing what is no longer so.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'reset-keeps-tombstones',
@@ -275,7 +275,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'The server lost an edit it had answered; the device still has it and never says so.',
-    expect: ['no-lost-mutation', 'liveness', 'convergence'],
+    expect: ['no-lost-mutation', 'liveness', 'convergence', 'bounds'],
   },
   {
     id: 'settled-work-stays-kept',
@@ -296,7 +296,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/page-note.ts`,
     edits: [{ find: `hasOthers: otherCount > 0`, replace: `hasOthers: otherCount > 1` }],
     story: 'A page with a single delete passes without it, and the record stays on the device for ever.',
-    expect: ['convergence', 'no-resurrection', 'scope-isolation'],
+    expect: ['convergence', 'no-resurrection', 'scope-isolation', 'bounds'],
   },
   {
     id: 'unreadable-rows-dropped',
@@ -309,7 +309,7 @@ export const clientApplyPlants: readonly Plant[] = [
       },
     ],
     story: 'A row that this version of the app cannot read is dropped, and missing after the update.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
     seenBy: 'lane',
   },
   {

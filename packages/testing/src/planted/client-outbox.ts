@@ -17,7 +17,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     ],
     story:
       'Once the outbox is empty, new edits take numbers of old ones, and the server takes them for repeats.',
-    expect: ['monotone', 'no-lost-mutation'],
+    expect: ['monotone', 'no-lost-mutation', 'liveness'],
   },
   {
     id: 'clock-runs-back',
@@ -61,7 +61,7 @@ export const clientOutboxPlants: readonly Plant[] = [
     file: 'packages/client/src/local/local-database.ts',
     edits: [{ find: `await this.#connection.run('ROLLBACK TO shared')\n`, replace: `\n` }],
     story: 'A write that was refused because the disk was full leaves a row that no mutation stands for.',
-    expect: ['convergence', 'no-lost-mutation'],
+    expect: ['convergence', 'no-lost-mutation', 'live-lists'],
     seenBy: 'lane',
   },
   {
@@ -88,7 +88,7 @@ export const clientOutboxPlants: readonly Plant[] = [
       },
     ],
     story: 'A write that was promised to survive power loss is gone after one.',
-    expect: ['no-lost-mutation', 'durability'],
+    expect: ['no-lost-mutation', 'durability', 'monotone'],
   },
   {
     id: 'offer-not-durable',
@@ -169,7 +169,7 @@ import { type Durability, LocalDatabase, type`,
     edits: [{ find: `await tx.run('UPDATE _outbox SET wire = ? WHERE seq = ?', [text, lead])`, replace: `` }],
     story:
       'The answer to several edits in one is lost; the repeat carries only the first, and the others count twice.',
-    expect: ['exactly-once', 'counters'],
+    expect: ['exactly-once', 'counters', 'status-honesty'],
   },
   {
     id: 'batch-splits-a-transaction',
@@ -197,7 +197,7 @@ import { type Durability, LocalDatabase, type`,
       },
     ],
     story: 'The app says "saved on the server" of an edit that never got there.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'status-honesty'],
   },
   {
     id: 'timeout-means-not-applied',
@@ -252,7 +252,7 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'A server that failed once makes a good edit a dead letter, although nobody ruled on it.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'bounds'],
   },
   {
     id: 'attempts-of-whole-requests',
@@ -305,7 +305,7 @@ import { settle } from '../outbox/outbox.ts'`,
       },
     ],
     story: 'A phone was restored from a backup of another: its new edits end as dead letters.',
-    expect: ['no-lost-mutation', 'effect'],
+    expect: ['no-lost-mutation', 'effect', 'status-honesty'],
   },
   {
     id: 'fold-of-a-clone-swallows-neighbours',

@@ -34,7 +34,7 @@ export const corePlants: readonly Plant[] = [
     file: fold,
     edits: [{ find: `    op: second.op,\n`, replace: `` }],
     story: 'A record that was edited and then deleted offline is edited on the server and stays.',
-    expect: ['no-resurrection', 'exactly-once', 'audit-completeness'],
+    expect: ['no-resurrection', 'exactly-once', 'audit-completeness', 'effect'],
   },
   {
     id: 'create-and-delete-leave-the-create',
@@ -47,7 +47,7 @@ export const corePlants: readonly Plant[] = [
       },
     ],
     story: 'What was made and deleted offline appears on every other device.',
-    expect: ['no-resurrection', 'convergence', 'audit-completeness'],
+    expect: ['no-resurrection', 'convergence', 'audit-completeness', 'effect'],
   },
   {
     id: 'fold-covers-only-its-first',
@@ -55,7 +55,7 @@ export const corePlants: readonly Plant[] = [
     file: fold,
     edits: [{ find: `return { ...first, covers,`, replace: `return { ...first,` }],
     story: 'Several edits go as one; when the answer is lost, all but the first stay in the outbox for ever.',
-    expect: ['liveness', 'counters', 'monotone'],
+    expect: ['liveness', 'counters', 'monotone', 'status-honesty'],
   },
   {
     id: 'group-member-folded-away',

@@ -24,7 +24,7 @@ export const serverPullPlants: readonly Plant[] = [
       smallPages,
     ],
     story: 'A device that was away for long gets the first page of what it missed and nothing else.',
-    expect: ['convergence'],
+    expect: ['convergence', 'liveness'],
   },
   {
     id: 'more-false-too-early',
@@ -38,7 +38,7 @@ export const serverPullPlants: readonly Plant[] = [
       smallPages,
     ],
     story: 'When one row more than a page has changed, that row never arrives.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'page-ends-inside-a-position',
@@ -52,7 +52,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story:
       'A fat page ends between a row entering one scope and leaving another: the device never hears of the second.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'bounds'],
   },
   {
     id: 'feed-read-from-one-too-far',
@@ -65,7 +65,7 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'The first change in a scope after somebody was let into it never reaches him.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
     seenBy: 'lane',
   },
   {
@@ -80,7 +80,7 @@ export const serverPullPlants: readonly Plant[] = [
       smallPages,
     ],
     story: 'What changes while a new device reads its first copy is never told to it.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'snapshot-skips-the-rest-of-a-scope',
@@ -94,7 +94,7 @@ export const serverPullPlants: readonly Plant[] = [
       smallPages,
     ],
     story: 'A new device gets the first page of each warehouse and thinks that this is all.',
-    expect: ['convergence'],
+    expect: ['convergence', 'bounds'],
   },
   {
     id: 'snapshot-goes-on-after-a-revocation',
@@ -149,7 +149,7 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'A scope is taken away, and its rows stay on the device as long as another scope is left.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'revocation'],
   },
   {
     id: 'grants-remembered-for-a-minute',
@@ -204,7 +204,7 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'Who moves a record out of his own scope keeps it on his device for ever.',
-    expect: ['scope-isolation', 'convergence'],
+    expect: ['scope-isolation', 'convergence', 'bounds'],
   },
   {
     id: 'returned-record-has-no-leave',
@@ -232,7 +232,7 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'Records that were last merged, or written by another program, are deleted here and nowhere else.',
-    expect: ['convergence', 'no-resurrection'],
+    expect: ['convergence', 'no-resurrection', 'bounds'],
   },
   {
     id: 'horizon-not-checked',
@@ -245,7 +245,7 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'A tablet that was away too long keeps what was deleted meanwhile.',
-    expect: ['convergence', 'no-resurrection'],
+    expect: ['convergence', 'no-resurrection', 'bounds'],
     seenBy: 'lane',
   },
   {
@@ -254,7 +254,7 @@ export const serverPullPlants: readonly Plant[] = [
     file: `${sqlite}/write-ledger.ts`,
     edits: [{ find: `Number(row?.['position'] ?? 0)`, replace: `Number(row?.['n'] ?? 0)` }],
     story: 'Tombstones are dropped while devices may still ask for them: deleted records stay there.',
-    expect: ['convergence', 'no-resurrection'],
+    expect: ['convergence', 'no-resurrection', 'bounds'],
     seenBy: 'lane',
   },
   {
@@ -267,7 +267,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story:
       'Deletes of the last minutes are forgotten with the old ones, and some devices never hear of them.',
-    expect: ['convergence', 'no-resurrection', 'monotone'],
+    expect: ['convergence', 'no-resurrection', 'monotone', 'bounds'],
     seenBy: 'lane',
   },
   {
@@ -282,7 +282,7 @@ export const serverPullPlants: readonly Plant[] = [
     ],
     story:
       'The server was put back to a backup; devices that are ahead of it keep what is gone and miss what comes next.',
-    expect: ['convergence', 'monotone'],
+    expect: ['convergence', 'monotone', 'bounds'],
   },
   {
     id: 'outcomes-before-a-gap-not-told',
@@ -295,6 +295,6 @@ export const serverPullPlants: readonly Plant[] = [
       },
     ],
     story: 'Verdicts on numbers before a gap are never told, and those edits stay in the outbox.',
-    expect: ['liveness', 'no-lost-mutation'],
+    expect: ['liveness', 'no-lost-mutation', 'settled-by-pull'],
   },
 ]

@@ -21,7 +21,7 @@ export const serverPushPlants: readonly Plant[] = [
       },
     ],
     story: 'The disk of the server is full, and devices are told that their edits were applied.',
-    expect: ['no-lost-mutation'],
+    expect: ['no-lost-mutation', 'liveness'],
   },
   {
     id: 'effect-and-outcome-in-two-commits',
@@ -72,7 +72,7 @@ export const serverPushPlants: readonly Plant[] = [
     edits: [{ find: `finals: session.claims.finals,`, replace: `finals: session.claims.finals.slice(-1),` }],
     story:
       'Numbers before a gap are forgotten: edits whose answer was lost are refused, and count twice under a new name.',
-    expect: ['exactly-once', 'monotone', 'liveness'],
+    expect: ['exactly-once', 'monotone', 'liveness', 'settled-by-pull'],
   },
   {
     id: 'refusals-not-stored',
@@ -117,7 +117,7 @@ export const serverPushPlants: readonly Plant[] = [
     edits: [{ find: `([, key]) => keys.has(key)`, replace: `() => keys.size > 0` }],
     story:
       'A device is told that its edit was applied, and it was the one of another device with the same name.',
-    expect: ['no-lost-mutation', 'effect', 'exactly-once'],
+    expect: ['no-lost-mutation', 'effect', 'exactly-once', 'status-honesty'],
   },
   {
     id: 'acknowledged-what-was-not-final',
@@ -131,7 +131,7 @@ export const serverPushPlants: readonly Plant[] = [
     ],
     story:
       'The server stops repeating a verdict before the device has it: a lost answer leaves an edit in the outbox.',
-    expect: ['liveness', 'convergence', 'counters'],
+    expect: ['liveness', 'convergence', 'counters', 'settled-by-pull'],
   },
   {
     id: 'large-transactions-split',
@@ -228,7 +228,7 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/check-unique.ts`,
     edits: [{ find: `    view.put(collection.name, id, renamed.record)\n`, replace: `` }],
     story: 'A device is told that its record has another name now; on the server two have the same.',
-    expect: ['references-and-unique', 'convergence'],
+    expect: ['references-and-unique', 'convergence', 'audit-completeness'],
   },
   {
     id: 'reference-unchecked-in-updates',
