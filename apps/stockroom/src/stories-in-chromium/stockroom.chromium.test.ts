@@ -217,8 +217,11 @@ test('fifty edits of one draft are safe one by one, and travel as few', patience
   const save = item.getByRole('button', { name: 'Save' })
   let writtenBytes = 0
   for (let length = draft.length - 49; length <= draft.length; length++) {
-    await notes.fill(draft.slice(0, length))
+    const text = draft.slice(0, length)
+    await notes.fill(text)
     await save.press('Enter')
+    // What was saved comes back by a live query; until then the field shows what was there before.
+    await expect.poll(() => notes.inputValue(), { interval: 20 }).toBe(text)
     writtenBytes += length
   }
   await ana.frame.getByText('50 to send').waitFor()
