@@ -146,6 +146,13 @@ export async function rebuildRecords(
   }
 }
 
+/** The records that rows with these two columns name. */
+export function recordsIn(
+  rows: readonly SqlRow[],
+): readonly { readonly collection: string; readonly record: string }[] {
+  return rows.map(({ collection, record }) => ({ collection: String(collection), record: String(record) }))
+}
+
 /** A record and all it is made of. */
 export interface RecordParts {
   readonly collection: CollectionSchema

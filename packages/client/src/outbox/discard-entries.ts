@@ -1,7 +1,7 @@
 import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@holdfast/core'
 
 import type { LocalTransaction } from '../local/local-database.ts'
-import { rebuildRecords } from '../local/records.ts'
+import { rebuildRecords, recordsIn } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord } from './outbox.ts'
@@ -20,7 +20,6 @@ export async function discardEntries(
     `SELECT ${entryColumns} FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq`,
     [JSON.stringify(seqs)],
   )
-  const records = rows.map((row) => ({ collection: String(row.collection), record: String(row.record) }))
   const gone = new Map(rows.map((row) => [Number(row.seq), String(row.id)]))
   // From the newest to the oldest, so that each hands over what it stood on itself.
   for (const row of rows.toReversed()) {
@@ -36,7 +35,7 @@ export async function discardEntries(
   ])
   tx.touch('_outbox', 'all')
   for (const id of gone.values()) tx.announce(id, { status: 'nothing', version: null })
-  await rebuildRecords(tx, schema, records)
+  await rebuildRecords(tx, schema, recordsIn(rows))
   return [...gone.values()]
 }
 

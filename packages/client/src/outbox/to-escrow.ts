@@ -1,6 +1,6 @@
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { rebuildRecords } from '../local/records.ts'
+import { rebuildRecords, recordsIn } from '../local/records.ts'
 import { handOver } from './discard-entries.ts'
 import { entryColumns, readEntry } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
@@ -19,7 +19,7 @@ export async function movableRecords(
   tx: LocalReader,
 ): Promise<readonly { readonly collection: string; readonly record: string }[]> {
   const rows = await tx.all(`SELECT DISTINCT collection, record FROM _outbox AS e WHERE ${isMovable('e')}`)
-  return rows.map(({ collection, record }) => ({ collection: String(collection), record: String(record) }))
+  return recordsIn(rows)
 }
 
 /**
@@ -144,11 +144,7 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   ])
   if (again.length > 0) await requeue(tx, context, again)
   // They are part of what the app sees again.
-  const records = shown.map(({ collection, record }) => ({
-    collection: String(collection),
-    record: String(record),
-  }))
-  await rebuildRecords(tx, context.schema, records)
+  await rebuildRecords(tx, context.schema, recordsIn(shown))
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
 }

@@ -77,7 +77,7 @@ async function transact<U extends User>(
     await tx.ruleOnEscrow(ruled)
     return { answer: answerOf(ruled), tell: () => undefined }
   }
-  if (await isBehindWaiting(tx, unit))
+  if (await isBehindWaiting(tx, lead, unit))
     return remain(reportOf('DEPENDENCY_FAILED', 'an earlier edit of the record by its author comes first'))
   const { session, offers, error } = await openEscrowSession(context, caller, tx, unit)
   if (error) return remain(error)
@@ -100,8 +100,11 @@ async function transact<U extends User>(
  * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches:
  * overtaking, a removal would come before what it removes.
  */
-async function isBehindWaiting(tx: StoreWriter, unit: readonly StoredEscrow[]): Promise<boolean> {
-  const [{ n, user, device } = { n: 0, user: '', device: '' }] = unit
+async function isBehindWaiting(
+  tx: StoreWriter,
+  { n, user, device }: StoredEscrow,
+  unit: readonly StoredEscrow[],
+): Promise<boolean> {
   const records = [...new Set(unit.map(({ record }) => record))]
   const earlier = await tx.escrowBefore({ n, user, device, records })
   return unit.some(({ record, mutation }) => {

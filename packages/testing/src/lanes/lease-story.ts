@@ -1,6 +1,5 @@
 import { monotone } from '../check/monotone.ts'
 import type { Story, StoryStep } from './interleave.ts'
-import type { LaneClient } from './lane-schema.ts'
 import { lamp, one } from './scenarios/given.ts'
 import type { Stage } from './stage.ts'
 import { type Tab, TwoTabs } from './two-tabs.ts'
@@ -131,11 +130,7 @@ const pageHeardLate: LeaseStory = {
         name: 'another device counts',
         touches: ['d0'],
         passMs: cycleMs,
-        act: ({ world }) => {
-          // A person on a device of the simulator, which is open.
-          const db = world.devices[0]?.client as unknown as LaneClient | undefined
-          db?.items.increment(lamp, { stock: 1 }).catch((error: unknown) => world.onDefect(error))
-        },
+        act: (stage) => stage.begin(0, 'count', (db) => db.items.increment(lamp, { stock: 1 }), []),
       },
       freezes,
       { ...goesOnline(1), passMs: cycleMs },
