@@ -3,10 +3,11 @@
  * simulation in this order, one line each when all is well; a failed step counts as one.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 import { repositoryRoot } from './source-files.ts'
+import { readTestReport, type TestReport } from './test-report.ts'
 
 type Step = {
   readonly name: string
@@ -41,7 +42,13 @@ function main(): number {
   const failed = results.filter(({ isOk }) => !isOk).map(({ step }) => step.name)
   if (failed.length > 0) process.stdout.write(`failed: ${failed.join(', ')}\n`)
   const passedCount = results.reduce((sum, { passed }) => sum + passed, 0)
-  const failedCount = results.reduce((sum, { isOk, failed }) => sum + (isOk ? 0 : Math.max(failed, 1)), 0)
+  const failures = results.flatMap((result) => result.failures)
+  const failedCount = results.reduce(
+    (sum, { isOk, failures: own }) => sum + (isOk ? 0 : Math.max(own.length, 1)),
+    0,
+  )
+  // Told once more at the end, because what a run prints may be cut before it.
+  process.stdout.write(failures.map((failure) => `\n${failure}\n`).join(''))
   process.stdout.write(`${passedCount} passed, ${failedCount} failed\n`)
   return failedCount === 0 && passedCount > 0 ? 0 : 1
 }
@@ -54,11 +61,12 @@ function testStep(name: string, ...projects: readonly string[]): Step {
   return { name, command: `vitest run ${chosen} ${reporters}`, isLoud: true, resultPath }
 }
 
-function runAndCount(step: Step): { isOk: boolean; passed: number; failed: number } {
-  if (step.resultPath === undefined) return { isOk: runStep(step), passed: 0, failed: 0 }
-  rmSync(join(repositoryRoot, step.resultPath), { force: true })
+function runAndCount(step: Step): { isOk: boolean } & TestReport {
+  if (step.resultPath === undefined) return { isOk: runStep(step), passed: 0, failures: [] }
+  const resultPath = join(repositoryRoot, step.resultPath)
+  rmSync(resultPath, { force: true })
   const isOk = runStep(step)
-  return { isOk, ...readTestCount(step.resultPath) }
+  return { isOk, ...readTestReport(resultPath) }
 }
 
 /** Runs a step to its end. Later steps run after a failure as well, so that one run shows everything. */
@@ -80,18 +88,6 @@ function runStep({ name, command, isLoud, budget = Infinity }: Step): boolean {
   if (!isOk && !isLoud) process.stdout.write(`${done.stdout}${done.stderr}`)
   process.stdout.write(`${name.padEnd(20)}${isOk ? 'ok' : 'FAILED'}  ${seconds.toFixed(1)} s${excess}\n`)
   return isOk
-}
-
-/** What vitest wrote down; nothing at all when it died before it wrote. */
-function readTestCount(resultPath: string): { passed: number; failed: number } {
-  try {
-    const report: unknown = JSON.parse(readFileSync(join(repositoryRoot, resultPath), 'utf8'))
-    const { numPassedTests: passed, numFailedTests: failed } = report as Record<string, unknown>
-    if (typeof passed === 'number' && typeof failed === 'number') return { passed, failed }
-  } catch {
-    // Falls through to the count of a run that left no result.
-  }
-  return { passed: 0, failed: 0 }
 }
 
 process.exitCode = main()
