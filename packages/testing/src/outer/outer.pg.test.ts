@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis'
 import { afterAll, describe, expect, test } from 'vitest'
 
 import type { Observation } from '../check/observation.ts'
@@ -30,6 +31,10 @@ describe.skipIf(postgres === undefined || redis === undefined)('a seed over real
     expect(onPostgres.operations).toBe(onSqlite.operations)
     expect(queued.operations).toBeGreaterThan(10)
     expect(queued.faults['server-restore']).toBe(1)
+    // Nothing of the last life of a server is left in the driver.
+    const client = new Redis(redis!)
+    expect(await client.ping()).toBe('PONG')
+    client.disconnect()
   }, 120_000)
 })
 

@@ -26,6 +26,12 @@ export class RedisLife {
     return life
   }
 
+  /** The run is over: what is opened from now on belongs to no life. */
+  static leave(): void {
+    life?.end()
+    life = undefined
+  }
+
   /** Nothing was asked that is not answered, but for what waits for something to come. */
   get isIdle(): boolean {
     return this.#underWay === 0

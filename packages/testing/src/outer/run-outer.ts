@@ -51,7 +51,9 @@ export async function runOuter(
   const onSqlite = await runPlan(plan, { observe: one.observe })
   const outside = await outsideOf({ postgres: servers.postgres }, plan)
   const onPostgres = await runPlan(plan, { observe: two.observe, outside })
-  const queued = await runPlan(drawn, { outside: await outsideOf(servers, drawn) })
+  const queued = await runPlan(drawn, { outside: await outsideOf(servers, drawn) }).finally(() =>
+    RedisLife.leave(),
+  )
   return { seed, onSqlite, onPostgres, queued, told: one.length, ...one.compare(two) }
 }
 
