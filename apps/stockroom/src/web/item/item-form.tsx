@@ -11,21 +11,32 @@ type Draft = Partial<Pick<Item, 'price' | 'location' | 'minimum' | 'notes'>>
 /** What can be edited of an item. What somebody else changes meanwhile shows at once, unless it is being edited here. */
 export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   const [draft, setDraft] = useState<Draft>({})
-  const save = useMutation((db, edit: ItemEdit) => editItem(db, item.id, edit))
+  /** The row that was there when the draft was saved: what was typed is shown until another one comes. */
+  const [savedOver, setSavedOver] = useState<Item | null>(null)
+  if (savedOver !== null && savedOver !== item) {
+    setSavedOver(null)
+    setDraft({})
+  }
+  const save = useMutation((db, change: ItemEdit) => editItem(db, item.id, change))
   const tags = useMutation((db, after: readonly string[]) => retag(db, item.id, { before: item.tags, after }))
-  const isChanged = Object.keys(draft).length > 0
+  const isChanged = savedOver === null && Object.keys(draft).length > 0
+  const edit = (change: Draft): void => {
+    setSavedOver(null)
+    setDraft({ ...draft, ...change })
+  }
   const isPrice = draft.price === undefined || /^\d{1,6}([.,]\d{1,2})?$/.test(draft.price.trim())
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     const price = draft.price?.trim().replace(',', '.')
-    save.mutate({ ...draft, ...(price !== undefined && { price }) })
-    setDraft({})
+    setSavedOver(item)
+    // What could not be stored is still in the form.
+    save.mutateAsync({ ...draft, ...(price !== undefined && { price }) }).catch(() => setSavedOver(null))
   }
   const shown = { ...item, ...draft }
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <Fields shown={shown} isPrice={isPrice} onEdit={(edit) => setDraft({ ...draft, ...edit })} />
+        <Fields shown={shown} isPrice={isPrice} onEdit={edit} />
         <TagsInput
           label="Tags"
           value={[...item.tags]}
@@ -39,7 +50,7 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
           minRows={2}
           maxRows={8}
           value={shown.notes}
-          onChange={(event) => setDraft({ ...draft, notes: event.currentTarget.value })}
+          onChange={(event) => edit({ notes: event.currentTarget.value })}
         />
         {save.error === null ? null : (
           <Text size="sm" c="red" role="alert">
