@@ -249,7 +249,7 @@ describe('cursors', () => {
     expect(ann.rows.size).toBe(5)
   })
 
-  test('[PL-4, PR-5] a tombstone is kept as long as it was asked for, by the clock of the server', async () => {
+  test('[PL-4, PR-5] B16: a tombstone is kept as long as it was asked for, by the clock of the server', async () => {
     const [first] = await givenItems(1)
     await ann.pull()
     given.advance(1_000)

@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { hasPostgres } from '../services/shared-servers.ts'
@@ -25,6 +26,30 @@ describe.skipIf(!hasPostgres())('the order of commits', () => {
     await job.query('COMMIT')
     await reader.pull()
     expect(reader.values('items', 'name')).toContain('job')
+  })
+
+  test('[FE-40] B03: a transaction in another database of the cluster delays nobody, whatever it is about', async () => {
+    const admin = new Client({ connectionString: process.env['HOLDFAST_TEST_POSTGRES'] })
+    await admin.connect()
+    try {
+      const everything = warehouse.reader('*')
+      const reader = warehouse.reader(['warehouse:1', 'warehouse:2'])
+      await admin.query('BEGIN; SELECT pg_current_xact_id()')
+      const names: string[] = []
+      for (const place of ['1', '2', '1']) {
+        names.push(`${names.length} in ${place}`)
+        await warehouse.sql(insert, [newId(), place, names.at(-1)])
+        for (const who of [reader, everything]) {
+          await who.pull()
+          expect(who.values('items', 'name')).toEqual(names)
+        }
+      }
+      await admin.query('ROLLBACK')
+      await reader.pull()
+      expect(reader.values('items', 'name')).toEqual(names)
+    } finally {
+      await admin.end()
+    }
   })
 
   test('[FE-41] a place that was taken before another commits, by a transaction that began later, is not passed over', async () => {

@@ -92,7 +92,7 @@ describe.skipIf(!hasPostgres())('on a server of its own', () => {
     await database.drop()
   })
 
-  test('[FE-47] dumped and restored where transaction ids start again: readers go on without a gap, or are told of another history', async (context) => {
+  test('[FE-47] B03: dumped and restored where transaction ids start again: readers go on without a gap, or are told of another history', async (context) => {
     const warehouse = await given()
     if (!warehouse || !server) return context.skip('no server')
     for (let at = 0; at < 40; at++) await warehouse.sql('SELECT pg_current_xact_id()')
