@@ -16,7 +16,7 @@ const help = `npm run lanes -- [options]
   --run TEXT        with --case: one run of that case once more, as its failure names it
   --trace           with --run: print every observation
   --part            a fixed sample of each case
-  --length N        the longest sequences; ${usualLength} unless said, and 6 takes hours
+  --length N        the longest sequences; ${usualLength} unless said, and 6 takes an hour of a core more
   --seconds N       stop after N seconds, and say what was not run by then
   --resume FILE     go on where FILE says, and keep it up to date; what it holds must be of the same sources
   --until-failure   stop at the first broken promise
