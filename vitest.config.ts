@@ -167,7 +167,7 @@ export default defineConfig({
           name: 'engine on postgres',
           isolate: false,
           include: [
-            'packages/server/src/{push,pull,audit,feed,events,escrow}/*.test.ts',
+            'packages/server/src/{push,pull,audit,feed,events,escrow,attachments}/*.test.ts',
             'packages/testing/src/end-to-end/*.test.ts',
           ],
           exclude: [servicesTests],

@@ -1,4 +1,4 @@
-import { createServer, sqliteStore, type User } from '@holdfast/server'
+import { createServer, fileAttachments, sqliteStore, type User } from '@holdfast/server'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
@@ -30,6 +30,7 @@ export async function runDev(given: GivenOptions): Promise<number> {
     scopes,
     authenticate: developer,
     store: sqliteStore(join(folder, 'holdfast.db')),
+    attachments: { store: fileAttachments(join(folder, 'attachments')) },
     logger: given.verbose === true ? lineLogger() : failureLogger(),
   }).catch((cause: unknown) => {
     throw new CommandError(`${join(folder, 'holdfast.db')} cannot be used: ${firstLine(cause)}`, { cause })

@@ -23,7 +23,7 @@ server for other people. Prints "listening on http://127.0.0.1:N" when it is rea
 
   --schema FILE   a .ts, .js or .mjs module that exports a schema as "schema" or as its default
   --port N        8787 unless said; 0 takes any free port
-  --data DIR      where holdfast.db lies; .holdfast unless said, made if it is missing
+  --data DIR      where holdfast.db and the folder attachments lie; .holdfast unless said, made if it is missing
   --scopes FILE   who may see what; without it everybody sees everything. Either JSON by user,
                   { "ann": ["warehouse:1"], "*": [] }, where "*" stands for all users that are not named and the
                   file is read again when it changes; or a module that exports scopes(user), user being { id }
@@ -68,7 +68,7 @@ under way, for 25 s at most, and stops it. See docs/deploying.md.
   worker: `holdfast worker FILE [--concurrency N] [--port N] [--verbose]
 
 Applies the pushes that a server with ingest: { mode: 'queued' } or 'auto' has put into its queue, and works onCommit
-handlers, webhooks and retention, in a process that does nothing else. Any number may run. SIGTERM or Ctrl-C finishes what
+handlers, webhooks, retention and the sweep of attachments, in a process that does nothing else. Any number may run. SIGTERM or Ctrl-C finishes what
 has begun and stops it; a worker that is killed loses nothing. See docs/queue.md and docs/events.md.
 
   FILE            a .ts, .js or .mjs module that exports the options of createServer as "options" or as its default, or a

@@ -6,7 +6,7 @@ import { loadModule } from './load-module.ts'
 /** What each command cannot do without, and how it is told. */
 const needs = {
   serve: 'a schema, a store, authenticate and scopes',
-  worker: 'a schema, a store, scopes, and ingest.redis, onCommit, webhooks or retention',
+  worker: 'a schema, a store, scopes, and ingest.redis, onCommit, webhooks, retention or attachments',
 } as const
 
 interface OptionsOf {
@@ -43,6 +43,6 @@ function isComplete<Command extends keyof OptionsOf>(
   if (typeof schema !== 'object' || typeof store !== 'object' || typeof scopes !== 'function') return false
   if (command === 'serve') return typeof authenticate === 'function'
   if (typeof ingest === 'object' && ingest !== null && 'redis' in ingest) return true
-  const { onCommit, webhooks, retention } = others
-  return (onCommit ?? webhooks ?? retention) !== undefined
+  const { onCommit, webhooks, retention, attachments } = others
+  return (onCommit ?? webhooks ?? retention ?? attachments) !== undefined
 }

@@ -207,6 +207,16 @@ describe('dev', () => {
     expect(await second.stop('SIGINT')).toBe(0)
   })
 
+  test('[AT-17] it keeps attachments beside its database', async () => {
+    const { url, stop } = await dev()
+    const created = await fetch(`${url}/attachments`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer dev:ann', 'tus-resumable': '1.0.0', 'upload-length': '1' },
+    })
+    expect([created.status, created.headers.get('tus-resumable')]).toEqual([400, '1.0.0'])
+    expect(await stop()).toBe(0)
+  })
+
   test('[OP-21] a schema may be plain JavaScript and its default export', async () => {
     write('schema.mjs', schemaText.replace('export const schema =', 'export default'))
     const running = await dev(['--schema', 'schema.mjs'])

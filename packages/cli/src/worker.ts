@@ -59,7 +59,7 @@ async function startWorker(options: WorkerOptions, given: GivenOptions): Promise
 }
 
 /** What it does, in one line. */
-function describeWork({ ingest, onCommit, webhooks, retention }: WorkerOptions): string {
+function describeWork({ ingest, onCommit, webhooks, retention, attachments }: WorkerOptions): string {
   const handlers = typeof onCommit === 'function' ? 1 : Object.keys(onCommit ?? {}).length
   const told = handlers + (webhooks?.length ?? 0)
   const parts = [
@@ -70,6 +70,7 @@ function describeWork({ ingest, onCommit, webhooks, retention }: WorkerOptions):
       ? []
       : [`telling ${told} ${told === 1 ? 'handler or webhook' : 'handlers and webhooks'} of commits`]),
     ...(retention ? [`forgetting deletions after ${retention.tombstoneDays} days`] : []),
+    ...(attachments ? ['sweeping attachments'] : []),
   ]
   return parts.join(', ')
 }

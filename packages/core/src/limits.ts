@@ -75,6 +75,22 @@ export const limits = {
   sealQuietMs: 5_000,
   /** The same while no page is in front of anybody, in ms: the page may be ended at any moment. */
   sealHiddenMs: 250,
+  /** Bytes of one attachment; options of a server may say less or more. */
+  attachmentBytes: 104_857_600,
+  /** Bytes of an attachment in one row of the device's database: a multiple of every page size, and no burden to memory. */
+  attachmentPartBytes: 262_144,
+  /** Bytes of an upload in one request: a bad link loses little, a good one hardly notices the round trips. */
+  uploadPieceBytes: 524_288,
+  /** The same where larger ones do not get through. */
+  uploadPieceLeastBytes: 32_768,
+  /** Bytes of an attachment asked for in one request; what came is kept for the next attempt. A multiple of a row's. */
+  downloadPieceBytes: 4_194_304,
+  /** Bytes of attachments a device keeps unless the app says otherwise; what was not uploaded comes on top. */
+  attachmentCacheBytes: 200_000_000,
+  /** Time for which bytes stay that no record names, in ms: they were just added, or the record comes back. */
+  attachmentSpareMs: 86_400_000,
+  /** Least time between two looks for bytes that no record names, in ms: each reads every attachment field. */
+  attachmentSweepMs: 3_600_000,
   /** A lease on the engine is good for this long, in ms; it is renewed at a third. */
   leaseMs: 10_000,
   /** Successful cycles whose length a device remembers for its percentiles. */
@@ -137,6 +153,12 @@ export const limits = {
   eventLeaseMs: 15_000,
   /** Time between two rounds of forgetting what is older than `retention` says, in ms; give or take a quarter. */
   retentionIntervalMs: 3_600_000,
+  /** Days for which an attachment that nothing names any more is kept, unless the options of the server say otherwise. */
+  attachmentKeepDays: 30,
+  /** Days for which an upload that nothing is added to is kept. */
+  uploadKeepDays: 7,
+  /** Attachments that one round of forgetting asks the store about at once. */
+  attachmentsAsked: 500,
   /** Characters of an Idempotency-Key header. */
   idempotencyKeyLength: 255,
   /** Characters of one scope name. */

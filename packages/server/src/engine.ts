@@ -219,6 +219,22 @@ export interface Resolution {
   readonly values?: Readonly<Record<string, Values>>
 }
 
+/** Which file of which record: the same bytes in another record are another attachment. */
+export interface AttachmentKey {
+  readonly collection: string
+  readonly record: string
+  /** SHA-256 of the bytes, 64 hex digits in lower case. */
+  readonly hash: string
+}
+
+/** What a caller sees of an attachment. */
+export interface AttachmentSight {
+  /** Whether the record, or an open conflict about it that names the attachment, is visible: what is stored may be read. */
+  readonly isVisible: boolean
+  /** Bytes it has by the record or the conflict that names it; null: none does that the caller sees. */
+  readonly size: number | null
+}
+
 /** A device as an operator sees it. */
 export interface DeviceInfo {
   readonly user: string
@@ -315,6 +331,10 @@ export interface Engine<U extends User = User> {
   ): Promise<readonly HistoryEntry[] | null>
   /** Values of this record that lost to another, newest first; null as in `history`. */
   lostValues(caller: Caller<U>, collection: string, id: string): Promise<readonly LostValue[] | null>
+  /** Nothing is visible of what is not there. Rules: AT-2, AT-3. */
+  attachment(caller: Pick<Caller<U>, 'user' | 'grants'>, key: AttachmentKey): Promise<AttachmentSight>
+  /** In the order of the keys, whether a record or an open conflict names each, whoever may see that. Rules: AT-13. */
+  attachmentsNamed(keys: readonly AttachmentKey[]): Promise<readonly boolean[]>
   /** Errors: CONFLICT_UNKNOWN, CONFLICT_CLOSED as results. */
   resolve(caller: Caller<U>, conflict: string, resolution: Resolution): Promise<ApplyResponse>
   /** Edits in escrow, for reviewers, as far as they see the records. Errors: NOT_AUTHORIZED, REQUEST_INVALID. */

@@ -1,6 +1,8 @@
 export type {
   ApplyOptions,
   ApplyResponse,
+  AttachmentKey,
+  AttachmentSight,
   AuthorizeRequest,
   Caller,
   ChangesSince,
@@ -25,6 +27,9 @@ export type {
   SnapshotOptions,
   User,
 } from './engine.ts'
+export type { AttachmentOptions } from './attachments/attachment-options.ts'
+export type { AttachmentStore, UploadKey, StoredAttachment } from './attachments/attachment-store.ts'
+export { fileAttachments } from './attachments/file-attachments.ts'
 export type { CommitHandler, EventOptions, RecordEvent, WebhookOptions } from './events/event-options.ts'
 export type { ConsumerStats, DeadLetter, DeadLetterPage, Events } from './events/events.ts'
 export type { RetentionOptions } from './events/retention.ts'

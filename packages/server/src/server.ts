@@ -12,6 +12,7 @@ import {
   SyncError,
   type Values,
 } from '@holdfast/core'
+import { attachmentSight, attachmentsNamed } from './attachments/attachment-sight.ts'
 import { type HistoryQuery, lostValuesOf, readHistory } from './audit/read-history.ts'
 import { decideEscrow } from './escrow/decide-escrow.ts'
 import { checkReviewer } from './escrow/escrow-sight.ts'
@@ -177,7 +178,17 @@ function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
 
 type Reads<U extends User> = Pick<
   Engine<U>,
-  'pull' | 'snapshot' | 'record' | 'list' | 'history' | 'lostValues' | 'escrow' | 'changesSince' | 'devices'
+  | 'pull'
+  | 'snapshot'
+  | 'record'
+  | 'list'
+  | 'history'
+  | 'lostValues'
+  | 'attachment'
+  | 'attachmentsNamed'
+  | 'escrow'
+  | 'changesSince'
+  | 'devices'
 >
 
 function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
@@ -196,6 +207,9 @@ function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
       const entries = await historyOf(caller, { collection, id })
       return entries && lostValuesOf(entries)
     },
+    attachment: ({ user, grants }, key) =>
+      store.read((tx) => attachmentSight(tx, { schema, visibility: visibilityOf(user, grants) }, key)),
+    attachmentsNamed: (keys) => store.read((tx) => attachmentsNamed(tx, schema, keys)),
     escrow: async (caller, query = {}) => {
       checkReviewer(mayReview, caller)
       return store.read((tx) => listEscrow(tx, { schema, limits, caller }, query))

@@ -1,5 +1,7 @@
 import { type Environment, limits as defaultLimits, newUuid } from '@holdfast/core'
 
+import { type AttachmentOptions, checkAttachments } from '../attachments/attachment-options.ts'
+import { attachmentRoutes } from '../attachments/attachment-routes.ts'
 import type { Engine, User } from '../engine.ts'
 import { type Background, startBackground } from '../events/background.ts'
 import { consumersOf } from '../events/consumers.ts'
@@ -43,6 +45,8 @@ export interface HttpServerOptions<U extends User = User> extends ServerOptions<
   readonly operatorAccess?: (request: Request) => boolean
   /** What is forgotten by itself; nothing unless said. */
   readonly retention?: RetentionOptions
+  /** Where the bytes of attachments are kept; without it the server takes none. */
+  readonly attachments?: AttachmentOptions
 }
 
 /** A server that runs. */
@@ -70,7 +74,12 @@ export async function createServer<U extends User>(
   options: HttpServerOptions<U>,
 ): Promise<HoldfastServer<U>> {
   const running = trackRunning()
-  const { services, background } = await openServices(options, () => running.isClosing())
+  const attachments = checkAttachments(options.attachments, { ...defaultLimits, ...options.limits })
+  const basePath = normaliseBasePath(options.basePath ?? '')
+  const { services, background } = await openServices(options, {
+    attachments,
+    isClosing: () => running.isClosing(),
+  })
   const { engine, env, streams } = services
   const { events } = background
   const operatorAccess = options.operatorAccess ?? (() => false)
@@ -79,11 +88,11 @@ export async function createServer<U extends User>(
     ...conflictRoutes(services),
     ...escrowRoutes(services),
     ...plainRoutes(services),
+    ...(attachments ? attachmentRoutes({ services, attachments, basePath }) : []),
     ...eventRoutes(services, { events, operatorAccess }),
   ]
   const metricsAccess = options.metricsAccess ?? (() => true)
   const table = createRouteTable<U>([...routes, ...operationRoutes(services, { metricsAccess, routes })])
-  const basePath = normaliseBasePath(options.basePath ?? '')
   const parts = {
     services,
     authenticate: options.authenticate,
@@ -106,7 +115,13 @@ export async function createServer<U extends User>(
 
 async function openServices<U extends User>(
   options: HttpServerOptions<U>,
-  isClosing: () => boolean,
+  {
+    attachments,
+    isClosing,
+  }: {
+    readonly attachments: Required<AttachmentOptions> | undefined
+    readonly isClosing: () => boolean
+  },
 ): Promise<{ readonly services: HttpServices<U>; readonly background: Background<U> }> {
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
@@ -139,6 +154,7 @@ async function openServices<U extends User>(
     onVerdicts: ({ results }) => metrics.pushAnswered(results),
     consumers,
     retention,
+    attachments,
   })
   const { ingest } = background
   const parts = { engine, env, limits, metrics, streams, ingest, admission, schema, logger, isClosing }

@@ -1,4 +1,5 @@
 import {
+  attachment,
   collection,
   counter,
   decimal,
@@ -35,7 +36,10 @@ export const exampleSchema: Schema = defineSchema({
       },
       scope: 'warehouse:{warehouseId}',
     }),
-    notes: collection({ fields: { body: text({ merge: 'paragraphs' }) }, deletes: 'hard' }),
+    notes: collection({
+      fields: { body: text({ merge: 'paragraphs' }), photo: attachment() },
+      deletes: 'hard',
+    }),
   },
 })
 

@@ -79,6 +79,7 @@ async function answerRequest<U extends User>(
   if (!route)
     throw new SyncError('METHOD_NOT_ALLOWED', `This address takes ${allowedMethods(progress.match)}.`)
   progress.route = route
+  Object.assign(progress.headers, route.headers)
   const { requestId, log } = progress
   const call: HttpCall = { request, params: progress.match.params, query, requestId, log }
   if (route.access === 'anyone') return route.handle(call)

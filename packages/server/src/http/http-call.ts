@@ -50,6 +50,8 @@ interface RouteBase {
   readonly isPlain?: boolean
   /** `message` of this route's errors, where clients look for a fixed text; `error.message` has the reason. */
   readonly failedMessage?: string
+  /** On every answer of this route, errors included; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>
   /** Counted among these while it is answered; absent: not bounded. */
   readonly admitted?: Admitted
 }

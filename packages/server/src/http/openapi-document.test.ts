@@ -1,6 +1,7 @@
 import { isObject } from '@holdfast/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
+import { fileAttachments } from '../attachments/file-attachments.ts'
 import { exampleSchema, type GivenServer, givenServer } from './given-server.ts'
 import { openapiDocument } from './openapi-document.ts'
 
@@ -18,7 +19,7 @@ let given: GivenServer
 let document: Document
 
 beforeEach(async () => {
-  given = await givenServer()
+  given = await givenServer({ attachments: { store: fileAttachments('no-such-folder') } })
   document = (await given.ask('GET /openapi.json', { user: null })).body as Document
 })
 

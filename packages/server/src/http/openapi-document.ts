@@ -42,8 +42,9 @@ interface ConcretePath {
   readonly write: string
 }
 
-function pathsOf({ pattern }: DescribedRoute, schema: Schema): readonly ConcretePath[] {
-  if (!pattern.includes('{collection}')) return [{ path: pattern, row: 'AnyRow', write: 'AnyRow' }]
+function pathsOf({ method, pattern }: DescribedRoute, schema: Schema): readonly ConcretePath[] {
+  const isOfRecords = operations[`${method} ${pattern}`]?.tag === 'records'
+  if (!isOfRecords) return [{ path: pattern, row: 'AnyRow', write: 'AnyRow' }]
   return [...schema.collections.values()].map((collection) => ({
     path: pattern.replace('{collection}', collection.name),
     row: recordName(collection),
@@ -60,7 +61,7 @@ function describe(route: DescribedRoute, names: Pick<ConcretePath, 'row' | 'writ
     tags: [tag],
     ...(route.access === 'user' ? { security: [{ bearer: [] }] } : {}),
     parameters: (operation.parameters ?? []).map((name) => ({ $ref: `#/components/parameters/${name}` })),
-    ...(body === undefined ? {} : { requestBody: { content: jsonContent(bodySchema(body, names)) } }),
+    ...(body === undefined ? {} : { requestBody: { content: contentOf(body, bodySchema(body, names)) } }),
     responses: describeAnswers(route, operation, names),
   }
 }
@@ -81,9 +82,7 @@ function describeAnswers(
       status,
       {
         description: status.startsWith('2') ? 'As asked.' : 'Why not.',
-        content: name.includes('/')
-          ? { [name]: { schema: { type: 'string' } } }
-          : jsonContent(answerSchema(name, row)),
+        ...(name === '' ? {} : { content: contentOf(name, answerSchema(name, row)) }),
       },
     ]),
   )
@@ -113,6 +112,6 @@ function objectOf(properties: JsonSchema, required: readonly string[] = Object.k
   return { type: 'object', properties, required }
 }
 
-function jsonContent(schema: JsonSchema): JsonSchema {
-  return { 'application/json': { schema } }
+function contentOf(name: string, schema: JsonSchema): JsonSchema {
+  return name.includes('/') ? { [name]: { schema: { type: 'string' } } } : { 'application/json': { schema } }
 }

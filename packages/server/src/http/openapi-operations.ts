@@ -3,18 +3,20 @@ import type { JsonSchema } from './openapi-records.ts'
 /** How one route is described; `Row`, `Write` and `PlainError` stand for schemas that depend on the route. */
 export interface OperationText {
   readonly summary: string
-  readonly tag: 'sync' | 'conflicts' | 'records' | 'operations'
+  readonly tag: 'sync' | 'conflicts' | 'records' | 'attachments' | 'operations'
   /** Names of shared parameters. */
   readonly parameters?: readonly string[]
-  /** Schema of the JSON body: a component's name. */
+  /** Schema of the JSON body: a component's name; or a media type other than JSON. */
   readonly body?: string
-  /** Schema of the answer by status: a component's name, or a media type other than JSON. */
+  /** Schema of the answer by status: a component's name, or a media type other than JSON; '' where it has no body. */
   readonly answers: Readonly<Record<string, string>>
 }
 
 const text: JsonSchema = { type: 'string' }
 const flag: JsonSchema = { type: 'boolean' }
 const count: JsonSchema = { type: 'integer', minimum: 1 }
+const bytes: JsonSchema = { type: 'integer', minimum: 0 }
+const sha256: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{64}$' }
 const uuid: JsonSchema = { type: 'string', format: 'uuid' }
 
 /** Parameters that several routes share. */
@@ -59,6 +61,20 @@ export const parameters: Readonly<Record<string, JsonSchema>> = {
   clock: { name: 'Holdfast-Clock', in: 'header', schema: { type: 'string', format: 'date-time' } },
   trace: { name: 'traceparent', in: 'header', schema: text },
   key: { name: 'Idempotency-Key', in: 'header', schema: { type: 'string', minLength: 1, maxLength: 255 } },
+  collection: { name: 'collection', in: 'path', required: true, schema: text },
+  record: { name: 'record', in: 'path', required: true, schema: uuid },
+  hash: { name: 'hash', in: 'path', required: true, schema: sha256, description: 'SHA-256 of the bytes.' },
+  tus: { name: 'Tus-Resumable', in: 'header', required: true, schema: { const: '1.0.0' } },
+  uploadLength: { name: 'Upload-Length', in: 'header', required: true, schema: bytes },
+  uploadOffset: { name: 'Upload-Offset', in: 'header', required: true, schema: bytes },
+  uploadMetadata: {
+    name: 'Upload-Metadata',
+    in: 'header',
+    required: true,
+    schema: text,
+    description: '`collection`, `record` and `hash`, each with its value in base64, by commas.',
+  },
+  range: { name: 'Range', in: 'header', schema: text, description: '`bytes=n-` or `bytes=n-m`.' },
   ifMatch: {
     name: 'If-Match',
     in: 'header',
@@ -72,6 +88,8 @@ const pushSpeaker = ['deviceRequired', 'schemaVersion', 'account', 'clock', 'tra
 const pullQuery = [...speaker, 'since', 'limit', 'scopes'] as const
 const snapshotQuery = [...speaker, 'cursor', 'scope', 'limit', 'ack'] as const
 const resync = { '410': 'ErrorResponse' } as const
+const attachment = ['collection', 'record', 'hash'] as const
+const missing = { '404': 'ErrorResponse' } as const
 const gone = { '404': 'PlainError' } as const
 const race = { '409': 'PlainConflict', '422': 'PlainError' } as const
 
@@ -217,6 +235,44 @@ export const operations: Readonly<Record<string, OperationText>> = {
     parameters: ['key'],
     body: 'TimeSync',
     answers: { '200': 'TimeSyncAnswer', '400': 'PlainError', '422': 'PlainError' },
+  },
+  'POST /attachments': {
+    summary: 'Begin to send the bytes of an attachment (tus 1.0.0).',
+    tag: 'attachments',
+    parameters: ['tus', 'uploadLength', 'uploadMetadata'],
+    answers: { '201': '', ...missing, '412': 'ErrorResponse', '413': 'ErrorResponse' },
+  },
+  'GET /attachments/{collection}/{record}/{hash}/upload': {
+    summary: 'How much of it is there; also as HEAD.',
+    tag: 'attachments',
+    parameters: [...attachment, 'tus'],
+    answers: { '200': '', ...missing, '412': 'ErrorResponse' },
+  },
+  'PATCH /attachments/{collection}/{record}/{hash}/upload': {
+    summary: 'Send a part of it.',
+    tag: 'attachments',
+    parameters: [...attachment, 'tus', 'uploadOffset'],
+    body: 'application/offset+octet-stream',
+    answers: {
+      '204': '',
+      ...missing,
+      '409': 'ErrorResponse',
+      '412': 'ErrorResponse',
+      '413': 'ErrorResponse',
+      '415': 'ErrorResponse',
+      '422': 'ErrorResponse',
+    },
+  },
+  'GET /attachments/{collection}/{record}/{hash}': {
+    summary: 'The bytes of an attachment.',
+    tag: 'attachments',
+    parameters: [...attachment, 'range'],
+    answers: {
+      '200': 'application/octet-stream',
+      '206': 'application/octet-stream',
+      ...missing,
+      '416': 'ErrorResponse',
+    },
   },
   'GET /events/dead-letters': {
     summary: 'Events that were given up, for operators.',

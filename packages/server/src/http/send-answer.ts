@@ -18,7 +18,7 @@ export async function sendAnswer(
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {
   const all: Record<string, string> = {
-    'content-type': 'application/json; charset=utf-8',
+    ...(answer.body !== null && { 'content-type': 'application/json; charset=utf-8' }),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     ...headers,

@@ -50,6 +50,7 @@ function givenHub(lowered: Partial<Limits> = {}) {
       streamOpened: () => openCount++,
       streamEnded: () => openCount--,
       rangesRepaired: () => undefined,
+      attachmentBytes: () => undefined,
       pokeSent: (lagMs) => lagsMs.push(lagMs),
       text: async () => '',
     },

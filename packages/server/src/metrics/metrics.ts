@@ -29,6 +29,8 @@ export interface Metrics {
   pokeSent(lagMs: number): void
   /** A device fetched ranges again that were not what they should have been. */
   rangesRepaired(count: number): void
+  /** Bytes of attachments that came, or that were asked for. */
+  attachmentBytes(direction: 'received' | 'sent', count: number): void
   /** Prometheus text, with gauges read from the store now. */
   text(): Promise<string>
 }
@@ -94,6 +96,12 @@ export function createMetrics(source: MetricsSource): Metrics {
     help: 'Ranges that devices fetched again because their copy differed: each is a bug.',
     registers: [registry],
   })
+  const attachmentBytes = new Counter({
+    name: 'holdfast_attachment_bytes_total',
+    help: 'Bytes of attachments that were received, or begun to be sent, since this process started.',
+    labelNames: ['direction'],
+    registers: [registry],
+  })
   return {
     contentType: registry.contentType,
     requestAnswered: requests,
@@ -102,6 +110,7 @@ export function createMetrics(source: MetricsSource): Metrics {
     streamEnded: () => streams.dec(),
     pokeSent: (lagMs) => feedLag.observe(lagMs / 1_000),
     rangesRepaired: (count) => repairs.inc(count),
+    attachmentBytes: (direction, count) => attachmentBytes.inc({ direction }, count),
     text: async () => {
       refresh(await source.engine.stats())
       await refreshIngest()

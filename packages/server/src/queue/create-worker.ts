@@ -1,5 +1,6 @@
 import { limits as defaultLimits } from '@holdfast/core'
 
+import { type AttachmentOptions, checkAttachments } from '../attachments/attachment-options.ts'
 import type { User } from '../engine.ts'
 import { startBackground } from '../events/background.ts'
 import { consumersOf } from '../events/consumers.ts'
@@ -16,6 +17,8 @@ export interface WorkerOptions<U extends User = User>
     EventOptions {
   readonly ingest?: IngestOptions
   readonly retention?: RetentionOptions
+  /** Given these, it looks for attachments that nothing names any more, as the server does. */
+  readonly attachments?: AttachmentOptions
 }
 
 /** A worker that runs. */
@@ -40,6 +43,7 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
   const { store, schema, logger, retention } = options
   const consumers = consumersOf(options, schema, env)
   checkRetention(retention)
+  const attachments = checkAttachments(options.attachments, limits)
   const engine = await createEngine<U>({ ...options, env })
   const background = await startBackground<U>({
     engine,
@@ -54,6 +58,7 @@ export async function createWorker<U extends User>(options: WorkerOptions<U>): P
     onVerdicts: () => undefined,
     consumers,
     retention,
+    attachments,
   })
   return {
     isReady: () =>

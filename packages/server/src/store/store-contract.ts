@@ -362,8 +362,9 @@ export function describeStore(name: string, { create, destroy }: StoreUnderTest)
             tx.history('items', other, { before: 1_000, limit: 10 }),
             tx.conflicts([other]),
             tx.openConflicts({ user: 'ann', device: newUuid(env) }, records),
+            tx.openConflicts(null, records),
           ])
-        const nothing = [[], null, [], [], [], []]
+        const nothing = [[], null, [], [], [], [], []]
         expect(await store.read(read)).toEqual(nothing)
         expect(await store.write(read)).toEqual(nothing)
       }

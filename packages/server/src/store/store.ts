@@ -266,9 +266,12 @@ export interface StoreReader extends ReceiptReads, EventReads, EscrowReads, Dige
     since: readonly { readonly record: string; readonly version: number }[],
   ): Promise<readonly SeenChange[]>
   conflicts(ids: readonly string[]): Promise<readonly StoredConflict[]>
-  /** Open conflicts over what a device put in dispute on records: its own (of any author, where none is named), and those that superseded its own. */
+  /**
+   * Open conflicts over what a device put in dispute on records: its own (of any author, where none is named), and those that
+   * superseded its own. Without a device those of all.
+   */
   openConflicts(
-    author: { readonly user: string | null; readonly device: string },
+    author: { readonly user: string | null; readonly device: string } | null,
     records: readonly { readonly collection: string; readonly record: string }[],
   ): Promise<readonly StoredConflict[]>
   uniqueOwners(texts: readonly UniqueText[]): Promise<readonly (UniqueText & { readonly record: string })[]>

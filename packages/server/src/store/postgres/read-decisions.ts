@@ -30,11 +30,12 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
       const sql = `${conflictSql} FROM holdfast.conflicts r WHERE r.id = ANY($1::uuid[]) ${lock}`
       return (await db.all(sql, ids)).map(conflictOf)
     },
-    openConflicts: async ({ user, device }, asked) => {
+    openConflicts: async (author, asked) => {
       const records = asked.filter(({ record }) => isUuid(record))
       if (records.length === 0) return []
       const collections = records.map((each) => each.collection)
       const ids = records.map((each) => each.record)
+      const { user = null, device = null } = author ?? {}
       return (await db.all(openConflictsSql, collections, ids, user, device)).map(conflictOf)
     },
     uniqueOwners: async (texts) => {
@@ -69,6 +70,6 @@ const conflictSql = `SELECT r.id, r.version, ${iso('r.updated_at')} AS updated_a
 const openConflictsSql = `WITH RECURSIVE line (id) AS (
   SELECT r.id FROM unnest($1::text[], $2::uuid[]) k (collection, record)
   JOIN holdfast.conflict_records c ON c.collection = k.collection AND c.record = k.record
-  JOIN holdfast.conflicts r ON r.id = c.conflict AND ($3::text IS NULL OR r.author = $3) AND r.device = $4
+  JOIN holdfast.conflicts r ON r.id = c.conflict AND ($3::text IS NULL OR r.author = $3) AND ($4::text IS NULL OR r.device = $4)
   UNION SELECT (r.resolution ->> 'by')::uuid FROM line JOIN holdfast.conflicts r ON r.id = line.id)
   ${conflictSql} FROM line JOIN holdfast.conflicts r ON r.id = line.id AND r.status = 'open'`

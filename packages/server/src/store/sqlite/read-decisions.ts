@@ -27,15 +27,15 @@ export function decisionQueries(db: Connection): DecisionQueries {
               JSON.stringify(ids),
             )
             .map(conflictOf),
-    openConflicts: async ({ user, device }, records) =>
+    openConflicts: async (author, records) =>
       records.length === 0
         ? []
         : db
             .all(
               openConflictsSql,
               JSON.stringify(records.map((each) => [each.collection, each.record])),
-              user,
-              device,
+              author?.user ?? null,
+              author?.device ?? null,
             )
             .map(conflictOf),
     uniqueOwners: async (texts) =>
@@ -63,7 +63,7 @@ const conflictSql = `SELECT r.id, r.version, r.updated_at, ${fieldsObject(confli
 
 const openConflictsSql = `WITH RECURSIVE line(id) AS (
   SELECT r.id FROM json_each(?1) k CROSS JOIN holdfast_conflict_records c ON c.collection = k.value ->> 0 AND c.record = k.value ->> 1
-  CROSS JOIN holdfast_conflicts r ON r.id = c.conflict AND (?2 IS NULL OR r.author = ?2) AND r.device = ?3
+  CROSS JOIN holdfast_conflicts r ON r.id = c.conflict AND (?2 IS NULL OR r.author = ?2) AND (?3 IS NULL OR r.device = ?3)
   UNION SELECT r.resolution ->> '$.by' FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id)
   ${conflictSql} FROM line CROSS JOIN holdfast_conflicts r ON r.id = line.id AND r.status = 'open'`
 

@@ -1,0 +1,78 @@
+import type { Environment, Limits } from '@holdfast/core'
+
+import type { Engine, Logger } from '../engine.ts'
+import { type Rounds, startRounds } from '../events/rounds.ts'
+import type { AttachmentOptions } from './attachment-options.ts'
+import type { StoredAttachment } from './attachment-store.ts'
+
+const dayMs = 86_400_000
+
+interface SweepSetup extends Pick<Sweep, 'engine'> {
+  readonly attachments: Required<AttachmentOptions> | undefined
+  readonly env: Environment
+  readonly limits: Limits
+  readonly logger: Logger | undefined
+}
+
+/** Sweeps in rounds. Does nothing without options. Rules: AT-13. */
+export function startSweep({ attachments, env, limits, logger, ...setup }: SweepSetup): Rounds | undefined {
+  if (!attachments) return undefined
+  const work = async (isClosed: () => boolean): Promise<void> => {
+    try {
+      const parts = { engine: setup.engine, attachments, nowMs: env.now(), limits, isClosed }
+      const { removed, uploads } = await sweepAttachments(parts)
+      if (removed + uploads > 0) logger?.info({ removed, uploads }, 'old attachments were removed')
+    } catch (err) {
+      logger?.warn({ err }, 'old attachments could not be removed')
+    }
+  }
+  return startRounds({ env, intervalMs: limits.retentionIntervalMs, work })
+}
+
+/** What a sweep needs. */
+export interface Sweep {
+  readonly engine: Pick<Engine, 'attachmentsNamed'>
+  readonly attachments: Required<AttachmentOptions>
+  readonly nowMs: number
+  readonly limits: Pick<Limits, 'uploadKeepDays' | 'attachmentsAsked'>
+  /** True: it is to end. */
+  readonly isClosed: () => boolean
+}
+
+/**
+ * Marks what nothing names any more, unmarks what is named again, and removes what was marked for long, and uploads that
+ * nobody goes on with. Two at once are harmless. Rules: AT-13 to AT-16.
+ */
+export async function sweepAttachments({
+  engine,
+  attachments: { store, keepDays },
+  nowMs,
+  limits,
+  isClosed,
+}: Sweep): Promise<{ readonly removed: number; readonly uploads: number }> {
+  const now = new Date(nowMs).toISOString()
+  const ago = (days: number): string => new Date(nowMs - days * dayMs).toISOString()
+  const old = ago(keepDays)
+  let removed = 0
+  const settle = async (found: StoredAttachment, isNamed: boolean): Promise<void> => {
+    const { unnamedSince: since, ...key } = found
+    if (isNamed) return since === null ? undefined : store.mark(key, null)
+    if (since === null) return store.mark(key, now)
+    if (since > old) return
+    const isGone = await store.remove(key, async () => (await engine.attachmentsNamed([key]))[0] !== false)
+    removed += isGone ? 1 : 0
+  }
+  let asked: StoredAttachment[] = []
+  const settleAsked = async (): Promise<void> => {
+    const named = await engine.attachmentsNamed(asked)
+    for (const [at, found] of asked.entries()) await settle(found, named[at] !== false)
+    asked = []
+  }
+  for await (const found of store.list()) {
+    if (isClosed()) break
+    asked.push(found)
+    if (asked.length >= limits.attachmentsAsked) await settleAsked()
+  }
+  if (!isClosed()) await settleAsked()
+  return { removed, uploads: isClosed() ? 0 : await store.forgetUploads(ago(limits.uploadKeepDays)) }
+}
