@@ -91,9 +91,11 @@ export async function closeParts(parts: ClientParts<Schema>): Promise<void> {
   await parts.database.close()
 }
 
-/** Whether the server has ruled on every mutation. */
+/** Whether the server has ruled on every mutation, and has every attachment. */
 export async function canSafelySignOut(database: TransactionRunner): Promise<boolean> {
-  const [row] = await database.all("SELECT 1 FROM _outbox WHERE status <> 'answered' LIMIT 1")
+  const [row] = await database.all(
+    "SELECT 1 FROM _outbox WHERE status <> 'answered' UNION ALL SELECT 1 FROM _uploads LIMIT 1",
+  )
   return row === undefined
 }
 

@@ -15,6 +15,7 @@ import {
   closeParts,
   openParts,
 } from './client-parts.ts'
+import type { AttachmentsApi } from './attachments/attachments-api.ts'
 import type { ConflictsApi } from './conflicts/conflicts-api.ts'
 import { type Explanation, explainRecord } from './inspect/explain.ts'
 import { type Inspection, inspectDevice, type InspectQuery } from './inspect/inspect-device.ts'
@@ -47,6 +48,8 @@ export interface ClientBase<S extends Schema> {
   readonly escrow: EscrowApi
   /** What waits for a person's decision. */
   readonly conflicts: ConflictsApi
+  /** The bytes of attachments, which travel on their own. */
+  readonly attachments: AttachmentsApi
   /** How things stand between this device and its server. */
   readonly status: StatusApi
   /** When to sync. */
@@ -79,7 +82,7 @@ export interface ClientBase<S extends Schema> {
   inspect(query?: InspectQuery): Promise<Inspection>
   /** What happened to a record, as the server tells it. Errors: OFFLINE and the like, RECORD_NOT_FOUND. */
   history(collection: keyof CollectionsOf<S> & string, record: string): Promise<RecordHistory>
-  /** True when nothing would be lost with the database: the server has ruled on every mutation, and no dead letter is left. */
+  /** True when nothing would be lost with the database: the server has ruled on every mutation, no dead letter is left, and no upload. */
   canSafelySignOut(): Promise<boolean>
   /** Whom and which device the database belongs to. */
   identity(): Identity
@@ -125,6 +128,7 @@ function assemble<S extends Schema>(parts: ClientParts<S>): Client<S> {
     deadLetters: createDeadLetters(database, writer.context),
     escrow: createEscrowApi(database),
     conflicts: syncParts.conflicts,
+    attachments: syncParts.attachments,
     status: syncParts.status,
     sync: syncParts.sync,
     collection(name) {

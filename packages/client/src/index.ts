@@ -5,6 +5,8 @@ export {
   type ClientTransaction,
   openClient,
 } from './client.ts'
+export type { AttachmentsApi } from './attachments/attachments-api.ts'
+export type { AttachmentUpload, UploadCounts } from './attachments/attachment-upload.ts'
 export type { ClientOptions } from './client-parts.ts'
 export type { Conflict, ConflictPart } from './conflicts/conflict.ts'
 export type { ConflictQuery, ConflictsApi } from './conflicts/conflicts-api.ts'
@@ -47,7 +49,7 @@ export type { HistoryEntry, LostValue, RecordHistory } from './sync/record-histo
 export type { SyncSummary } from './sync/sync-engine.ts'
 export type { Conditions, SavingCause, SyncPolicy } from './sync/sync-policy.ts'
 export type { PauseCause } from './sync/sync-state.ts'
-export type { Identity, Logger, SyncOptions } from './sync-context.ts'
+export type { AttachmentOptions, Identity, Logger, SyncOptions } from './sync-context.ts'
 export { systemEnvironment } from './system-environment.ts'
 export type { Auth, AuthRequest } from './transport/auth.ts'
 export type { CollectionWrites, Receipt } from './write/collection-writes.ts'

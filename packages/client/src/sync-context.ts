@@ -34,6 +34,15 @@ export interface SyncOptions {
   readonly policy?: SyncPolicy
   /** Time between two comparisons of this device's copy with the server's, ms; a day unless said. */
   readonly verifyIntervalMs?: number
+  readonly attachments?: AttachmentOptions
+}
+
+/** How the bytes of attachments are kept. */
+export interface AttachmentOptions {
+  /** `demand` unless said: they are fetched when somebody reads them. `eager`: after each sync, as long as there is room. */
+  readonly download?: 'demand' | 'eager'
+  /** Bytes kept at most, `limits.attachmentCacheBytes` unless said: what the server has too is dropped beyond that, the least recently used first. */
+  readonly cacheBytes?: number
 }
 
 /** What the sync side is given. */

@@ -1,4 +1,6 @@
 import { assert, type Environment, type EscrowEnding, type RowRange, type Schema } from '@holdfast/core'
+import { eraseUnnamedBytes } from '../attachments/spare-bytes.ts'
+import { queueAllUploads } from '../attachments/upload-queue.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
@@ -60,10 +62,10 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const toRebase = new RecordsToRebase()
   const { outcomes, isAll, lost, escrow: endings = [] } = newestVerdicts(notes)
   // Another history may have lost the rows, and devices return them.
-  const isReplaced = progress.replaces && !(await hasLostHistory(tx))
-  const before = isReplaced ? await readSight(tx, schema) : undefined
+  const isLost = progress.replaces && (await hasLostHistory(tx))
+  const before = progress.replaces && !isLost ? await readSight(tx, schema) : undefined
   const hasCleared = progress.replaces && (await clearServerCopy(tx, schema))
-  const returnedCount = progress.replaces ? await returnLost(tx, lost, nowMs) : 0
+  const returnedCount = isLost ? await returnLost(tx, lost, nowMs) : 0
   if (!progress.replaces) assert(progress.base === (await readCursor(tx)), 'a flip from another cursor')
   await revokeScopes(tx, { schema, scopes: progress.revoked, toRebase })
   await numberScopes(tx, notes)
@@ -85,6 +87,8 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   const hasGone = hasCleared || progress.revoked.length > 0 || escrow.hasDropped
   if (hasGone) await purgeRetained(tx, schema)
   await boundRetained(tx, nowMs)
+  if (isLost) await queueAllUploads(tx, schema, nowMs)
+  else if (hasLeft || hasGone) await eraseUnnamedBytes(tx, schema)
   if (hasGone) await oweRewriting(tx)
   if (progress.step.cursor !== progress.base) await writeMeta(tx, 'cursor', progress.step.cursor)
   await dropStaging(tx)
@@ -131,7 +135,6 @@ async function replaceRanges(
 
 /** What was settled by a history that the server has lost is to be settled once more. Rules: SY-25. */
 async function returnLost(tx: LocalTransaction, lost: string | undefined, nowMs: number): Promise<number> {
-  if (!(await hasLostHistory(tx))) return 0
   await writeMeta(tx, 'sync.lost', null)
   return returnRetained(tx, { lost, nowMs })
 }

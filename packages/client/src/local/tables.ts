@@ -116,6 +116,21 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS _quarantine (
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, scope TEXT NOT NULL, reason TEXT NOT NULL,
      change TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID`,
+  // `on_server`: the server has given or taken them, for some record. `spare`: nothing named them when it was looked last.
+  `CREATE TABLE IF NOT EXISTS _attachments (
+     hash TEXT PRIMARY KEY, size INTEGER NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL,
+     on_server INTEGER NOT NULL, spare INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID`,
+  // Parts of a hash that is not in `_attachments` were fetched and are not all here: nobody reads them.
+  `CREATE TABLE IF NOT EXISTS _attachment_parts (
+     hash TEXT NOT NULL, n INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (hash, n))`,
+  `CREATE TRIGGER IF NOT EXISTS _attachments_gone AFTER DELETE ON _attachments BEGIN
+     DELETE FROM _attachment_parts WHERE hash = old.hash;
+   END`,
+  `CREATE TABLE IF NOT EXISTS _uploads (
+     collection TEXT NOT NULL, record TEXT NOT NULL, hash TEXT NOT NULL, size INTEGER NOT NULL,
+     sent INTEGER NOT NULL DEFAULT 0, status TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
+     next_attempt_at INTEGER, code TEXT, created_at TEXT NOT NULL,
+     PRIMARY KEY (collection, record, hash)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS _lease (owner TEXT NOT NULL, fence INTEGER NOT NULL, expires_at INTEGER NOT NULL)',
 ]
 

@@ -11,6 +11,7 @@ import {
   type Values,
 } from '@holdfast/core'
 
+import { queueUploads } from '../attachments/upload-queue.ts'
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
@@ -248,6 +249,9 @@ async function editEntry(
       : overlaid(old, payloadOfUpdate(collection, await valuesBefore(tx, collection, row), value), name)
   const text = payloadText(payload)
   await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
+  const { record, created_at: createdAt } = row
+  const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }
+  await queueUploads(tx, { ...written, payload: text })
 }
 
 /** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */

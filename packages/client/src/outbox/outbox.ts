@@ -1,5 +1,6 @@
 import { formatRanges, type Hlc, type MutationOp, parseRanges, rangesOf } from '@holdfast/core'
 
+import { queueUploads } from '../attachments/upload-queue.ts'
 import type { SqlParam } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
@@ -56,6 +57,7 @@ export async function insertEntry(tx: LocalTransaction, entry: NewEntry): Promis
     entry.createdAt,
     entry.depends.length === 0 ? null : entry.depends.join(','),
   ])
+  await queueUploads(tx, entry)
   return lastInsertRowid
 }
 

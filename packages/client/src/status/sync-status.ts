@@ -1,4 +1,5 @@
 import type { ErrorCode } from '@holdfast/core'
+import { countUploads, type UploadCounts } from '../attachments/attachment-upload.ts'
 import { listQuarantine, type QuarantinedRow } from '../apply/quarantine.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
 import type { Foretelling } from '../conflicts/foretold.ts'
@@ -42,6 +43,8 @@ export interface SyncStatus {
   readonly escrowCount: number
   /** Pending mutations that will meet a conflict or be refused, as far as the device can tell. */
   readonly foretoldCount: number
+  /** Bytes of attachments that the server does not have. */
+  readonly attachments: UploadCounts
   /** Ranges of rows in which this device's copy was not the server's and was fetched again: each is a bug to report. */
   readonly repairCount: number
   /** Rows this app cannot read; kept until it can. */
@@ -126,6 +129,7 @@ export async function readStatus(
     deadLetterCount: Number(row?.['dead'] ?? 0),
     escrowCount: Number(row?.['escrow'] ?? 0),
     foretoldCount: (await foretelling.list(tx)).length,
+    attachments: await countUploads(tx),
     repairCount: repairs,
     quarantined: await listQuarantine(tx),
   }

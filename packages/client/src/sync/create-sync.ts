@@ -1,6 +1,8 @@
 import { type CancelTimer, limits } from '@holdfast/core'
 
 import type { PullProgress } from '../apply/pull-progress.ts'
+import { type AttachmentsApi, createAttachmentsApi } from '../attachments/attachments-api.ts'
+import { Transfers } from '../attachments/transfers.ts'
 import { retryQuarantine } from '../apply/retry-quarantine.ts'
 import { type ConflictsApi, createConflictsApi } from '../conflicts/conflicts-api.ts'
 import { Foretelling } from '../conflicts/foretold.ts'
@@ -58,6 +60,9 @@ export interface SyncParts {
   readonly conflicts: ConflictsApi
   /** The same with its transactions run by somebody else. */
   conflictsOn(database: TransactionRunner): ConflictsApi
+  readonly attachments: AttachmentsApi
+  /** The same with its transactions run by somebody else. */
+  attachmentsOn(database: TransactionRunner): AttachmentsApi
   /** Who this device is by now: it may learn its account and take a new identity. */
   identity(): Identity
   /** What the engine does. */
@@ -84,6 +89,7 @@ class SyncSide implements SyncParts {
   readonly sync: SyncApi
   readonly status: StatusFeed
   readonly conflicts: ConflictsApi
+  readonly attachments: AttachmentsApi
   readonly #context: SyncContext
   readonly #isAutomatic: boolean
   readonly #tokens: TokenSource
@@ -92,6 +98,7 @@ class SyncSide implements SyncParts {
   readonly #verification: Verification
   readonly #engine: SyncEngine
   readonly #stream: PokeStream
+  readonly #transfers: Transfers
   readonly #stopListening: () => void
   #device: string
   readonly #foretelling: Foretelling
@@ -131,9 +138,11 @@ class SyncSide implements SyncParts {
       limits,
       onEvent: (event) => this.#onPoke(event),
     })
+    this.#transfers = this.#makeTransfers()
     this.#foretelling = new Foretelling(schema)
     this.status = new StatusFeed(database, this.#foretelling, () => this.#facts())
     this.conflicts = this.conflictsOn(database)
+    this.attachments = this.attachmentsOn(database)
     this.sync = this.#makeApi()
     this.#stopListening = database.onCommit((touched) => this.#onCommit(touched))
   }
@@ -142,6 +151,11 @@ class SyncSide implements SyncParts {
     const { env, schema } = this.#context
     const device = (): string => this.identity().device
     return createConflictsApi(database, { schema, env, device, foretelling: this.#foretelling })
+  }
+
+  attachmentsOn(database: TransactionRunner): AttachmentsApi {
+    const { env } = this.#context
+    return createAttachmentsApi(database, { env, read: this.#transfers.read })
   }
 
   identity(): Identity {
@@ -182,6 +196,7 @@ class SyncSide implements SyncParts {
     this.#stopListening()
     this.#stream.stop()
     await this.#engine.close()
+    await this.#transfers.close()
   }
 
   /** Starts the engine, unless it has been started. */
@@ -206,6 +221,25 @@ class SyncSide implements SyncParts {
       intervals: { ...limits, standbyMs: limits.leaseMs / 2 },
       isAutomatic: this.#isAutomatic,
       onState: (state) => this.#onState(state),
+    })
+  }
+
+  #makeTransfers(): Transfers {
+    const { database, env, options, schema } = this.#context
+    return new Transfers({
+      env,
+      schema,
+      database,
+      limits,
+      options: options.attachments ?? {},
+      isAutomatic: this.#isAutomatic,
+      isSaving: () => this.saving().cause !== null,
+      ask: (ask) => this.#transport.askForBytes({ ...ask, traceparent: newTraceparent(env) }),
+      log: (level, event, details) => this.#session.log(level, event, details ?? {}),
+      // While it runs by itself only: who syncs when told to is told of it by the next cycle.
+      onTrouble: () => {
+        if (this.#isAutomatic) this.#engine.dispatch({ kind: 'trigger', urgent: false })
+      },
     })
   }
 
@@ -282,6 +316,7 @@ class SyncSide implements SyncParts {
 
   #onState(state: SyncState): void {
     this.status.refresh()
+    this.#transfers.onState(state)
     for (const listener of this.#stateListeners) listener(state)
     if (!this.#isAutomatic) return
     // While requests fail the stream would only be one more of them.
@@ -308,6 +343,7 @@ class SyncSide implements SyncParts {
     if (this.#isAutomatic && !isOwn && tables.has('_outbox')) {
       this.#engine.dispatch({ kind: 'trigger', urgent: false })
     }
+    this.#transfers.onCommit(tables)
     this.status.refresh()
   }
 }

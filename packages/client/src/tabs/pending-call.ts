@@ -25,5 +25,6 @@ export interface Following {
 
 /** Whether a call may write. One that does not may have no end: a verdict, or a sync while there is no network. */
 export function mayWrite(path: readonly string[]): boolean {
+  if (path[0] === 'attachments' && path[1] === 'read') return false
   return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
 }

@@ -39,6 +39,7 @@ export function performCall(
     deadLetters: () => createDeadLetters(runner, parts.writer.context),
     escrow: () => createEscrowApi(runner),
     conflicts: () => parts.syncParts.conflictsOn(runner),
+    attachments: () => parts.syncParts.attachmentsOn(runner),
     status: () => parts.syncParts.status,
     sync: () => parts.syncParts.sync,
     client: () => clientMethods(parts, runner),

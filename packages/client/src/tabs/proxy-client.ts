@@ -1,6 +1,7 @@
 import type { CollectionSchema, CollectionsOf, Field, Schema, TablesOf } from '@holdfast/core'
 import { SyncError } from '@holdfast/core'
 
+import type { AttachmentsApi } from '../attachments/attachments-api.ts'
 import type { Client, ClientBase, ClientCollection, ClientTransaction } from '../client.ts'
 import { withSystemCollections } from '../client-parts.ts'
 import type { ConflictsApi } from '../conflicts/conflicts-api.ts'
@@ -43,6 +44,7 @@ export function proxyClient<S extends Schema>(parts: ProxyParts<S>, close: () =>
   const base: ClientBase<S> = {
     ...proxyOutbox(link, call),
     conflicts: proxyConflicts(link, call),
+    attachments: proxyAttachments(link, call),
     status: proxyStatus(link, call),
     sync: proxySync(call),
     collection(name) {
@@ -160,6 +162,23 @@ function proxyConflicts(link: LeaderLink, call: Call): ConflictsApi {
     keepBoth: (id) => call(['conflicts', 'keepBoth'], id),
     discard: (id) => call(['conflicts', 'discard'], id),
     foretold: () => call(['conflicts', 'foretold']),
+  }
+}
+
+function proxyAttachments(link: LeaderLink, call: Call): AttachmentsApi {
+  return {
+    // Only a tab may be able to read what a person chose there, and not for long.
+    add: async (bytes, about) =>
+      call(
+        ['attachments', 'add'],
+        'arrayBuffer' in bytes ? new Uint8Array(await bytes.arrayBuffer()) : bytes,
+        about,
+      ),
+    read: (of, attachment) => call(['attachments', 'read'], of, attachment),
+    has: (attachment) => call(['attachments', 'has'], attachment),
+    list: () => call(['attachments', 'list']),
+    watch: (listener) => followList(link, { of: 'uploads' }, listener),
+    retry: () => call(['attachments', 'retry']),
   }
 }
 

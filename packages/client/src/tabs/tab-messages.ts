@@ -9,7 +9,7 @@ import type { AuthRequest } from '../transport/auth.ts'
 import type { WireError } from './wire-error.ts'
 
 /** Messages of another number are not understood; the newer side leads. */
-export const tabProtocol = 2
+export const tabProtocol = 3
 
 /** What a page tells its worker to open. Everything of it crosses by structured clone. */
 export interface HostOptions {
@@ -135,6 +135,7 @@ export type Topic =
   | { readonly of: 'conflicts'; readonly query: ConflictQuery | undefined }
   | { readonly of: 'outbox'; readonly query: EntryQuery | undefined }
   | { readonly of: 'deadLetters' }
+  | { readonly of: 'uploads' }
 
 /** What the leader tells a tab. */
 export type LeaderMessage =

@@ -173,6 +173,8 @@ export class TabSession {
         return createOutboxApi(database).watch(tell, topic.query)
       case 'deadLetters':
         return createDeadLetters(database, writer.context).watch(tell)
+      case 'uploads':
+        return syncParts.attachments.watch(tell)
     }
   }
 

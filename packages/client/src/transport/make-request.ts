@@ -20,16 +20,25 @@ export interface SyncRequest extends Speaker {
   readonly traceparent: string
 }
 
+/** A request whose body, if it has one, is bytes. */
+export interface BytesRequest extends Omit<SyncRequest, 'method' | 'body'> {
+  readonly method: 'GET' | 'POST' | 'PATCH'
+  readonly body?: Uint8Array | undefined
+  /** Beside those that every request has. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** Request bodies from this size on are compressed, when the platform can. */
 const gzipFromBytes = 1_024
 
 /** Makes the request as it travels now, and says how many bytes its body has. Rules: SY-20. */
 export async function makeRequest(
   env: Pick<Environment, 'now' | 'gzip'>,
-  said: SyncRequest,
+  said: SyncRequest | BytesRequest,
   { token, signal }: { readonly token: string; readonly signal: AbortSignal },
 ): Promise<{ readonly request: Request; readonly bodyBytes: number }> {
   const headers = new Headers({
+    ...('headers' in said ? said.headers : {}),
     Authorization: `Bearer ${token}`,
     'Holdfast-Device': said.device,
     'Holdfast-Schema': String(said.schemaVersion),
@@ -50,9 +59,14 @@ export async function makeRequest(
   return { request, bodyBytes: body?.byteLength ?? 0 }
 }
 
-async function encode(env: Pick<Environment, 'gzip'>, text: string, headers: Headers): Promise<Uint8Array> {
+async function encode(
+  env: Pick<Environment, 'gzip'>,
+  body: string | Uint8Array,
+  headers: Headers,
+): Promise<Uint8Array> {
+  if (typeof body !== 'string') return body
   headers.set('Content-Type', 'application/json')
-  const bytes = new TextEncoder().encode(text)
+  const bytes = new TextEncoder().encode(body)
   if (env.gzip === undefined || bytes.byteLength < gzipFromBytes) return bytes
   headers.set('Content-Encoding', 'gzip')
   return env.gzip(bytes)

@@ -2,7 +2,7 @@ import { type Environment, type Limits, SyncError } from '@holdfast/core'
 import { errorOfAnswer } from '../sync/retry-policy.ts'
 import type { TokenSource } from './auth.ts'
 import { makeRequest, type Speaker } from './make-request.ts'
-import { readText, textChunks } from './read-body.ts'
+import { type OnBytes, readBytes, readText, textChunks } from './read-body.ts'
 import { Watchdog } from './watchdog.ts'
 
 /** What a transport is made from. */
@@ -28,6 +28,21 @@ export interface Ask {
   readonly body?: string
   readonly traceparent: string
   readonly signal: AbortSignal
+}
+
+/** One request whose body, or whose answer's, is no JSON. */
+export interface AskForBytes extends Pick<Ask, 'path' | 'traceparent' | 'signal'> {
+  readonly method: 'GET' | 'POST' | 'PATCH'
+  /** Beside those that every request has. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+/** Its usable answer: of a status from 200 to 299, and not a web page. */
+export interface BytesAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly bytes: Uint8Array
 }
 
 /** A usable answer. */
@@ -69,7 +84,16 @@ export class Transport {
    * CAPTIVE_PORTAL, TIMEOUT, RESPONSE_INVALID, AUTH_REQUIRED, and whatever code the server answers.
    */
   async ask(ask: Ask): Promise<Answer> {
-    return this.#withToken((token) => this.#askOnce(ask, token))
+    return this.#withToken((token) =>
+      this.#askOnce(ask, token, (response, watchdog) => this.#readAnswer(response, watchdog)),
+    )
+  }
+
+  /** The same for bytes: whatever its headers must say is for the caller to look at. Errors: as `ask`. */
+  async askForBytes(ask: AskForBytes): Promise<BytesAnswer> {
+    return this.#withToken((token) =>
+      this.#askOnce(ask, token, (response, watchdog) => this.#readBytesAnswer(response, watchdog)),
+    )
   }
 
   /**
@@ -112,23 +136,15 @@ export class Transport {
     }
   }
 
-  async #askOnce(ask: Ask, token: string): Promise<Answer> {
+  async #askOnce<T>(
+    ask: Ask | AskForBytes,
+    token: string,
+    read: (response: Response, watchdog: Watchdog) => Promise<T>,
+  ): Promise<T> {
     const watchdog = this.#watch(ask.signal, this.#options.limits.responseTimeoutMs)
     this.#asking.add(watchdog)
     try {
-      const response = await this.#send(ask, token, watchdog)
-      const text = await watchdog.race(this.#readText(response, watchdog))
-      const body = parseJson(text)
-      const isJson = mediaTypeOf(response) !== 'text/html' && body !== undefined
-      if ((response.status !== 200 && response.status !== 202) || !isJson) throw this.#errorOf(response, body)
-      const { headers, status } = response
-      return {
-        text,
-        body,
-        status,
-        account: headers.get('Holdfast-Account'),
-        requestId: headers.get('Holdfast-Request'),
-      }
+      return await read(await this.#send(ask, token, watchdog), watchdog)
     } catch (error) {
       throw networkError(error)
     } finally {
@@ -137,10 +153,33 @@ export class Transport {
     }
   }
 
-  async #send(ask: Ask, token: string, watchdog: Watchdog): Promise<Response> {
+  async #readAnswer(response: Response, watchdog: Watchdog): Promise<Answer> {
+    const text = await watchdog.race(this.#readText(response, watchdog))
+    const body = parseJson(text)
+    const isJson = mediaTypeOf(response) !== 'text/html' && body !== undefined
+    if ((response.status !== 200 && response.status !== 202) || !isJson) throw this.#errorOf(response, body)
+    const { headers, status } = response
+    return {
+      text,
+      body,
+      status,
+      account: headers.get('Holdfast-Account'),
+      requestId: headers.get('Holdfast-Request'),
+    }
+  }
+
+  async #readBytesAnswer(response: Response, watchdog: Watchdog): Promise<BytesAnswer> {
+    const { headers, ok, status } = response
+    if (!ok || mediaTypeOf(response) === 'text/html') throw await this.#badAnswer(response, watchdog)
+    const { responseBytes } = this.#options.limits
+    const bytes = await watchdog.race(readBytes(response, responseBytes, this.#counting(watchdog)))
+    return { status, headers, bytes }
+  }
+
+  async #send(ask: Ask | AskForBytes, token: string, watchdog: Watchdog): Promise<Response> {
     const { env, server, speaker, schemaVersion } = this.#options
-    const { method, path, body, traceparent } = ask
-    const said = { server, schemaVersion, ...speaker(), method, path, body, traceparent }
+    const { signal: _signal, ...asked } = ask
+    const said = { server, schemaVersion, ...speaker(), ...asked }
     const { request, bodyBytes } = await makeRequest(env, said, { token, signal: watchdog.signal })
     this.traffic.requests += 1
     this.traffic.sentBytes += bodyBytes
@@ -158,10 +197,14 @@ export class Transport {
   }
 
   #readText(response: Response, watchdog: Watchdog): Promise<string> {
-    return readText(response, this.#options.limits.responseBytes, (bytes) => {
+    return readText(response, this.#options.limits.responseBytes, this.#counting(watchdog))
+  }
+
+  #counting(watchdog: Watchdog): OnBytes {
+    return (bytes) => {
       this.traffic.receivedBytes += bytes
       watchdog.feed()
-    })
+    }
   }
 
   async #badAnswer(response: Response, watchdog: Watchdog): Promise<SyncError> {

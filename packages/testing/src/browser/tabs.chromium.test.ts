@@ -129,6 +129,33 @@ test('[BR-5] five tabs write while tabs are closed and killed at random: what wa
   expect(counts.size - acknowledged.size).toBeLessThanOrEqual(11)
 })
 
+test('[AT-21] what a tab adds and writes while the leading tab is closed is there once, and every tab is told of it', async () => {
+  const [first, second] = [await tabs.tab(), await tabs.tab()]
+  for (const page of [first, second]) await page.evaluate(() => shop.openPhotos())
+  const adding = second.evaluate(async () => {
+    shop.photos.attachments.watch((uploads) => shop.notes.push(uploads.length))
+    for (let n = 1; n <= 40; n++) {
+      const bytes = new Uint8Array(300_000).fill(n)
+      // What a person chose in a page is a file there.
+      const photo = await shop.photos.attachments.add(n % 2 === 0 ? bytes : new Blob([bytes]), {
+        name: `${n}`,
+      })
+      await shop.photos.places.insert({ name: `${n}`, photo })
+    }
+    const places = await shop.photos.query((q) => q.selectFrom('places').select(['id', 'name', 'photo']))
+    const read = places.map(async ({ id, name, photo }) => {
+      const bytes = photo && (await shop.photos.attachments.read({ collection: 'places', record: id }, photo))
+      return bytes?.length === 300_000 && bytes.every((byte) => byte === Number(name))
+    })
+    return Promise.all(read)
+  })
+  await second.waitForFunction(() => shop.notes.length > 10)
+  await first.close()
+  expect(await adding).toEqual(Array.from({ length: 40 }, () => true))
+  await second.waitForFunction(() => shop.notes.at(-1) === 40)
+  expect(await second.evaluate(async () => (await shop.photos.attachments.list()).length)).toBe(40)
+})
+
 test('[BR-6] a transaction of another tab is whole or not at all, whoever goes in the middle of it', async () => {
   const first = await tabs.tab()
   const second = await tabs.tab()

@@ -16,6 +16,7 @@ import { FaultScript } from './faults.ts'
 import type { FaultRule } from './faults.ts'
 import { answerPull, answerSnapshot, type PullCall } from './fake-pull.ts'
 import { acknowledge, answerPush, type PushCall } from './fake-push.ts'
+import { FakeAttachments } from './fake-attachments.ts'
 import { FakeStore } from './fake-store.ts'
 
 /** What a fake server is made from. */
@@ -63,6 +64,10 @@ export interface FakeServer {
   changeEpoch(): void
   /** As `changeEpoch`, and everything this server ever learnt is gone. */
   forget(): void
+  /** The bytes it stores for an attachment of a record; undefined while there are none. */
+  attachment(collection: string, id: string, hash: string): Uint8Array | undefined
+  /** Its attachments are lost, or damaged: what a restored disk may do. */
+  loseAttachments(how?: 'gone' | 'damaged'): void
   /** Sends an event to every stream. */
   poke(): void
   /** Mutations it ruled on, in order, by their ids; a repeat is not counted again. */
@@ -83,6 +88,7 @@ class MemoryServer implements FakeServer {
   readonly #options: FakeServerOptions
   readonly #store: FakeStore
   readonly #faults: FaultScript
+  readonly #attachments = new FakeAttachments()
   readonly #scopesByUser: Map<string, Set<string>>
   readonly #usersByToken = new Map<string, string | null>()
   readonly #streams = new Set<Stream>()
@@ -172,6 +178,20 @@ class MemoryServer implements FakeServer {
   forget(): void {
     this.changeEpoch()
     this.#store.clear()
+    this.#attachments.clear()
+  }
+
+  attachment(collection: string, id: string, hash: string): Uint8Array | undefined {
+    return this.#attachments.stored.get(`${collection}/${id}/${hash}`)
+  }
+
+  loseAttachments(how: 'gone' | 'damaged' = 'gone'): void {
+    if (how === 'gone') this.#attachments.clear()
+    for (const [key, bytes] of this.#attachments.stored)
+      this.#attachments.stored.set(
+        key,
+        bytes.map((byte) => byte ^ 1),
+      )
   }
 
   poke(): void {
@@ -183,6 +203,7 @@ class MemoryServer implements FakeServer {
       const call = this.#callOf(request)
       const headers = { 'Holdfast-Account': call.user, 'Holdfast-Request': newUuid(this.#options.env) }
       if (kindOf(request) === 'stream') return this.#openStream()
+      if (isOfAttachments(request)) return await this.#attachments.answer(call, request)
       return Response.json(await answer(call, request), { headers })
     } catch (error) {
       if (!(error instanceof SyncError)) throw error
@@ -264,7 +285,13 @@ const utf8 = new TextEncoder()
 
 function kindOf(request: Request): string {
   const path = new URL(request.url).pathname
+  if (isOfAttachments(request))
+    return path.endsWith('/upload') || request.method === 'POST' ? 'upload' : 'attachment'
   return /\/sync\/(\w+)$/.exec(path)?.[1] ?? (path.includes('/records/') ? 'records' : 'other')
+}
+
+function isOfAttachments(request: Request): boolean {
+  return /\/attachments(\/|$)/.test(new URL(request.url).pathname)
 }
 
 async function answer(call: PushCall & PullCall, request: Request): Promise<Json | object> {

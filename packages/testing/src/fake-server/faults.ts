@@ -2,7 +2,7 @@ import { assertNever, type Environment } from '@holdfast/core'
 
 /** What a scripted fault looks at. */
 export interface FaultyRequest {
-  /** `push`, `pull`, `snapshot`, `stream`, `records`. */
+  /** `push`, `pull`, `snapshot`, `stream`, `records`, `upload`, `attachment`. */
   readonly kind: string
   /** How many requests of this kind came before, 0 for the first. */
   readonly index: number
@@ -14,6 +14,8 @@ export type Fault =
   | { readonly kind: 'delay'; readonly ms: number }
   /** The connection breaks. */
   | { readonly kind: 'cut'; readonly when: 'before' | 'after' }
+  /** The connection breaks when the server has so many bytes of the body. */
+  | { readonly kind: 'cut-body'; readonly bytes: number }
   /** Nothing ever comes back. */
   | { readonly kind: 'silence'; readonly when: 'before' | 'after' }
   /** Something answers in place of the server; it never saw the request. */
@@ -93,6 +95,9 @@ export class FaultScript {
       case 'cut':
         if (fault.when === 'after') await handler(request)
         throw new TypeError('fetch failed')
+      case 'cut-body':
+        await handler(await cutShort(request, fault.bytes)).catch(() => undefined)
+        throw new TypeError('fetch failed')
       case 'silence':
         if (fault.when === 'after') await handler(request)
         return new Promise(() => undefined)
@@ -114,6 +119,22 @@ export class FaultScript {
         return assertNever(fault)
     }
   }
+}
+
+async function cutShort(request: Request, bytes: number): Promise<Request> {
+  const whole = new Uint8Array(await request.arrayBuffer())
+  let isSent = false
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      if (isSent) controller.error(new TypeError('terminated'))
+      else controller.enqueue(whole.slice(0, bytes))
+      isSent = true
+    },
+  })
+  const { method, headers, url } = request
+  // A body that is a stream has to be announced as one; the platform's type does not know it.
+  const init: RequestInit & { duplex: 'half' } = { method, headers, body, duplex: 'half' }
+  return new Request(url, init)
 }
 
 function fits({ on }: FaultRule, request: FaultyRequest): boolean {

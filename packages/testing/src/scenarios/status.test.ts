@@ -24,6 +24,7 @@ describe('the status', () => {
       oldestPendingAgeMs: null,
       lastSyncAt: null,
       progress: null,
+      attachments: { uploads: 0, uploadBytes: 0 },
       conflictCount: 0,
       deadLetterCount: 0,
       escrowCount: 0,

@@ -3,6 +3,7 @@ import { eraseSealedBatches, openBrowserClient, type SealedToken } from '@holdfa
 import { indexedDbSealedStore, type SealedBatch, type SendOutcome } from '@holdfast/client/service-worker'
 
 import { shopSchema } from '../../end-to-end/shop-schema.ts'
+import { photoSchema } from '../../scenarios/photo-schema.ts'
 
 /** What tests find in the page. */
 export interface ShopPage {
@@ -20,6 +21,8 @@ export interface ShopPage {
     /** Whether what waits is sealed, and the token that is to lie beside it, if any. */
     readonly background?: { readonly token?: SealedToken }
   }): Promise<void>
+  /** Opens a database of photos that knows no server. */
+  openPhotos(): Promise<void>
   /** What lies sealed in this origin. */
   sealed(): Promise<readonly SealedBatch[]>
   /** Signs out: what is sealed is removed. */
@@ -28,6 +31,8 @@ export interface ShopPage {
   reports(): Promise<readonly (readonly SendOutcome[])[]>
   /** Opened by `open`. */
   db: Client<typeof shopSchema>
+  /** Opened by `openPhotos`. */
+  photos: Client<typeof photoSchema>
   /** Why tokens were asked for in this page. */
   readonly asked: string[]
   /** The worker of the page while it has one. */
@@ -61,6 +66,11 @@ const shop: ShopPage = {
       ...(background && { background: background.token ? { token: () => background.token ?? null } : {} }),
     })
   },
+  async openPhotos() {
+    const worker = (): Worker =>
+      new Worker(new URL('./holdfast-worker.ts', import.meta.url), { type: 'module', name: 'photos' })
+    shop.photos = await openBrowserClient({ schema: photoSchema, name: 'photos', worker })
+  },
   async sealed() {
     return (await indexedDbSealedStore().list()) as readonly SealedBatch[]
   },
@@ -74,6 +84,7 @@ const shop: ShopPage = {
   },
   // Set by `open`, which every test calls first.
   db: undefined as unknown as Client<typeof shopSchema>,
+  photos: undefined as unknown as Client<typeof photoSchema>,
   asked: [],
   worker: undefined,
   notes: [],
