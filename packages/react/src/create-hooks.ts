@@ -1,8 +1,9 @@
 import type { Client, ConflictQuery, EntryQuery, QueryBuilder, SyncStatus } from '@holdfast/client'
-import type { CollectionsOf, RowOf, Schema, TablesOf } from '@holdfast/core'
+import type { AttachmentValue, CollectionsOf, RowOf, Schema, TablesOf } from '@holdfast/core'
 import { createElement, type ReactElement } from 'react'
 
 import { useAnyClient } from './holdfast-context.ts'
+import { type AttachmentOwner, type AttachmentResult, useAttachment } from './hooks/use-attachment.ts'
 import {
   type ConflictsResult,
   type ForetoldResult,
@@ -20,6 +21,7 @@ import { type MutationHandle, useMutation } from './hooks/use-mutation.ts'
 import { type OutboxResult, useOutbox } from './hooks/use-outbox.ts'
 import { type RecordResult, useRecord, useSuspenseRecord } from './hooks/use-record.ts'
 import { useSyncStatus } from './hooks/use-sync-status.ts'
+import { type UploadsResult, useUploads } from './hooks/use-uploads.ts'
 import { type HoldfastProviderProps, Provider } from './provider.tsx'
 
 /** A row of a collection of the schema. */
@@ -69,6 +71,16 @@ export interface Hooks<S extends Schema> {
   readonly useDeadLetters: () => DeadLettersResult
   /** What is in the outbox: the first 100 entries unless `limit` says otherwise. */
   readonly useOutbox: (query?: EntryQuery) => OutboxResult
+  /**
+   * The bytes of an attachment as an address for an image or a link: `<img src={photo.url ?? undefined} />`. They are fetched
+   * when they are not on this device; while they cannot be had, `error` says why and they are asked for again. Rules: RE-16.
+   */
+  readonly useAttachment: (
+    owner: AttachmentOwner<keyof CollectionsOf<S> & string>,
+    attachment: AttachmentValue | null,
+  ) => AttachmentResult
+  /** Attachments of this device that the server does not have yet, oldest first. */
+  readonly useUploads: () => UploadsResult
 }
 
 /**
@@ -89,6 +101,8 @@ export function createHooks<S extends Schema>(schema: S): Hooks<S> {
     useForetold,
     useDeadLetters,
     useOutbox,
+    useAttachment,
+    useUploads,
   }
   // The hooks work with any schema; the provider gives them a client of this one.
   return hooks

@@ -1,6 +1,6 @@
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { collection, counter, decimal, defineSchema, json, set, text } from '@holdfast/core'
+import { attachment, collection, counter, decimal, defineSchema, json, set, text } from '@holdfast/core'
 import {
   createFakeServer,
   createVirtualEnvironment,
@@ -22,6 +22,7 @@ const items = collection({
     note: text({ optional: true, merge: 'latest' }),
     tags: set(text()),
     about: json({ optional: true }),
+    photo: attachment(),
   },
 })
 

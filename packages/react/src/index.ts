@@ -4,12 +4,14 @@ export { createHooks, type Hooks } from './create-hooks.ts'
 export { type ErrorInfo, toErrorInfo } from './error-info.ts'
 export type { LiveState, LiveStatus } from './hooks/live-list.ts'
 export type { MutationState, MutationStatus } from './hooks/mutation-state.ts'
+export type { AttachmentOwner, AttachmentResult } from './hooks/use-attachment.ts'
 export type { ConflictsResult, ForetoldResult } from './hooks/use-conflicts.ts'
 export type { DeadLettersResult } from './hooks/use-dead-letters.ts'
 export type { LiveQueryOptions, LiveQueryResult } from './hooks/use-live-query.ts'
 export type { MutationHandle } from './hooks/use-mutation.ts'
 export type { OutboxResult } from './hooks/use-outbox.ts'
 export type { RecordResult } from './hooks/use-record.ts'
+export type { UploadsResult } from './hooks/use-uploads.ts'
 export {
   type ConflictLabels,
   type DeadLetterLabels,

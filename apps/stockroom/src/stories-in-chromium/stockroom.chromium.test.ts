@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { Locator } from 'playwright'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 import { builtStockroom } from './built-stockroom.ts'
@@ -17,6 +20,19 @@ const patience = { timeout: 240_000 }
 const draft =
   'Stands behind the ladder since spring. Two tins are dented and go to the counter first; whoever finds a third one ' +
   'writes it here. The supplier takes back what is not opened until the very last day of May.'
+
+const picture = {
+  name: 'shelf.png',
+  mimeType: 'image/png',
+  buffer: readFileSync(fileURLToPath(new URL('../web/public/icon-512.png', import.meta.url))),
+}
+
+/** Pixels of the photo that is shown, from left to right; 0 until one is. */
+const widthOf = (drawer: Locator): Promise<number> =>
+  drawer
+    .getByRole('figure')
+    .getByRole('img')
+    .evaluate((image) => (image as unknown as { readonly naturalWidth: number }).naturalWidth)
 
 test(
   'two workers give an item two prices offline: both see the conflict, one settles it, and all agree',
@@ -264,6 +280,45 @@ test(
     await ben.closeItem()
   },
 )
+
+test(
+  'a photo is taken offline, survives a kill, is sent on its own, and the others see it',
+  patience,
+  async () => {
+    const [ana, office] = [bench.device('ana'), bench.device('office')]
+    await ana.setAirplane(true)
+    const item = await ana.openItem('FA-00084')
+    await item.getByLabel('Photo of the item').setInputFiles(picture)
+    await item.getByText('Only on this device so far').waitFor()
+    await expect.poll(() => widthOf(item)).toBe(512)
+    await ana.kill()
+    await ana.app.getByText('Offline · 1 to send').waitFor()
+    const again = await ana.openItem('FA-00084')
+    await expect.poll(() => widthOf(again)).toBe(512)
+
+    await ana.setAirplane(false)
+    await ana.frame.getByText('all sent').waitFor()
+    await again.getByText('Only on this device so far').waitFor({ state: 'detached' })
+    const atOffice = await office.openItem('FA-00084')
+    await expect.poll(() => widthOf(atOffice)).toBe(512)
+
+    // Gone for everybody, and the history has it.
+    await atOffice.getByRole('button', { name: 'Remove photo' }).click()
+    await again.getByRole('figure').waitFor({ state: 'detached' })
+    await again.getByRole('button', { name: 'Add a photo' }).waitFor()
+    for (const device of [ana, office]) await device.closeItem()
+  },
+)
+
+test('what is no picture is refused where it was chosen, and nothing is written', patience, async () => {
+  const ana = bench.device('ana')
+  const item = await ana.openItem('FA-00126')
+  const text = { name: 'notes.png', mimeType: 'image/png', buffer: Buffer.from('no picture at all') }
+  await item.getByLabel('Photo of the item').setInputFiles(text)
+  await item.getByRole('alert').getByText('This file is no picture').waitFor()
+  expect(await item.getByRole('figure').count()).toBe(0)
+  await ana.closeItem()
+})
 
 test('what the server refuses is shown with its reason, and can be put right', patience, async () => {
   const ben = bench.device('ben')

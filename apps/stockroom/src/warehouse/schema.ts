@@ -1,4 +1,5 @@
 import {
+  attachment,
   collection,
   counter,
   decimal,
@@ -12,7 +13,7 @@ import {
 
 /** A warehouse: what lies on its shelves, and what was moved. The same object is given to the server and to every device. */
 export const schema = defineSchema({
-  version: 1,
+  version: 2,
   collections: {
     items: collection({
       fields: {
@@ -25,6 +26,7 @@ export const schema = defineSchema({
         tags: set(text()), // additions and removals of everybody count
         notes: text({ default: '', merge: 'paragraphs' }), // edits to different paragraphs both stay
         location: text({ merge: 'latest' }), // the last one stays, the other is in the history
+        photo: attachment({ merge: 'latest' }), // its hash and size; the bytes travel on their own
       },
       indexes: [['name'], ['location']],
     }),

@@ -3,7 +3,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 import { getRequestListener } from '@hono/node-server'
-import { createServer, sqliteStore } from '@holdfast/server'
+import { createServer, fileAttachments, sqliteStore } from '@holdfast/server'
 
 import { TokenOffice } from '../tokens.ts'
 import { fillWarehouse } from './fill-warehouse.ts'
@@ -42,6 +42,7 @@ export async function startWarehouseServer(options: WarehouseServerOptions): Pro
   const sync = await createServer({
     schema,
     store: sqliteStore(options.storePath),
+    attachments: { store: fileAttachments(`${options.storePath}-photos`) },
     basePath: '/api',
     authenticate: (request) => office.authenticate(request),
     scopes: () => '*',

@@ -1,6 +1,7 @@
 /** Prices, counts and times as the app writes them. */
 const money = new Intl.NumberFormat('en-GB', { style: 'currency', currency: 'EUR' })
 const whole = new Intl.NumberFormat('en-GB')
+const percent = new Intl.NumberFormat('en-GB', { style: 'percent' })
 const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'short' })
 const hour = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 
@@ -17,6 +18,11 @@ export function formatChange(amount: number): string {
   return amount > 0 ? `+${whole.format(amount)}` : `−${whole.format(-amount)}`
 }
 
+/** 1 is all of it. */
+export function formatPercent(part: number): string {
+  return percent.format(part)
+}
+
 export function formatMoment(iso: string): string {
   return moment.format(new Date(iso))
 }
@@ -28,6 +34,7 @@ export function formatHour(iso: string): string {
 /** A value of any field, as a line of text. */
 export function formatValue(value: unknown): string {
   if (value === null || value === undefined || value === '') return '–'
+  if (typeof value === 'object' && 'hash' in value) return `photo ${String(value.hash).slice(0, 6)}`
   if (Array.isArray(value)) return value.length === 0 ? '–' : value.join(', ')
   return typeof value === 'string' ? value.replaceAll('\n\n', ' ¶ ') : JSON.stringify(value)
 }

@@ -4,10 +4,12 @@ import { schema } from '../warehouse/schema.ts'
 
 export const {
   HoldfastProvider,
+  useAttachment,
   useClient,
   useConflicts,
   useLiveQuery,
   useMutation,
   useRecord,
   useSyncStatus,
+  useUploads,
 } = createHooks(schema)

@@ -38,6 +38,16 @@ export async function editItem(db: Warehouse, item: string, edit: ItemEdit): Pro
   await db.items.update(item, edit)
 }
 
+/** A photo and what the item says of it. Both are on this device once this is over; the bytes are sent on their own. */
+export async function putPhoto(db: Warehouse, item: string, photo: Blob): Promise<void> {
+  await db.items.update(item, { photo: await db.attachments.add(photo, { mediaType: photo.type }) })
+}
+
+/** The item has no photo any more; its history has the one it had. */
+export async function removePhoto(db: Warehouse, item: string): Promise<void> {
+  await db.items.update(item, { photo: null })
+}
+
 /** An item that lies nowhere any more. Where somebody has edited it meanwhile, a person is asked whether it stays. */
 export async function removeItem(db: Warehouse, item: string): Promise<void> {
   await db.items.delete(item)

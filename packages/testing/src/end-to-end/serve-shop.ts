@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 
 import { createAdaptorServer } from '@hono/node-server'
-import { createServer, postgresStore, sqliteStore, type Store } from '@holdfast/server'
+import { createServer, fileAttachments, postgresStore, sqliteStore, type Store } from '@holdfast/server'
 
 import { preparedStore } from '../postgres/prepared-store.ts'
 import { shopSchema } from './shop-schema.ts'
@@ -58,6 +58,7 @@ export async function openShop(options: ShopOptions): Promise<Shop> {
   const sync = await createServer({
     schema: shopSchema,
     store: await storeAt(options.path),
+    attachments: { store: fileAttachments(`${options.path}.attachments`) },
     authenticate: (request) => {
       const token = /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '')?.[1]
       if (token === undefined || options.isValid?.(token) === false) return null

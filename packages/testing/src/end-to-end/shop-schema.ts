@@ -1,4 +1,5 @@
 import {
+  attachment,
   boolean,
   collection,
   counter,
@@ -34,6 +35,7 @@ export const shopSchema = defineSchema({
           default: 'draft',
         }),
         shelf: reference('shelves', { optional: true }),
+        photo: attachment({ merge: 'latest' }),
       },
       scope: 'site:{site}',
       indexes: [['site', 'name']],

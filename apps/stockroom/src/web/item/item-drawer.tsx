@@ -6,6 +6,7 @@ import { useConflicts, useRecord } from '../hooks.ts'
 import type { Item } from '../queries.ts'
 import { ItemForm } from './item-form.tsx'
 import { ItemHistory } from './item-history.tsx'
+import { ItemPhoto } from './item-photo.tsx'
 import { RemoveItem } from './remove-item.tsx'
 import { StockStepper } from './stock-stepper.tsx'
 
@@ -67,6 +68,7 @@ function ItemDetails(props: { readonly item: Item; readonly onRemoved: () => voi
           </div>
         ))}
       <StockStepper item={item} />
+      <ItemPhoto item={item} />
       <ItemForm item={item} />
       <Divider />
       <ItemHistory item={item} moment={moment} />

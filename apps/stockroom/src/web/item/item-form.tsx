@@ -10,27 +10,14 @@ type Draft = Partial<Pick<Item, 'price' | 'location' | 'minimum' | 'notes'>>
 
 /** What can be edited of an item. What somebody else changes meanwhile shows at once, unless it is being edited here. */
 export function ItemForm({ item }: { readonly item: Item }): ReactElement {
-  const [draft, setDraft] = useState<Draft>({})
-  /** The row that was there when the draft was saved: what was typed is shown until another one comes. */
-  const [savedOver, setSavedOver] = useState<Item | null>(null)
-  if (savedOver !== null && savedOver !== item) {
-    setSavedOver(null)
-    setDraft({})
-  }
+  const { draft, isChanged, edit, drop, keepUntil } = useDraft(item)
   const save = useMutation((db, change: ItemEdit) => editItem(db, item.id, change))
   const tags = useMutation((db, after: readonly string[]) => retag(db, item.id, { before: item.tags, after }))
-  const isChanged = savedOver === null && Object.keys(draft).length > 0
-  const edit = (change: Draft): void => {
-    setSavedOver(null)
-    setDraft({ ...draft, ...change })
-  }
   const isPrice = draft.price === undefined || /^\d{1,6}([.,]\d{1,2})?$/.test(draft.price.trim())
   const submit = (event: FormEvent): void => {
     event.preventDefault()
     const price = draft.price?.trim().replace(',', '.')
-    setSavedOver(item)
-    // What could not be stored is still in the form.
-    save.mutateAsync({ ...draft, ...(price !== undefined && { price }) }).catch(() => setSavedOver(null))
+    keepUntil(save.mutateAsync({ ...draft, ...(price !== undefined && { price }) }))
   }
   const shown = { ...item, ...draft }
   return (
@@ -59,7 +46,7 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
         )}
         <Group justify="flex-end" gap="xs">
           {isChanged ? (
-            <Button variant="subtle" color="gray" onClick={() => setDraft({})}>
+            <Button variant="subtle" color="gray" onClick={drop}>
               Cancel
             </Button>
           ) : null}
@@ -70,6 +57,38 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
       </Stack>
     </form>
   )
+}
+
+interface DraftHandle {
+  readonly draft: Draft
+  readonly isChanged: boolean
+  readonly edit: (change: Draft) => void
+  readonly drop: () => void
+  /** It is being stored: it is shown until the row that holds it comes, and stays where it could not be stored. */
+  readonly keepUntil: (stored: Promise<unknown>) => void
+}
+
+/** What is typed over an item. */
+function useDraft(item: Item): DraftHandle {
+  const [draft, setDraft] = useState<Draft>({})
+  const [savedOver, setSavedOver] = useState<Item | null>(null)
+  if (savedOver !== null && savedOver !== item) {
+    setSavedOver(null)
+    setDraft({})
+  }
+  return {
+    draft,
+    isChanged: savedOver === null && Object.keys(draft).length > 0,
+    edit: (change) => {
+      setSavedOver(null)
+      setDraft({ ...draft, ...change })
+    },
+    drop: () => setDraft({}),
+    keepUntil: (stored) => {
+      setSavedOver(item)
+      stored.catch(() => setSavedOver(null))
+    },
+  }
 }
 
 interface FieldsProps {
