@@ -8,6 +8,8 @@ export interface StatusLabels {
   readonly needsYou: (count: number) => string
   readonly opening: string
   readonly pending: (count: number) => string
+  /** Files whose bytes the server does not have. */
+  readonly uploads: (count: number) => string
   readonly oldest: (age: string) => string
   readonly offline: string
   readonly syncing: string
@@ -164,6 +166,7 @@ export const englishLabels: Labels = {
     needsYou: (count) => `${plural(count, 'change needs', 'changes need')} a decision`,
     opening: 'Opening…',
     pending: (count) => `${plural(count, 'change', 'changes')} to send`,
+    uploads: (count) => `${plural(count, 'file', 'files')} to send`,
     oldest: (age) => `oldest ${age}`,
     offline: 'Offline. Your work is kept on this device',
     syncing: 'Syncing…',

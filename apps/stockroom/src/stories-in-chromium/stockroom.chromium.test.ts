@@ -292,7 +292,7 @@ test(
     await item.getByText('Only on this device so far').waitFor()
     await expect.poll(() => widthOf(item)).toBe(512)
     await ana.kill()
-    await ana.app.getByText('Offline · 1 to send').waitFor()
+    await ana.app.getByText('Offline · 2 to send').waitFor()
     const again = await ana.openItem('FA-00084')
     await expect.poll(() => widthOf(again)).toBe(512)
 
@@ -391,7 +391,7 @@ test('signing out with unsent work says so, and the work is there for the next t
   await item.getByRole('button', { name: 'Close' }).click()
   await menu.click()
   await page.getByRole('menuitem', { name: 'Sign out' }).click()
-  await page.getByText('1 change has not reached the server.').waitFor()
+  await page.getByText('Not on the server yet: 1 change.').waitFor()
   await page.getByRole('button', { name: 'Sign out anyway' }).click()
 
   await page.getByRole('button', { name: 'Ida Holm' }).click()

@@ -13,7 +13,14 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
   useEffect(() => {
     void db.canSafelySignOut().then(setSafe)
   }, [db, status])
-  const waiting = status?.pendingCount ?? 0
+  const unsent = [
+    counted(status?.pendingCount ?? 0, 'change', 'changes'),
+    counted(status?.attachments.uploads ?? 0, 'photo', 'photos'),
+  ].filter((text) => text !== null)
+  const sendNow = async (): Promise<void> => {
+    await db.attachments.retry()
+    await db.sync.now()
+  }
   return (
     <Modal
       opened
@@ -26,7 +33,7 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
         {isSafe === false ? (
           <Text>
             <strong>
-              {waiting === 1 ? '1 change has' : `${waiting} changes have`} not reached the server.
+              Not on the server yet: {unsent.join(' and ') || 'changes that wait for a decision'}.
             </strong>{' '}
             They stay on this device and are sent when you sign in here again. Until then nobody else sees
             them.
@@ -36,7 +43,7 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
         )}
         <Group justify="flex-end">
           {isSafe === false ? (
-            <Button variant="default" onClick={() => void db.sync.now().catch(() => undefined)}>
+            <Button variant="default" onClick={() => void sendNow().catch(() => undefined)}>
               Send now
             </Button>
           ) : null}
@@ -54,4 +61,9 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
       </Stack>
     </Modal>
   )
+}
+
+/** null for none. */
+function counted(count: number, one: string, many: string): string | null {
+  return count === 0 ? null : `${count} ${count === 1 ? one : many}`
 }

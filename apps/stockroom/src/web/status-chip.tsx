@@ -52,14 +52,15 @@ interface Chip {
 
 function chipOf(status: SyncStatus | undefined): Chip {
   if (status === undefined) return { text: 'Opening', color: 'gray', isBusy: true }
-  const { online, pendingCount, progress, pausedBy, lastSyncAt } = status
-  const unsent = pendingCount === 0 ? '' : ` · ${pendingCount} to send`
+  const { online, progress, pausedBy, lastSyncAt } = status
+  const toSend = status.pendingCount + status.attachments.uploads
+  const unsent = toSend === 0 ? '' : ` · ${toSend} to send`
   if (!online) return { text: `Offline${unsent}`, color: 'orange' }
   if (pausedBy === 'auth') return { text: `Sign in again${unsent}`, color: 'orange' }
   if (pausedBy !== null) return { text: `Paused${unsent}`, color: 'orange' }
   if (progress !== null && progress.phase === 'snapshot')
     return { text: `Receiving ${progress.rows.toLocaleString('en-GB')}`, color: 'cyan', isBusy: true }
-  if (pendingCount > 0) return { text: `${pendingCount} to send`, color: 'cyan', isBusy: true }
+  if (toSend > 0) return { text: `${toSend} to send`, color: 'cyan', isBusy: true }
   if (lastSyncAt === null) return { text: 'First sync', color: 'cyan', isBusy: true }
   return { text: 'All sent', color: 'teal' }
 }

@@ -9,7 +9,8 @@ import { useNetwork } from './use-network.ts'
 export interface DeviceReport {
   readonly kind: 'stockroom report'
   readonly person: PersonId
-  readonly pendingCount: number
+  /** Changes and photos. */
+  readonly toSendCount: number
   readonly conflictCount: number
   readonly deadLetterCount: number
   readonly hasSynced: boolean
@@ -30,11 +31,11 @@ export function useReports(): void {
   const { isOffline } = useNetwork()
   useEffect(() => {
     if (window.parent === window || status === undefined) return
-    const { pendingCount, conflictCount, deadLetterCount, lastSyncAt } = status
+    const { attachments, pendingCount, conflictCount, deadLetterCount, lastSyncAt } = status
     const report: DeviceReport = {
       kind: 'stockroom report',
       person,
-      pendingCount,
+      toSendCount: pendingCount + attachments.uploads,
       conflictCount,
       deadLetterCount,
       hasSynced: lastSyncAt !== null,

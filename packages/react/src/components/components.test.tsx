@@ -289,6 +289,25 @@ describe('the status bar', () => {
     expect(screen.getByText('Last sync 10 min ago')).toBeDefined()
   })
 
+  test('[RE-7] a file that the server does not have is not saved as far as anybody is told', async () => {
+    const item = await ann.items.insert({ name: 'Rope' })
+    await app.show(ann, <StatusBar />)
+    await act(async () => {
+      await ann.items.update(item, { photo: await ann.attachments.add(Uint8Array.of(1, 2, 3)) })
+    })
+    await app.pass()
+    expect(screen.getByRole('status').textContent).toBe('2 changes to send')
+    expect(screen.getByText('1 file to send')).toBeDefined()
+    app.server.script({ on: 'upload', fault: { kind: 'answer', status: 500 } })
+    await app.sync(ann)
+    expect(screen.getByRole('status').textContent).toBe('1 file to send')
+    app.server.heal()
+    await act(() => ann.attachments.retry())
+    await app.sync(ann)
+    await app.pass(1_000)
+    expect(screen.getByRole('status').textContent).toBe('All changes saved')
+  })
+
   test('[RE-7] says that the device is offline, keeps counting, and retries at once', async () => {
     const db = await app.open({ auto: true })
     await app.pass(1_000)

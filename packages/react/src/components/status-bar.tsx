@@ -72,10 +72,11 @@ function Details({ status, line }: { readonly status: SyncStatus; readonly line:
   const format = useFormat()
   const nowMs = useNow(tickMs)
   const words = labels.status
-  const { pendingCount, lastSyncAt, retryAt } = status
-  const pending = words.pending(pendingCount)
-  const parts: string[] = []
-  if (pendingCount > 0 && line.text !== pending) parts.push(pending)
+  const { attachments, pendingCount, lastSyncAt, retryAt } = status
+  const unsent: string[] = []
+  if (pendingCount > 0) unsent.push(words.pending(pendingCount))
+  if (attachments.uploads > 0) unsent.push(words.uploads(attachments.uploads))
+  const parts = unsent.filter((text) => text !== line.text)
   const oldestMs = useOldestAgeMs(status, nowMs)
   if (oldestMs !== null && oldestMs >= 60_000) parts.push(words.oldest(format.duration(oldestMs)))
   if (retryAt !== null && nowMs !== null && line.action === 'retry') {

@@ -17,7 +17,7 @@ export interface StatusLine {
 export function statusLine(status: SyncStatus | undefined, labels: Labels, format: Format): StatusLine {
   const words = labels.status
   if (status === undefined) return { tone: 'waiting', icon: 'clock', text: words.opening, action: null }
-  const { pausedBy, phase, pendingCount, reason, progress } = status
+  const { attachments, pausedBy, phase, pendingCount, reason, progress } = status
   if (pausedBy !== null) {
     const isOurs = pausedBy === 'user' || pausedBy === 'policy' || pausedBy === 'auth'
     const tone = pausedBy === 'user' || pausedBy === 'policy' ? 'waiting' : 'attention'
@@ -35,6 +35,8 @@ export function statusLine(status: SyncStatus | undefined, labels: Labels, forma
   }
   if (pendingCount > 0)
     return { tone: 'waiting', icon: 'clock', text: words.pending(pendingCount), action: 'sync' }
+  if (attachments.uploads > 0)
+    return { tone: 'waiting', icon: 'clock', text: words.uploads(attachments.uploads), action: 'sync' }
   // What waits for a person is not saved as its author meant it, although nothing is left to send.
   const waitingCount = status.conflictCount + status.deadLetterCount
   if (waitingCount > 0)

@@ -68,12 +68,12 @@ export function DeviceFrame({ person, report }: DeviceFrameProps): ReactElement 
 
 function Counts({ report }: { readonly report: DeviceReport | undefined }): ReactElement | null {
   if (report === undefined) return null
-  const { pendingCount, conflictCount, deadLetterCount, hasSynced } = report
+  const { toSendCount, conflictCount, deadLetterCount, hasSynced } = report
   return (
     <>
-      {pendingCount > 0 ? (
+      {toSendCount > 0 ? (
         <Badge color="orange" tt="none">
-          {pendingCount} to send
+          {toSendCount} to send
         </Badge>
       ) : null}
       {conflictCount > 0 ? (
@@ -86,7 +86,7 @@ function Counts({ report }: { readonly report: DeviceReport | undefined }): Reac
           {deadLetterCount} refused
         </Badge>
       ) : null}
-      {pendingCount + conflictCount + deadLetterCount === 0 ? (
+      {toSendCount + conflictCount + deadLetterCount === 0 ? (
         <Badge color={hasSynced ? 'teal' : 'gray'} tt="none">
           {hasSynced ? 'all sent' : 'first sync'}
         </Badge>
