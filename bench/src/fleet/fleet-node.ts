@@ -11,6 +11,8 @@ export interface NodeOrder {
   readonly mode: 'inline' | 'queued' | 'auto'
   /** Where pushes are queued. */
   readonly redis: string | null
+  /** Whether it also decides what is queued. */
+  readonly works: boolean
 }
 
 /** What a node says of itself. */
@@ -33,7 +35,7 @@ const sync = await createServer({
   },
   scopes: (user) => [`warehouse:${user.id.split('.')[1]}`],
   limits: { streams: 20_000 },
-  ...(order.redis !== null && { ingest: { mode: order.mode, redis: order.redis } }),
+  ...(order.redis !== null && { ingest: { mode: order.mode, redis: order.redis, works: order.works } }),
 })
 const http = createAdaptorServer({ fetch: sync.fetch })
 http.listen(0, '127.0.0.1', () => {

@@ -1,7 +1,8 @@
 /**
- * `npm run fleet -- [--devices 5000] [--mutations 20] [--nodes 2] [--streams 2000] [--mode inline|queued|auto] [--storm]`: a
- * reconnection storm and idle streams against real nodes over a PostgreSQL of its own, with fsync on, and a Redis of its own
- * where pushes may be queued. Prints what it measured; fails if anything was lost, doubled or never decided. `--storm` is the storm alone.
+ * `npm run fleet -- [--devices 5000] [--mutations 20] [--nodes 2] [--workers 1] [--clients 50] [--streams 2000]
+ * [--mode inline|queued|auto] [--storm]`: a reconnection storm beside real clients, and idle streams, against real nodes over a
+ * PostgreSQL of its own, with fsync on, and a Redis and workers of its own where pushes may be queued (0: the nodes work). Prints what
+ * it measured; fails if anything was lost, doubled or never decided. `--storm` is the storm alone.
  */
 import { newUuid } from '@holdfast/core'
 import { systemEnvironment } from '@holdfast/client'
@@ -15,6 +16,7 @@ import { Client } from 'pg'
 
 import { postgresCpuMs } from '../process-cpu.ts'
 import { type Device, pause, prepareDevice, pushUntilDecided, type Served } from './fleet-device.ts'
+import type { ClientsOrder, ClientsReport } from './fleet-clients.ts'
 import type { NodeOrder, NodeReport } from './fleet-node.ts'
 import { pullNothing, pullToTheEnd } from './idle-pulls.ts'
 
@@ -23,6 +25,8 @@ const { values } = parseArgs({
     devices: { type: 'string', default: '5000' },
     mutations: { type: 'string', default: '20' },
     nodes: { type: 'string', default: '2' },
+    workers: { type: 'string', default: '1' },
+    clients: { type: 'string', default: '50' },
     sockets: { type: 'string', default: '500' },
     streams: { type: 'string', default: '2000' },
     connections: { type: 'string', default: '8' },
@@ -45,8 +49,8 @@ async function report(child: ChildProcess): Promise<NodeReport> {
   return (await answer)[0] as NodeReport
 }
 
-async function startNode(order: NodeOrder): Promise<Node> {
-  const child = fork(new URL('./fleet-node.ts', import.meta.url), [JSON.stringify(order)])
+async function startNode(order: NodeOrder, entry: 'fleet-node' | 'fleet-worker'): Promise<Node> {
+  const child = fork(new URL(`./${entry}.ts`, import.meta.url), [JSON.stringify(order)])
   // Nodes send nothing else.
   const [first] = (await once(child, 'message')) as [NodeReport]
   return { child, port: first.port }
@@ -56,13 +60,31 @@ const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} 
 const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 
+/** Clients that work beside the storm, from before it until after it. Returns the way to end them. */
+async function startClients(nodes: readonly Node[]): Promise<() => Promise<ClientsReport>> {
+  const order: ClientsOrder = { ports: nodes.map(({ port }) => port), clients: Number(values.clients) }
+  const child = fork(new URL('./fleet-clients.ts', import.meta.url), [JSON.stringify(order)])
+  await once(child, 'message')
+  await pause(3_000)
+  return async () => {
+    const answer = once(child, 'message')
+    child.send('enough')
+    // Clients send nothing else.
+    const [told] = (await answer) as [ClientsReport]
+    child.kill()
+    return told
+  }
+}
+
 async function storm(
-  nodes: readonly Node[],
+  { nodes, workers }: { readonly nodes: readonly Node[]; readonly workers: readonly Node[] },
   { url, dataDir }: PostgresServer,
   devices: readonly Device[],
 ): Promise<void> {
+  const endClients = await startClients(nodes)
   const agent = new Agent({ keepAlive: true, maxSockets: Math.floor(Number(values.sockets) / nodes.length) })
   const before = await Promise.all(nodes.map(({ child }) => report(child)))
+  const workersBeforeMs = await cpuMsOf(workers)
   const beforeMs = postgresCpuMs(dataDir)
   let highest = before.map(({ rssBytes }) => rssBytes)
   let isOver = false
@@ -87,31 +109,40 @@ async function storm(
   isOver = true
   await watching
   const databaseMs = postgresCpuMs(dataDir) - beforeMs
-  const after = await Promise.all(nodes.map(({ child }) => report(child)))
-  const nodesMs = after.reduce((sum, { cpuMs }, n) => sum + cpuMs - (before[n]?.cpuMs ?? 0), 0)
+  const nodesMs = (await cpuMsOf(nodes)) - before.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  const workersMs = (await cpuMsOf(workers)) - workersBeforeMs
   agent.destroy()
+  const clients = await endClients()
   const total = deviceCount * perDevice
   const growth = highest.map((bytes, n) => bytes - (before[n]?.rssBytes ?? 0))
   const share = (cpu.user + cpu.system) / 1_000 / drainMs
   process.stdout.write(
     [
-      `storm      ${deviceCount} devices with ${perDevice} mutations each within a second, ${nodes.length} nodes, ${values.mode}`,
+      `storm      ${deviceCount} devices with ${perDevice} mutations each within a second, ${nodes.length} nodes, ${workers.length} workers, ${values.mode}`,
       `drained    ${(drainMs / 1_000).toFixed(1)} s, ${Math.round((1_000 * total) / drainMs)} mutations/s`,
       ...servedLines(done),
-      `CPU        ${((1_000 * nodesMs) / total).toFixed(0)} µs of the nodes and ${((1_000 * databaseMs) / total).toFixed(0)} µs of PostgreSQL for each mutation; load of the machine ${(loadavg()[0] ?? 0).toFixed(1)}`,
+      `beside     ${values.clients} real clients with ${clients.writes} writes, until the verdict: ${spread(clients.verdictMs)}`,
+      `CPU        ${((1_000 * nodesMs) / total).toFixed(0)} µs of the nodes, ${((1_000 * workersMs) / total).toFixed(0)} µs of the workers and ${((1_000 * databaseMs) / total).toFixed(0)} µs of PostgreSQL for each mutation; load of the machine ${(loadavg()[0] ?? 0).toFixed(1)}`,
       `memory     nodes grew by ${growth.map(megabytes).join(' and ')}; the generator took ${(100 * share).toFixed(0)} % of a core`,
       '',
     ].join('\n'),
   )
-  await checkEachOnce(url)
+  await checkEachOnce(url, clients)
+}
+
+async function cpuMsOf(processes: readonly Node[]): Promise<number> {
+  const reports = await Promise.all(processes.map(({ child }) => report(child)))
+  return reports.reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+}
+
+/** Of times in ms. */
+function spread(times: readonly number[]): string {
+  const sorted = times.toSorted((left, right) => left - right)
+  const told = [0.5, 0.99, 1].map((share) => (percentile(sorted, share) / 1_000).toFixed(2))
+  return `p50 ${told[0]} s, p99 ${told[1]} s, most ${told[2]} s`
 }
 
 function servedLines(done: readonly Served[]): string[] {
-  const spread = (numbers: readonly number[]): string => {
-    const sorted = numbers.toSorted((left, right) => left - right)
-    const told = [0.5, 0.99, 1].map((share) => (percentile(sorted, share) / 1_000).toFixed(2))
-    return `p50 ${told[0]} s, p99 ${told[1]} s, most ${told[2]} s`
-  }
   const refusals = done.flatMap((each) => each.refusals.map(({ retryAfterMs }) => retryAfterMs))
   const refused = done.filter((each) => each.refusals.length > 0).length
   const broken = done.reduce((sum, each) => sum + each.broken, 0)
@@ -125,12 +156,19 @@ function servedLines(done: readonly Served[]): string[] {
 }
 
 /** Errors: when a mutation is missing, or counts twice. */
-async function checkEachOnce(url: string): Promise<void> {
-  const total = deviceCount * perDevice
+async function checkEachOnce(url: string, { writes, others }: ClientsReport): Promise<void> {
+  const total = deviceCount * perDevice + writes
   const client = new Client({ connectionString: url })
   await client.connect()
-  const { rows } = await client.query<{ n: string; stock: string; outcomes: string; undecided: string }>(
-    `SELECT count(*) AS n, sum(stock) AS stock, (SELECT count(*) FROM holdfast.outcomes) AS outcomes,
+  const { rows } = await client.query<{
+    n: string
+    beside: string
+    stock: string
+    outcomes: string
+    undecided: string
+  }>(
+    `SELECT count(*) FILTER (WHERE sku LIKE 'S-%') AS n, count(DISTINCT sku) FILTER (WHERE sku LIKE 'C-%') AS beside,
+     sum(stock) AS stock, (SELECT count(*) FROM holdfast.outcomes) AS outcomes,
      (SELECT count(*) FROM holdfast.receipts WHERE answer IS NULL) AS undecided FROM counts`,
   )
   await client.end()
@@ -139,11 +177,13 @@ async function checkEachOnce(url: string): Promise<void> {
   const held = rows[0]
   if (
     Number(held?.n) !== created ||
+    Number(held?.beside) !== writes ||
+    others.length > 0 ||
     Number(held?.stock) !== 5 * created - 2 * edited ||
     Number(held?.outcomes) !== total ||
     Number(held?.undecided) !== 0
   )
-    throw new Error(`lost or doubled: ${JSON.stringify(held)}`)
+    throw new Error(`lost or doubled: ${JSON.stringify({ ...held, writes, others })}`)
   process.stdout.write(`verdict    ${total} mutations, each there once\n`)
 }
 
@@ -186,8 +226,7 @@ async function idlePulls(
 ): Promise<void> {
   const pullers = devices.map(({ token, id }, n) => ({ token, id, port: nodes[n % nodes.length]?.port ?? 0 }))
   const times = 3
-  const cpuOfNodes = async (): Promise<number> =>
-    (await Promise.all(nodes.map(({ child }) => report(child)))).reduce((sum, { cpuMs }) => sum + cpuMs, 0)
+  const cpuOfNodes = (): Promise<number> => cpuMsOf(nodes)
   const cursors = await pullToTheEnd(pullers)
   const [nodesMs, databaseMs, startMs] = [await cpuOfNodes(), postgresCpuMs(dataDir), performance.now()]
   await pullNothing(pullers, cursors, times)
@@ -204,21 +243,25 @@ if (mode === undefined) throw new Error(`--mode is one of ${modes.join(', ')}`)
 const postgres = await startPostgres({ flavour: 'embedded' })
 const redis = mode === 'inline' ? undefined : await startRedis({ isOwn: true })
 const nodes: Node[] = []
+const workers: Node[] = []
 try {
   const order = {
     url: postgres.url,
     connections: Number(values.connections),
     mode,
     redis: redis?.url ?? null,
+    works: values.workers === '0',
   }
-  for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order))
+  for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order, 'fleet-node'))
+  if (redis !== undefined)
+    for (let n = 0; n < Number(values.workers); n++) workers.push(await startNode(order, 'fleet-worker'))
   const [first] = nodes
   if (first && !values.storm) await idleStreams(first)
   const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n, perDevice))
-  await storm(nodes, postgres, devices)
+  await storm({ nodes, workers }, postgres, devices)
   if (!values.storm) await idlePulls(nodes, postgres, devices)
 } finally {
-  for (const { child } of nodes) child.kill()
+  for (const { child } of [...nodes, ...workers]) child.kill()
   await postgres.stop()
   await redis?.stop()
 }
