@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process'
+import { renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
@@ -91,6 +93,51 @@ describe.skipIf(!hasPostgres())('on a server of its own', () => {
     await engine.close()
     await database.drop()
   })
+
+  test('[FE-70] B14: a standby that lags is not taken for a server that was put back; promoted, it is one', async (context) => {
+    const own = await start().catch(() => undefined)
+    const dataDir = own?.dataDir
+    if (own === undefined || dataDir === undefined) return context.skip('no server')
+    const warehouse = await givenWarehouse({ serverUrl: own.url })
+    const reader = warehouse.reader(['warehouse:1'])
+    await warehouse.sql(insert, [newId(), '1', 'early'])
+    await reader.pull()
+    await warehouse.engine.close()
+
+    await own.kill('SIGINT')
+    const copied = spawnSync('cp', ['-a', dataDir, `${dataDir}-standby`])
+    expect(copied.status).toBe(0)
+    await own.restart()
+    const primary = await openWarehouse(warehouse.url)
+    const late = reader.at(primary)
+    const client = new Client({ connectionString: warehouse.url })
+    await client.connect()
+    await client.query(insert, [newId(), '1', 'late'])
+    await client.end()
+    await late.pull()
+    expect(late.values('items', 'name')).toEqual(['early', 'late'])
+
+    await own.kill('SIGINT')
+    renameSync(dataDir, `${dataDir}-primary`)
+    renameSync(`${dataDir}-standby`, dataDir)
+    writeFileSync(join(dataDir, 'standby.signal'), '', { mode: 0o666 })
+    await own.restart()
+    for (const follower of [reader.at(primary), late])
+      await expect(follower.pull()).rejects.toMatchObject({ code: 'STORE_BUSY', retry: 'backoff' })
+    await expect(primary.stats()).rejects.toMatchObject({ code: 'STORE_BUSY' })
+    await expect(openWarehouse(warehouse.url)).rejects.toMatchObject({ code: 'STORE_BUSY' })
+
+    const admin = new Client({ connectionString: own.url })
+    await admin.connect()
+    await admin.query('SELECT pg_promote()')
+    await admin.end()
+    const follower = reader.at(primary)
+    await follower.pull()
+    expect(follower.values('items', 'name')).toEqual(['early'])
+    await expect(late.pull()).rejects.toThrow(/another history/)
+    await primary.close()
+    await own.stop()
+  }, 60_000)
 
   test('[FE-47] B03: dumped and restored where transaction ids start again: readers go on without a gap, or are told of another history', async (context) => {
     const warehouse = await given()

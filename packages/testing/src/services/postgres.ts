@@ -57,7 +57,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const server = new ServerProcess({
       path: programs.postgres,
       args: serverArgs(dataDir, port, options),
-      ready: /database system is ready to accept connections/,
+      // A standby takes those that only read.
+      ready: /database system is ready to accept (?:read-only )?connections/,
       busy: /is still in use|lock file .* already exists/,
       stopSignal: 'SIGINT',
       orphanSignal: 'QUIT',

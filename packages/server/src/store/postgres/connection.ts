@@ -172,10 +172,10 @@ export function translate(error: unknown): unknown {
   return new SyncError('STORE_FAILED', 'the database refused an operation', { cause: error })
 }
 
-/** Connections that broke, and servers that start, stop or have no room: later is another matter. */
+/** Connections that broke, servers that start, stop or have no room, and standbys (25006): later is another matter. */
 function isUnreachable(error: Error, code: string): boolean {
   return (
-    /^(?:08|53|57)/.test(code) ||
+    /^(?:08|53|57|25006)/.test(code) ||
     /^E[A-Z]+$/.test(code) ||
     /terminated|timeout|Connection|not queryable/.test(error.message)
   )

@@ -1,4 +1,4 @@
-import { isObject, isUuid } from '@holdfast/core'
+import { isObject, isUuid, SyncError } from '@holdfast/core'
 import type { StoredOutcome, StoreReader } from '../store.ts'
 import { deviceOf, outcomeOf } from '../stored-rows.ts'
 import { iso, jsonObject } from './columns.ts'
@@ -21,7 +21,7 @@ function newestComplete(columns: string): string {
   return `SELECT ${columns} FROM holdfast.transactions t WHERE t.bound <= pg_snapshot_xmin(pg_current_snapshot()) ORDER BY t.bound DESC, t.position DESC LIMIT 1`
 }
 
-const stateSql = `SELECT s.epoch, s.horizon, ${iso('s.made_at')} AS opened,
+const stateSql = `SELECT pg_is_in_recovery() AS standby, s.epoch, s.horizon, ${iso('s.made_at')} AS opened,
   (SELECT max(position) FROM holdfast.transactions) AS head, c.position AS complete, c.tag FROM holdfast.state s
   LEFT JOIN LATERAL (${newestComplete('t.position, t.tag')}) c ON true`
 
@@ -44,6 +44,9 @@ export function deviceQueries(db: Connection, { locks }: ReadOptions): DeviceQue
   return {
     state: async () => {
       const row = await db.get(stateSql)
+      // What has not arrived there yet would look like a history that a backup undid.
+      if (row?.['standby'] === true)
+        throw new SyncError('STORE_BUSY', 'this PostgreSQL is a standby: the store needs the primary')
       return {
         epoch: String(row?.['epoch']),
         head: Number(row?.['head'] ?? 0),
