@@ -49,8 +49,13 @@ async function report(child: ChildProcess): Promise<NodeReport> {
   return (await answer)[0] as NodeReport
 }
 
-async function startNode(order: NodeOrder, entry: 'fleet-node' | 'fleet-worker'): Promise<Node> {
-  const child = fork(new URL(`./${entry}.ts`, import.meta.url), [JSON.stringify(order)])
+const entries = {
+  node: new URL('./fleet-node.ts', import.meta.url),
+  worker: new URL('./fleet-worker.ts', import.meta.url),
+}
+
+async function startNode(order: NodeOrder, kind: keyof typeof entries): Promise<Node> {
+  const child = fork(entries[kind], [JSON.stringify(order)])
   // Nodes send nothing else.
   const [first] = (await once(child, 'message')) as [NodeReport]
   return { child, port: first.port }
@@ -252,9 +257,9 @@ try {
     redis: redis?.url ?? null,
     works: values.workers === '0',
   }
-  for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order, 'fleet-node'))
+  for (let n = 0; n < Number(values.nodes); n++) nodes.push(await startNode(order, 'node'))
   if (redis !== undefined)
-    for (let n = 0; n < Number(values.workers); n++) workers.push(await startNode(order, 'fleet-worker'))
+    for (let n = 0; n < Number(values.workers); n++) workers.push(await startNode(order, 'worker'))
   const [first] = nodes
   if (first && !values.storm) await idleStreams(first)
   const devices = Array.from({ length: deviceCount }, (_, n) => prepareDevice(n, perDevice))
