@@ -81,11 +81,23 @@ class Batch {
   readonly offers: Offer[] = []
   readonly seqs = new Set<number>()
   readonly #limits: BatchLimits
+  /** By the id of a part of a fold, the name under which it travels. */
+  readonly #leads = new Map<string, string>()
   #bytes = 0
   isFull = false
 
   constructor(limits: BatchLimits) {
     this.#limits = limits
+  }
+
+  /** Folds that stand on a part of an earlier one, which may have been read before them, with the name under which that travels. */
+  named(folds: readonly Fold[]): readonly Fold[] {
+    const named = folds.map((fold) => {
+      const after = this.#leads.get(fold.mutation.after ?? '')
+      return after === undefined ? fold : { ...fold, mutation: { ...fold.mutation, after } }
+    })
+    for (const { members, mutation } of folds) for (const { id } of members) this.#leads.set(id, mutation.id)
+    return named
   }
 
   /** Takes offers that go together or not at all. An empty batch takes whatever comes. */
@@ -119,7 +131,8 @@ async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries 
   if (fresh.length === 0) return
   const obstacles = await readObstacles(tx, fresh, batch.seqs)
   const ready = readyEntries(schema, fresh, obstacles)
-  for (const unit of unitsOf(foldReady(schema, ready, { isOnly, ...obstacles }))) {
+  const folds = batch.named(foldReady(schema, ready, { isOnly, ...obstacles }))
+  for (const unit of unitsOf(folds)) {
     if (!batch.take(unit.map(offerOf))) return
   }
 }

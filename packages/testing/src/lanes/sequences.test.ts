@@ -75,6 +75,26 @@ describe('sequences of writes', () => {
     }
   })
 
+  test('[PU-37] nor over a delete that was read after what it stands on had been folded', async () => {
+    const child = (op: 'tag' | 'point'): SequenceStep => ({ row: 'child', op })
+    const parent = (op: 'tag' | 'name' | 'delete' | 'create'): SequenceStep => ({ row: 'parent', op })
+    const steps = [
+      parent('tag'),
+      child('tag'),
+      child('point'),
+      parent('name'),
+      parent('delete'),
+      parent('create'),
+    ]
+    // So many that the outbox is read in several windows, one of which begins with the delete.
+    const some = Array.from({ length: 240 }, () => steps)
+    const { violations } = await playSequences(
+      { some, isServed: false, families: ['folded'] },
+      { areThere: true, offered: 0 },
+    )
+    expect(violations).toEqual([])
+  })
+
   test('[AP-9] a mutation without effect leaves no time behind on its device', async () => {
     const { violations } = await playSequences(
       { some: [onParent('name', 'tag', 'tag')], isServed: false, families: ['folded', 'raw'] },
