@@ -90,14 +90,14 @@ class Batch {
     this.#limits = limits
   }
 
-  /** Folds that stand on a part of an earlier one, which may have been read before them, with the name under which that travels. */
+  /** Whatever stands on a part of a fold, of this window or one before it, with the name under which that travels. */
   named(folds: readonly Fold[]): readonly Fold[] {
-    const named = folds.map((fold) => {
+    for (const { members, mutation } of folds)
+      if (members.length > 1) for (const { id } of members) this.#leads.set(id, mutation.id)
+    return folds.map((fold) => {
       const after = this.#leads.get(fold.mutation.after ?? '')
       return after === undefined ? fold : { ...fold, mutation: { ...fold.mutation, after } }
     })
-    for (const { members, mutation } of folds) for (const { id } of members) this.#leads.set(id, mutation.id)
-    return named
   }
 
   /** Takes offers that go together or not at all. An empty batch takes whatever comes. */
@@ -166,15 +166,9 @@ function foldReady(
   const apart = new Set(ready.filter(isApart))
   const folds = foldOutbox(schema, ready.filter((entry) => !apart.has(entry)).map(mutationOf))
   if (apart.size === 0) return folds
-  const leads = new Map(
-    folds.flatMap(({ members, mutation }) => members.map(({ id }) => [id, mutation.id] as const)),
-  )
   const singles = [...apart].map((entry): Fold => {
     const mutation = mutationOf(entry)
-    return {
-      mutation: { ...mutation, after: leads.get(entry.after ?? '') ?? entry.after },
-      members: [mutation],
-    }
+    return { mutation, members: [mutation] }
   })
   return [...folds, ...singles].sort((left, right) => placeOf(left) - placeOf(right))
 }

@@ -1,6 +1,7 @@
 import { newUuid } from '@holdfast/core'
 import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import * as tusClient from 'tus-js-client'
@@ -269,13 +270,7 @@ describe('what is taken', () => {
   test('[AT-2] no longer from one whose grant ended in the middle, not even the part under way', async () => {
     const { record, path } = await givenReport()
     await given.patch(record, file, { from: 0, to: 100_000 })
-    const socket = await openRequest(given.port, `PATCH ${path}/upload`, {
-      ...tus,
-      ...part,
-      authorization: 'Bearer ann',
-      'upload-offset': '100000',
-      'content-length': '200000',
-    })
+    const socket = await openPart(path, 100_000)
     socket.write(file.bytes.subarray(100_000, 200_000))
     await arrived(record, 200_000)
     given.grants.set('ann', ['site:2'])
@@ -397,16 +392,21 @@ const tricks = [
   'x'.repeat(5_000),
 ]
 
+/** Begins to send the rest of the file from an offset, as Ann. */
+function openPart(path: string, from: number): Promise<Socket> {
+  return openRequest(given.port, `PATCH ${path}/upload`, {
+    ...tus,
+    ...part,
+    authorization: 'Bearer ann',
+    'upload-offset': String(from),
+    'content-length': String(file.size - from),
+  })
+}
+
 describe('parts', () => {
   test('[AT-5] a part that is cut counts as far as it came, and the next one goes on there', async () => {
     const { record, path } = await givenReport()
-    const socket = await openRequest(given.port, `PATCH ${path}/upload`, {
-      ...tus,
-      ...part,
-      authorization: 'Bearer ann',
-      'upload-offset': '0',
-      'content-length': '300000',
-    })
+    const socket = await openPart(path, 0)
     socket.write(file.bytes.subarray(0, 123_457))
     await arrived(record, 123_457)
     socket.resetAndDestroy()
@@ -418,13 +418,7 @@ describe('parts', () => {
     const { record, path } = await givenReport()
     let cuts = 0
     for (let from = 0; from < file.size; from = await offsetOf(record)) {
-      const socket = await openRequest(given.port, `PATCH ${path}/upload`, {
-        ...tus,
-        ...part,
-        authorization: 'Bearer ann',
-        'upload-offset': String(from),
-        'content-length': String(file.size - from),
-      })
+      const socket = await openPart(path, from)
       const to = Math.min(from + 16_384, file.size)
       socket.write(file.bytes.subarray(from, to))
       await arrived(record, to)
@@ -532,13 +526,7 @@ describe('parts', () => {
 
   test('[AT-10] of a request that is still open when others have finished the upload reach nothing that is stored', async () => {
     const { record, path } = await givenReport()
-    const socket = await openRequest(given.port, `PATCH ${path}/upload`, {
-      ...tus,
-      ...part,
-      authorization: 'Bearer ann',
-      'upload-offset': '0',
-      'content-length': '300000',
-    })
+    const socket = await openPart(path, 0)
     socket.write(file.bytes.subarray(0, 100_000))
     await arrived(record, 100_000)
     expect((await given.patch(record, file, { from: 100_000 })).status).toBe(204)
