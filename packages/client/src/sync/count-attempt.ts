@@ -1,5 +1,5 @@
 import { type Limits, limits } from '@holdfast/core'
-import type { LocalTransaction } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import type { EntryError } from '../outbox/entry.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { markDead, updateEntries } from '../outbox/outbox.ts'
@@ -17,13 +17,24 @@ export interface Attempt {
   readonly limits: Pick<Limits, 'retryBaseMs' | 'retryCapMs' | 'probeIntervalMs'>
 }
 
-/** Counts an attempt and plans the next; after `limits.entryAttempts` the entries are dead letters. Rules: SY-11. */
+/**
+ * Counts an attempt and plans the next; after `limits.entryAttempts` the entries are dead letters. What stands on something
+ * that is to be tried again goes with that: it has neither attempts nor a wait of its own. Rules: SY-11.
+ */
 export async function countAttempt(
   tx: LocalTransaction,
   seqs: readonly number[],
   attempt: Attempt,
 ): Promise<void> {
   const { error, nowMs, roll, retryAfterMs } = attempt
+  const reason = `${error.code} ${error.message}`
+  if (await standsOnUndecided(tx, seqs)) {
+    await updateEntries(tx, seqs, {
+      set: "status = 'pending', next_attempt_at = NULL, error = ?",
+      params: [reason],
+    })
+    return
+  }
   const [row] = await tx.all(
     'SELECT max(attempts) AS attempts, min(returned_at) AS returned_at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
     [JSON.stringify(seqs)],
@@ -34,7 +45,7 @@ export async function countAttempt(
   const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
   await updateEntries(tx, seqs, {
     set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
-    params: [attempts, nowMs + delayMs, `${error.code} ${error.message}`],
+    params: [attempts, nowMs + delayMs, reason],
   })
   await writeMeta(tx, 'sync.attemptAt', nowMs)
   await countOne(tx, 'retries')
@@ -42,8 +53,31 @@ export async function countAttempt(
   await countOne(tx, 'retryExhausted', seqs.length)
   await markDead(tx, seqs, {
     code: 'ATTEMPTS_EXHAUSTED',
-    message: `${attempts} attempts; the last: ${error.code} ${error.message}`,
+    message: `${attempts} attempts; the last: ${reason}`,
   })
+}
+
+/**
+ * Whether an offer of these entries, or of their transaction, comes behind another one that the server has not decided:
+ * exactly what `readOpenOffers` keeps back as long as that one waits.
+ */
+async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Promise<boolean> {
+  const rows = await tx.all(
+    `WITH own AS MATERIALIZED (
+       SELECT seq, collection, record, offer, depends, resolves FROM _outbox
+       WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
+         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))))),
+     before AS (
+       SELECT other.seq, other.offer, other.status, other.escrow FROM own JOIN _outbox AS other
+         ON other.collection = own.collection AND other.record = own.record WHERE own.resolves IS NULL
+       UNION SELECT other.seq, other.offer, other.status, other.escrow
+         FROM own, json_each('[' || own.depends || ']') AS depend JOIN _outbox AS other ON other.seq = depend.value
+         WHERE own.depends IS NOT NULL AND other.record <> own.record)
+     SELECT 1 FROM before WHERE status IN ('sending', 'pending') AND NOT escrow
+       AND offer < (SELECT min(offer) FROM own) AND seq NOT IN (SELECT seq FROM own) LIMIT 1`,
+    [JSON.stringify(seqs)],
+  )
+  return rows.length > 0
 }
 
 /** What stands on something that another device is yet to return waits as long as that one keeps it. Rules: SY-26. */

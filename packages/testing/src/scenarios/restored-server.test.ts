@@ -410,6 +410,31 @@ describe('what was settled before a backup was restored', () => {
     expect(await ben.deadLetters.list()).toMatchObject([{ mutations: [{ record: hook }] }])
   })
 
+  test('[SY-11] B14: what stands on it waits no longer than it does', async () => {
+    await backUp()
+    const hook = await ann.items.insert({ name: 'Hook' })
+    await sync(ann, ben)
+    await ben.items.update(hook, { price: '4.00' })
+    await sync(ben)
+    await restore()
+    await ben.items.update(hook, { note: 'from the store' })
+    await sync(ben)
+    for (let hour = 0; hour < 24; hour++) {
+      await env.advance(dayMs / 24)
+      await sync(ben)
+    }
+    const [returned, later] = await ben.outbox.list()
+    expect(later).toMatchObject({ record: hook, status: 'pending' })
+    await sync(ann)
+    while ((await ben.outbox.list()).some(({ id }) => id === returned?.id)) {
+      await env.advance(1_000)
+      await sync(ben)
+    }
+    expect(await ben.outbox.list()).toEqual([])
+    await sync(ann)
+    await expectAtRest(ann, ben)
+  })
+
   test('[SY-25] B14: also when the server is put back twice', async () => {
     await backUp()
     await ann.items.increment(rope, { stock: 1 })
