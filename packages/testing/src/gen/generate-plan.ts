@@ -11,7 +11,7 @@ import { traitsOf } from './traits.ts'
 
 /** What a plan is made for. */
 export interface PlanOptions extends SwarmOptions {
-  /** About as many operations of people; from 60 to 960 unless said, each length as likely as twice that. */
+  /** About as many operations of people; from 60 to 1,920 unless said, each length as likely as twice that. */
   readonly operations?: number
   /** The mix schema unless said. */
   readonly schema?: Schema
@@ -68,7 +68,7 @@ function operatorSteps(steps: readonly Step[], endMs: number): readonly Step[] {
 
 /** Short stories come to their end often, and long ones go far: both find what the other does not. */
 function drawLength(random: SeededRandom): number {
-  return Math.round(60 * 2 ** (random.next() * 4))
+  return Math.round(60 * 2 ** (random.next() * 5))
 }
 
 /** Everybody has just written something, and it is under way, when all devices die; they come back with right clocks. */
