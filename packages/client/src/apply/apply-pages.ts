@@ -126,11 +126,11 @@ async function applyChange(
   const next = changeShadow(shadow, { collection, change, scope, own })
   if (next === shadow) return
   await saveShadow(tx, { collection, record }, next)
-  const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')
   // A later page may put the row in bulk, and takes over the scopes it finds there.
-  if (isLeave) {
+  if (change.op === 'leave' || change.op === 'delete') {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
+  const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')
   const hasLeft = isLeave && isOutside(next)
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return

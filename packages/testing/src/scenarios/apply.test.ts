@@ -275,6 +275,37 @@ describe('a row that is not ours to keep', () => {
     await own.close()
   })
 
+  test('[AP-8] a record deleted in one scope and brought back in another, as two pages of one pull tell, is in the other alone', async () => {
+    const { env, server } = world
+    server.grant('ann', 'w:w2')
+    const db = await world.open()
+    server.write('items', idOf(0), { ...item, name: 'old' })
+    await world.sync(db)
+    server.delete('items', idOf(0))
+    server.write('items', idOf(0), { ...item, name: 'new', wh: 'w2' })
+    let pulls = 0
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      const { since } = (await request.clone().json()) as { since: string }
+      const page = (await (await server.fetch(request)).json()) as {
+        changes: { op: string; version: number }[]
+      }
+      // The deletion came a page before, and was collected since: nothing else says that the record has left.
+      const back = page.changes.filter(({ op }) => op === 'put')
+      const gone = back.map((each) => ({ ...each, op: 'delete', scope: 'w:w1', version: each.version - 1 }))
+      return Response.json(
+        pulls++ > 0 ? { ...page, changes: back } : { ...page, changes: gone, more: true, cursor: since },
+      )
+    })
+    await world.sync(db)
+    expect(pulls).toBe(2)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'new', _state: 'clean' }])
+    env.connect((request) => server.fetch(request))
+    server.revoke('ann', 'w:w2')
+    await world.sync(db)
+    expect(await itemsOf(db)).toEqual([])
+  })
+
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
     const { own, env, server, db } = await givenTwoScopes()
     await own.sync(db)
