@@ -208,15 +208,23 @@ export function isCalm(world: World, device: SimDevice): boolean {
   // A disk that lost everything has no tables until the app is open.
   if (device.client === undefined) return false
   const { open, waiting, asked } = queueOf(device)
-  const isWaitFounded = waiting === 0 || asked > 0 || awaitsDecision(device) || awaitsReturn(device)
+  const isWaitFounded = waiting === 0 || asked > 0 || awaitsDecision(world, device) || awaitsReturn(device)
   return open === 0 && isWaitFounded && isUpToDate(world, device)
 }
 
-/** Something waits behind a conflict that is shown here and began on another copy of the database. */
-function awaitsDecision({ disk }: SimDevice): boolean {
-  const sql =
-    "SELECT 1 FROM _outbox o JOIN _conflicts c ON c.id = o.held_by WHERE o.status = 'held' AND c.status = 'open' LIMIT 1"
-  return disk.read(sql).length > 0
+/**
+ * Something waits behind a conflict that somebody has in front of them: it began on another copy of this database, or
+ * another person's transaction is disputed, of which nobody else may see all records.
+ */
+function awaitsDecision({ devices }: World, { disk }: SimDevice): boolean {
+  const records = disk.read(
+    "SELECT DISTINCT record FROM _outbox WHERE status IN ('held', 'pending') AND offer IS NOT NULL",
+  )
+  if (records.length === 0) return false
+  const list = JSON.stringify(records.map(({ record }) => record))
+  const sql = `SELECT 1 FROM _conflicts AS conflict, json_each(conflict.parts) AS part
+    WHERE conflict.status = 'open' AND part.value ->> 'record' IN (SELECT value FROM json_each(?)) LIMIT 1`
+  return devices.some(({ client, disk: other }) => client !== undefined && other.read(sql, list).length > 0)
 }
 
 /** Something that is returned to a server that was put back was told that another device may return what it stands on. */
