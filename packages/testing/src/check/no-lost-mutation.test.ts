@@ -128,6 +128,19 @@ describe('mutations that are accounted for', () => {
     expect(later.wait(10).discard('m1').wait(70_000).end().found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] a discarded create that another copy of the disk had sent to escrow, with the edits that stood on it', () => {
+    const history = givenHistory()
+      .write(1, { op: 'create' })
+      .write(2)
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'ESCROWED' })
+      .status(1, 'dead', { code: 'ESCROWED' })
+      .discard('m1', 'm2')
+      .gone(1, 2)
+      .end({ server: { escrow: [{ user: 'ann', device: 'D1', id: 'm1', status: 'accepted' }] } })
+    expect(history.found(noLostMutation)).toEqual([])
+  })
+
   test('[SIM-30] what another copy of the disk sent under the number it had there', () => {
     const history = givenHistory().write(1)
     history.copy(history.entry(1)).add({

@@ -38,6 +38,8 @@ class DepartureWatch {
   readonly #book = new RunBook()
   /** Those that left and nobody knows why yet. */
   #open: Departure[] = []
+  /** By disk and record, the number of a create that left as a dead letter. */
+  readonly #deadCreates = new Map<string, number>()
   /** By disk, what a person gave up. */
   readonly #givenUp = new Map<string, Set<string>>()
   /** By device and key, what the server says to have in escrow. */
@@ -120,6 +122,8 @@ class DepartureWatch {
   }
 
   #leave(item: Item, atMs: number): void {
+    const { op, record } = item.write.first
+    if (item.status === 'dead' && op === 'create') this.#deadCreates.set(`${item.disk} ${record}`, item.seq)
     const outcome = this.#book.outcomeFor(item)
     // An operator may have decided about it before its author heard that it went to escrow.
     if (item.code === 'ESCROWED' && this.#escrowed.has(`${item.offeredBy} ${item.id}`)) return
@@ -158,14 +162,8 @@ class DepartureWatch {
   #isGivenUp(item: Item): boolean {
     if (this.#givenUp.get(item.disk)?.has(item.id) !== true) return false
     if (item.status === 'dead') return true
-    return this.#open.some(
-      ({ item: other }) =>
-        other.disk === item.disk &&
-        other.status === 'dead' &&
-        other.write.first.op === 'create' &&
-        other.write.first.record === item.write.first.record &&
-        other.seq < item.seq,
-    )
+    const create = this.#deadCreates.get(`${item.disk} ${item.write.first.record}`)
+    return create !== undefined && create < item.seq
   }
 
   #report({ item, verdict }: Departure): void {
