@@ -141,6 +141,17 @@ describe('mutations that are accounted for', () => {
     expect(history.found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-30] a discarded create with a second one of the same record, dead or on its way', () => {
+    for (const status of ['sending', 'dead'] as const) {
+      const history = givenHistory()
+      for (const seq of [1, 3]) history.write(seq, { op: 'create', record: 'r1' })
+      history.write(2, { record: 'r1' }).send(1, 3).rule(1, { status: 'rejected' }).status(1, 'dead')
+      if (status === 'dead') history.rule(3, { status: 'rejected' }).status(3, 'dead')
+      history.discard('m1', 'm2', 'm3').gone(1, 2, 3).end()
+      expect(history.found(noLostMutation)).toEqual([])
+    }
+  })
+
   test('[SIM-30] what another copy of the disk sent under the number it had there', () => {
     const history = givenHistory().write(1)
     history.copy(history.entry(1)).add({

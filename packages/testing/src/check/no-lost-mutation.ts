@@ -38,7 +38,7 @@ class DepartureWatch {
   readonly #book = new RunBook()
   /** Those that left and nobody knows why yet. */
   #open: Departure[] = []
-  /** By disk and record, the number of a create that left as a dead letter. */
+  /** By disk and record, the first number of a create that left as a dead letter. */
   readonly #deadCreates = new Map<string, number>()
   /** By disk, what a person gave up. */
   readonly #givenUp = new Map<string, Set<string>>()
@@ -123,7 +123,9 @@ class DepartureWatch {
 
   #leave(item: Item, atMs: number): void {
     const { op, record } = item.write.first
-    if (item.status === 'dead' && op === 'create') this.#deadCreates.set(`${item.disk} ${record}`, item.seq)
+    const key = `${item.disk} ${record}`
+    const first = this.#deadCreates.get(key) ?? item.seq
+    if (item.status === 'dead' && op === 'create') this.#deadCreates.set(key, Math.min(first, item.seq))
     const outcome = this.#book.outcomeFor(item)
     // An operator may have decided about it before its author heard that it went to escrow.
     if (item.code === 'ESCROWED' && this.#escrowed.has(`${item.offeredBy} ${item.id}`)) return
