@@ -147,7 +147,11 @@ async function clearServerCopy(tx: LocalTransaction, schema: Schema): Promise<bo
     if (changes > 0) tx.touch(collection.name, 'all')
     hasCleared ||= changes > 0
   }
-  for (const table of ['_shadow', '_deleted', '_scopes', '_quarantine']) await tx.run(`DELETE FROM ${table}`)
+  // Of a deleted record these hold the values, and nothing else does.
+  for (const table of ['_shadow', '_deleted', '_scopes', '_quarantine']) {
+    const { changes } = await tx.run(`DELETE FROM ${table}`)
+    hasCleared ||= table !== '_scopes' && changes > 0
+  }
   return hasCleared
 }
 

@@ -480,6 +480,24 @@ describe('a row that is not ours to keep', () => {
     expect(rewrites).toBe(2)
   })
 
+  test('[AP-8] a snapshot that replaces nothing but a tombstone has the file rewritten as well', async () => {
+    let rewrites = 0
+    const storage = faultyStorage(sqliteStorage(world.path('tombstone.sqlite')), (sql) => {
+      if (sql === 'VACUUM') rewrites += 1
+      return 'run'
+    })
+    const db = await world.open({ storage })
+    givenItems(world, 1)
+    await world.sync(db)
+    world.server.delete('items', idOf(0))
+    await world.sync(db)
+    expect([await itemsOf(db), rewrites]).toEqual([[], 0])
+    world.server.revoke('ann', 'w:w1')
+    world.server.forget()
+    await world.sync(db)
+    expect(rewrites).toBe(1)
+  })
+
   test('[AP-8] a clock that was a year ahead does not put the rewriting of the file off', async () => {
     const clock = { aheadMs: 365 * 86_400_000 }
     const path = world.path('ahead.sqlite')
