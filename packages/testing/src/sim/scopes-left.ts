@@ -12,11 +12,15 @@ export interface CoveredScopes {
   readonly covered: readonly string[]
 }
 
-/** What changed between two cursors of a device; nothing where one of them is none or covers everything. */
+/**
+ * What changed between two cursors of a device; nothing where one of them is none or covers everything, nor where nothing
+ * had been read yet: there were no rows to give up.
+ */
 export function scopesLeft(before: string | null, after: string | null): CoveredScopes {
   const old = scopesIn(before)
   const covered = scopesIn(after)
-  if (old === undefined || covered === undefined) return { left: [], covered: [] }
+  if (old === undefined || covered === undefined || readCursorShape(before ?? '').p === 0)
+    return { left: [], covered: [] }
   return { left: old.filter((scope) => !covered.includes(scope)), covered }
 }
 
