@@ -113,12 +113,14 @@ const unseen: ReadonlySet<string> = new Set([
 /**
  * Takes in what the server said of edits that are for escrow, however it was heard. Those it has leave a note without a value;
  * what it had ruled on before, when they were offered as any other, counts: taken is taken, a conflict is one, and what was
- * refused for lack of sight goes once more. Any other refusal is a dead letter. Returns whether values were dropped: their
- * traces in the file are to go as well. Rules: ES-14, ES-15.
+ * refused for lack of sight goes once more. Any other refusal is a dead letter. What another copy of this database has sent
+ * there leaves this one as well, though it knows of no reason: with a create go the later edits of its record. Returns
+ * whether values were dropped: their traces in the file are to go as well. Rules: ES-14, ES-15.
  */
 export async function settleEscrowed(tx: LocalTransaction, context: RequeueContext): Promise<boolean> {
   const rows = await tx.all(
-    `SELECT seq, status, error, group_id, offer, escrow FROM _outbox WHERE escrow AND status IN ('answered', 'conflicted', 'dead')
+    `SELECT seq, collection, record, op, status, error, group_id, offer, escrow FROM _outbox
+     WHERE status IN ('answered', 'conflicted', 'dead') AND (escrow OR error LIKE 'ESCROWED%')
      AND coalesce(error, '') NOT LIKE 'ATTEMPTS_EXHAUSTED%' ORDER BY seq`,
   )
   if (rows.length === 0) return false
@@ -133,8 +135,16 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
     else if (unseen.has(code) && letter.every(({ escrow }) => escrow === 2)) again.push(...seqs)
     else others.push(...seqs)
   }
+  const unaware = rows.filter(({ escrow }) => escrow === 0)
+  if (unaware.length > 0)
+    await standAside(
+      tx,
+      unaware.map(({ seq }) => Number(seq)),
+    )
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
   await drop(tx, [...kept, ...taken.map(({ seq }) => Number(seq))])
+  const made = unaware.filter(({ op }) => op === 'create').map(({ record }) => String(record))
+  const later = await moveToEscrow(tx, context, made)
   const shown = await tx.all(
     'UPDATE _outbox SET escrow = 0 WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, record',
     [JSON.stringify(others)],
@@ -143,8 +153,8 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
     JSON.stringify(again),
   ])
   if (again.length > 0) await requeue(tx, context, again)
-  // They are part of what the app sees again.
-  await rebuildRecords(tx, context.schema, recordsIn(shown))
+  // The ones are part of what the app sees again, the others are not any more.
+  await rebuildRecords(tx, context.schema, recordsIn([...shown, ...unaware, ...later]))
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
 }

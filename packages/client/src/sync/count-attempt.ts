@@ -64,17 +64,12 @@ export async function countAttempt(
 async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Promise<boolean> {
   const rows = await tx.all(
     `WITH own AS MATERIALIZED (
-       SELECT seq, collection, record, offer, depends, resolves FROM _outbox
-       WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
-         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))))),
-     before AS (
-       SELECT other.seq, other.offer, other.status, other.escrow FROM own JOIN _outbox AS other
-         ON other.collection = own.collection AND other.record = own.record WHERE own.resolves IS NULL
-       UNION SELECT other.seq, other.offer, other.status, other.escrow
-         FROM own, json_each('[' || own.depends || ']') AS depend JOIN _outbox AS other ON other.seq = depend.value
-         WHERE own.depends IS NOT NULL AND other.record <> own.record)
-     SELECT 1 FROM before WHERE status IN ('sending', 'pending') AND NOT escrow
-       AND offer < (SELECT min(offer) FROM own) AND seq NOT IN (SELECT seq FROM own) LIMIT 1`,
+       SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
+         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
+     SELECT 1 FROM own JOIN _outbox AS other ON iif(other.record = own.record, own.resolves IS NULL,
+       instr(',' || own.depends || ',', ',' || other.seq || ','))
+     WHERE other.offer < (SELECT min(offer) FROM own) AND other.seq NOT IN (SELECT seq FROM own)
+       AND other.status IN ('sending', 'pending') AND NOT other.escrow LIMIT 1`,
     [JSON.stringify(seqs)],
   )
   return rows.length > 0

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -110,6 +110,48 @@ test('[ES-11] [ES-14] an unsent edit of a row whose grant is gone goes to escrow
   for (const edit of await waiting())
     expect((await ask(`/escrow/${edit.id}`, { kind: 'accept' })).status).toBe(200)
   expect(await onServer(id)).toMatchObject({ name: 'a name that nobody else writes', stock: 8 })
+})
+
+test('[ES-14] what a copy of the device has sent to escrow leaves this one too, with what stands on it', async () => {
+  const original = await givenDevice('ann')
+  const lamp = await givenItem(original)
+  const desk = await original.items.insert({ site: 'north', name: 'Desk', stock: 1 })
+  await original.items.increment(lamp, { stock: -1 })
+  await original.close()
+  copyFileSync(join(folder, 'ann.db'), join(folder, 'copy.db'))
+  const copy = await openDevice({ path: join(folder, 'copy.db'), url: shop.url, auth: 'ann' })
+  opened.push(copy)
+  // What is sent gets nowhere, and then the grant is gone.
+  shop.tamper = {
+    before: ({ url }) => (url.endsWith('/push') ? new Response('', { status: 503 }) : undefined),
+  }
+  await sync(copy)
+  grants.set('ann', ['site:south'])
+  shop.tamper = {}
+  for (let round = 0; round < 4; round++) await retryAll(copy)
+  expect([await copy.escrow.list(), await copy.deadLetters.list()]).toMatchObject([
+    [{ op: 'create' }, { op: 'update' }],
+    [],
+  ])
+  grants.set('ann', ['site:north', 'site:south'])
+  const ann = await givenDevice('ann')
+  await ann.items.update(desk, { price: '5.00' })
+  await ann.items.update(lamp, { name: 'Mine' })
+
+  await sync(ann)
+
+  expect([await ann.deadLetters.list(), await ann.outbox.list()]).toEqual([[], []])
+  expect((await ann.escrow.list()).map(({ record, op }) => [record, op])).toEqual([
+    [desk, 'create'],
+    [lamp, 'update'],
+    [desk, 'update'],
+  ])
+  expect(await ann.items.get(desk)).toBeUndefined()
+  expect(await ann.items.get(lamp)).toMatchObject({ name: 'Mine', stock: 10, _state: 'clean' })
+  for (const edit of await waiting())
+    expect((await ask(`/escrow/${edit.id}`, { kind: 'accept' })).status).toBe(200)
+  expect(await onServer(desk)).toMatchObject({ price: '5.00', stock: 1 })
+  expect(await onServer(lamp)).toMatchObject({ name: 'Mine', stock: 9 })
 })
 
 test('[ES-14] its author is told how an edit ended, and may forget it', async () => {
