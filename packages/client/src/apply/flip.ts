@@ -23,7 +23,7 @@ import {
   settleOutcomes,
 } from './settle-outcomes.ts'
 import { boundRetained, purgeRetained, returnRetained } from '../outbox/retained.ts'
-import { noteEscrowEndings } from '../outbox/escrow-api.ts'
+import { askEndingsAgain, noteEscrowEndings } from '../outbox/escrow-api.ts'
 import { moveToEscrow, settleEscrowed } from '../outbox/to-escrow.ts'
 import { dropStaging, hasLostHistory, newestVerdicts, readCursor } from './staging.ts'
 
@@ -136,6 +136,7 @@ async function replaceRanges(
 /** What was settled by a history that the server has lost is to be settled once more. Rules: SY-25. */
 async function returnLost(tx: LocalTransaction, lost: string | undefined, nowMs: number): Promise<number> {
   await writeMeta(tx, 'sync.lost', null)
+  await askEndingsAgain(tx, nowMs)
   return returnRetained(tx, { lost, nowMs })
 }
 

@@ -82,6 +82,18 @@ export async function readWaitingEscrow(tx: LocalReader): Promise<readonly strin
   return rows.map((row) => String(row.id))
 }
 
+/**
+ * A server that was put back may decide again, and otherwise: how an edit ended is to be asked once more, as long as a server
+ * remembers it. Rules: SY-25.
+ */
+export async function askEndingsAgain(tx: LocalTransaction, nowMs: number): Promise<void> {
+  const { changes } = await tx.run(
+    "UPDATE _escrow SET status = 'waiting', reason = NULL, decided_at = NULL WHERE coalesce(decided_at, sent_at) > ?",
+    [new Date(nowMs - limits.outcomeDays * 86_400_000).toISOString()],
+  )
+  if (changes > 0) tx.touch('_escrow', 'all')
+}
+
 /** Writes down what a pull said of edits in escrow. Repeating is harmless. Rules: ES-10. */
 export async function noteEscrowEndings(
   tx: LocalTransaction,

@@ -26,7 +26,7 @@ async function startServer(): Promise<void> {
     store: sqliteStore({ path: filePath(), pollMs: 0 }),
     env,
     authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => granted,
+    scopes: ({ id }) => (id === 'boss' ? '*' : granted),
   })
 }
 
@@ -433,6 +433,29 @@ describe('what was settled before a backup was restored', () => {
     expect(await ben.outbox.list()).toEqual([])
     await sync(ann)
     await expectAtRest(ann, ben)
+  })
+
+  test('[SY-25] B14: how an edit in escrow ended is asked once more', async () => {
+    const decide = async (decision: object): Promise<void> => {
+      const headers = { Authorization: 'Bearer boss', 'Content-Type': 'application/json' }
+      const listed = await server.fetch(new Request('https://shop.example/escrow', { headers }))
+      const { escrow } = (await listed.json()) as { escrow: { id: string }[] }
+      const url = `https://shop.example/escrow/${escrow[0]?.id}`
+      const body = JSON.stringify(decision)
+      expect((await server.fetch(new Request(url, { method: 'POST', headers, body }))).status).toBe(200)
+    }
+    await ann.items.update(rope, { note: 'mine' })
+    granted = ['w:w2']
+    await sync(ann, ann, ann)
+    await backUp()
+    await decide({ kind: 'refuse', reason: 'sold' })
+    await ann.items.insert({ name: 'Hook', wh: 'w2' })
+    await sync(ann, ann)
+    expect(await ann.escrow.list()).toMatchObject([{ record: rope, status: 'refused', reason: 'sold' }])
+    await restore()
+    await decide({ kind: 'accept' })
+    await sync(ann, ann)
+    expect(await ann.escrow.list()).toMatchObject([{ record: rope, status: 'accepted', reason: null }])
   })
 
   test('[SY-25] B14: also when the server is put back twice', async () => {
