@@ -1,4 +1,4 @@
-import type { JsonSchema } from './openapi-records.ts'
+import { type JsonSchema, sha256, uuid } from './openapi-records.ts'
 
 /** How one route is described; `Row`, `Write` and `PlainError` stand for schemas that depend on the route. */
 export interface OperationText {
@@ -16,8 +16,6 @@ const text: JsonSchema = { type: 'string' }
 const flag: JsonSchema = { type: 'boolean' }
 const count: JsonSchema = { type: 'integer', minimum: 1 }
 const bytes: JsonSchema = { type: 'integer', minimum: 0 }
-const sha256: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{64}$' }
-const uuid: JsonSchema = { type: 'string', format: 'uuid' }
 
 /** Parameters that several routes share. */
 export const parameters: Readonly<Record<string, JsonSchema>> = {

@@ -3,7 +3,8 @@ import type { CollectionSchema, FieldSchema, Schema } from '@holdfast/core'
 /** A JSON Schema, as far as this document needs one. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
-const uuid: JsonSchema = { type: 'string', format: 'uuid' }
+export const uuid: JsonSchema = { type: 'string', format: 'uuid' }
+export const sha256: JsonSchema = { type: 'string', pattern: '^[0-9a-f]{64}$' }
 const time: JsonSchema = { type: 'string', format: 'date-time' }
 const version: JsonSchema = { type: 'integer', minimum: 0 }
 
@@ -109,7 +110,7 @@ const attachmentSchema: JsonSchema = {
   type: 'object',
   required: ['hash', 'size'],
   properties: {
-    hash: { type: 'string', pattern: '^[0-9a-f]{64}$' },
+    hash: sha256,
     size: { type: 'integer', minimum: 0 },
     name: { type: 'string' },
     mediaType: { type: 'string' },
