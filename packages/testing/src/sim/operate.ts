@@ -45,13 +45,17 @@ function callerOf({ schemaVersion }: Engine): Caller {
   return { user: { id: operatorId }, device: null, grants: '*', schemaVersion, requestId: 'operator' }
 }
 
-/** Those that nobody else may see are the operator's own. */
+/** Those that nobody else may see are the operator's own. What cannot be decided so, for a key is taken meanwhile, is given up. */
 async function settleDisputes(engine: Engine, caller: Caller, random: SeededRandom): Promise<void> {
   const { text } = await engine.list(caller, '_conflicts', {
     filters: { status: 'open', author: operatorId },
     limit: looked,
   })
   // Rows of the system collection.
-  for (const { id } of JSON.parse(text) as readonly { readonly id: string }[])
-    await engine.resolve(caller, id, { kind: random.below(2) === 0 ? 'mine' : 'theirs' })
+  for (const { id } of JSON.parse(text) as readonly { readonly id: string }[]) {
+    const kind = random.below(2) === 0 ? 'mine' : 'theirs'
+    const { results } = await engine.resolve(caller, id, { kind })
+    if (results.some(({ status }) => status === 'rejected'))
+      await engine.resolve(caller, id, { kind: 'discard' })
+  }
 }

@@ -214,13 +214,14 @@ export function isCalm(world: World, device: SimDevice): boolean {
 
 /**
  * Something waits behind a conflict that somebody has in front of them: it began on another copy of this database, or
- * another person's transaction is disputed, of which nobody else may see all records.
+ * another person's transaction is disputed, of which nobody else may see all records. Those of the operator are on no device.
  */
-function awaitsDecision({ devices }: World, { disk }: SimDevice): boolean {
+function awaitsDecision({ devices, storage }: World, { disk }: SimDevice): boolean {
   const records = disk.read(
     "SELECT DISTINCT record FROM _outbox WHERE status IN ('held', 'pending') AND offer IS NOT NULL",
   )
   if (records.length === 0) return false
+  if (storage.openFor(operatorId) > 0) return true
   const list = JSON.stringify(records.map(({ record }) => record))
   const sql = `SELECT 1 FROM _conflicts AS conflict, json_each(conflict.parts) AS part
     WHERE conflict.status = 'open' AND part.value ->> 'record' IN (SELECT value FROM json_each(?)) LIMIT 1`
