@@ -14,7 +14,7 @@ export interface PokeStreamOptions {
 
 /**
  * The server's hints that there is something new. Hints only: whatever is lost of it costs time and nothing else, and a
- * server without streams is asked again at the longest wait. Rules: SY-19.
+ * server without streams is asked again at the longest wait. A token may be good again at any moment. Rules: SY-19.
  */
 export class PokeStream {
   readonly #options: PokeStreamOptions
@@ -57,7 +57,7 @@ export class PokeStream {
         onEvent(event)
       })
     } catch (error) {
-      isUseless = error instanceof SyncError && error.retry !== 'backoff'
+      isUseless = error instanceof SyncError && error.retry !== 'backoff' && error.retry !== 'after_auth'
     }
     if (this.#controller === controller) this.#retryLater(controller, isUseless)
   }

@@ -215,6 +215,28 @@ describe('an edit in the middle of a push', () => {
 })
 
 describe('auth', () => {
+  test('[SY-19] a stream that was refused for its token stands again soon after somebody has signed in', async () => {
+    const { env, server } = world
+    let isOut = true
+    let opened = 0
+    const refusal = { error: { code: 'AUTH_REQUIRED', message: 'signed out', retry: 'after_auth' } }
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/stream')) return server.fetch(request)
+      if (isOut) return Response.json(refusal, { status: 401 })
+      opened += 1
+      return server.fetch(request)
+    })
+    const db = await world.open({ auto: true })
+    await env.advance(5_000)
+    isOut = false
+    await env.advance(10_000)
+    expect(opened).toBe(1)
+    server.write('items', '00000000-0000-7000-8000-000000000001', { name: 'Hook', wh: 'w1' })
+    server.poke()
+    await env.advance(1_000)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'Hook' }])
+  })
+
   test('[SY-6] B25: a token that expires at any request costs no mutation', async () => {
     for (let expiry = 0; expiry < 4; expiry++) {
       const own = createShopWorld()
