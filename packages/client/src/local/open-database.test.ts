@@ -55,7 +55,7 @@ describe('what is found', () => {
     await first.database.close()
     const file = new DatabaseSync(path)
     file.exec(`DROP TRIGGER _outbox_settled; DROP TABLE _retained; ALTER TABLE _outbox DROP COLUMN was;
-      ALTER TABLE _outbox DROP COLUMN returned_at; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
+      ALTER TABLE _outbox DROP COLUMN returned_at; DROP INDEX _outbox_escrow; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
       PRAGMA user_version = 1;
       INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at, status)
       VALUES (1, 'a', 'things', 'r', 'delete', '{}', '', 0, '', 1, '', 'answered')`)
@@ -75,7 +75,7 @@ describe('what is found', () => {
     const first = await opened(path)
     await first.database.close()
     const file = new DatabaseSync(path)
-    file.exec(`DROP TRIGGER _outbox_settled; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
+    file.exec(`DROP TRIGGER _outbox_settled; DROP INDEX _outbox_escrow; ALTER TABLE _outbox DROP COLUMN escrow; DROP TABLE _escrow;
       CREATE TRIGGER _outbox_settled AFTER DELETE ON _outbox WHEN old.status = 'answered' BEGIN SELECT 1; END;
       PRAGMA user_version = 2;
       INSERT INTO _outbox (seq, id, collection, record, op, payload, hash, base_version, at, schema, created_at, status)

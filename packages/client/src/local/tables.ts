@@ -79,6 +79,7 @@ export const systemTables: readonly string[] = [
   "CREATE INDEX IF NOT EXISTS _outbox_busy ON _outbox (status, seq) WHERE status <> 'pending'",
   'CREATE INDEX IF NOT EXISTS _outbox_offer ON _outbox (offer) WHERE offer IS NOT NULL',
   'CREATE INDEX IF NOT EXISTS _outbox_group ON _outbox (group_id) WHERE group_id IS NOT NULL',
+  'CREATE INDEX IF NOT EXISTS _outbox_escrow ON _outbox (seq) WHERE escrow',
   // Numbers and stamps outlive the entries that carried them. AUTOINCREMENT would do it for numbers, at the price of one
   // more page in every commit; this costs only when the newest entry goes.
   `CREATE TRIGGER IF NOT EXISTS _outbox_newest AFTER DELETE ON _outbox

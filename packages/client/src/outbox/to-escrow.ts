@@ -110,6 +110,8 @@ const unseen: ReadonlySet<string> = new Set([
   'DEPENDENCY_FAILED',
 ])
 
+const settledColumns = 'seq, collection, record, op, status, error, group_id, offer, escrow'
+
 /**
  * Takes in what the server said of edits that are for escrow, however it was heard. Those it has leave a note without a value;
  * what it had ruled on before, when they were offered as any other, counts: taken is taken, a conflict is one, and what was
@@ -119,9 +121,10 @@ const unseen: ReadonlySet<string> = new Set([
  */
 export async function settleEscrowed(tx: LocalTransaction, context: RequeueContext): Promise<boolean> {
   const rows = await tx.all(
-    `SELECT seq, collection, record, op, status, error, group_id, offer, escrow FROM _outbox
-     WHERE status IN ('answered', 'conflicted', 'dead') AND (escrow OR error LIKE 'ESCROWED%')
-     AND coalesce(error, '') NOT LIKE 'ATTEMPTS_EXHAUSTED%' ORDER BY seq`,
+    `SELECT ${settledColumns} FROM _outbox WHERE escrow AND status IN ('answered', 'conflicted', 'dead')
+       AND coalesce(error, '') NOT LIKE 'ATTEMPTS_EXHAUSTED%'
+     UNION ALL SELECT ${settledColumns} FROM _outbox
+       WHERE NOT escrow AND status = 'dead' AND status <> 'pending' AND error LIKE 'ESCROWED%' ORDER BY seq`,
   )
   if (rows.length === 0) return false
   const taken = rows.filter(({ status }) => status === 'answered')
