@@ -34,6 +34,17 @@ describe('what goes to escrow', () => {
     expect(givenEscrowed().restore(0).end().found(noLostMutation)).toEqual([])
   })
 
+  test('[SIM-95] may be forgotten a month after somebody decided', () => {
+    const dayMs = 86_400_000
+    const decidedAfter = (days: number): readonly string[] => {
+      const history = givenEscrowed()
+      history.add(accepted(history, 2)).wait(days * dayMs)
+      return history.end().found(noLostMutation)
+    }
+    expect(decidedAfter(29)).toHaveLength(1)
+    expect(decidedAfter(31)).toEqual([])
+  })
+
   test('[SIM-95] is decided about once all is quiet', () => {
     const waiting = { server: { escrow: [edit] } }
     expect(givenEscrowed().end(waiting).found(noLostMutation)).toEqual([

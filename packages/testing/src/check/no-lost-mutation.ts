@@ -13,6 +13,9 @@ import { type Item, RunBook } from './run-book.ts'
 /** What left without a reason is asked about after this, virtual ms: a discard may be told once the call returns. */
 const tellMs = 60_000
 
+/** What was decided in escrow is kept at least so long, virtual ms. */
+const escrowKeptMs = 30 * 86_400_000
+
 interface Departure {
   readonly item: Item
   /** What the server had said of it by then. */
@@ -44,6 +47,8 @@ class DepartureWatch {
   readonly #givenUp = new Map<string, Set<string>>()
   /** By device and key, what the server says to have in escrow. */
   readonly #escrowed = new Set<string>()
+  /** When that was decided, virtual ms. */
+  readonly #ruledAtMs = new Map<string, number>()
   /** Verdicts that can close a conflict, so far. */
   #settlements = 0
   readonly #settlementsBefore = new Map<string, number>()
@@ -74,6 +79,9 @@ class DepartureWatch {
         if (o.code === 'ESCROWED') this.#escrowed.add(`${o.device} ${o.id}`)
         if (o.status === 'conflict') this.#settlementsBefore.set(o.id, this.#settlements)
         this.#settlements += Number(this.#isSettlement(o.device, o.id))
+        return
+      case 'escrow-ruled':
+        this.#ruledAtMs.set(`${o.device} ${o.id}`, o.atMs)
         return
       case 'discarded': {
         const given = this.#givenUp.get(o.disk) ?? new Set()
@@ -106,10 +114,12 @@ class DepartureWatch {
   }
 
   /** What went to escrow is there, and once all is quiet an operator has decided about it. */
-  #checkEscrow({ escrow = [] }: ServerDump, isQuiet: boolean): void {
+  #checkEscrow({ escrow = [] }: ServerDump, isQuiet: boolean, atMs: number): void {
     const known = new Map(escrow.map((edit) => [`${edit.device} ${edit.id}`, edit]))
     for (const key of this.#escrowed) {
-      if (!known.has(key)) this.#fail(`${key} went to escrow, and the server does not have it there`)
+      const isOver = atMs - (this.#ruledAtMs.get(key) ?? atMs) > escrowKeptMs
+      if (!known.has(key) && !isOver)
+        this.#fail(`${key} went to escrow, and the server does not have it there`)
     }
     for (const { id, status } of isQuiet ? escrow : [])
       if (status === 'waiting') this.#fail(`${id} still waits in escrow although everything is quiet`)
@@ -176,8 +186,8 @@ class DepartureWatch {
     )
   }
 
-  #end({ devices, quietAtMs, server }: RunEnded): void {
-    this.#checkEscrow(server, quietAtMs !== null)
+  #end({ devices, quietAtMs, server, atMs }: RunEnded): void {
+    this.#checkEscrow(server, quietAtMs !== null, atMs)
     for (const dump of devices) {
       const shown = new Map(dump.outbox.map((entry) => [entry.seq, entry.id]))
       for (const item of this.#book.itemsOn(dump.disk).values()) {
