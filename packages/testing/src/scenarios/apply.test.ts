@@ -306,6 +306,28 @@ describe('a row that is not ours to keep', () => {
     expect(await itemsOf(db)).toEqual([])
   })
 
+  test('[AP-9] a row that another copy made, said to be here in one scope and put in another, is in both', async () => {
+    const { env, server } = world
+    server.grant('ann', 'w:w2')
+    const db = await world.open()
+    await world.sync(db)
+    server.write('items', idOf(0), { ...item, name: 'by a copy', wh: 'w2' })
+    let pulls = 0
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull') || pulls++ > 0) return server.fetch(request)
+      const { since } = (await request.clone().json()) as { since: string }
+      const page = (await (await server.fetch(request)).json()) as { changes: object[] }
+      const have = page.changes.map((each) => ({ ...each, op: 'have', scope: 'w:w1', data: undefined }))
+      return Response.json({ ...page, changes: have, more: true, cursor: since })
+    })
+    await world.sync(db)
+    env.connect((request) => server.fetch(request))
+    expect(await itemsOf(db)).toMatchObject([{ name: 'by a copy', _state: 'clean' }])
+    server.revoke('ann', 'w:w2')
+    await world.sync(db)
+    expect(await itemsOf(db)).toMatchObject([{ name: 'by a copy', _state: 'clean' }])
+  })
+
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
     const { own, env, server, db } = await givenTwoScopes()
     await own.sync(db)
