@@ -217,15 +217,16 @@ export function isCalm(world: World, device: SimDevice): boolean {
  * another person's transaction is disputed, of which nobody else may see all records. Those of the operator are on no device.
  */
 function awaitsDecision({ devices, storage }: World, { disk }: SimDevice): boolean {
-  const records = disk.read(
-    "SELECT DISTINCT record FROM _outbox WHERE status IN ('held', 'pending') AND offer IS NOT NULL",
+  const waiting = disk.read(
+    "SELECT record, held_by FROM _outbox WHERE status IN ('held', 'pending') AND offer IS NOT NULL",
   )
-  if (records.length === 0) return false
+  if (waiting.length === 0) return false
   if (storage.openFor(operatorId) > 0) return true
-  const list = JSON.stringify(records.map(({ record }) => record))
-  const sql = `SELECT 1 FROM _conflicts AS conflict, json_each(conflict.parts) AS part
-    WHERE conflict.status = 'open' AND part.value ->> 'record' IN (SELECT value FROM json_each(?)) LIMIT 1`
-  return devices.some(({ client, disk: other }) => client !== undefined && other.read(sql, list).length > 0)
+  const ids = JSON.stringify(waiting.flatMap((entry) => [entry['record'], entry['held_by']]))
+  const sql = `WITH ids AS MATERIALIZED (SELECT value FROM json_each(?))
+    SELECT 1 FROM _conflicts AS conflict, json_each(conflict.parts) AS part
+    WHERE conflict.status = 'open' AND (conflict.id IN ids OR part.value ->> 'record' IN ids) LIMIT 1`
+  return devices.some(({ client, disk: other }) => client !== undefined && other.read(sql, ids).length > 0)
 }
 
 /** Something that is returned to a server that was put back was told that another device may return what it stands on. */
