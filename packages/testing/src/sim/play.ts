@@ -62,6 +62,8 @@ export async function heal(world: World): Promise<void> {
     await decide(world, round)
     await rest.wait(isCalm)
     await endAttempts(world)
+    // Nobody is asked anything until that is over.
+    if (rest.isCalm && devices.some(awaitsReturn) && devices.every(isUnasked)) await endReturns(world)
   }
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
   await restartEverything(world)
@@ -265,6 +267,10 @@ function isDone(device: SimDevice): boolean {
 function openCount(device: SimDevice): number {
   const { open, waiting, asked } = queueOf(device)
   return open + waiting + asked + openConflicts(device)
+}
+
+function isUnasked(device: SimDevice): boolean {
+  return queueOf(device).asked + openConflicts(device) === 0
 }
 
 function openConflicts({ disk }: SimDevice): number {
