@@ -65,8 +65,7 @@ async function renewRefused(tx: LocalTransaction, context: RequeueContext, left:
      SELECT seq FROM refused`,
     [JSON.stringify(left)],
   )
-  const seqs = rows.map(({ seq }) => Number(seq))
-  if (seqs.length > 0) await requeue(tx, context, seqs)
+  if (rows.length > 0) await requeue(tx, context, seqsOf(rows))
 }
 
 async function goingSeqs(tx: LocalReader, left: LeftRecords): Promise<readonly number[]> {
@@ -79,7 +78,7 @@ async function goingSeqs(tx: LocalReader, left: LeftRecords): Promise<readonly n
      SELECT seq FROM going ORDER BY seq`,
     [JSON.stringify(left)],
   )
-  return rows.map(({ seq }) => Number(seq))
+  return seqsOf(rows)
 }
 
 /** As if they had never been written: from the newest to the oldest, so that each hands over what it stood on itself. */
@@ -130,22 +129,18 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   const taken = rows.filter(({ status }) => status === 'answered')
   const kept: number[] = []
   const again: number[] = []
-  const others = rows.filter(({ status }) => status === 'conflicted').map(({ seq }) => Number(seq))
+  const others = seqsOf(rows.filter(({ status }) => status === 'conflicted'))
   for (const letter of lettersOf(rows.filter(({ status }) => status === 'dead'))) {
-    const seqs = letter.map(({ seq }) => Number(seq))
+    const seqs = seqsOf(letter)
     const code = reasonOf(letter)
     if (code === 'ESCROWED') kept.push(...seqs)
     else if (unseen.has(code) && letter.every(({ escrow }) => escrow === 2)) again.push(...seqs)
     else others.push(...seqs)
   }
   const unaware = rows.filter(({ escrow }) => escrow === 0)
-  if (unaware.length > 0)
-    await standAside(
-      tx,
-      unaware.map(({ seq }) => Number(seq)),
-    )
+  await standAside(tx, seqsOf(unaware))
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
-  await drop(tx, [...kept, ...taken.map(({ seq }) => Number(seq))])
+  await drop(tx, [...kept, ...seqsOf(taken)])
   const made = unaware.filter(({ op }) => op === 'create').map(({ record }) => String(record))
   const later = await moveToEscrow(tx, context, made)
   const shown = await tx.all(
@@ -160,6 +155,10 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   await rebuildRecords(tx, context.schema, recordsIn([...shown, ...unaware, ...later]))
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
+}
+
+function seqsOf(rows: readonly SqlRow[]): number[] {
+  return rows.map(({ seq }) => Number(seq))
 }
 
 /** What was refused together: a transaction, a fold, or one by itself. */

@@ -132,10 +132,10 @@ class DepartureWatch {
   }
 
   #leave(item: Item, atMs: number): void {
-    const { op, record } = item.write.first
-    const key = `${item.disk} ${record}`
-    const first = this.#deadCreates.get(key) ?? item.seq
-    if (item.status === 'dead' && op === 'create') this.#deadCreates.set(key, Math.min(first, item.seq))
+    if (item.status === 'dead' && item.write.first.op === 'create') {
+      const first = this.#deadCreates.get(recordOf(item)) ?? item.seq
+      this.#deadCreates.set(recordOf(item), Math.min(first, item.seq))
+    }
     const outcome = this.#book.outcomeFor(item)
     // An operator may have decided about it before its author heard that it went to escrow.
     if (item.code === 'ESCROWED' && this.#escrowed.has(`${item.offeredBy} ${item.id}`)) return
@@ -174,7 +174,7 @@ class DepartureWatch {
   #isGivenUp(item: Item): boolean {
     if (this.#givenUp.get(item.disk)?.has(item.id) !== true) return false
     if (item.status === 'dead') return true
-    const create = this.#deadCreates.get(`${item.disk} ${item.write.first.record}`)
+    const create = this.#deadCreates.get(recordOf(item))
     return create !== undefined && create < item.seq
   }
 
@@ -200,6 +200,11 @@ class DepartureWatch {
       if (quietAtMs !== null) for (const message of leftOver(dump)) this.#fail(message)
     }
   }
+}
+
+/** A record as one disk has it. */
+function recordOf({ disk, write }: Item): string {
+  return `${disk} ${write.first.record}`
 }
 
 /** What should have gone by now: neither waiting for a person nor behind something that does. */

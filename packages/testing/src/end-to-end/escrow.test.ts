@@ -49,6 +49,15 @@ async function retryAll(db: ShopClient): Promise<void> {
   await sync(db)
 }
 
+/** What is sent gets nowhere. */
+async function syncInVain(db: ShopClient): Promise<void> {
+  shop.tamper = {
+    before: ({ url }) => (url.endsWith('/push') ? new Response('', { status: 503 }) : undefined),
+  }
+  await sync(db)
+  shop.tamper = {}
+}
+
 interface Answer {
   readonly status: number
   readonly body: { readonly [member: string]: unknown }
@@ -121,13 +130,8 @@ test('[ES-14] what a copy of the device has sent to escrow leaves this one too, 
   copyFileSync(join(folder, 'ann.db'), join(folder, 'copy.db'))
   const copy = await openDevice({ path: join(folder, 'copy.db'), url: shop.url, auth: 'ann' })
   opened.push(copy)
-  // What is sent gets nowhere, and then the grant is gone.
-  shop.tamper = {
-    before: ({ url }) => (url.endsWith('/push') ? new Response('', { status: 503 }) : undefined),
-  }
-  await sync(copy)
+  await syncInVain(copy)
   grants.set('ann', ['site:south'])
-  shop.tamper = {}
   for (let round = 0; round < 4; round++) await retryAll(copy)
   expect([await copy.escrow.list(), await copy.deadLetters.list()]).toMatchObject([
     [{ op: 'create' }, { op: 'update' }],
@@ -240,11 +244,7 @@ test('[ES-12] an edit that was offered before goes as the same mutation, and an 
   const id = await givenItem(ann)
   await ann.items.increment(id, { stock: -1 })
   await ann.items.increment(id, { stock: -2 })
-  // What is sent gets nowhere, and then the grant is gone.
-  shop.tamper = {
-    before: ({ url }) => (url.endsWith('/push') ? new Response('', { status: 503 }) : undefined),
-  }
-  await sync(ann)
+  await syncInVain(ann)
   const [first] = await ann.outbox.list()
   grants.set('ann', ['site:south'])
   let lost = 0

@@ -275,6 +275,27 @@ describe('a row that is not ours to keep', () => {
     await own.close()
   })
 
+  type ToldChange = { readonly op: string; readonly version: number }
+  type Tell = (changes: readonly ToldChange[]) => readonly object[]
+
+  /** The next pull is told in two pages, of what these make of its changes. Gives how many pages were asked for. */
+  function tellInTwoPages(first: Tell, last: Tell): () => number {
+    const { env, server } = world
+    let pulls = 0
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
+      pulls += 1
+      const { since } = (await request.clone().json()) as { since: string }
+      const page = (await (await server.fetch(request)).json()) as { changes: readonly ToldChange[] }
+      return Response.json(
+        pulls === 1
+          ? { ...page, changes: first(page.changes), more: true, cursor: since }
+          : { ...page, changes: last(page.changes) },
+      )
+    })
+    return () => pulls
+  }
+
   test('[AP-8] a record deleted in one scope and brought back in another, as two pages of one pull tell, is in the other alone', async () => {
     const { env, server } = world
     server.grant('ann', 'w:w2')
@@ -283,22 +304,17 @@ describe('a row that is not ours to keep', () => {
     await world.sync(db)
     server.delete('items', idOf(0))
     server.write('items', idOf(0), { ...item, name: 'new', wh: 'w2' })
-    let pulls = 0
-    env.connect(async (request) => {
-      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
-      const { since } = (await request.clone().json()) as { since: string }
-      const page = (await (await server.fetch(request)).json()) as {
-        changes: { op: string; version: number }[]
-      }
-      // The deletion came a page before, and was collected since: nothing else says that the record has left.
-      const back = page.changes.filter(({ op }) => op === 'put')
-      const gone = back.map((each) => ({ ...each, op: 'delete', scope: 'w:w1', version: each.version - 1 }))
-      return Response.json(
-        pulls++ > 0 ? { ...page, changes: back } : { ...page, changes: gone, more: true, cursor: since },
-      )
-    })
+    // The deletion came a page before, and was collected since: nothing else says that the record has left.
+    const isBack = ({ op }: ToldChange): boolean => op === 'put'
+    const pulls = tellInTwoPages(
+      (changes) =>
+        changes
+          .filter(isBack)
+          .map((each) => ({ ...each, op: 'delete', scope: 'w:w1', version: each.version - 1 })),
+      (changes) => changes.filter(isBack),
+    )
     await world.sync(db)
-    expect(pulls).toBe(2)
+    expect(pulls()).toBe(2)
     expect(await itemsOf(db)).toMatchObject([{ name: 'new', _state: 'clean' }])
     env.connect((request) => server.fetch(request))
     server.revoke('ann', 'w:w2')
@@ -312,14 +328,10 @@ describe('a row that is not ours to keep', () => {
     const db = await world.open()
     await world.sync(db)
     server.write('items', idOf(0), { ...item, name: 'by a copy', wh: 'w2' })
-    let pulls = 0
-    env.connect(async (request) => {
-      if (!request.url.endsWith('/sync/pull') || pulls++ > 0) return server.fetch(request)
-      const { since } = (await request.clone().json()) as { since: string }
-      const page = (await (await server.fetch(request)).json()) as { changes: object[] }
-      const have = page.changes.map((each) => ({ ...each, op: 'have', scope: 'w:w1', data: undefined }))
-      return Response.json({ ...page, changes: have, more: true, cursor: since })
-    })
+    tellInTwoPages(
+      (changes) => changes.map((each) => ({ ...each, op: 'have', scope: 'w:w1', data: undefined })),
+      (changes) => changes,
+    )
     await world.sync(db)
     env.connect((request) => server.fetch(request))
     expect(await itemsOf(db)).toMatchObject([{ name: 'by a copy', _state: 'clean' }])

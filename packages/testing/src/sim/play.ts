@@ -62,7 +62,7 @@ export async function heal(world: World): Promise<void> {
     await decide(world, round)
     await rest.wait(isCalm)
     await endAttempts(world)
-    // Nobody is asked anything until that is over.
+    // Nobody who has a device is asked anything until that is over.
     if (rest.isCalm && devices.some(awaitsReturn) && devices.every(isUnasked)) await endReturns(world)
   }
   if (rest.isCalm && !devices.every(isDone)) rest.unrest.push(...devices.flatMap(openQuestions))
