@@ -275,23 +275,17 @@ describe('a row that is not ours to keep', () => {
     await own.close()
   })
 
-  type ToldChange = { readonly op: string; readonly version: number }
-  type Tell = (changes: readonly ToldChange[]) => readonly object[]
+  type Told = readonly { readonly op: string; readonly version: number }[]
 
   /** The next pull is told in two pages, of what these make of its changes. Gives how many pages were asked for. */
-  function tellInTwoPages(first: Tell, last: Tell): () => number {
-    const { env, server } = world
+  function tellInTwoPages(first: (all: Told) => object[], last = (all: Told): Told => all): () => number {
     let pulls = 0
-    env.connect(async (request) => {
-      if (!request.url.endsWith('/sync/pull')) return server.fetch(request)
-      pulls += 1
+    world.env.connect(async (request) => {
+      if (!request.url.endsWith('/sync/pull')) return world.server.fetch(request)
       const { since } = (await request.clone().json()) as { since: string }
-      const page = (await (await server.fetch(request)).json()) as { changes: readonly ToldChange[] }
-      return Response.json(
-        pulls === 1
-          ? { ...page, changes: first(page.changes), more: true, cursor: since }
-          : { ...page, changes: last(page.changes) },
-      )
+      const page = (await (await world.server.fetch(request)).json()) as { changes: Told }
+      if (pulls++ > 0) return Response.json({ ...page, changes: last(page.changes) })
+      return Response.json({ ...page, changes: first(page.changes), more: true, cursor: since })
     })
     return () => pulls
   }
@@ -305,13 +299,11 @@ describe('a row that is not ours to keep', () => {
     server.delete('items', idOf(0))
     server.write('items', idOf(0), { ...item, name: 'new', wh: 'w2' })
     // The deletion came a page before, and was collected since: nothing else says that the record has left.
-    const isBack = ({ op }: ToldChange): boolean => op === 'put'
+    const puts = (all: Told): Told => all.filter(({ op }) => op === 'put')
+    const gone = { op: 'delete', scope: 'w:w1' }
     const pulls = tellInTwoPages(
-      (changes) =>
-        changes
-          .filter(isBack)
-          .map((each) => ({ ...each, op: 'delete', scope: 'w:w1', version: each.version - 1 })),
-      (changes) => changes.filter(isBack),
+      (all) => puts(all).map((each) => ({ ...each, ...gone, version: each.version - 1 })),
+      puts,
     )
     await world.sync(db)
     expect(pulls()).toBe(2)
@@ -328,10 +320,7 @@ describe('a row that is not ours to keep', () => {
     const db = await world.open()
     await world.sync(db)
     server.write('items', idOf(0), { ...item, name: 'by a copy', wh: 'w2' })
-    tellInTwoPages(
-      (changes) => changes.map((each) => ({ ...each, op: 'have', scope: 'w:w1', data: undefined })),
-      (changes) => changes,
-    )
+    tellInTwoPages((all) => all.map((each) => ({ ...each, op: 'have', scope: 'w:w1', data: undefined })))
     await world.sync(db)
     env.connect((request) => server.fetch(request))
     expect(await itemsOf(db)).toMatchObject([{ name: 'by a copy', _state: 'clean' }])
