@@ -127,7 +127,7 @@ async function applyChange(
   if (next === shadow) return
   await saveShadow(tx, { collection, record }, next)
   // A later page may put the row in bulk, and takes over the scopes it finds there.
-  if (change.op === 'leave' || change.op === 'delete') {
+  if (next.scopes !== shadow.scopes) {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
   const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')

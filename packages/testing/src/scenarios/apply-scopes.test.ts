@@ -217,9 +217,10 @@ describe('a row that is not ours to keep', () => {
   })
 
   type Told = readonly { readonly op: string; readonly version: number }[]
+  type Telling = (all: Told) => readonly object[]
 
   /** The next pull is told in two pages, of what these make of its changes. Gives how many pages were asked for. */
-  function tellInTwoPages(first: (all: Told) => object[], last = (all: Told): Told => all): () => number {
+  function tellInTwoPages(first: Telling, last: Telling = (all) => all): () => number {
     let pulls = 0
     world.env.connect(async (request) => {
       if (!request.url.endsWith('/sync/pull')) return world.server.fetch(request)
@@ -268,6 +269,27 @@ describe('a row that is not ours to keep', () => {
     server.revoke('ann', 'w:w2')
     await world.sync(db)
     expect(await itemsOf(db)).toMatchObject([{ name: 'by a copy', _state: 'clean' }])
+  })
+
+  test('[AP-8] [CS-2] a row that left for another scope, put there and said to be there already, lies in it once', async () => {
+    const { env, server } = world
+    server.grant('ann', 'w:w2')
+    const path = world.path('moved.sqlite')
+    const db = await world.open({ storage: sqliteStorage(path) })
+    await world.sync(db)
+    server.write('items', idOf(0), { ...item, wh: 'w2' })
+    // Its version of now was fetched for the scope it was in a page before.
+    tellInTwoPages(
+      (all) => all.map((each) => ({ ...each, scope: 'w:w1' })),
+      (all) => [
+        ...all.map((each) => ({ ...each, op: 'leave', scope: 'w:w1', data: undefined })),
+        ...all.map((each) => ({ ...each, op: 'have', data: undefined })),
+      ],
+    )
+    await world.sync(db)
+    env.connect((request) => server.fetch(request))
+    const where = "SELECT i._scopes = ',' || s.n || ',' AS once FROM items i, _scopes s WHERE s.name = 'w:w2'"
+    expect(await openFile(path, where)).toEqual([{ once: 1 }])
   })
 
   test('[AP-8] an own row that left a scope and came back to it, as three pages of one pull tell, is there', async () => {
