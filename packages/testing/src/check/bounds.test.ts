@@ -32,6 +32,20 @@ describe('what goes over its limit', () => {
     expect(often(givenHistory().write(1).restore(0))).toEqual([])
     expect(often(givenHistory().write(1))).toHaveLength(1)
     expect(often(givenHistory().restore(0))).toHaveLength(1)
+    // Tried again by a person it is the same under another number, and what is offered with it goes with it.
+    const again = (offer: number): readonly string[] =>
+      givenHistory()
+        .write(1)
+        .restore(0)
+        .write(1)
+        .move(1, 2)
+        .status(2, 'pending', { offer: 2 })
+        .write(3)
+        .status(3, 'pending', { offer, attempts: 21 })
+        .status(2, 'pending', { offer: 2, attempts: 21 })
+        .found(bounds)
+    expect(again(2)).toEqual([])
+    expect(again(3)).toEqual(['m3 on d1 was tried 21 times'])
   })
 
   test('[SIM-85] B24: a mutation that is given up before its attempts are over', () => {

@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import { type Observation, runStartMs } from './observation.ts'
+import { type EntryStatus, type Observation, runStartMs } from './observation.ts'
 
 /** Attempts that may count against one mutation. */
 const attemptsMax = 20
@@ -38,6 +38,8 @@ class LimitWatch {
   #isRestored = false
   /** What was settled and is written once more, for a server that was put back: it may wait for what others return. */
   readonly #returned = new Set<string>()
+  /** Offers with such a mutation among theirs. */
+  readonly #returnedOffers = new Set<string>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -49,7 +51,9 @@ class LimitWatch {
         if (o.value > o.limit) this.#fail(`${o.what} is ${o.value}, over its limit of ${o.limit}`)
         return
       case 'entry-status':
-        if (o.attempts > attemptsMax && !this.#returned.has(`${o.disk} ${o.id}`))
+        if (o.offer !== null && this.#returned.has(`${o.disk} ${o.id}`))
+          this.#returnedOffers.add(`${o.disk} ${o.offer}`)
+        if (o.attempts > attemptsMax && !this.#waitsForOthers(o))
           this.#fail(`${o.id} on ${o.disk} was tried ${o.attempts} times`)
         if (o.code === 'ATTEMPTS_EXHAUSTED' && o.attempts < attemptsMax)
           this.#fail(`${o.id} on ${o.disk} was given up after ${o.attempts} attempts`)
@@ -73,10 +77,13 @@ class LimitWatch {
         this.#knocking.delete(o.disk)
         return
       }
+      case 'entry-moved':
+        if (this.#returned.has(`${o.disk} ${o.from.id}`)) this.#returned.add(`${o.disk} ${o.to.id}`)
+        this.#knocking.delete(o.disk)
+        return
       // Something came of it, or somebody wants something.
       case 'cursor':
       case 'entry-gone':
-      case 'entry-moved':
       case 'identity':
       case 'device-lost':
       case 'call':
@@ -85,6 +92,11 @@ class LimitWatch {
       default:
         return
     }
+  }
+
+  /** What goes with something that was returned waits with it. */
+  #waitsForOthers({ disk, id, offer }: EntryStatus): boolean {
+    return this.#returned.has(`${disk} ${id}`) || this.#returnedOffers.has(`${disk} ${offer}`)
   }
 
   #knock(disk: string, atMs: number): void {
