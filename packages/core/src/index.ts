@@ -58,7 +58,7 @@ export {
   touchedFields,
   type Verdict,
 } from './mutation.ts'
-export { coveredIds, type Numbered } from './outbox/covered-ids.ts'
+export { coveredIds, keyEndLength, type Numbered } from './outbox/covered-ids.ts'
 export { foldMutations, type FoldResult } from './outbox/fold-mutations.ts'
 export { type Fold, foldOutbox } from './outbox/fold-outbox.ts'
 export { type Foretold, type Replayed, replayMutations } from './outbox/replay-mutations.ts'

@@ -63,6 +63,8 @@ export interface PullOptions {
   readonly escrow?: readonly string[]
   /** Numbers that the device has settled: the answer names those that this server does not know. */
   readonly settled?: string
+  /** The ends of their keys, as in a `PullRequest`. */
+  readonly settledKeys?: string
   /** The last page is to say what there is in each scope. */
   readonly digests?: boolean
   /** The last page is to hold every row of these. */

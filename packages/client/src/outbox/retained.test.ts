@@ -2,7 +2,7 @@ import { limits } from '@holdfast/core'
 import { expect, test } from 'vitest'
 
 import { type GivenDevice, givenDevice } from '../local/given-device.ts'
-import { boundRetained, readRetained, returnRetained } from './retained.ts'
+import { boundRetained, readRetained, readSettled, returnRetained } from './retained.ts'
 
 /** A device that has settled edits, whose payloads count as `bytes` each. */
 async function givenSettled(count: number, bytes = 100): Promise<GivenDevice> {
@@ -19,7 +19,8 @@ async function givenSettled(count: number, bytes = 100): Promise<GivenDevice> {
   return device
 }
 
-const keptBy = ({ database }: GivenDevice): Promise<string> => database.read((tx) => readRetained(tx))
+const keptBy = ({ database }: GivenDevice): Promise<string> =>
+  database.read((tx) => readRetained(tx, limits.retainedRows))
 
 test('[SY-25] what was settled is kept for as long as it may be, and as much as may be, the oldest going first', async () => {
   const device = await givenSettled(6)
@@ -33,6 +34,15 @@ test('[SY-25] what was settled is kept for as long as it may be, and as much as 
   expect(await keptBy(device)).toBe('3-6')
   await bound(limits.retainedDays * 86_400_000 + 1)
   expect(await keptBy(device)).toBe('')
+})
+
+test('[SY-25] [PL-24] a server is told the numbers under the name of now, and how their keys end', async () => {
+  const { database } = await givenSettled(4)
+  const ids = await database.all('SELECT id FROM _retained ORDER BY seq')
+  const [first, , third, fourth] = ids.map(({ id }) => String(id).slice(-8))
+  await database.write((tx) => tx.run("UPDATE _retained SET device = 'another' WHERE seq = 2"))
+  const told = await database.read(readSettled)
+  expect(told).toEqual({ settled: '1,3-4', settledKeys: `${first}${third}${fourth}` })
 })
 
 test('[SY-25] of too many bytes the oldest go', async () => {

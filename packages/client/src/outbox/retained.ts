@@ -1,4 +1,4 @@
-import { limits, parseRanges, type Schema } from '@holdfast/core'
+import { keyEndLength, limits, parseRanges, type PullRequest, type Schema } from '@holdfast/core'
 
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
@@ -77,8 +77,23 @@ export async function purgeRetained(tx: LocalTransaction, schema: Schema): Promi
   )
 }
 
+/** What a pull says of settled work to a server that may have lost some of it. */
+export type Settled = Pick<PullRequest, 'settled' | 'settledKeys'>
+
+/** All that this device was answered for and has settled under its name: the server says which of it it does not know. */
+export async function readSettled(tx: LocalReader): Promise<Settled> {
+  const rows = await tx.all(
+    `SELECT seq, substr(id, -${keyEndLength}) AS key FROM _retained
+     WHERE device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY seq`,
+  )
+  return {
+    settled: coversOf(rows.map((row) => Number(row.seq))),
+    settledKeys: rows.map((row) => String(row.key)).join(''),
+  }
+}
+
 /** Numbers that this device was answered for and has settled, as ranges: a server that lacks one has lost it. The newest `count`. */
-export async function readRetained(tx: LocalReader, count: number = limits.retainedRows): Promise<string> {
+export async function readRetained(tx: LocalReader, count: number): Promise<string> {
   const rows = await tx.all(
     `SELECT seq FROM _retained WHERE device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY n DESC LIMIT ?`,
     [count],

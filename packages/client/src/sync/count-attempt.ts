@@ -44,8 +44,9 @@ export async function countAttempt(
     attempts >= limits.entryAttempts && !mayStillReturn(error.code, row?.['returned_at'], nowMs)
   const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
   await updateEntries(tx, seqs, {
-    set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
-    params: [attempts, nowMs + delayMs, reason],
+    // Returned while the clock was ahead, it is kept for as long from now on.
+    set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?, returned_at = min(returned_at, ?)",
+    params: [attempts, nowMs + delayMs, reason, nowMs],
   })
   await writeMeta(tx, 'sync.attemptAt', nowMs)
   await countOne(tx, 'retries')

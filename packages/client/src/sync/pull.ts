@@ -39,7 +39,7 @@ import { countOne, updateTally, withSuccess } from '../status/tally.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import { readWaitingEscrow } from '../outbox/escrow-api.ts'
-import { readRetained } from '../outbox/retained.ts'
+import { readSettled, type Settled } from '../outbox/retained.ts'
 import type { Run, Session } from './session.ts'
 import type { AnsweredWishes, Verification, Wishes } from './verification.ts'
 
@@ -67,7 +67,7 @@ interface Waiting {
 interface Asked {
   readonly ack: string
   readonly answered: string
-  readonly settled: string | undefined
+  readonly settled: Settled
   readonly escrow: readonly string[]
   readonly wishes: Wishes
 }
@@ -218,7 +218,7 @@ export class Pull {
     const ack = formatRanges(await readAck(database))
     // A reset offers again whatever its snapshot does not settle.
     const answered = progress.replaces ? '' : await readRepeated(database)
-    const settled = (await hasLostHistory(database)) ? await readRetained(database) : undefined
+    const settled = (await hasLostHistory(database)) ? await readSettled(database) : {}
     const escrow = await readWaitingEscrow(database)
     const wishes = progress.step.kind === 'snapshot' ? {} : await verification.wishes(database)
     try {
@@ -260,7 +260,7 @@ export class Pull {
           scopes,
           ack,
           ...(answered === '' ? {} : { answered }),
-          settled,
+          ...settled,
           ...(escrow.length === 0 ? {} : { escrow }),
           ...wishes,
         }),

@@ -7,6 +7,9 @@ export interface Numbered {
   readonly folded?: readonly string[] | undefined
 }
 
+/** Characters at the end of a key that tell it from another under the same number: 32 of its random bits. */
+export const keyEndLength = 8
+
 /**
  * Which mutation each covered number is, by number: the first is `id`, the others are those folded into it. Where they
  * are not told, only the first is known. Pure. Rules: FO-11.

@@ -143,7 +143,7 @@ export interface PullResponse {
    * database snapshot as the rows. Empty in the pages before it.
    */
   readonly outcomes: readonly Outcome[]
-  /** In the last page, of the numbers that were named as settled: those that the server has no outcome of. */
+  /** In the last page, of the numbers that were named as settled: those that the server has no outcome of, or one of another key. */
   readonly lost?: string | undefined
   /** In the last page: how the edits stand that were asked after. */
   readonly escrow?: readonly EscrowEnding[] | undefined
@@ -175,6 +175,11 @@ export interface PullRequest {
   readonly answered?: string
   /** Device numbers that were settled: those of them that the server does not know are `lost`. */
   readonly settled?: string
+  /**
+   * The last eight characters of the key of each of these, by number, without anything between them: what a copy of the
+   * device did under the same number is not this.
+   */
+  readonly settledKeys?: string
   /** Keys of own edits in escrow: the last page says how they stand. */
   readonly escrow?: readonly string[]
   /** The last page is to say what there is in each scope (`digests`). */

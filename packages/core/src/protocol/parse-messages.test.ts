@@ -114,6 +114,9 @@ describe('messages', () => {
     [parsePullRequest, { limit: limits.pullRowsMax + 1 }, 'REQUEST_INVALID', 'limit'],
     [parsePullRequest, { scopes: 'w:1' }, 'REQUEST_INVALID', 'scopes'],
     [parsePullRequest, { since: 7 }, 'REQUEST_INVALID', 'since'],
+    [parsePullRequest, { settled: '1-2', settledKeys: '0123abcd' }, 'REQUEST_INVALID', 'settledKeys'],
+    [parsePullRequest, { settled: '1', settledKeys: '0123abcg' }, 'REQUEST_INVALID', 'settledKeys'],
+    [parsePullRequest, { settledKeys: '0123abcd' }, 'REQUEST_INVALID', 'settledKeys'],
     [parsePushResponse, '<html>Sign in</html>', 'RESPONSE_INVALID', undefined],
     [
       parsePushResponse,

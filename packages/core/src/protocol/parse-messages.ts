@@ -2,7 +2,8 @@ import * as v from 'valibot'
 import { type ErrorCode, SyncError } from '../errors.ts'
 import { isObject } from '../json.ts'
 import { type Limits, limits } from '../limits.ts'
-import { parseRanges } from '../ranges.ts'
+import { keyEndLength } from '../outbox/covered-ids.ts'
+import { countRanges, parseRanges } from '../ranges.ts'
 import {
   errorResponseSchema,
   pageSchema,
@@ -35,7 +36,16 @@ export function parsePullRequest(value: unknown): PullRequest {
   const request = parseMessage(pullRequestSchema, value, 'REQUEST_INVALID')
   parseRanges(request.ack ?? '')
   parseRanges(request.answered ?? '')
-  parseRanges(request.settled ?? '')
+  const { settledKeys } = request
+  const settledCount = countRanges(parseRanges(request.settled ?? ''))
+  if (settledKeys !== undefined && settledKeys.length !== settledCount * keyEndLength)
+    throw new SyncError(
+      'REQUEST_INVALID',
+      `settledKeys holds ${keyEndLength} characters for each of settled`,
+      {
+        at: 'settledKeys',
+      },
+    )
   return request
 }
 

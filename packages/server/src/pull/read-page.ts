@@ -16,6 +16,7 @@ import { type Visibility, visibilityOf } from '../scope/grants.ts'
 import type { PageBounds, ReadFrom, StoredDevice, StoreReader, StoreState } from '../store/store.ts'
 import { escrowEndings } from '../escrow/list-escrow.ts'
 import { pageRows } from './page-rows.ts'
+import { lostNumbers } from './lost-numbers.ts'
 import { readDigests } from './read-digests.ts'
 import {
   formatCursor,
@@ -74,11 +75,7 @@ export async function readPullPage<U extends User>(
   const escrow = feed.more
     ? undefined
     : options.escrow && (await escrowEndings(tx, caller.user.id, options.escrow))
-  const { settled } = options
-  const lost =
-    settled === undefined || feed.more
-      ? undefined
-      : subtractRanges(parseRanges(settled), device?.finals ?? [])
+  const lost = feed.more ? undefined : await lostNumbers(tx, device, options)
   return buildPage(tx, {
     changes: [...feed.changes, ...rows],
     outcomes,

@@ -196,3 +196,15 @@ test('[PL-24] the last page names the settled numbers that the server does not k
   expect((await ann.page()).lost).toBeUndefined()
   expect((await ben.page({ settled: '1' })).lost).toBe('1')
 })
+
+test('[PL-24] B21: and those that it knows as another mutation, by the end of their keys', async () => {
+  const second = created.id.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'))
+  const folded = ann.update(created, { price: '1.00' }, { covers: '2,4', folded: [second] })
+  await ann.push(folded)
+  const [own, lead, other] = [created.id, folded.id, second].map((id) => id.slice(-8))
+  const lostOf = async (...keys: readonly (string | undefined)[]): Promise<string | undefined> =>
+    (await ann.page({ settled: '1-4', settledKeys: keys.join('') })).lost
+  expect(await lostOf(own, lead, '00000000', other)).toBe('3')
+  expect(await lostOf(own, other, '00000000', lead)).toBe('2-4')
+  expect(await lostOf('00000000', lead, '00000000', other)).toBe('1,3')
+})

@@ -407,14 +407,23 @@ describe('what was settled before a backup was restored', () => {
     return hook
   }
 
-  test('[SY-26] B14: what nobody returns the ground of is a dead letter once the time is over', async () => {
-    const hook = await givenLostGround()
-    for (let hour = 0; hour < 24 * 9; hour += 4) {
-      await env.advance(dayMs / 6)
+  test.each([
+    ['', 0],
+    [', also where the clock was a year ahead when it was returned', 365 * dayMs],
+  ])(
+    '[SY-26] B14: what nobody returns the ground of is a dead letter once the time is over%s',
+    async (_, aheadMs) => {
+      const hook = await givenLostGround()
+      env.jumpClock(aheadMs)
       await sync(ben)
-    }
-    expect(await ben.deadLetters.list()).toMatchObject([{ mutations: [{ record: hook }] }])
-  })
+      env.jumpClock(-aheadMs)
+      for (let hour = 0; hour < 24 * 9; hour += 4) {
+        await env.advance(dayMs / 6)
+        await sync(ben)
+      }
+      expect(await ben.deadLetters.list()).toMatchObject([{ mutations: [{ record: hook }] }])
+    },
+  )
 
   test('[SY-11] B14: what stands on it waits no longer than it does', async () => {
     const hook = await givenLostGround()
@@ -434,6 +443,35 @@ describe('what was settled before a backup was restored', () => {
     expect(await ben.outbox.list()).toEqual([])
     await sync(ann)
     await expectAtRest(ann, ben)
+  })
+
+  test('[SY-25] [PL-24] B14, B21: returns what has the number of an edit that a copy of the device made since', async () => {
+    const path = join(folder, 'phone.sqlite')
+    const phone = await open('ann', sqliteStorage(path))
+    await phone.items.insert({ name: 'Hook' })
+    await sync(phone)
+    await phone.close()
+    copyFileSync(path, `${path}.copy`)
+    await backUp()
+    const first = await open('ann', sqliteStorage(path))
+    await first.items.insert({ name: 'Lamp' })
+    await first.items.increment(rope, { stock: 5 })
+    await sync(first)
+    await restore()
+    const second = await open('ann', sqliteStorage(`${path}.copy`))
+    await second.items.insert({ name: 'Sail' })
+    await second.items.increment(rope, { stock: 100 })
+    await sync(second)
+    await sync(first, first, second)
+    for (const db of [first, second]) {
+      expect(await itemsOf(db)).toMatchObject([
+        { name: 'Hook' },
+        { name: 'Lamp' },
+        { name: 'Rope', stock: 115 },
+        { name: 'Sail' },
+      ])
+      expect(await db.outbox.list()).toEqual([])
+    }
   })
 
   test('[SY-25] B14: how an edit in escrow ended is asked once more', async () => {
