@@ -212,8 +212,8 @@ export const serverPullPlants: readonly Plant[] = [
     file: `${sqlite}/capture-triggers.ts`,
     edits: [
       {
-        find: `      ...move,\n      forgetTombstone(collection),`,
-        replace: `      own,\n      forgetTombstone(collection),`,
+        find: `isReturn, [...move, forgetTombstone(collection)]`,
+        replace: `isReturn, [own, forgetTombstone(collection)]`,
       },
     ],
     story:

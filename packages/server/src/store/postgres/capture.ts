@@ -189,7 +189,9 @@ function statementFunctions(capture: Capture): readonly string[] {
     `SELECT count(*) INTO seen FROM (SELECT 1 FROM ${rows} LIMIT ${fewRows + 1}) few;`
   const define = (what: string, rows: string, body: readonly string[]): string =>
     defineFunction(capture, what, { seen: count(rows), body })
-  const leave = [`IF current_setting('holdfast.moved', true) = '1' THEN`, run(leaves(capture)), 'END IF;']
+  const isMoved = `IF current_setting('holdfast.moved', true) = '1' THEN`
+  const leave = [isMoved, run(leaves(capture)), 'END IF;']
+  const removed = run(deletes(capture, removedSince(capture)))
   const changedRows = 'new_rows n JOIN old_rows o ON o.id = n.id AND n.version <> o.version'
   const ifForeign = [`IF own IS NULL OR EXISTS (SELECT 1 FROM new_rows n WHERE NOT ${inline(isOwn)}) THEN`]
   const gone = (rows: string): readonly string[] => [
@@ -203,6 +205,7 @@ function statementFunctions(capture: Capture): readonly string[] {
       ...putNew(capture),
       `IF EXISTS (SELECT 1 FROM holdfast.tombstones t WHERE t.collection = ${name}) THEN`,
       run(leaves(capture)),
+      removed,
       ...afterTombstones(capture),
       'ELSE',
       ...leave,
@@ -224,7 +227,10 @@ function statementFunctions(capture: Capture): readonly string[] {
       ...clocks(capture, changedRows).map(run),
       ...noteUnique(capture, changedRows, 'o').map(run),
       'END IF;',
-      ...leave,
+      isMoved,
+      run(leaves(capture)),
+      removed,
+      'END IF;',
     ]),
     define('deleted', 'old_rows', [...gone('old_rows').map(run), ...afterReturn(capture)]),
     truncateFunction(capture, gone(truncated)),
@@ -302,6 +308,11 @@ function touch({ table }: Capture, ids: string): readonly string[] {
     run(`UPDATE ${table} SET id = id WHERE id IN (${ids})`),
     `PERFORM set_config('holdfast.touch', '', true);`,
   ]
+}
+
+/** Rows that a trigger of the host removed inside the statement that wrote them: their deletion was written down first. */
+function removedSince({ table }: Capture): string {
+  return `(SELECT n.id FROM new_rows n WHERE NOT EXISTS (SELECT 1 FROM ${table} r WHERE r.id = n.id))`
 }
 
 /** A row that returns takes its tombstone away. One whose deletion was numbered later writes itself again. */

@@ -11,7 +11,9 @@ const maker = '(SELECT maker FROM holdfast_state)'
  * Triggers that put every change of a collection's table into the feed, whoever makes it. A change is the engine's own
  * when it carries a version the engine reserved in this transaction; any other one, also by a trigger of the host that
  * fires inside the engine's transaction, is given a version, times, clocks and an audit line here. They use nothing
- * but SQL, so that they work in every program that opens the file. Rules: FE-1 to FE-8.
+ * but SQL, so that they work in every program that opens the file. In which order triggers of one event fire is not
+ * defined: a trigger of the host may have written the row again, or removed it, before ours is run. So what goes into the
+ * feed is the row as it stands in its table, not NEW. Rules: FE-1 to FE-8, FE-44.
  */
 export function captureTriggers(collection: CollectionSchema): readonly string[] {
   const watched = [
@@ -25,18 +27,19 @@ export function captureTriggers(collection: CollectionSchema): readonly string[]
   const tombstone = `(SELECT version FROM holdfast_tombstones WHERE ${ofRecord(collection, 'OLD')})`
   const isOwnDelete = `${tombstone} >= ${engine}`
   const scopeFields = [...new Set(collection.scopes.flatMap(({ fields }) => fields))]
-  const own = putEntries(collection, 'NEW.version', maker)
-  const move = [own, leaveEntries(collection, 'NEW.version')]
+  const isReturn = `${isOwnInsert} AND ${hasTombstone(collection)} AND ${isThere(collection, 'NEW')}`
+  const isForeignInsert = `(${isOwnInsert}) IS NOT 1 AND ${isThere(collection, 'NEW')}`
+  const isForeignUpdate = `${isOwnUpdate} IS NOT 1 AND ${isThere(collection, 'NEW')}`
+  const isForeignDelete = `(${isOwnDelete}) IS NOT 1 AND NOT ${isThere(collection, 'OLD')}`
+  const own = putEntries(collection, maker)
+  const move = [own, leaveEntries(collection)]
   return [
     trigger(collection, 'id', 'BEFORE UPDATE OF id', 'NEW.id IS NOT OLD.id', [
       `SELECT RAISE(ABORT, 'holdfast: the id of a record never changes')`,
     ]),
     // The engine's own writes are most of all, and most of them move nothing: they do no more than they must.
     trigger(collection, 'own_insert', 'AFTER INSERT', isOwnInsert, [own]),
-    trigger(collection, 'own_return', 'AFTER INSERT', `${isOwnInsert} AND ${hasTombstone(collection)}`, [
-      ...move,
-      forgetTombstone(collection),
-    ]),
+    trigger(collection, 'own_return', 'AFTER INSERT', isReturn, [...move, forgetTombstone(collection)]),
     trigger(collection, 'own_update', `AFTER ${updateOf}`, isOwnUpdate, [own]),
     ...(scopeFields.length === 0
       ? []
@@ -50,9 +53,9 @@ export function captureTriggers(collection: CollectionSchema): readonly string[]
           ),
         ]),
     trigger(collection, 'own_delete', 'AFTER DELETE', isOwnDelete, [deletedFeed(collection, tombstone)]),
-    trigger(collection, 'insert', 'AFTER INSERT', `(${isOwnInsert}) IS NOT 1`, foreignInsert(collection)),
-    trigger(collection, 'update', `AFTER ${updateOf}`, `${isOwnUpdate} IS NOT 1`, foreignUpdate(collection)),
-    trigger(collection, 'delete', 'AFTER DELETE', `(${isOwnDelete}) IS NOT 1`, foreignDelete(collection)),
+    trigger(collection, 'insert', 'AFTER INSERT', isForeignInsert, foreignInsert(collection)),
+    trigger(collection, 'update', `AFTER ${updateOf}`, isForeignUpdate, foreignUpdate(collection)),
+    trigger(collection, 'delete', 'AFTER DELETE', isForeignDelete, foreignDelete(collection)),
   ]
 }
 
@@ -75,34 +78,46 @@ function ofRecord(collection: CollectionSchema, row: 'OLD' | 'NEW'): string {
   return `collection = ${quoteText(collection.name)} AND record = ${row}.id`
 }
 
-/** One current entry per scope of NEW, unless a newer one is there. A row in no scope lies in ''. */
-function putEntries(collection: CollectionSchema, version: string, madeBy: string): string {
-  const op = hasDeletedAt(collection) ? `iif(NEW.deleted_at IS NULL, 'put', 'delete')` : `'put'`
-  const at = hasDeletedAt(collection) ? `iif(NEW.deleted_at IS NULL, NULL, ${now})` : 'NULL'
-  const values = `${quoteText(collection.name)}, NEW.id, ${version}, ${version}, ${op}, ${madeBy}, ${at}`
+/** The row `r`, as it stands in its table. */
+function asItStands(collection: CollectionSchema): string {
+  return `FROM ${quoteName(collection.name)} r WHERE r.id = NEW.id`
+}
+
+function isThere(collection: CollectionSchema, row: 'OLD' | 'NEW'): string {
+  return `EXISTS (SELECT 1 FROM ${quoteName(collection.name)} WHERE id = ${row}.id)`
+}
+
+/** One current entry per scope of the row, unless a newer one is there. A row in no scope lies in ''. */
+function putEntries(collection: CollectionSchema, madeBy: string): string {
+  const op = hasDeletedAt(collection) ? `iif(r.deleted_at IS NULL, 'put', 'delete')` : `'put'`
+  const at = hasDeletedAt(collection) ? `iif(r.deleted_at IS NULL, NULL, ${now})` : 'NULL'
+  const values = `${quoteText(collection.name)}, r.id, r.version, r.version, ${op}, ${madeBy}, ${at}`
   return `INSERT INTO holdfast_feed (scope, collection, record, position, version, op, maker, at) ${entriesOf(collection, values)}
      ON CONFLICT (scope, collection, record) DO UPDATE SET position = excluded.position, version = excluded.version,
        op = excluded.op, maker = excluded.maker, at = excluded.at WHERE excluded.version > version`
 }
 
-/** Rows of a scope of NEW and the same values; a row in no scope lies in '', which only those who see everything are served. */
+/** Each scope of the row and the same values; a row in no scope lies in '', which only those who see everything are served. */
 function entriesOf(collection: CollectionSchema, values: string): string {
-  const [first, ...others] = scopeExpressions(collection, 'NEW', limits.scopeLength)
-  if (first === undefined) return `VALUES (${quoteText(globalScope)}, ${values})`
-  if (others.length === 0) return `VALUES (ifnull(${first}, ''), ${values})`
-  const scopes = [first, ...others].map((scope) => `SELECT ${scope} AS scope WHERE ${scope} IS NOT NULL`)
-  const none = `SELECT '' WHERE coalesce(${[first, ...others].join(', ')}) IS NULL`
-  return `SELECT scope, ${values} FROM (${scopes.join(' UNION ')} UNION ${none}) WHERE true`
+  const row = asItStands(collection)
+  const [first, ...others] = scopeExpressions(collection, 'r', limits.scopeLength)
+  if (first === undefined) return `SELECT ${quoteText(globalScope)}, ${values} ${row}`
+  if (others.length === 0) return `SELECT ifnull(${first}, ''), ${values} ${row}`
+  const all = [first, ...others]
+  const scopes = all.map((scope) => `SELECT ${scope}, ${values} ${row} AND ${scope} IS NOT NULL`)
+  const none = `SELECT '', ${values} ${row} AND coalesce(${all.join(', ')}) IS NULL`
+  return [...scopes, none].join(' UNION ')
 }
 
 /** After the current entries were written, what is older lies in scopes the row is no longer in. */
-function leaveEntries(collection: CollectionSchema, version: string): string {
+function leaveEntries(collection: CollectionSchema): string {
+  const version = `(SELECT r.version ${asItStands(collection)})`
   return `UPDATE holdfast_feed SET op = 'leave', position = ${version}, version = ${version}, maker = NULL, at = ${now}
      WHERE ${ofRecord(collection, 'NEW')} AND op <> 'leave' AND version < ${version}`
 }
 
-function feedOf(collection: CollectionSchema, version: string): readonly string[] {
-  return [putEntries(collection, version, 'NULL'), leaveEntries(collection, version)]
+function feedOf(collection: CollectionSchema): readonly string[] {
+  return [putEntries(collection, 'NULL'), leaveEntries(collection)]
 }
 
 function deletedFeed(collection: CollectionSchema, version: string): string {
@@ -125,19 +140,13 @@ function timeOr(value: string, otherwise: string): string {
 
 function foreignInsert(collection: CollectionSchema): readonly string[] {
   const table = quoteName(collection.name)
-  const version = `(SELECT version FROM ${table} WHERE id = NEW.id)`
   const latest = collection.fields.filter((field) => ruleOf(field).rule === 'latest')
   return [
     `UPDATE holdfast_state SET counter = counter + 1`,
     `UPDATE ${table} SET version = ${counter}, server_updated_at = ${now},
        created_at = ${timeOr('NEW.created_at', now)}, updated_at = ${timeOr('NEW.updated_at', now)} WHERE id = NEW.id`,
-    ...feedOf(collection, version),
-    auditLine(collection, 'NEW', {
-      op: `'create'`,
-      version,
-      before: 'NULL',
-      after: fieldsObject(collection, 'NEW'),
-    }),
+    ...feedOf(collection),
+    auditLine(collection, { op: `'create'`, before: 'NULL', after: fieldsObject(collection, 'r') }),
     forgetTombstone(collection),
     ...(latest.length === 0
       ? []
@@ -153,22 +162,20 @@ function foreignInsert(collection: CollectionSchema): readonly string[] {
 
 function foreignUpdate(collection: CollectionSchema): readonly string[] {
   const table = quoteName(collection.name)
-  const version = `(SELECT version FROM ${table} WHERE id = NEW.id)`
   const latest = collection.fields.filter((field) => ruleOf(field).rule === 'latest')
   const op = hasDeletedAt(collection)
-    ? `CASE WHEN OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL THEN 'delete' WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL THEN 'restore' ELSE 'update' END`
+    ? `CASE WHEN OLD.deleted_at IS NULL AND r.deleted_at IS NOT NULL THEN 'delete' WHEN OLD.deleted_at IS NOT NULL AND r.deleted_at IS NULL THEN 'restore' ELSE 'update' END`
     : `'update'`
   return [
     `UPDATE holdfast_state SET counter = counter + 1`,
     `UPDATE ${table} SET version = ${counter}, server_updated_at = ${now},
        updated_at = iif(NEW.updated_at IS OLD.updated_at, ${now}, ${timeOr('NEW.updated_at', now)}) WHERE id = NEW.id`,
-    ...feedOf(collection, version),
+    ...feedOf(collection),
     // Also when nothing differs: every version has its line, which is how a gap in the audit shows.
-    auditLine(collection, 'NEW', {
+    auditLine(collection, {
       op,
-      version,
       before: changedFields(collection, 'OLD'),
-      after: changedFields(collection, 'NEW'),
+      after: changedFields(collection, 'r'),
     }),
     ...latest.map(
       (field) =>
@@ -188,29 +195,31 @@ function foreignDelete(collection: CollectionSchema): readonly string[] {
     `INSERT OR REPLACE INTO holdfast_tombstones (collection, record, version, deleted_at, created_at, updated_at, server_updated_at, data)
      VALUES (${name}, OLD.id, iif(${wasLive}, ${counter}, OLD.version), ${wasLive === 'true' ? now : `ifnull(OLD.deleted_at, ${now})`}, OLD.created_at, OLD.updated_at, ${now}, ${data})`,
     deletedFeed(collection, version),
-    `${auditLine(collection, 'OLD', { op: `'delete'`, version, before: data, after: 'NULL' }, now)} WHERE ${wasLive}`,
+    `INSERT INTO holdfast_audit ${auditColumns}
+     SELECT ${name}, OLD.id, ${version}, 'delete', ${now}, ${now}, ${data}, NULL, 'applied', '[]' WHERE ${wasLive}`,
     ...noteUnique(collection, 'OLD', data),
   ]
 }
 
+const auditColumns = '(collection, record, version, op, at, received_at, before, after, status, decisions)'
+
 interface AuditParts {
   readonly op: string
-  readonly version: string
   readonly before: string
   readonly after: string
 }
 
-function auditLine(collection: CollectionSchema, row: 'OLD' | 'NEW', parts: AuditParts, at?: string): string {
-  const edited = at ?? `(SELECT updated_at FROM ${quoteName(collection.name)} WHERE id = ${row}.id)`
-  return `INSERT INTO holdfast_audit (collection, record, version, op, at, received_at, before, after, status, decisions)
-     SELECT ${quoteText(collection.name)}, ${row}.id, ${parts.version}, ${parts.op}, ${edited}, ${now}, ${parts.before}, ${parts.after}, 'applied', '[]'`
+/** What became of the row `r`. */
+function auditLine(collection: CollectionSchema, { op, before, after }: AuditParts): string {
+  return `INSERT INTO holdfast_audit ${auditColumns}
+     SELECT ${quoteText(collection.name)}, r.id, r.version, ${op}, r.updated_at, ${now}, ${before}, ${after}, 'applied', '[]' ${asItStands(collection)}`
 }
 
-/** The values of the fields in which OLD and NEW differ, as a JSON object. */
-function changedFields(collection: CollectionSchema, row: 'OLD' | 'NEW'): string {
+/** The values of the fields in which the row differs from OLD, as a JSON object. */
+function changedFields(collection: CollectionSchema, row: 'OLD' | 'r'): string {
   const each = collection.fields.map((field) => {
     const column = quoteName(field.name)
-    return `SELECT ${quoteText(field.name)} AS name, json_quote(${wireOf(field, row)}) AS value WHERE OLD.${column} IS NOT NEW.${column}`
+    return `SELECT ${quoteText(field.name)} AS name, json_quote(${wireOf(field, row)}) AS value WHERE OLD.${column} IS NOT r.${column}`
   })
   return `(SELECT json_group_object(name, json(value)) FROM (${each.join(' UNION ALL ')}))`
 }

@@ -6,7 +6,7 @@ import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 9
+export const sqliteLayout = 10
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -95,6 +95,8 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   7: 'ALTER TABLE holdfast_audit ADD COLUMN was TEXT',
   8: eventTables,
   9: `${escrowTable};\nALTER TABLE holdfast_audit ADD COLUMN accepted_by TEXT`,
+  // Triggers alone, which are made anew for every older layout.
+  10: '',
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

@@ -52,17 +52,21 @@ const backFrom: Readonly<Record<number, string>> = {
   2: 'DROP TABLE holdfast_openings; ALTER TABLE holdfast_outcomes DROP COLUMN folded',
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+test.each([1, 2, 3, 4, 5, 6, 7, 8, 9])(
   '[FE-12] a file of layout %i is brought to the newest, with all that is in it',
   async (layout) => {
     const first = await open()
     await first.close()
+    let triggersOfNew: readonly unknown[] = []
     const layoutOfNew = inFile((database) => {
       database.exec("INSERT INTO items (id, name) VALUES ('018f0000-0000-7000-8000-000000000001', 'Rope')")
+      triggersOfNew = triggerTexts(database)
       return tableTexts(database)
     })
     inFile((database) => {
       for (let from = sqliteLayout; from > layout; from--) database.exec(backFrom[from] ?? '')
+      // Triggers are of no layout but the newest.
+      database.exec('DROP TRIGGER holdfast_items_own_update')
       database.exec(`PRAGMA user_version = ${layout}`)
     })
     const again = await open()
@@ -72,6 +76,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
       expect(database.prepare('SELECT name FROM items').all()).toEqual([{ name: 'Rope' }])
       expect(database.prepare('SELECT record, op FROM holdfast_feed').all()).toMatchObject([{ op: 'put' }])
       expect(tableTexts(database)).toEqual(layoutOfNew)
+      expect(triggerTexts(database)).toEqual(triggersOfNew)
     })
   },
 )
@@ -84,4 +89,8 @@ function tableTexts(database: DatabaseSync): readonly unknown[] {
        WHERE t.type = 'table' ORDER BY 1, 2`,
     )
     .all()
+}
+
+function triggerTexts(database: DatabaseSync): readonly unknown[] {
+  return database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").all()
 }

@@ -46,7 +46,7 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
   // A process that died inside a transaction left nothing, but a copy of a file may have been taken by other means.
   db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
   noteOpening(db, env)
-  if (before?.schema === described) return
+  if (before?.schema === described && before.layout === sqliteLayout) return
   const old = collectionsOf(before?.schema ?? '')
   for (const collection of schema.collections.values())
     prepareCollection(db, collection, old[collection.name])
