@@ -326,6 +326,44 @@ describe('conflicts', () => {
     expect(ben.rows.size).toBe(0)
   })
 
+  test('[FE-10] a conflict leaves where its record was, also when the deletion of that is long forgotten', async () => {
+    const { record, conflict, ann } = await givenConflict()
+    const kim = given.device('kim', ['warehouse:1', 'warehouse:2'])
+    const target = { collection: 'items', record }
+    expect(await kim.pushOne(kim.delete(target, { baseVersion: 2 }))).toMatchObject({ status: 'applied' })
+    given.advance(1_000)
+    await given.engine.collectTombstones({ olderThanMs: 0 })
+    await kim.pull()
+    expect(kim.rows.has(`_conflicts/${conflict}`)).toBe(true)
+    const back = { collection: 'items', record, op: 'restore' } as const
+    const values = { warehouse: '2' }
+    await given.engine.apply(kim.caller, [{ ...back, values, precondition: { kind: 'none' } }])
+    const eve = given.device('eve', ['warehouse:2'])
+    await Promise.all([ann.pull(), ben.pull(), eve.pull()])
+    const seen = [ann, ben, eve].map((device) => device.rows.has(`_conflicts/${conflict}`))
+    expect(seen).toEqual([true, false, true])
+  })
+
+  test('[FE-10] [SC-4] of a transaction in dispute the conflict stays although the deletion of a record is long forgotten', async () => {
+    const ann = given.device()
+    const [first, second] = [ann.create('items', item({ name: 'base' })), ann.create('items', item())]
+    await ann.push(first, second)
+    await given.run(`UPDATE items SET name = 'by hand' WHERE id = '${first.record}'`)
+    const group = newUuid(systemEnvironment())
+    const [{ conflict } = {}] = await ann.push(
+      ann.update(first, { name: 'ann' }, { base: { name: 'base' }, baseVersion: 1, group }),
+      ann.update(second, { name: 'ann' }, { base: { name: 'Laptop' }, baseVersion: 2, group }),
+    )
+    const write = { collection: 'items', values: {}, precondition: { kind: 'none' } } as const
+    for (const { record } of [first, second])
+      await given.engine.apply(ben.caller, [{ ...write, record, op: 'delete' }])
+    given.advance(1_000)
+    await given.engine.collectTombstones({ olderThanMs: 0 })
+    await given.engine.apply(ben.caller, [{ ...write, record: first.record, op: 'restore' }])
+    await ben.pull()
+    expect(ben.rows.has(`_conflicts/${conflict?.id}`)).toBe(true)
+  })
+
   test('[FE-10] while its record is deleted a conflict stays where it was', async () => {
     const { record, conflict } = await givenConflict()
     await given.run(`DELETE FROM items WHERE id = '${record}'`)

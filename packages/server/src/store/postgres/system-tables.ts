@@ -1,6 +1,6 @@
-import { conflictsCollection } from '@holdfast/core'
+import { conflictsCollection, personalScope } from '@holdfast/core'
 import { quoteName } from '../sql.ts'
-import { columnOf } from './columns.ts'
+import { columnOf, quoteText } from './columns.ts'
 import { escrowTable } from './escrow.ts'
 import { eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
@@ -191,11 +191,21 @@ BEGIN
         AND o.record = c.id AND o.op = 'put')
     ON CONFLICT (collection, record, scope) DO UPDATE SET tx = this, version = excluded.version, op = 'put', at = NULL;
   UPDATE holdfast.feed o SET op = 'leave', tx = this, version = number, at = statement_timestamp()
-    WHERE o.collection = '_conflicts' AND o.op <> 'leave' AND (o.record, o.scope) IN (
-      SELECT r.conflict, f.scope FROM holdfast.feed f
+    WHERE o.collection = '_conflicts' AND o.op <> 'leave' AND o.record IN (
+      SELECT r.conflict FROM holdfast.feed f
       JOIN holdfast.conflict_records r ON r.collection = f.collection AND r.record = f.record
-      WHERE f.tx = this AND f.collection <> '_conflicts' AND holdfast.is_outside(r.conflict, f.scope));
+      WHERE f.tx = this AND f.collection <> '_conflicts')
+    AND o.scope <> (SELECT ${quoteText(personalScope(''))} || c.author FROM holdfast.conflicts c WHERE c.id = o.record)
+    AND holdfast.has_left(o.record, o.scope);
 END $$`,
+  // A record without any entry was deleted long ago, or never made: that says nothing until it is somewhere again.
+  `CREATE OR REPLACE FUNCTION holdfast.has_left(asked uuid, place text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT 1 FROM holdfast.conflict_records r LEFT JOIN holdfast.feed f
+    ON f.collection = r.collection AND f.record = r.record AND f.scope = place
+    WHERE r.conflict = asked AND (f.op = 'leave' OR f.op IS NULL AND EXISTS (
+      SELECT 1 FROM holdfast.feed o WHERE o.collection = r.collection AND o.record = r.record AND o.op = 'put')))
+$$`,
   `CREATE OR REPLACE FUNCTION holdfast.is_outside(asked uuid, place text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT EXISTS (SELECT 1 FROM holdfast.conflict_records r WHERE r.conflict = asked AND NOT EXISTS (

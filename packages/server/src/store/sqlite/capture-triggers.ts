@@ -1,4 +1,4 @@
-import { type CollectionSchema, globalScope, limits, ruleOf } from '@holdfast/core'
+import { type CollectionSchema, globalScope, limits, personalScope, ruleOf } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { fieldsObject, quoteText, scopeExpressions, wireOf } from './columns.ts'
 
@@ -243,13 +243,19 @@ function noteUnique(collection: CollectionSchema, row: 'OLD' | 'NEW', before: st
 
 /**
  * Triggers on the feed itself: the conflicts of a record lie in the scopes that all their records share, and move when
- * one of the records moves, whoever moves it. A conflict never leaves its author. Rules: FE-10.
+ * one of the records moves, whoever moves it. A conflict never leaves its author. Where a record has no entry at all, its
+ * deletion was collected, or it was never made: that says nothing until it is somewhere again. Rules: FE-10, SC-4.
  */
 export function conflictTriggers(): readonly string[] {
   const concerned = `SELECT conflict FROM holdfast_conflict_records WHERE collection = NEW.collection AND record = NEW.record`
   const isOutside = `EXISTS (SELECT 1 FROM holdfast_conflict_records r LEFT JOIN holdfast_feed f
        ON f.scope = NEW.scope AND f.collection = r.collection AND f.record = r.record
        WHERE r.conflict = c.id AND ifnull(f.op, 'leave') = 'leave')`
+  const isSomewhere = `EXISTS (SELECT 1 FROM holdfast_feed o WHERE o.collection = r.collection AND o.record = r.record AND o.op = 'put')`
+  const hasLeft = `EXISTS (SELECT 1 FROM holdfast_conflict_records r LEFT JOIN holdfast_feed f
+       ON f.scope = holdfast_feed.scope AND f.collection = r.collection AND f.record = r.record
+       WHERE r.conflict = holdfast_feed.record AND (f.op = 'leave' OR f.op IS NULL AND ${isSomewhere}))`
+  const own = `(SELECT ${quoteText(personalScope(''))} || c.author FROM holdfast_conflicts c WHERE c.id = holdfast_feed.record)`
   const body = `BEGIN
   UPDATE holdfast_state SET counter = counter + 1;
   INSERT INTO holdfast_feed (scope, collection, record, position, version, op)
@@ -258,8 +264,7 @@ export function conflictTriggers(): readonly string[] {
     AND NOT EXISTS (SELECT 1 FROM holdfast_feed f WHERE f.scope = NEW.scope AND f.collection = '_conflicts' AND f.record = c.id AND f.op = 'put')
     ON CONFLICT (scope, collection, record) DO UPDATE SET position = excluded.position, version = excluded.version, op = 'put', at = NULL;
   UPDATE holdfast_feed SET op = 'leave', position = ${counter}, version = ${counter}, at = ${now}
-    WHERE scope = NEW.scope AND collection = '_conflicts' AND op <> 'leave'
-    AND record IN (SELECT c.id FROM holdfast_conflicts c WHERE c.id IN (${concerned}) AND ${isOutside});
+    WHERE collection = '_conflicts' AND op <> 'leave' AND record IN (${concerned}) AND scope <> ${own} AND ${hasLeft};
 END`
   return [
     `CREATE TRIGGER holdfast_feed_entered AFTER INSERT ON holdfast_feed WHEN EXISTS (${concerned}) ${body}`,

@@ -1,5 +1,6 @@
 import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
+import { conflictTriggers } from './capture-triggers.ts'
 import { columnOf, tableOf, uuidCheck } from './columns.ts'
 import { escrowTable } from './escrow.ts'
 import { eventTables } from './events.ts'
@@ -95,8 +96,10 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   7: 'ALTER TABLE holdfast_audit ADD COLUMN was TEXT',
   8: eventTables,
   9: `${escrowTable};\nALTER TABLE holdfast_audit ADD COLUMN accepted_by TEXT`,
-  // Triggers alone, which are made anew for every older layout.
-  10: '',
+  // Triggers alone: those of collections are made anew for every older layout.
+  10: ['DROP TRIGGER holdfast_feed_entered', 'DROP TRIGGER holdfast_feed_moved', ...conflictTriggers()].join(
+    ';\n',
+  ),
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */
