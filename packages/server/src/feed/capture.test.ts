@@ -1,4 +1,4 @@
-import { newUuid, type Values } from '@holdfast/core'
+import { collection, defineSchema, newUuid, text, type Values } from '@holdfast/core'
 import { execFileSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { isOnPostgres, type Sql } from '../given-database.ts'
@@ -362,6 +362,34 @@ describe('conflicts', () => {
     await given.engine.apply(ben.caller, [{ ...write, record: first.record, op: 'restore' }])
     await ben.pull()
     expect(ben.rows.has(`_conflicts/${conflict?.id}`)).toBe(true)
+  })
+
+  test('[FE-10] a conflict over a unique key lies where both records do, whichever of them moves', async () => {
+    const fields = { warehouse: text(), sku: text() }
+    const unique = [{ fields: ['sku'], onConflict: 'ask' }] as const
+    const items = collection({ fields, scope: 'warehouse:{warehouse}', unique: [...unique] })
+    const shop = await givenEngine({ schema: defineSchema({ version: 1, collections: { items } }) })
+    const kim = shop.device('kim', ['warehouse:1', 'warehouse:2'])
+    const [one, two] = [shop.device('ann', ['warehouse:1']), shop.device('eve', ['warehouse:2'])]
+    const seen = async (): Promise<readonly boolean[]> => {
+      await Promise.all([one.pull(), two.pull()])
+      return [one, two].map(({ rows }) => [...rows.keys()].some((key) => key.startsWith('_conflicts/')))
+    }
+    const first = kim.create('items', { warehouse: '1', sku: 'X' })
+    const second = kim.create('items', { warehouse: '2', sku: 'Y' })
+    await kim.push(first, second)
+    const edit = { base: { sku: 'Y' }, baseVersion: 2 }
+    expect(await kim.pushOne(kim.update(second, { sku: 'X' }, edit))).toMatchObject({ status: 'conflict' })
+    expect(await seen()).toEqual([false, false])
+    // What the other record says is of warehouse 1.
+    await shop.run(`UPDATE items SET warehouse = '3' WHERE id = '${second.record}'`)
+    await shop.run(`UPDATE items SET warehouse = '2' WHERE id = '${second.record}'`)
+    expect(await seen()).toEqual([false, false])
+    await shop.run(`UPDATE items SET warehouse = '2' WHERE id = '${first.record}'`)
+    expect(await seen()).toEqual([false, true])
+    await shop.run(`UPDATE items SET warehouse = '1' WHERE id = '${first.record}'`)
+    expect(await seen()).toEqual([false, false])
+    await shop.close()
   })
 
   test('[FE-10] while its record is deleted a conflict stays where it was', async () => {

@@ -1,12 +1,5 @@
-import {
-  assert,
-  type CollectionSchema,
-  conflictsCollection,
-  isJsonArray,
-  isObject,
-  type Json,
-  type Values,
-} from '@holdfast/core'
+import { assert, type CollectionSchema, conflictsCollection } from '@holdfast/core'
+import { conflictRecords } from '../conflict-records.ts'
 import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
 import { quoteName } from '../sql.ts'
 import { columnLists, jsonText, type ListColumn, listValues } from './column-lists.ts'
@@ -151,7 +144,7 @@ async function writeConflict(
   db.send(
     `INSERT INTO holdfast.conflict_records (collection, record, conflict)
      SELECT x.collection, x.record, $2::uuid FROM json_to_recordset($1::json) x (collection text, record uuid) ON CONFLICT DO NOTHING`,
-    JSON.stringify(partsOf(values)),
+    JSON.stringify(conflictRecords(values)),
     id,
   )
   db.send(
@@ -161,14 +154,4 @@ async function writeConflict(
     id,
     version,
   )
-}
-
-function partsOf(values: Values): readonly Json[] {
-  const parts = values['parts']
-  assert(isJsonArray(parts), 'a conflict has parts')
-  return parts.map((part) => {
-    assert(isObject(part), 'a part of a conflict is an object')
-    const { collection = null, record = null } = part
-    return { collection, record }
-  })
 }

@@ -1,15 +1,7 @@
-import {
-  assert,
-  assertNever,
-  type CollectionSchema,
-  conflictsCollection,
-  isJsonArray,
-  isObject,
-  type Schema,
-  type Values,
-} from '@holdfast/core'
+import { assert, assertNever, type CollectionSchema, conflictsCollection, type Schema } from '@holdfast/core'
 import type { SQLInputValue } from 'node:sqlite'
 import type { RecordWrite, StoredConflict, StoreWriter } from '../store.ts'
+import { conflictRecords } from '../conflict-records.ts'
 import { uniqueTexts } from '../unique-texts.ts'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { columnValue, fieldsObject } from './columns.ts'
@@ -227,7 +219,7 @@ function writeConflict(
     )
     return
   }
-  for (const { collection, record } of partsOf(values)) {
+  for (const { collection, record } of conflictRecords(values)) {
     db.run(
       'INSERT OR IGNORE INTO holdfast_conflict_records (collection, record, conflict) VALUES (?, ?, ?)',
       collection,
@@ -244,15 +236,6 @@ function writeConflict(
       version,
     )
   }
-}
-
-function partsOf(values: Values): readonly { readonly collection: string; readonly record: string }[] {
-  const parts = values['parts']
-  assert(isJsonArray(parts), 'a conflict has parts')
-  return parts.map((part) => {
-    assert(isObject(part), 'a part of a conflict is an object')
-    return { collection: textMember(part, 'collection'), record: textMember(part, 'record') }
-  })
 }
 
 function textMember(values: Readonly<Record<string, unknown>>, name: string): string {
