@@ -364,6 +364,20 @@ describe('conflicts', () => {
     expect(ben.rows.has(`_conflicts/${conflict?.id}`)).toBe(true)
   })
 
+  test('[SC-4] a conflict lies where its record stands, also when its own transaction was to move that first', async () => {
+    const kim = given.device('kim', ['warehouse:1', 'warehouse:2'])
+    const laptop = kim.create('items', item({ name: 'base' }))
+    await kim.push(laptop)
+    await given.run(`UPDATE items SET name = 'by hand' WHERE id = '${laptop.record}'`)
+    const group = newUuid(systemEnvironment())
+    const results = await kim.push(
+      kim.update(laptop, { warehouse: '2' }, { base: { warehouse: '1' }, baseVersion: 1, group }),
+      kim.update(laptop, { name: 'kim' }, { base: { name: 'base' }, baseVersion: 1, group }),
+    )
+    await ben.pull()
+    expect(ben.rows.has(`_conflicts/${results[0]?.conflict?.id}`)).toBe(true)
+  })
+
   test('[FE-10] a conflict over a unique key lies where both records do, whichever of them moves', async () => {
     const fields = { warehouse: text(), sku: text() }
     const unique = [{ fields: ['sku'], onConflict: 'ask' }] as const

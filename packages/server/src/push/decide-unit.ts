@@ -193,9 +193,9 @@ function dispute<U extends User>(
   const disputed: DisputedMember[] = []
   for (const [at, offer] of members.entries()) {
     const own = at === index ? judgement : at < index ? null : judgeMutation(session, view, offer)
-    disputed.push(
-      own?.kind === 'conflict' ? { offer, before: own.before, ...own.outcome } : bystander(session, offer),
-    )
+    const waiting = bystander(session, offer)
+    // Nothing of the unit takes effect: the record is as it stands, not as earlier members would have left it.
+    disputed.push(own?.kind === 'conflict' ? { ...own.outcome, offer, before: waiting.before } : waiting)
   }
   return openFor(session, disputed)
 }

@@ -48,7 +48,8 @@ export function openConflict<U extends User>(
   const lead = members.find(({ reason }) => reason !== null) ?? members[0]
   if (!lead) return []
   const id = newUuid(env)
-  const parts = byRecord(members).map((all) => partOf(working, all))
+  const records = byRecord(members)
+  const parts = records.map((all) => partOf(working, all))
   const conflict: StoredConflict = {
     id,
     version: session.nextVersion++,
@@ -69,10 +70,7 @@ export function openConflict<U extends User>(
       resolvedAt: null,
     },
   }
-  const shared = members.map((member) =>
-    scopesOfMember(working.collection(member.offer.mutation.collection), member),
-  )
-  const [first = [], ...others] = shared
+  const [first = [], ...others] = records.map((all) => scopesOfRecord(working, all))
   const scopes = first.filter((scope) => others.every((list) => list.includes(scope)))
   effects.conflicts.set(id, { conflict, scopes: [...scopes, personalScope(author)] })
   working.putConflict(conflict)
@@ -182,10 +180,11 @@ function explain(
   )
 }
 
-function scopesOfMember(
-  collection: CollectionSchema,
-  { before, mine, other, offer }: DisputedMember,
-): readonly string[] {
+/** Where a record stands: of what its members would have made of it, nothing takes effect. */
+function scopesOfRecord(working: WorkingSet, members: DisputedMembers): readonly string[] {
+  const [{ before, mine, offer }] = members
+  const collection = working.collection(offer.mutation.collection)
+  const other = members.find((member) => member.other)?.other
   const { snapshot } = before
   const values = snapshot.kind === 'absent' ? (mine ?? offer.mutation.changes) : (snapshot.values ?? {})
   const scopes = scopesOfRow(collection.scopes, values)
