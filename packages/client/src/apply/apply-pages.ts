@@ -5,7 +5,7 @@ import { quoteName } from '../local/tables.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { addScopes, bulkApply, pageRows } from './bulk-apply.ts'
-import { changeShadow, isOutside, versionOf } from './change-shadow.ts'
+import { changeShadow, hasLeftScope, isOutside, versionOf } from './change-shadow.ts'
 import { chainOfHave } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
@@ -124,14 +124,13 @@ async function applyChange(
   const entries = change.op === 'have' ? await entriesOfRecord(tx, collection.name, record) : []
   const own = chainOfHave(entries, versionOf(shadow), change.version).map(mutationOf)
   const next = changeShadow(shadow, { collection, change, scope, own })
-  if (next === shadow) return
+  const hasLeft = hasLeftScope(shadow, next, change) && isOutside(next)
+  if (next === shadow && !hasLeft) return
   await saveShadow(tx, { collection, record }, next)
   // A later page may put the row in bulk, and takes over the scopes it finds there.
   if (next.scopes !== shadow.scopes) {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
-  const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')
-  const hasLeft = isLeave && isOutside(next)
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return
   tx.touch(collection.name, record)

@@ -114,7 +114,10 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
     await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
   }
   if (version === 1 || version === 2) await addEntryColumns(tx, version)
+  const isKeyedByRecord = version === 1 || version === 2 || version === 3
+  if (isKeyedByRecord) await tx.exec('ALTER TABLE _quarantine RENAME TO _quarantine_by_record')
   for (const sql of systemTables) await tx.exec(sql)
+  if (isKeyedByRecord) await takeQuarantine(tx)
   const known = Number((await readMeta(tx, 'schema')) ?? 0)
   if (known > schema.version) {
     throw new SyncError(
@@ -138,6 +141,15 @@ async function addEntryColumns(tx: LocalTransaction, layout: 1 | 2): Promise<voi
   for (const column of columns) await tx.exec(`ALTER TABLE _outbox ADD COLUMN ${column}`)
   // It kept whatever was settled.
   await tx.exec('DROP TRIGGER IF EXISTS _outbox_settled')
+}
+
+/** Up to the third layout a row that does not fit was kept in one of its scopes. */
+async function takeQuarantine(tx: LocalTransaction): Promise<void> {
+  await tx.exec(
+    `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
+       SELECT collection, record, version, scope, reason, change FROM _quarantine_by_record;
+     DROP TABLE _quarantine_by_record`,
+  )
 }
 
 /** Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. */

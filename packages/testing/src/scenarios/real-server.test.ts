@@ -130,6 +130,40 @@ describe('against the real server', () => {
     }
   })
 
+  /** Another program deletes the record, then brings it back where ann and bob do not see it; each is told of by itself. */
+  async function madeAnewOutOfSight(id: string, ann: ShopClient): Promise<void> {
+    for (const set of ["deleted_at = '2026-11-20T10:00:00.000Z'", "deleted_at = NULL, wh = 'w3'"]) {
+      await server.write((tx) => tx.all(`UPDATE items SET ${set} WHERE id = ?`, id))
+      await sync(ann)
+      await sync(ann)
+    }
+  }
+
+  test('[AP-8] of a record that was deleted, and brought back out of sight, nothing is left', async () => {
+    const ann = await open('ann')
+    const id = await ann.items.insert({ name: 'comes back elsewhere' })
+    await sync(ann)
+    await madeAnewOutOfSight(id, ann)
+    expect(await itemsOf(ann)).toEqual([])
+    for (const table of ['_shadow', '_deleted']) {
+      expect(await openFile(join(folder, 'ann-0.sqlite'), `SELECT * FROM ${table}`)).toEqual([])
+    }
+  })
+
+  test('[AP-8] [ES-11] an unsent edit of a record that was deleted, and brought back out of sight, goes to escrow', async () => {
+    const ann = await open('ann')
+    const id = await ann.items.insert({ name: 'comes back elsewhere' })
+    await sync(ann)
+    await ann.items.increment(id, { stock: 1 })
+    faults.add({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await madeAnewOutOfSight(id, ann)
+    faults.heal()
+    await env.advance(900_000)
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toEqual([])
+    expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'waiting' }])
+  })
+
   test('[AP-8] grants that come and go are followed with the next pull', async () => {
     grants.set('bob', ['w:w1', 'w:w2'])
     const [ann, bob] = [await open('ann'), await open('bob')]
