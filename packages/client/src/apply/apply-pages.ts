@@ -1,5 +1,6 @@
 import { assert, type Change, type CollectionSchema, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
 import { mutationOf } from '../outbox/entry.ts'
@@ -18,7 +19,7 @@ export interface PagesToApply {
   readonly schema: Schema
   readonly notes: readonly PageNote[]
   readonly toRebase: RecordsToRebase
-  /** Records whose `have` is dealt with, by page. */
+  /** Keys of records whose `have` is dealt with, by page. */
   readonly promoted: ReadonlyMap<number, readonly string[]>
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
@@ -49,7 +50,7 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
       await applyChange(tx, { ...single, input })
     }
     for (const { change } of singles)
-      if (change.op === 'leave' || change.op === 'delete') left.add(change.record)
+      if (change.op === 'leave' || change.op === 'delete') left.add(recordKey(change))
   }
   // Whatever else makes a row newer than its tombstone rebuilds the record.
   const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
@@ -103,7 +104,7 @@ async function readSingles(
     `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
      WHERE k NOT IN (SELECT value FROM json_each(?2)) AND (v ->> '$.op' <> 'put'
        OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = v ->> '$.record' AND o.collection = v ->> '$.collection'))
-     AND NOT (v ->> '$.op' = 'have' AND v ->> '$.record' IN (SELECT value FROM json_each(?3)))
+     AND NOT (v ->> '$.op' = 'have' AND (v ->> '$.collection') || ' ' || (v ->> '$.record') IN (SELECT value FROM json_each(?3)))
      ORDER BY k`,
     [note.page, JSON.stringify(note.unfit.map(({ index }) => index)), JSON.stringify(promoted)],
   )

@@ -114,7 +114,7 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
     await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
   }
   if (version === 1 || version === 2) await addEntryColumns(tx, version)
-  const isKeyedByRecord = version === 1 || version === 2 || version === 3
+  const isKeyedByRecord = Number(version) > 0 && Number(version) < 4
   if (isKeyedByRecord) await tx.exec('ALTER TABLE _quarantine RENAME TO _quarantine_by_record')
   for (const sql of systemTables) await tx.exec(sql)
   if (isKeyedByRecord) await takeQuarantine(tx)
@@ -146,9 +146,7 @@ async function addEntryColumns(tx: LocalTransaction, layout: 1 | 2): Promise<voi
 /** Up to the third layout a row that does not fit was kept in one of its scopes. */
 async function takeQuarantine(tx: LocalTransaction): Promise<void> {
   await tx.exec(
-    `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
-       SELECT collection, record, version, scope, reason, change FROM _quarantine_by_record;
-     DROP TABLE _quarantine_by_record`,
+    'INSERT INTO _quarantine SELECT * FROM _quarantine_by_record; DROP TABLE _quarantine_by_record',
   )
 }
 

@@ -130,6 +130,53 @@ describe('against the real server', () => {
     }
   })
 
+  test('[VAL-1] [AP-9] two records of one id in two collections do not stand in for each other', async () => {
+    const ann = await open('ann')
+    const id = await ann.shelves.insert({ label: 'old' })
+    await ann.items.insert({ id, name: 'old' })
+    await sync(ann)
+    await ann.shelves.update(id, { label: 'new' })
+    await ann.items.update(id, { name: 'new' })
+    env.connect(async (request) => {
+      // The shelf is as the server has it by then; of the item an edit is on its way.
+      if (kindOf(request) === 'pull') await ann.items.update(id, { note: 'later' })
+      return server.fetch(request)
+    })
+    await sync(ann)
+    env.connect((request) => server.fetch(request))
+    await sync(ann)
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'new', note: 'later', _state: 'clean' }])
+  })
+
+  test('[OB-6] a record waits for the one it refers to, also where that has the same id', async () => {
+    const ann = await open('ann')
+    const id = await ann.shelves.insert({ label: 'not allowed', wh: 'w2' })
+    await sync(ann)
+    await ann.items.insert({ id, name: 'on it', shelf: id })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'SCOPE_DENIED' } }])
+    expect(await ann.outbox.list()).toMatchObject([
+      { collection: 'shelves' },
+      { collection: 'items', status: 'pending' },
+    ])
+  })
+
+  test('[ES-11] an unsent record stays when one of its id in another collection leaves', async () => {
+    const ann = await open('ann')
+    const id = await ann.shelves.insert({ label: 'moves away' })
+    await sync(ann)
+    await ann.items.insert({ id, name: 'mine' })
+    faults.add({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await server.write((tx) => tx.all("UPDATE shelves SET wh = 'w2' WHERE id = ?", id))
+    await sync(ann)
+    faults.heal()
+    await env.advance(900_000)
+    await sync(ann)
+    expect(await ann.escrow.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'mine', _state: 'clean' }])
+  })
+
   /** Another program deletes the record, then brings it back where ann and bob do not see it; each is told of by itself. */
   async function madeAnewOutOfSight(id: string, ann: ShopClient): Promise<void> {
     for (const set of ["deleted_at = '2026-11-20T10:00:00.000Z'", "deleted_at = NULL, wh = 'w3'"]) {
