@@ -81,6 +81,9 @@ type Taken = Waiting | { readonly flipped: Flipped }
  */
 const haveLooksMost = 4
 
+/** How often one pull begins again because the grants changed: a server that says so for ever is waited for like a failing one. */
+const regrantsMost = 5
+
 /** Rows of a page are asked for down to this number when the way is bad. */
 const pageRowsLeast = 100
 
@@ -92,6 +95,8 @@ export class Pull {
   readonly #context: PullContext
   /** What the link bears: halved when a page fails, doubled when one arrives. */
   #share = 1
+  /** How often this pull began again because the grants were others. */
+  #regrants = 0
 
   constructor(context: PullContext) {
     this.#context = context
@@ -111,6 +116,7 @@ export class Pull {
   }
 
   async #fetchAndFlip(run: Run): Promise<Flipped> {
+    this.#regrants = 0
     let taken: Taken = { progress: await this.#resume(run), missing: [] }
     for (;;) {
       const { progress, missing }: Waiting = taken
@@ -166,6 +172,8 @@ export class Pull {
     const { ack, wishes, text, page } = await this.#askPage(run, progress)
     if (hasOtherGrants(progress, page)) {
       session.log('info', 'grants-changed', { syncRunId: run.id })
+      if (++this.#regrants > regrantsMost)
+        throw new SyncError('RESPONSE_INVALID', 'the grants are others with every page')
       const again = await session.write(run, async (tx) => {
         await dropStaging(tx)
         return startPull(progress.replaces ? null : await readCursor(tx), progress.schema)
@@ -270,6 +278,7 @@ export class Pull {
     const query = new URLSearchParams({ limit: String(limit) })
     if (step.cursor !== null) query.set('cursor', step.cursor)
     if (step.scope !== null) query.set('scope', step.scope)
+    for (const scope of scopes?.length === 0 ? [''] : (scopes ?? [])) query.append('scopes', scope)
     if (ack !== '') query.set('ack', ack)
     return { method: 'GET', path: `/sync/snapshot?${query}` }
   }

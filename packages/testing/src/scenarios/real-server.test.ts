@@ -45,7 +45,7 @@ function kindOf(request: Request): string {
   return new URL(request.url).pathname.split('/').at(-1) ?? ''
 }
 
-async function open(user: string): Promise<Client<ShopSchema>> {
+async function open(user: string, scopes?: readonly string[]): Promise<Client<ShopSchema>> {
   const db = await openClient({
     schema: shopSchema,
     storage: sqliteStorage(join(folder, `${user}-${clients.length}.sqlite`)),
@@ -53,7 +53,7 @@ async function open(user: string): Promise<Client<ShopSchema>> {
     auth: user,
     env,
     durability: 'fast',
-    sync: { auto: false },
+    sync: { auto: false, ...(scopes && { scopes }) },
   })
   clients.push(db)
   return db
@@ -225,6 +225,36 @@ describe('against the real server', () => {
     grants.set('ann', ['w:w2'])
     await sync(ann)
     expect(await itemsOf(ann)).toMatchObject([{ name: 'in two' }])
+  })
+
+  test('[PL-11] a device that syncs some of its scopes has these alone, from its first sync on', async () => {
+    grants.set('ann', ['w:w1', 'w:w2'])
+    const [all, some, none] = [await open('ann'), await open('ann', ['w:w1']), await open('ann', [])]
+    await all.items.insert({ name: 'in one' })
+    await all.items.insert({ name: 'in two', wh: 'w2' })
+    for (const db of [all, some, none]) expect(await sync(db)).toMatchObject({ status: 'done' })
+    expect(await itemsOf(some)).toMatchObject([{ name: 'in one' }])
+    expect(await itemsOf(none)).toEqual([])
+    grants.set('ann', ['w:w2', 'w:w3'])
+    await sync(some)
+    expect(await itemsOf(some)).toEqual([])
+    grants.set('ann', ['w:w1', 'w:w2'])
+    await sync(some)
+    expect(await itemsOf(some)).toMatchObject([{ name: 'in one' }])
+  })
+
+  test('[AP-3] a server whose grants are others with every page is waited for', async () => {
+    const ann = await open('ann')
+    let pages = 0
+    env.connect((request) => {
+      grants.set('ann', [`w:w${++pages % 2}`])
+      return server.fetch(request)
+    })
+    expect(await sync(ann)).toMatchObject({ status: 'waiting', code: 'RESPONSE_INVALID' })
+    expect(pages).toBeLessThan(20)
+    env.connect((request) => server.fetch(request))
+    await env.advance(60_000)
+    expect(await sync(ann)).toMatchObject({ status: 'done' })
   })
 
   test('[AP-8] a conflict that moves within the scopes with its records stays listed, its leave on an earlier page', async () => {
