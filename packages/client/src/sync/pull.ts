@@ -23,6 +23,7 @@ import {
 import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
+  beginReset,
   dropStaging,
   hasLostHistory,
   keepProgress,
@@ -145,7 +146,7 @@ export class Pull {
     const wasReset = await session.write(run, async (tx) => {
       const { fit } = await readPull(tx, schema.version)
       const isRepeat = fit?.replaces === true && fit.pages === 0
-      await beginReset(tx, schema)
+      await beginReset(tx, schema.version)
       if (isLost) await noteLostHistory(tx)
       if (!isRepeat) await countOne(tx, 'resets')
       return isRepeat
@@ -163,7 +164,7 @@ export class Pull {
     session.log('warn', 'reset', { syncRunId: run.id, code: 'EPOCH_CHANGED' })
     return session.write(run, async (tx) => {
       await countOne(tx, 'resets')
-      return beginReset(tx, schema)
+      return beginReset(tx, schema.version)
     })
   }
 
@@ -375,14 +376,6 @@ export class Pull {
     if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
-}
-
-/** Whatever was staged goes, and a snapshot of everything is to be fetched. */
-async function beginReset(tx: LocalTransaction, schema: Schema): Promise<PullProgress> {
-  await dropStaging(tx)
-  const fresh = startPull(null, schema.version)
-  await keepProgress(tx, fresh)
-  return fresh
 }
 
 /**

@@ -1,6 +1,6 @@
 import { sqliteStorage } from '@holdfast/client/node'
 import { openClient } from '@holdfast/client'
-import { collection, defineSchema, newUuid, text } from '@holdfast/core'
+import { collection, counter, defineSchema, newUuid, text } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { faultyStorage } from '../faulty-storage.ts'
@@ -121,6 +121,43 @@ describe('rows that do not fit', () => {
     expect((await after.status.get()).quarantined).toEqual([])
     await after.close()
   })
+})
+
+test('[AP-12] after an update of the app rows have what the server has in their new fields', async () => {
+  const path = world.path('grown.sqlite')
+  const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
+  const fields = { name: text(), stock: counter(), wh: text({ default: 'w1' }) }
+  const old = defineSchema({ version: 1, collections: { items: collection({ fields, scope: 'w:{wh}' }) } })
+  const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+  givenItems(world, 2)
+  world.server.write('items', idOf(0), { note: 'of a newer app' })
+  await world.env.complete(before.sync.now())
+  await before.items.update(idOf(0), { name: 'mine' })
+  await before.close()
+  const grown = defineSchema({
+    version: 1,
+    collections: {
+      items: collection({
+        fields: { ...fields, note: text({ optional: true, merge: 'latest' }) },
+        scope: 'w:{wh}',
+      }),
+    },
+  })
+  const after = await openClient({ ...common, schema: grown, storage: sqliteStorage(path) })
+  const rowsNow = (): Promise<readonly object[]> =>
+    after.query((q) => q.selectFrom('items').select(['name', 'note', '_state']).orderBy('name'))
+  expect(await rowsNow()).toMatchObject([{ name: 'item 1' }, { name: 'mine', note: null, _state: 'pending' }])
+  await world.env.complete(after.sync.now())
+  expect(await rowsNow()).toMatchObject([
+    { name: 'item 1', note: null },
+    { name: 'mine', note: 'of a newer app', _state: 'clean' },
+  ])
+  expect(world.server.requests['snapshot']).toBe(2)
+  await after.close()
+  const again = await openClient({ ...common, schema: grown, storage: sqliteStorage(path) })
+  await world.env.complete(again.sync.now())
+  expect(world.server.requests['snapshot']).toBe(2)
+  await again.close()
 })
 
 describe('pages', () => {
