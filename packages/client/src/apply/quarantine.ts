@@ -18,7 +18,7 @@ export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Pro
     await tx.run(
       `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
        SELECT v ->> '$.collection', v ->> '$.record', v ->> '$.version', v ->> '$.scope', ?3, v
-       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE true
+       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE v ->> '$.op' NOT IN ('delete', 'leave')
        ON CONFLICT DO UPDATE SET version = excluded.version, reason = excluded.reason, change = excluded.change
          WHERE excluded.version >= _quarantine.version`,
       [note.page, `$.changes[${index}]`, reason],
@@ -26,14 +26,14 @@ export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Pro
   }
 }
 
-/** Drops what a page has overtaken: a newer version that fits, a deletion, a leave of its scope. */
+/** Drops what a page has overtaken: a newer version that fits, a deletion, a leave of its scope; the app need not know the collection. */
 export async function releaseOvertaken(tx: LocalTransaction, note: PageNote): Promise<void> {
   await tx.run(
     `DELETE FROM _quarantine AS q WHERE EXISTS (
        SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.n = ?1
        AND c.value ->> '$.record' = q.record AND c.value ->> '$.collection' = q.collection
        AND CASE c.value ->> '$.op' WHEN 'leave' THEN c.value ->> '$.scope' = q.scope ELSE c.value ->> '$.version' > q.version END
-       AND c.key NOT IN (SELECT value FROM json_each(?2)))`,
+       AND (c.value ->> '$.op' IN ('delete', 'leave') OR c.key NOT IN (SELECT value FROM json_each(?2))))`,
     [note.page, JSON.stringify(note.unfit.map(({ index }) => index))],
   )
 }

@@ -56,6 +56,24 @@ describe('rows that do not fit', () => {
     expect((await db.status.get()).quarantined).toEqual([])
   })
 
+  test('[AP-5] B09: the end of a record of a collection that the app does not know ends its quarantine', async () => {
+    const path = world.path('unknown.sqlite')
+    const old = defineSchema({
+      version: 1,
+      collections: { shelves: collection({ fields: { label: text() } }) },
+    })
+    const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
+    const db = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+    givenItems(world, 3)
+    await world.env.complete(db.sync.now())
+    expect((await db.status.get()).quarantined).toHaveLength(3)
+    world.server.delete('items', idOf(0))
+    world.server.write('items', idOf(1), { wh: 'w3' })
+    await world.env.complete(db.sync.now())
+    expect((await db.status.get()).quarantined).toMatchObject([{ record: idOf(2) }])
+    await db.close()
+  })
+
   test.each(['w:w1', 'w:w2'])(
     '[AP-5] [AP-8] a row that does not fit lies in both of its scopes: without %s it is there after an update of the app',
     async (revoked) => {
