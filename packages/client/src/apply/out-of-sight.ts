@@ -1,5 +1,6 @@
 import {
   type CollectionSchema,
+  everyScope,
   type RecordSnapshot,
   replayMutations,
   type Schema,
@@ -79,6 +80,8 @@ export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promi
 async function scopesGone(tx: LocalReader, before: SightBefore): Promise<readonly string[]> {
   const rows = await tx.all('SELECT name FROM _scopes')
   const names = new Set(rows.map(({ name }) => String(name)))
+  // Whoever sees everything has lost nothing.
+  if (names.has(everyScope)) return []
   return before.names.filter((name) => !names.has(name))
 }
 

@@ -17,7 +17,7 @@ let env: VirtualEnvironment
 let server: HoldfastServer
 let faults: FaultScript
 let clients: ShopClient[]
-const grants = new Map<string, readonly string[]>()
+const grants = new Map<string, readonly string[] | '*'>()
 
 async function givenWorld(seed: number): Promise<void> {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-real-'))
@@ -159,6 +159,25 @@ describe('against the real server', () => {
     expect(await ann.outbox.list()).toMatchObject([
       { collection: 'shelves' },
       { collection: 'items', status: 'pending' },
+    ])
+  })
+
+  test('[ES-11] who may see everything from now on keeps what was not sent yet', async () => {
+    const ann = await open('ann')
+    await ann.items.insert({ name: 'there' })
+    await sync(ann)
+    grants.set('ann', '*')
+    await ann.items.insert({ name: 'mine' })
+    faults.add({ on: 'push', fault: { kind: 'answer', status: 500 } })
+    await sync(ann)
+    await sync(ann)
+    faults.heal()
+    await env.advance(900_000)
+    await sync(ann)
+    expect(await ann.escrow.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([
+      { name: 'mine', _state: 'clean' },
+      { name: 'there', _state: 'clean' },
     ])
   })
 
