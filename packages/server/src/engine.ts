@@ -77,6 +77,8 @@ export interface SnapshotOptions {
   readonly cursor?: string
   /** One granted scope; absent: everything granted. */
   readonly scope?: string
+  /** As in a pull: nothing else counts as granted. */
+  readonly scopes?: readonly string[]
   readonly limit?: number
   readonly ack?: string
 }

@@ -1,11 +1,12 @@
 import { assert, type Change, type CollectionSchema, type Schema } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
 import { addScopes, bulkApply, pageRows } from './bulk-apply.ts'
-import { changeShadow, isOutside, versionOf } from './change-shadow.ts'
+import { changeShadow, hasLeftScope, isOutside, versionOf } from './change-shadow.ts'
 import { chainOfHave } from './own-version.ts'
 import type { PageNote } from './page-note.ts'
 import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
@@ -18,7 +19,7 @@ export interface PagesToApply {
   readonly schema: Schema
   readonly notes: readonly PageNote[]
   readonly toRebase: RecordsToRebase
-  /** Records whose `have` is dealt with, by page. */
+  /** Keys of records whose `have` is dealt with, by page. */
   readonly promoted: ReadonlyMap<number, readonly string[]>
   /** Called between two statements: throws when the transaction must end now. */
   readonly checkpoint: () => void
@@ -49,7 +50,7 @@ export async function applyPages(tx: LocalTransaction, input: PagesToApply): Pro
       await applyChange(tx, { ...single, input })
     }
     for (const { change } of singles)
-      if (change.op === 'leave' || change.op === 'delete') left.add(change.record)
+      if (change.op === 'leave' || change.op === 'delete') left.add(recordKey(change))
   }
   // Whatever else makes a row newer than its tombstone rebuilds the record.
   const named = notes.flatMap((note) => [...Object.keys(note.puts), ...note.haves])
@@ -103,7 +104,7 @@ async function readSingles(
     `WITH ${pageRows} SELECT v, s.n AS scope FROM rows CROSS JOIN _scopes s ON s.name = v ->> '$.scope'
      WHERE k NOT IN (SELECT value FROM json_each(?2)) AND (v ->> '$.op' <> 'put'
        OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = v ->> '$.record' AND o.collection = v ->> '$.collection'))
-     AND NOT (v ->> '$.op' = 'have' AND v ->> '$.record' IN (SELECT value FROM json_each(?3)))
+     AND NOT (v ->> '$.op' = 'have' AND (v ->> '$.collection') || ' ' || (v ->> '$.record') IN (SELECT value FROM json_each(?3)))
      ORDER BY k`,
     [note.page, JSON.stringify(note.unfit.map(({ index }) => index)), JSON.stringify(promoted)],
   )
@@ -124,14 +125,13 @@ async function applyChange(
   const entries = change.op === 'have' ? await entriesOfRecord(tx, collection.name, record) : []
   const own = chainOfHave(entries, versionOf(shadow), change.version).map(mutationOf)
   const next = changeShadow(shadow, { collection, change, scope, own })
-  if (next === shadow) return
+  const hasLeft = hasLeftScope(shadow, next, change) && isOutside(next)
+  if (next === shadow && !hasLeft) return
   await saveShadow(tx, { collection, record }, next)
   // A later page may put the row in bulk, and takes over the scopes it finds there.
   if (next.scopes !== shadow.scopes) {
     await tx.run(`UPDATE ${quoteName(collection.name)} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
   }
-  const isLeave = change.op === 'leave' || (change.op === 'delete' && next.snapshot.kind === 'live')
-  const hasLeft = isLeave && isOutside(next)
   input.toRebase.add(collection.name, record, hasLeft)
   if (!hasLeft) return
   tx.touch(collection.name, record)

@@ -50,12 +50,20 @@ export function changeShadow(shadow: Shadow, input: ShadowChange): Shadow {
       // Deleted here, it came back elsewhere: it has left.
       return shadow.snapshot.kind === 'live' ? withoutScope(shadow, scope) : shadow
     case 'leave':
-      // What left before it was deleted was deleted in another scope of ours.
-      if (isEnded(shadow, change)) return shadow
+      // What was deleted lies in no scope; whether it has left is told by `hasLeftScope`.
       return withoutScope(shadow, scope)
     default:
       return assertNever(op)
   }
+}
+
+/**
+ * Whether a change says that the record is in its scope no more though it is not gone. What left before it was deleted was
+ * deleted in another scope of ours; what leaves after that was made anew elsewhere. Rules: AP-8.
+ */
+export function hasLeftScope(before: Shadow, after: Shadow, change: Change): boolean {
+  if (change.op === 'delete') return after.snapshot.kind === 'live'
+  return change.op === 'leave' && (before.snapshot.kind !== 'deleted' || isNewer(before, change))
 }
 
 /** Version of a shadow; 0 when there is none. */
@@ -70,10 +78,6 @@ function scopesOf(shadow: Shadow): number[] {
 
 function isNewer(shadow: Shadow, change: Change): boolean {
   return change.version > versionOf(shadow)
-}
-
-function isEnded(shadow: Shadow, change: Change): boolean {
-  return shadow.snapshot.kind === 'deleted' && !isNewer(shadow, change)
 }
 
 function putShadow(shadow: Shadow, { collection, change }: ShadowChange): Shadow {

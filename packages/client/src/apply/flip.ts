@@ -3,6 +3,7 @@ import { eraseUnnamedBytes } from '../attachments/spare-bytes.ts'
 import { queueAllUploads } from '../attachments/upload-queue.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
+import { recordKey } from '../local/record-key.ts'
 import { quoteName } from '../local/tables.ts'
 import { applyPages, numberScopes } from './apply-pages.ts'
 import { RecordsToRebase } from './records-to-rebase.ts'
@@ -163,7 +164,7 @@ async function rebaseOutbox(tx: LocalTransaction, toRebase: RecordsToRebase): Pr
   }
 }
 
-/** What pages say we have: what is clean by that, and what still needs its entries to be built from. */
+/** What pages say we have, by the keys of records: what is clean by that, and what still needs its entries to be built from. */
 interface Haves {
   readonly promoted: ReadonlyMap<number, readonly string[]>
   readonly unpromoted: readonly string[]
@@ -177,8 +178,10 @@ async function promoteAll(tx: LocalTransaction, schema: Schema, notes: readonly 
       const collection = schema.collections.get(name)
       if (!collection) continue
       const ids = await promoteViews(tx, collection, note)
-      promoted.set(note.page, [...(promoted.get(note.page) ?? []), ...ids])
-      unpromoted.push(...(await unpromotedHaves(tx, collection, { note, promoted: ids })))
+      const others = await unpromotedHaves(tx, collection, { note, promoted: ids })
+      const keyOf = (record: string): string => recordKey({ collection: name, record })
+      promoted.set(note.page, [...(promoted.get(note.page) ?? []), ...ids.map(keyOf)])
+      unpromoted.push(...others.map(keyOf))
     }
   }
   return { promoted, unpromoted }

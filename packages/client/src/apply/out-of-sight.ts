@@ -1,11 +1,13 @@
 import {
   type CollectionSchema,
+  everyScope,
   type RecordSnapshot,
   replayMutations,
   type Schema,
   scopesOfRow,
 } from '@holdfast/core'
 import type { LocalReader } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { readShadow } from '../local/records.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
@@ -17,7 +19,7 @@ import type { RecordsToRebase } from './records-to-rebase.ts'
 export interface SightBefore {
   /** Scopes that had rows. */
   readonly names: readonly string[]
-  /** By record with unsettled edits that the device had received, the scopes it lay in. */
+  /** By key of a record with unsettled edits that the device had received, the scopes it lay in. */
   readonly scopesByRecord: ReadonlyMap<string, readonly string[]>
 }
 
@@ -31,7 +33,7 @@ export async function readSight(tx: LocalReader, schema: Schema): Promise<SightB
     if (!collection) continue
     const { scopes } = await readShadow(tx, collection, record)
     scopesByRecord.set(
-      record,
+      recordKey({ collection: name, record }),
       scopes.split(',').flatMap((n) => nameOf.get(n) ?? []),
     )
   }
@@ -56,18 +58,20 @@ export interface SightNow {
 export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promise<LeftRecords> {
   const { schema, toRebase, before } = sight
   const hadLeft = new Set<string>()
-  for (const { record, hasLeft } of toRebase.all()) if (hasLeft) hadLeft.add(record)
+  for (const each of toRebase.all()) if (each.hasLeft) hadLeft.add(recordKey(each))
   const revoked = new Set(before ? await scopesGone(tx, before) : sight.revoked)
   if (hadLeft.size === 0 && revoked.size === 0) return []
-  const left: string[] = []
+  const left: { readonly collection: string; readonly record: string }[] = []
   for (const { collection: name, record } of await movableRecords(tx)) {
     const collection = schema.collections.get(name)
     if (!collection) continue
     const shadow = await readShadow(tx, collection, record)
-    if (hadLeft.has(record) && isOutside(shadow)) left.push(record)
+    if (hadLeft.has(recordKey({ collection: name, record })) && isOutside(shadow))
+      left.push({ collection: name, record })
     else if (shadow.snapshot.kind !== 'live') {
       const lay = await layIn(tx, { collection, record, snapshot: shadow.snapshot, before })
-      if (lay === 'nowhere' || (lay.length > 0 && lay.every((scope) => revoked.has(scope)))) left.push(record)
+      if (lay === 'nowhere' || (lay.length > 0 && lay.every((scope) => revoked.has(scope))))
+        left.push({ collection: name, record })
     }
   }
   return left
@@ -76,6 +80,8 @@ export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promi
 async function scopesGone(tx: LocalReader, before: SightBefore): Promise<readonly string[]> {
   const rows = await tx.all('SELECT name FROM _scopes')
   const names = new Set(rows.map(({ name }) => String(name)))
+  // Whoever sees everything has lost nothing.
+  if (names.has(everyScope)) return []
   return before.names.filter((name) => !names.has(name))
 }
 
@@ -102,5 +108,7 @@ async function layIn(
     const values = view.kind === 'live' ? view.values : first.payload.changes
     return scopesOfRow(collection.scopes, values)
   }
-  return before ? (before.scopesByRecord.get(record) ?? []) : 'nowhere'
+  return before
+    ? (before.scopesByRecord.get(recordKey({ collection: collection.name, record })) ?? [])
+    : 'nowhere'
 }

@@ -18,29 +18,31 @@ export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Pro
     await tx.run(
       `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
        SELECT v ->> '$.collection', v ->> '$.record', v ->> '$.version', v ->> '$.scope', ?3, v
-       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE true
-       ON CONFLICT DO UPDATE SET version = excluded.version, scope = excluded.scope, reason = excluded.reason,
-         change = excluded.change WHERE excluded.version >= _quarantine.version`,
+       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE v ->> '$.op' NOT IN ('delete', 'leave')
+       ON CONFLICT DO UPDATE SET version = excluded.version, reason = excluded.reason, change = excluded.change
+         WHERE excluded.version >= _quarantine.version`,
       [note.page, `$.changes[${index}]`, reason],
     )
   }
 }
 
-/** Drops what a page has overtaken: a newer version that fits, a deletion, a leave. */
+/** Drops what a page has overtaken: a newer version that fits, a deletion, a leave of its scope; the app need not know the collection. */
 export async function releaseOvertaken(tx: LocalTransaction, note: PageNote): Promise<void> {
   await tx.run(
     `DELETE FROM _quarantine AS q WHERE EXISTS (
        SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.n = ?1
        AND c.value ->> '$.record' = q.record AND c.value ->> '$.collection' = q.collection
-       AND (c.value ->> '$.version' > q.version OR c.value ->> '$.op' = 'leave')
-       AND c.key NOT IN (SELECT value FROM json_each(?2)))`,
+       AND CASE c.value ->> '$.op' WHEN 'leave' THEN c.value ->> '$.scope' = q.scope ELSE c.value ->> '$.version' > q.version END
+       AND (c.value ->> '$.op' IN ('delete', 'leave') OR c.key NOT IN (SELECT value FROM json_each(?2))))`,
     [note.page, JSON.stringify(note.unfit.map(({ index }) => index))],
   )
 }
 
 /** What is in quarantine, in no particular order. */
 export async function listQuarantine(tx: LocalReader): Promise<readonly QuarantinedRow[]> {
-  const rows = await tx.all('SELECT collection, record, version, reason FROM _quarantine')
+  const rows = await tx.all(
+    'SELECT collection, record, max(version) AS version, reason FROM _quarantine GROUP BY collection, record',
+  )
   return rows.map((row) => ({
     collection: String(row['collection']),
     record: String(row['record']),

@@ -25,7 +25,7 @@ export interface OutcomesToSettle {
   /** Of the newest page, in any order. */
   readonly outcomes: readonly Outcome[]
   readonly toRebase: RecordsToRebase
-  /** Records whose entries are still needed to build their shadow from; they end with the rebase. */
+  /** Keys of records whose entries are still needed to build their shadow from; they end with the rebase. */
   readonly needed: readonly string[]
 }
 
@@ -96,7 +96,7 @@ async function settleTaken(
   await noteUnheard(tx, outcomes)
   const rows = await tx.all(
     `DELETE FROM _outbox WHERE seq IN (SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON ${isMeant}
-       WHERE o.record NOT IN (SELECT value FROM json_each(?2)))
+       WHERE o.collection || ' ' || o.record NOT IN (SELECT value FROM json_each(?2)))
      RETURNING seq, id, collection, record`,
     [JSON.stringify(outcomes.flatMap(spansOf)), JSON.stringify(needed)],
   )

@@ -9,7 +9,7 @@ import {
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { notePage, type PageNote, type PageVerdicts } from './page-note.ts'
-import type { PullProgress } from './pull-progress.ts'
+import { type PullProgress, startPull } from './pull-progress.ts'
 
 /** A page to be put aside until the flip. */
 export interface PageToStage {
@@ -39,6 +39,14 @@ export async function stagePage(tx: LocalTransaction, schema: Schema, staged: Pa
 /** Remembers how far the pull got, in the transaction of its newest page. */
 export async function keepProgress(tx: LocalTransaction, progress: PullProgress): Promise<void> {
   await writeMeta(tx, 'sync.pull', JSON.stringify(progress))
+}
+
+/** Whatever was staged goes, and a snapshot of everything is to be fetched. */
+export async function beginReset(tx: LocalTransaction, schemaVersion: number): Promise<PullProgress> {
+  await dropStaging(tx)
+  const fresh = startPull(null, schemaVersion)
+  await keepProgress(tx, fresh)
+  return fresh
 }
 
 /** Where a pull begins. */

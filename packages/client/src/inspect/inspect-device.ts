@@ -53,7 +53,7 @@ export async function inspectDevice(
   const [counts] = await tx.all(
     `SELECT (SELECT count(*) FROM _outbox) AS outbox, (SELECT count(*) FROM _shadow) AS shadows,
        (SELECT count(*) FROM _deleted) AS deleted, (SELECT count(*) FROM _staging) AS staged,
-       (SELECT count(*) FROM _quarantine) AS quarantined, (SELECT count(*) FROM _retained) AS retained`,
+       (SELECT count(DISTINCT collection || ' ' || record) FROM _quarantine) AS quarantined, (SELECT count(*) FROM _retained) AS retained`,
   )
   const cursor = await readMeta(tx, 'cursor')
   const scopes = await tx.all('SELECT name FROM _scopes ORDER BY n')

@@ -66,7 +66,7 @@ describe('what is found', () => {
     ])
     await database.write((tx) => tx.run('DELETE FROM _outbox'))
     expect(await database.all('SELECT seq, kept_at FROM _retained')).toEqual([{ seq: 1, kept_at: null }])
-    expect(await database.all('PRAGMA user_version')).toEqual([{ user_version: 3 }])
+    expect(await database.all('PRAGMA user_version')).toEqual([{ user_version: 4 }])
     await database.close()
   })
 
@@ -88,6 +88,27 @@ describe('what is found', () => {
       await tx.run('DELETE FROM _outbox')
     })
     expect(await database.all('SELECT seq FROM _retained')).toEqual([{ seq: 1 }])
+    await database.close()
+  })
+
+  test('[LO-6, AP-5] a file of the third layout keeps what it has put aside, in every scope from now on', async () => {
+    const path = newPath()
+    const first = await opened(path)
+    await first.database.close()
+    const file = new DatabaseSync(path)
+    file.exec(`DROP TABLE _quarantine;
+      CREATE TABLE _quarantine (collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, scope TEXT NOT NULL,
+        reason TEXT NOT NULL, change TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID;
+      INSERT INTO _quarantine VALUES ('things', 'r', 1, 'a', '', '{}');
+      PRAGMA user_version = 3`)
+    file.close()
+    const { database } = await opened(path)
+    await database.write((tx) => tx.run("INSERT INTO _quarantine VALUES ('things', 'r', 1, 'b', '', '{}')"))
+    expect(await database.all('SELECT record, scope FROM _quarantine ORDER BY scope')).toEqual([
+      { record: 'r', scope: 'a' },
+      { record: 'r', scope: 'b' },
+    ])
+    expect(await database.all("SELECT name FROM sqlite_schema WHERE name LIKE '_quarantine_%'")).toEqual([])
     await database.close()
   })
 

@@ -8,6 +8,7 @@ import {
 } from '@holdfast/core'
 
 import type { SqliteConnection, SqliteDriver } from '../drivers/sqlite-driver.ts'
+import { beginReset, readCursor } from '../apply/staging.ts'
 import { checksum } from '../outbox/checksum.ts'
 import type { Identity } from '../sync-context.ts'
 import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
@@ -114,7 +115,10 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
     await tx.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${layoutVersion}`)
   }
   if (version === 1 || version === 2) await addEntryColumns(tx, version)
+  const isKeyedByRecord = Number(version) > 0 && Number(version) < 4
+  if (isKeyedByRecord) await tx.exec('ALTER TABLE _quarantine RENAME TO _quarantine_by_record')
   for (const sql of systemTables) await tx.exec(sql)
+  if (isKeyedByRecord) await takeQuarantine(tx)
   const known = Number((await readMeta(tx, 'schema')) ?? 0)
   if (known > schema.version) {
     throw new SyncError(
@@ -127,7 +131,10 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
     collections.flatMap((each) => [createTable(each), ...createIndexes(each)]).join('\n'),
   )
   if (known === schema.version && (await readMeta(tx, 'tables')) === wanted) return
-  for (const collection of collections) await makeTable(tx, collection)
+  let hasGrown = false
+  for (const collection of collections) if (await makeTable(tx, collection)) hasGrown = true
+  // What the server has in a new field came while this app did not know it.
+  if (hasGrown && (await readCursor(tx)) !== null) await beginReset(tx, schema.version)
   await writeMeta(tx, 'schema', schema.version)
   await writeMeta(tx, 'tables', wanted)
 }
@@ -140,15 +147,27 @@ async function addEntryColumns(tx: LocalTransaction, layout: 1 | 2): Promise<voi
   await tx.exec('DROP TRIGGER IF EXISTS _outbox_settled')
 }
 
-/** Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. */
-async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Promise<void> {
+/** Up to the third layout a row that does not fit was kept in one of its scopes. */
+async function takeQuarantine(tx: LocalTransaction): Promise<void> {
+  await tx.exec(
+    'INSERT INTO _quarantine SELECT * FROM _quarantine_by_record; DROP TABLE _quarantine_by_record',
+  )
+}
+
+/**
+ * Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. Returns whether
+ * rows that are there got another field.
+ */
+async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Promise<boolean> {
   await tx.exec(createTable(collection))
   const columns = await tx.all(`PRAGMA table_info(${quoteName(collection.name)})`)
   const types = new Map(columns.map((column) => [column.name, column.type]))
+  let hasGrown = false
   for (const field of collection.fields) {
     const definition = columnDefinition(field)
     const type = types.get(field.name)
     if (type === undefined) {
+      hasGrown = true
       await tx.exec(
         `ALTER TABLE ${quoteName(collection.name)} ADD COLUMN ${definition}${defaultClause(field)}`,
       )
@@ -162,6 +181,7 @@ async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Pr
     }
   }
   for (const sql of createIndexes(collection)) await tx.exec(sql)
+  return hasGrown
 }
 
 /** Rows that are there take the field's default, without being rewritten. */

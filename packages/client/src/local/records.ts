@@ -12,6 +12,7 @@ import type { SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
 import { type Entry, mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord, refreshStates } from '../outbox/outbox.ts'
 import type { LocalReader, LocalTransaction } from './local-database.ts'
+import { recordKey } from './record-key.ts'
 import { columnsOf, quoteName, rowToValues, valuesToColumns } from './tables.ts'
 
 /** The server's copy of a record as the device has it. */
@@ -140,7 +141,8 @@ export async function rebuildRecords(
   schema: Schema,
   records: readonly { readonly collection: string; readonly record: string }[],
 ): Promise<void> {
-  for (const [record, name] of new Map(records.map((each) => [each.record, each.collection]))) {
+  const each = new Map(records.map((named) => [recordKey(named), named]))
+  for (const { collection: name, record } of each.values()) {
     const collection = schema.collections.get(name)
     if (collection !== undefined) await rebuildRecord(tx, collection, record)
   }

@@ -14,7 +14,7 @@ import type { SqlParam, SqlRow, SqlValue } from '../drivers/sqlite-driver.ts'
 export const applicationId = 0x48467374
 
 /** The layout of the tables below; raised when one of them changes. */
-export const layoutVersion = 3
+export const layoutVersion = 4
 
 /** Columns every collection table has after its fields, in this order. */
 export const metaColumns = [
@@ -114,9 +114,10 @@ export const systemTables: readonly string[] = [
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, deleted_at TEXT, data TEXT,
      PRIMARY KEY (collection, record)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS _staging (n INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body TEXT NOT NULL)',
+  // A row lies in every scope it came in, like one that fits.
   `CREATE TABLE IF NOT EXISTS _quarantine (
      collection TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, scope TEXT NOT NULL, reason TEXT NOT NULL,
-     change TEXT NOT NULL, PRIMARY KEY (collection, record)) WITHOUT ROWID`,
+     change TEXT NOT NULL, PRIMARY KEY (collection, record, scope)) WITHOUT ROWID`,
   // `on_server`: the server has given or taken them, for some record. `spare`: nothing named them when it was looked last.
   `CREATE TABLE IF NOT EXISTS _attachments (
      hash TEXT PRIMARY KEY, size INTEGER NOT NULL, stored_at INTEGER NOT NULL, used_at INTEGER NOT NULL,

@@ -2,6 +2,7 @@ import { type Fold, foldOutbox, type Schema, utf8Length } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readEscrowOffers, readOpenOffers } from './offer.ts'
@@ -152,16 +153,18 @@ function foldReady(
   const made = new Set<string>()
   const mayLack = (entry: Entry, seq: number): boolean => {
     const parent = needed.get(seq)
-    if (parent === undefined || parent.record === entry.record || parent.status === 'answered') return false
+    if (parent === undefined || parent.status === 'answered') return false
+    if (recordKey(parent) === recordKey(entry)) return false
     // A new record may have hundreds of edits: they go as few, unless what they refer to is known to be missing.
-    return parent.escrow || !made.has(entry.record)
+    return parent.escrow || !made.has(recordKey(entry))
   }
   const isApart = (entry: Entry): boolean => {
-    if (entry.op === 'create') made.add(entry.record)
-    const mayPass = !isOnly && seen.has(entry.record) && isLinked(schema, entry)
-    if (mayPass || entry.depends.some((seq) => mayLack(entry, seq))) ended.add(entry.record)
-    seen.add(entry.record)
-    return ended.has(entry.record)
+    const key = recordKey(entry)
+    if (entry.op === 'create') made.add(key)
+    const mayPass = !isOnly && seen.has(key) && isLinked(schema, entry)
+    if (mayPass || entry.depends.some((seq) => mayLack(entry, seq))) ended.add(key)
+    seen.add(key)
+    return ended.has(key)
   }
   const apart = new Set(ready.filter(isApart))
   const folds = foldOutbox(schema, ready.filter((entry) => !apart.has(entry)).map(mutationOf))

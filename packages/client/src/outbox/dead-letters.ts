@@ -220,8 +220,8 @@ async function standOnReferred(
   const entry = stored === undefined ? undefined : readEntry(stored)
   if (entry === undefined) return
   const before = await tx.all(
-    'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND record = ?',
-    [JSON.stringify(entry.depends), entry.record],
+    'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND record = ? AND collection = ?',
+    [JSON.stringify(entry.depends), entry.record, entry.collection],
   )
   const { changes } = entry.payload
   const waiting = { seqs: letter, conflict: entry.resolves }

@@ -1,6 +1,7 @@
 import { emptyPayload, type Mutation, type Schema } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { type Entry, entryColumns, mutationOf, readEntry, wireText } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
 import { standsBehind } from './ready-entries.ts'
@@ -45,13 +46,13 @@ export async function readOpenOffers(
     const isWaiting = members.some(
       (member) =>
         (member.nextAttemptAt ?? 0) > nowMs ||
-        (waitingRecords.has(member.record) && member.resolves === null) ||
-        member.depends.some((seq) => (waiting.get(seq) ?? member.record) !== member.record) ||
+        (waitingRecords.has(recordKey(member)) && member.resolves === null) ||
+        member.depends.some((seq) => (waiting.get(seq) ?? recordKey(member)) !== recordKey(member)) ||
         held.some((before) => standsBehind(schema, before, member)),
     )
     for (const member of isWaiting ? members : []) {
-      waiting.set(member.seq, member.record)
-      waitingRecords.add(member.record)
+      waiting.set(member.seq, recordKey(member))
+      waitingRecords.add(recordKey(member))
     }
     if (!isWaiting) open.push(offersOfUnit(members))
   }

@@ -1,6 +1,7 @@
 import { type Schema, touchedFields } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { type Entry, type EntryStatus, entryColumns, readEntry } from './entry.ts'
 
 /** What stands in the way of fresh entries: what lies before them in the outbox and does not go in this batch. */
@@ -15,6 +16,7 @@ export interface Obstacles {
 
 /** An entry that others depend on. */
 export interface NeededEntry {
+  readonly collection: string
   readonly record: string
   readonly status: EntryStatus
   readonly escrow: boolean
@@ -34,14 +36,19 @@ export async function readObstacles(
   )
   const depends = new Set(entries.flatMap((entry) => entry.depends))
   const found = await tx.all(
-    'SELECT seq, record, status, escrow FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
+    'SELECT seq, collection, record, status, escrow FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))',
     [JSON.stringify([...depends])],
   )
   const needed = new Map(
-    found.map(({ seq, record, status, escrow }): [number, NeededEntry] => [
+    found.map(({ seq, collection, record, status, escrow }): [number, NeededEntry] => [
       Number(seq),
       // Only statuses are written to that column.
-      { record: String(record), status: status as EntryStatus, escrow: escrow !== 0 },
+      {
+        collection: String(collection),
+        record: String(record),
+        status: status as EntryStatus,
+        escrow: escrow !== 0,
+      },
     ]),
   )
   return { earlier: rows.flatMap((row) => readEntry(row) ?? []), needed, taken }
@@ -95,7 +102,7 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
       before = earlier[++next]
     ) {
       if (before.status !== 'answered' && !taken.has(before.seq)) {
-        if (isWaiting(before)) waiting.add(keyOf(before))
+        if (isWaiting(before)) waiting.add(recordKey(before))
         block(schema, blocked, before)
       }
     }
@@ -105,10 +112,10 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
     const hasParents = entry.depends.every((seq) => {
       const parent = needed.get(seq)
       const isSatisfied = parent === undefined || parent.status === 'answered' || going.has(seq)
-      return isSatisfied || parent.record === entry.record
+      return isSatisfied || recordKey(parent) === recordKey(entry)
     })
     const isStuck = entry.group !== null && stuckGroups.has(entry.group)
-    const isInOrder = !waiting.has(keyOf(entry)) && !isBlocked(blocked.get(keyOf(entry)), entry)
+    const isInOrder = !waiting.has(recordKey(entry)) && !isBlocked(blocked.get(recordKey(entry)), entry)
     // A decision passes what waits for it.
     if (hasParents && !isStuck && (isInOrder || entry.resolves !== null)) {
       ready.push(after === entry.after ? entry : { ...entry, after })
@@ -124,9 +131,9 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
 /** Fields stay blocked by what can be decided without them; everything is blocked by what decides whether the record is. */
 function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry): void {
   const isWhole = entry.op !== 'update' || schema.collections.get(entry.collection)?.strict !== false
-  const known = blocked.get(keyOf(entry))
-  if (isWhole || known === 'all') blocked.set(keyOf(entry), 'all')
-  else blocked.set(keyOf(entry), new Set([...(known ?? []), ...touchedFields(entry.payload)]))
+  const known = blocked.get(recordKey(entry))
+  if (isWhole || known === 'all') blocked.set(recordKey(entry), 'all')
+  else blocked.set(recordKey(entry), new Set([...(known ?? []), ...touchedFields(entry.payload)]))
 }
 
 /**
@@ -135,10 +142,10 @@ function block(schema: Schema, blocked: Map<string, Blocked>, entry: Entry): voi
  */
 export function standsBehind(schema: Schema, before: Entry, entry: Entry): boolean {
   if (before.seq >= entry.seq || entry.resolves !== null) return false
-  if (keyOf(before) !== keyOf(entry)) return entry.depends.includes(before.seq)
+  if (recordKey(before) !== recordKey(entry)) return entry.depends.includes(before.seq)
   const blocked = new Map<string, Blocked>()
   block(schema, blocked, before)
-  return isBlocked(blocked.get(keyOf(entry)), entry)
+  return isBlocked(blocked.get(recordKey(entry)), entry)
 }
 
 /** An offer that will go again by itself keeps its place: nothing of its record overtakes it. */
@@ -150,8 +157,4 @@ function isBlocked(blocked: Blocked | undefined, entry: Entry): boolean {
   if (blocked === undefined) return false
   if (blocked === 'all' || entry.op !== 'update') return true
   return touchedFields(entry.payload).some((name) => blocked.has(name))
-}
-
-function keyOf({ collection, record }: Entry): string {
-  return `${collection}/${record}`
 }

@@ -7,8 +7,12 @@ import { newIdentity } from './hold-reasons.ts'
 import { entriesOfRecord } from './outbox.ts'
 import { requeue, type RequeueContext } from './requeue.ts'
 
-/** Records the device may not see any more, by their ids: these are of one record each, whatever its collection. */
-export type LeftRecords = readonly string[]
+/** Records the device may not see any more. */
+export type LeftRecords = readonly { readonly collection: string; readonly record: string }[]
+
+/** Their entries, `e`. */
+const ofLeftRecords =
+  "json_each(?) AS gone CROSS JOIN _outbox AS e ON e.record = gone.value ->> 'record' AND e.collection = gone.value ->> 'collection'"
 
 /** What is unsettled and in front of nobody else: neither taken, nor in a conflict, nor unreadable. */
 const isMovable = (entry: string): string =>
@@ -58,7 +62,7 @@ async function renewRefused(tx: LocalTransaction, context: RequeueContext, left:
     `${entry}.status = 'dead' AND ${entry}.error NOT LIKE 'ATTEMPTS_EXHAUSTED%' AND ${isMovable(entry)}`
   const rows = await tx.all(
     `WITH RECURSIVE refused (seq) AS (
-       SELECT e.seq FROM _outbox AS e WHERE e.record IN (SELECT value FROM json_each(?)) AND ${isRefused('e')}
+       SELECT e.seq FROM ${ofLeftRecords} WHERE ${isRefused('e')}
        UNION SELECT other.seq FROM refused JOIN _outbox AS one ON one.seq = refused.seq JOIN _outbox AS other
          ON (other.group_id = one.group_id OR (one.group_id IS NULL AND other.offer = one.offer)
            OR (other.after = one.id AND other.error LIKE 'DEPENDENCY_FAILED%')) AND ${isRefused('other')})
@@ -71,9 +75,9 @@ async function renewRefused(tx: LocalTransaction, context: RequeueContext, left:
 async function goingSeqs(tx: LocalReader, left: LeftRecords): Promise<readonly number[]> {
   const rows = await tx.all(
     `WITH RECURSIVE going (seq) AS (
-       SELECT e.seq FROM _outbox AS e WHERE e.record IN (SELECT value FROM json_each(?)) AND ${isMovable('e')}
+       SELECT e.seq FROM ${ofLeftRecords} WHERE ${isMovable('e')}
        UNION SELECT other.seq FROM going JOIN _outbox AS one ON one.seq = going.seq JOIN _outbox AS other
-         ON (other.group_id = one.group_id OR (one.op = 'create' AND other.record = one.record AND other.seq > one.seq))
+         ON (other.group_id = one.group_id OR (one.op = 'create' AND other.record = one.record AND other.collection = one.collection AND other.seq > one.seq))
          AND ${isMovable('other')})
      SELECT seq FROM going ORDER BY seq`,
     [JSON.stringify(left)],
@@ -141,7 +145,7 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   await standAside(tx, seqsOf(unaware))
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
   await drop(tx, [...kept, ...seqsOf(taken)])
-  const made = unaware.filter(({ op }) => op === 'create').map(({ record }) => String(record))
+  const made = recordsIn(unaware.filter(({ op }) => op === 'create'))
   const later = await moveToEscrow(tx, context, made)
   const shown = await tx.all(
     'UPDATE _outbox SET escrow = 0 WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, record',

@@ -23,6 +23,7 @@ import {
 import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
+  beginReset,
   dropStaging,
   hasLostHistory,
   keepProgress,
@@ -81,6 +82,9 @@ type Taken = Waiting | { readonly flipped: Flipped }
  */
 const haveLooksMost = 4
 
+/** How often one pull begins again because the grants changed: a server that says so for ever is waited for like a failing one. */
+const regrantsMost = 5
+
 /** Rows of a page are asked for down to this number when the way is bad. */
 const pageRowsLeast = 100
 
@@ -92,6 +96,8 @@ export class Pull {
   readonly #context: PullContext
   /** What the link bears: halved when a page fails, doubled when one arrives. */
   #share = 1
+  /** How often this pull began again because the grants were others. */
+  #regrants = 0
 
   constructor(context: PullContext) {
     this.#context = context
@@ -111,6 +117,7 @@ export class Pull {
   }
 
   async #fetchAndFlip(run: Run): Promise<Flipped> {
+    this.#regrants = 0
     let taken: Taken = { progress: await this.#resume(run), missing: [] }
     for (;;) {
       const { progress, missing }: Waiting = taken
@@ -139,7 +146,7 @@ export class Pull {
     const wasReset = await session.write(run, async (tx) => {
       const { fit } = await readPull(tx, schema.version)
       const isRepeat = fit?.replaces === true && fit.pages === 0
-      await beginReset(tx, schema)
+      await beginReset(tx, schema.version)
       if (isLost) await noteLostHistory(tx)
       if (!isRepeat) await countOne(tx, 'resets')
       return isRepeat
@@ -157,7 +164,7 @@ export class Pull {
     session.log('warn', 'reset', { syncRunId: run.id, code: 'EPOCH_CHANGED' })
     return session.write(run, async (tx) => {
       await countOne(tx, 'resets')
-      return beginReset(tx, schema)
+      return beginReset(tx, schema.version)
     })
   }
 
@@ -166,6 +173,8 @@ export class Pull {
     const { ack, wishes, text, page } = await this.#askPage(run, progress)
     if (hasOtherGrants(progress, page)) {
       session.log('info', 'grants-changed', { syncRunId: run.id })
+      if (++this.#regrants > regrantsMost)
+        throw new SyncError('RESPONSE_INVALID', 'the grants are others with every page')
       const again = await session.write(run, async (tx) => {
         await dropStaging(tx)
         return startPull(progress.replaces ? null : await readCursor(tx), progress.schema)
@@ -270,6 +279,7 @@ export class Pull {
     const query = new URLSearchParams({ limit: String(limit) })
     if (step.cursor !== null) query.set('cursor', step.cursor)
     if (step.scope !== null) query.set('scope', step.scope)
+    for (const scope of scopes?.length === 0 ? [''] : (scopes ?? [])) query.append('scopes', scope)
     if (ack !== '') query.set('ack', ack)
     return { method: 'GET', path: `/sync/snapshot?${query}` }
   }
@@ -366,14 +376,6 @@ export class Pull {
     if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
-}
-
-/** Whatever was staged goes, and a snapshot of everything is to be fetched. */
-async function beginReset(tx: LocalTransaction, schema: Schema): Promise<PullProgress> {
-  await dropStaging(tx)
-  const fresh = startPull(null, schema.version)
-  await keepProgress(tx, fresh)
-  return fresh
 }
 
 /**

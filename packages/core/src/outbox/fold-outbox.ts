@@ -72,7 +72,7 @@ function isLinked(schema: Schema, entry: Mutation, entriesBetween: () => readonl
   if (pointsTo.length === 0 && !takesKey && entry.op !== 'delete') return false
   return entriesBetween().some(
     (other) =>
-      other.record !== entry.record &&
+      (other.record !== entry.record || other.collection !== entry.collection) &&
       (pointsTo.includes(other.record) ||
         (takesKey && other.collection === entry.collection && touchesKey(collection, other)) ||
         (entry.op === 'delete' && standsOn(schema, other, entry))),

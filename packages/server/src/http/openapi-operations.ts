@@ -37,6 +37,12 @@ export const parameters: Readonly<Record<string, JsonSchema>> = {
     schema: text,
     description: 'Only these of the granted scopes, by commas.',
   },
+  eachScope: {
+    name: 'scopes',
+    in: 'query',
+    schema: { type: 'array', items: text },
+    description: 'Only these of the granted scopes, one parameter for each.',
+  },
   cursor: { name: 'cursor', in: 'query', schema: text, description: 'The cursor of the page before.' },
   scope: { name: 'scope', in: 'query', schema: text, description: 'One granted scope; absent: all.' },
   ack: { name: 'ack', in: 'query', schema: text, description: 'Device numbers whose outcomes are stored.' },
@@ -84,7 +90,7 @@ export const parameters: Readonly<Record<string, JsonSchema>> = {
 const speaker = ['device', 'schemaVersion', 'account', 'clock', 'trace'] as const
 const pushSpeaker = ['deviceRequired', 'schemaVersion', 'account', 'clock', 'trace'] as const
 const pullQuery = [...speaker, 'since', 'limit', 'scopes'] as const
-const snapshotQuery = [...speaker, 'cursor', 'scope', 'limit', 'ack'] as const
+const snapshotQuery = [...speaker, 'cursor', 'scope', 'eachScope', 'limit', 'ack'] as const
 const resync = { '410': 'ErrorResponse' } as const
 const attachment = ['collection', 'record', 'hash'] as const
 const missing = { '404': 'ErrorResponse' } as const

@@ -122,6 +122,8 @@ async function takeSnapshot<U extends User>(services: HttpServices<U>, call: Use
   const page = await services.engine.snapshot(caller, {
     cursor: query.get('cursor') || undefined,
     scope: query.get('scope') || undefined,
+    // Not by commas: a value that a scope is named after may hold some.
+    scopes: query.has('scopes') ? query.getAll('scopes') : undefined,
     ack: query.get('ack') || undefined,
     limit: parseLimit(query, services.limits.pullRowsMax),
   })

@@ -181,7 +181,7 @@ export async function readSnapshotPage<U extends User>(
 ): Promise<ReadPage> {
   const { caller, options, limits } = request
   const { state, device, read } = await begin(tx, request)
-  const visibility = visibilityOf(caller.user, caller.grants)
+  const visibility = narrow(caller, options.scopes)
   const { snapshot, isFirst } = snapshotOf(read, { options, state, visibility })
   const granted = visibility.scopes
   // Grants are asked for on every page: what was revoked since the last one is read no further.

@@ -11,8 +11,8 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/settle-outcomes.ts`,
     edits: [
       {
-        find: `WHERE o.record NOT IN (SELECT value FROM json_each(?2))`,
-        replace: `WHERE o.status = 'answered' AND o.record NOT IN (SELECT value FROM json_each(?2))`,
+        find: `WHERE o.collection || ' ' || o.record NOT IN (SELECT value FROM json_each(?2))`,
+        replace: `WHERE o.status = 'answered' AND o.collection || ' ' || o.record NOT IN (SELECT value FROM json_each(?2))`,
       },
       { find: `  await noteUnheard(tx, outcomes)\n`, replace: `  await noteUnheard(tx, [])\n` },
     ],

@@ -38,7 +38,7 @@ export const escrowPlants: readonly Plant[] = [
     file: 'packages/client/src/outbox/cut-batch.ts',
     edits: [
       {
-        find: `return parent.escrow || !made.has(entry.record)`,
+        find: `return parent.escrow || !made.has(recordKey(entry))`,
         replace: `return needed.size < 0`,
       },
     ],

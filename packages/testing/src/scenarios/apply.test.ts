@@ -1,6 +1,6 @@
 import { sqliteStorage } from '@holdfast/client/node'
 import { openClient } from '@holdfast/client'
-import { collection, defineSchema, newUuid, text } from '@holdfast/core'
+import { collection, counter, defineSchema, newUuid, text } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { faultyStorage } from '../faulty-storage.ts'
@@ -42,6 +42,76 @@ describe('rows that do not fit', () => {
     expect(await itemsOf(db)).toMatchObject([{ name: 'item 0', stock: 7 }])
   })
 
+  test('[AP-5] B09: a row that does not fit and moves within the scopes of the device stays put aside', async () => {
+    world.server.grant('ann', 'w:w2')
+    const db = await world.open()
+    givenItems(world, 1)
+    world.server.write('items', idOf(0), { stock: 'many' })
+    await world.sync(db)
+    world.server.write('items', idOf(0), { wh: 'w2' })
+    await world.sync(db)
+    expect((await db.status.get()).quarantined).toMatchObject([{ record: idOf(0), version: 3 }])
+    world.server.write('items', idOf(0), { wh: 'w3' })
+    await world.sync(db)
+    expect((await db.status.get()).quarantined).toEqual([])
+  })
+
+  test('[AP-5] B09: the end of a record of a collection that the app does not know ends its quarantine', async () => {
+    const path = world.path('unknown.sqlite')
+    const old = defineSchema({
+      version: 1,
+      collections: { shelves: collection({ fields: { label: text() } }) },
+    })
+    const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
+    const db = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+    givenItems(world, 3)
+    await world.env.complete(db.sync.now())
+    expect((await db.status.get()).quarantined).toHaveLength(3)
+    world.server.delete('items', idOf(0))
+    world.server.write('items', idOf(1), { wh: 'w3' })
+    await world.env.complete(db.sync.now())
+    expect((await db.status.get()).quarantined).toMatchObject([{ record: idOf(2) }])
+    await db.close()
+  })
+
+  test.each(['w:w1', 'w:w2'])(
+    '[AP-5] [AP-8] a row that does not fit lies in both of its scopes: without %s it is there after an update of the app',
+    async (revoked) => {
+      const { env, server } = world
+      const path = world.path('both.sqlite')
+      server.grant('ann', 'w:w2')
+      const common = { server: 'https://shop.example', auth: 'ann', env, sync: { auto: false } }
+      const old = defineSchema({
+        version: 1,
+        collections: { shelves: collection({ fields: { label: text() } }) },
+      })
+      const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+      await env.complete(before.sync.now())
+      givenItems(world, 1)
+      env.connect(async (request) => {
+        const page = (await (await server.fetch(request)).json()) as { changes: object[] }
+        // The scopes of this world lie side by side.
+        const changes = page.changes.flatMap((put) => [put, { ...put, scope: 'w:w2' }])
+        return Response.json({ ...page, changes })
+      })
+      await env.complete(before.sync.now())
+      env.connect(server.fetch)
+      expect((await before.status.get()).quarantined).toHaveLength(1)
+      server.revoke('ann', revoked)
+      await env.complete(before.sync.now())
+      expect((await before.status.get()).quarantined).toHaveLength(1)
+      await before.close()
+      const schema = { ...shopSchema, version: 2 }
+      const after = await openClient({ ...common, schema, storage: sqliteStorage(path) })
+      await env.settle()
+      expect(await itemsOf(after)).toMatchObject([{ name: 'item 0', _state: 'clean' }])
+      server.revoke('ann', revoked === 'w:w1' ? 'w:w2' : 'w:w1')
+      await env.complete(after.sync.now())
+      expect(await itemsOf(after)).toEqual([])
+      await after.close()
+    },
+  )
+
   test('[AP-5] B09: after an update of the app its rows appear without asking the server', async () => {
     const path = world.path('upgrade.sqlite')
     const old = defineSchema({
@@ -69,6 +139,43 @@ describe('rows that do not fit', () => {
     expect((await after.status.get()).quarantined).toEqual([])
     await after.close()
   })
+})
+
+test('[AP-12] after an update of the app rows have what the server has in their new fields', async () => {
+  const path = world.path('grown.sqlite')
+  const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
+  const fields = { name: text(), stock: counter(), wh: text({ default: 'w1' }) }
+  const old = defineSchema({ version: 1, collections: { items: collection({ fields, scope: 'w:{wh}' }) } })
+  const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+  givenItems(world, 2)
+  world.server.write('items', idOf(0), { note: 'of a newer app' })
+  await world.env.complete(before.sync.now())
+  await before.items.update(idOf(0), { name: 'mine' })
+  await before.close()
+  const grown = defineSchema({
+    version: 1,
+    collections: {
+      items: collection({
+        fields: { ...fields, note: text({ optional: true, merge: 'latest' }) },
+        scope: 'w:{wh}',
+      }),
+    },
+  })
+  const after = await openClient({ ...common, schema: grown, storage: sqliteStorage(path) })
+  const rowsNow = (): Promise<readonly object[]> =>
+    after.query((q) => q.selectFrom('items').select(['name', 'note', '_state']).orderBy('name'))
+  expect(await rowsNow()).toMatchObject([{ name: 'item 1' }, { name: 'mine', note: null, _state: 'pending' }])
+  await world.env.complete(after.sync.now())
+  expect(await rowsNow()).toMatchObject([
+    { name: 'item 1', note: null },
+    { name: 'mine', note: 'of a newer app', _state: 'clean' },
+  ])
+  expect(world.server.requests['snapshot']).toBe(2)
+  await after.close()
+  const again = await openClient({ ...common, schema: grown, storage: sqliteStorage(path) })
+  await world.env.complete(again.sync.now())
+  expect(world.server.requests['snapshot']).toBe(2)
+  await again.close()
 })
 
 describe('pages', () => {
