@@ -515,6 +515,23 @@ describe('what was settled before a backup was restored', () => {
     await expectAtRest(ann, ben)
   })
 
+  test('[SY-25] [PU-41] B14: also where it met a conflict in between, whose record is yet to be returned', async () => {
+    const hook = await givenLostGround()
+    await sync(ann, ann)
+    await env.advance(1_000)
+    await ann.items.update(hook, { price: '9.00' })
+    await sync(ann, ben, ben)
+    expect(await ben.conflicts.list()).toMatchObject([{ record: hook }])
+    await restore()
+    await sync(ben, ben)
+    expect(await ben.deadLetters.list()).toEqual([])
+    await sync(ann, ann)
+    await env.advance(dayMs / 4)
+    await sync(ben, ben, ann)
+    expect(await itemsOf(ann)).toMatchObject([{ id: hook, price: '9.00' }, { id: rope }])
+    await expectAtRest(ann, ben)
+  })
+
   test('[SY-25] B14: a device that was away returns what it has when it comes back, and its new work behind it', async () => {
     await backUp()
     await ann.items.increment(rope, { stock: 1 })
