@@ -46,7 +46,7 @@ export async function recordReuse(
   const { was } = reused.offer.mutation
   // Unless it was answered before: then the number was its own.
   if (error?.code === 'OUTCOME_EXPIRED' && was)
-    await markAnswered(tx, foreign, { status: 'applied', ...was, exact: false, heldBy: 'known' })
+    await markAnswered(tx, foreign, { status: 'applied', ...was, exact: false, heldBy: 'expired' })
   else if (error?.code === 'OUTCOME_EXPIRED')
     await markDead(tx, foreign, { code: error.code, message: error.message })
   else await holdForIdentity(tx, foreign)

@@ -173,6 +173,8 @@ export interface PullRequest {
   readonly ack?: string
   /** Device numbers that were answered and that `outcomes` may leave out, because a copy of the device acknowledged them. */
   readonly answered?: string
+  /** Keys that the device was told had been decided before, maybe under another name or number. */
+  readonly decided?: readonly string[]
   /** Device numbers that were settled: those of them that the server does not know are `lost`. */
   readonly settled?: string
   /**
