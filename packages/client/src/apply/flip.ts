@@ -137,6 +137,8 @@ async function replaceRanges(
 async function returnLost(tx: LocalTransaction, lost: string | undefined, nowMs: number): Promise<number> {
   await writeMeta(tx, 'sync.lost', null)
   await askEndingsAgain(tx, nowMs)
+  // What it stands on may be returned by others.
+  await tx.run('UPDATE _outbox SET returned_at = ?', [nowMs])
   return returnRetained(tx, { lost, nowMs })
 }
 

@@ -126,6 +126,8 @@ const pendingReportSchema: MessageSchema<PendingReport> = v.object({
 export const pushRequestSchema: MessageSchema<PushRequest> = v.object({
   ack: v.optional(rangesText, ''),
   answered: v.optional(rangesText),
+  since: v.optional(v.string()),
+  stranded: v.optional(rangesText),
   pending: v.optional(pendingReportSchema),
   mutations: v.array(v.unknown()),
 })

@@ -25,6 +25,7 @@ export async function checkDecided(
   if (keys.some((key) => !decided.has(key))) throw lostHistory()
 }
 
-function lostHistory(): SyncError {
+/** What a device is told that knows a history which this server does not. */
+export function lostHistory(): SyncError {
   return new SyncError('EPOCH_CHANGED', 'the device was answered by a history that this server has lost')
 }

@@ -164,6 +164,22 @@ test('[SY-21] [PL-23] B14, B21: so is what was answered twice, where a copy has 
   }
 })
 
+test('[AP-9] B14, B21: a version that a lost history gave is not taken for that of a copy, which has the same number', async () => {
+  const first = await open('a')
+  await sync(first)
+  const rope = await first.items.insert({ name: 'Rope', stock: 1 })
+  await copy('a', 'b')
+  const [one, other] = [clients.get('a')!, clients.get('b')!]
+  await backUp()
+  await pushOnly(other)
+  expect(await other.outbox.list()).toMatchObject([{ status: 'answered', exact: true }])
+  await restore()
+  await one.items.increment(rope, { stock: 3 })
+  await sync(one)
+  await sync(other)
+  for (const db of [one, other]) expect(await itemsOf(db)).toMatchObject([{ stock: 4 }])
+})
+
 test.each(Array.from({ length: 16 }, (_, n) => n + 1))(
   '[SY-12] [SY-25] B14, B21: copies of a device and a server that is put back, in any order (seed %i)',
   async (seed) => {
