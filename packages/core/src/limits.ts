@@ -63,6 +63,8 @@ export const limits = {
   retainedNamed: 1_000,
   /** Edits in escrow that a pull asks after at most, the oldest first; those behind them are asked after once these ended. */
   escrowAsked: 200,
+  /** Keys that a pull asks after because they had been decided before. */
+  decidedAsked: 5_000,
   /** Characters of the reason an operator gives who refuses an edit. */
   escrowReasonLength: 1_000,
   /** Wait between two looks for connectivity while offline, in ms. */

@@ -59,6 +59,8 @@ export interface PullOptions {
   readonly ack?: string
   /** Numbers that the device was answered for. */
   readonly answered?: string
+  /** Keys that the device was told had been decided before. */
+  readonly decided?: readonly string[]
   /** Keys of own edits in escrow: the last page says how they stand. */
   readonly escrow?: readonly string[]
   /** Numbers that the device has settled: the answer names those that this server does not know. */

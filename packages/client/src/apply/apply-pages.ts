@@ -123,7 +123,7 @@ async function applyChange(
   const { record } = change
   const shadow = await readShadow(tx, collection, record)
   const entries = change.op === 'have' ? await entriesOfRecord(tx, collection.name, record) : []
-  const own = chainOfHave(entries, versionOf(shadow), change.version).map(mutationOf)
+  const own = chainOfHave(entries, versionOf(shadow), change).map(mutationOf)
   const next = changeShadow(shadow, { collection, change, scope, own })
   const hasLeft = hasLeftScope(shadow, next, change) && isOutside(next)
   if (next === shadow && !hasLeft) return

@@ -81,7 +81,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     const late = await settleOutcomes(tx, { outcomes, toRebase, needed: [] })
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
-  const releasedCount = await reviewOutbox(tx, { progress, isAll, toRebase, nowMs })
+  const releasedCount = await reviewOutbox(tx, { isLost, isAll, toRebase, nowMs })
   const escrow = await takeOutOfSight(tx, { ...input, toRebase, before, endings })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
@@ -138,6 +138,8 @@ async function replaceRanges(
 async function returnLost(tx: LocalTransaction, lost: string | undefined, nowMs: number): Promise<number> {
   await writeMeta(tx, 'sync.lost', null)
   await askEndingsAgain(tx, nowMs)
+  // What it stands on may be returned by others.
+  await tx.run('UPDATE _outbox SET returned_at = ?', [nowMs])
   return returnRetained(tx, { lost, nowMs })
 }
 
@@ -188,7 +190,8 @@ async function promoteAll(tx: LocalTransaction, schema: Schema, notes: readonly 
 }
 
 interface Review {
-  readonly progress: PullProgress
+  /** After a reset that followed the loss of a history. */
+  readonly isLost: boolean
   /** The pages name every outcome there is. */
   readonly isAll: boolean
   readonly toRebase: RecordsToRebase
@@ -198,13 +201,13 @@ interface Review {
 /** What is left in the outbox after the pages, in the light of them. Returns how many entries were let go. */
 async function reviewOutbox(
   tx: LocalTransaction,
-  { progress, isAll, toRebase, nowMs }: Review,
+  { isLost, isAll, toRebase, nowMs }: Review,
 ): Promise<number> {
   const [left] = await tx.all('SELECT 1 FROM _outbox LIMIT 1')
   if (!left) return 0
   await breakHeadlessOffers(tx, toRebase)
-  if (isAll && !progress.replaces) await settleKnown(tx, toRebase)
-  if (isAll) await offerLostAgain(tx, toRebase, { isReset: progress.replaces, nowMs })
+  if (isAll && !isLost) await settleKnown(tx, toRebase)
+  if (isAll) await offerLostAgain(tx, toRebase, { isLost, nowMs })
   return settleClosedConflicts(tx, toRebase)
 }
 

@@ -1,4 +1,4 @@
-import type { CollectionSchema } from '@holdfast/core'
+import type { Change, CollectionSchema } from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { quoteName } from '../local/tables.ts'
@@ -9,14 +9,14 @@ import { versionOf } from './change-shadow.ts'
 import type { Have, PageNote } from './page-note.ts'
 
 /**
- * The own mutations that lead from a shadow's version to `version`, when the server took each exactly as it was, so
- * that replaying them gives what the server has. Empty when that is not known; then the record must be fetched.
- * Rules: AP-9.
+ * The own mutations that lead from a shadow's version to the one that was made, when the server took each exactly as it was,
+ * so that replaying them gives what the server has. Empty when that is not known; then the record must be fetched. A history
+ * that was lost may have given the number to another version: the times tell them apart. Rules: AP-9.
  */
 export function chainOfHave(
   entries: readonly Entry[],
   shadowVersion: number,
-  version: number,
+  { version, serverUpdatedAt }: Pick<Change, 'version' | 'serverUpdatedAt'>,
 ): readonly Entry[] {
   const chain = entries.filter(
     (entry) => entry.version !== null && entry.version > shadowVersion && entry.version <= version,
@@ -24,7 +24,8 @@ export function chainOfHave(
   const [first] = chain
   // A mutation written on top of an own one that the shadow contains by now was taken as it was only if nothing lay between.
   const beginsHere = first?.baseVersion === shadowVersion || (first?.after !== null && shadowVersion > 0)
-  const isWhole = chain.at(-1)?.version === version && beginsHere
+  const last = chain.at(-1)
+  const isWhole = last?.version === version && last.serverUpdatedAt === serverUpdatedAt && beginsHere
   const isExact = chain.every((entry) => entry.status === 'answered' && entry.exact)
   return isWhole && isExact ? chain : []
 }
@@ -46,7 +47,8 @@ function isWholeView(collection: CollectionSchema): string {
   const own = `FROM _outbox o WHERE o.record = haves.record AND o.collection = '${collection.name}'`
   return (
     `EXISTS (SELECT 1 ${own}) AND NOT EXISTS (SELECT 1 ${own} AND (o.status <> 'answered' OR o.exact = 0 OR o.version IS NULL)) ` +
-    `AND (SELECT max(o.version) ${own}) = haves.version AND (SELECT o.base_version ${own} ORDER BY o.seq LIMIT 1) = ` +
+    `AND (SELECT max(o.version) ${own}) = haves.version ` +
+    `AND (SELECT o.server_updated_at ${own} ORDER BY o.version DESC LIMIT 1) = haves.at AND (SELECT o.base_version ${own} ORDER BY o.seq LIMIT 1) = ` +
     `coalesce((SELECT h.version FROM _shadow h WHERE h.collection = '${collection.name}' AND h.record = haves.record), 0)`
   )
 }
@@ -112,7 +114,7 @@ export async function doubtfulHaves(
     : `${isWholeView(collection)} OR EXISTS (SELECT 1 FROM ${quoteName(collection.name)} t
        WHERE t.id = haves.record AND t._state = 'clean' AND t._version >= haves.version)`
   const rows = await tx.all(
-    `${havesOf(collection)} SELECT DISTINCT record, version, scope FROM haves WHERE NOT (${isKnown})`,
+    `${havesOf(collection)} SELECT DISTINCT record, version, at, scope FROM haves WHERE NOT (${isKnown})`,
     [note.page],
   )
   return rows.map((row) => ({
@@ -120,6 +122,7 @@ export async function doubtfulHaves(
     record: String(row['record']),
     scope: String(row['scope']),
     version: Number(row['version']),
+    serverUpdatedAt: String(row['at']),
   }))
 }
 
@@ -132,7 +135,7 @@ export async function isBuildable(
   const version = versionOf(await readShadow(tx, collection, have.record))
   if (version >= have.version) return true
   const entries = await entriesOfRecord(tx, have.collection, have.record)
-  return chainOfHave(entries, version, have.version).length > 0
+  return chainOfHave(entries, version, have).length > 0
 }
 
 /**

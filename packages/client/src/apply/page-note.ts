@@ -48,6 +48,7 @@ export interface Have {
   readonly record: string
   readonly scope: string
   readonly version: number
+  readonly serverUpdatedAt: string
 }
 
 /** Reads through the changes of a page once, as it arrives. Rows that do not fit are named, never dropped. Rules: AP-5. */

@@ -195,16 +195,16 @@ function leftBehind({ name }: CollectionSchema): string {
 export async function offerLostAgain(
   tx: LocalTransaction,
   toRebase: RecordsToRebase,
-  { isReset, nowMs }: { readonly isReset: boolean; readonly nowMs: number },
+  { isLost, nowMs }: { readonly isLost: boolean; readonly nowMs: number },
 ): Promise<void> {
   const rows = await tx.all(
     `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, attempts = 0, next_attempt_at = NULL, error = NULL,
-       was = CASE status WHEN 'answered' THEN coalesce(was, json_object('version', version, 'serverUpdatedAt', server_updated_at)) END,
-       returned_at = CASE status WHEN 'answered' THEN ?2 END, version = NULL, server_updated_at = NULL, held_by = NULL
+       was = coalesce(was, CASE status WHEN 'answered' THEN json_object('version', version, 'serverUpdatedAt', server_updated_at) END),
+       returned_at = ?2, version = NULL, server_updated_at = NULL, held_by = NULL
      WHERE status <> 'pending' AND ((status = 'answered' AND (held_by IS NULL OR ?1))
        OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts WHERE _version > 0)))
      RETURNING collection, record`,
-    [isReset, nowMs],
+    [isLost, nowMs],
   )
   if (rows.length === 0) return
   await tx.run('DELETE FROM _conflicts WHERE _version = 0')
@@ -227,8 +227,8 @@ export async function breakHeadlessOffers(tx: LocalTransaction, toRebase: Record
 }
 
 /**
- * What the server had decided before: the pull that has just ended came after that decision, of the same history. After
- * a reset nobody knows that, and what is answered twice is only known twice.
+ * What the server had decided before: the pull that has just ended came after that decision, of the same history, for it
+ * asked. After the loss of a history nobody knows that, and what is answered twice is only known twice.
  */
 export async function settleKnown(tx: LocalReader, toRebase: RecordsToRebase): Promise<void> {
   const rows = await tx.all(

@@ -386,6 +386,15 @@ describe('what waits for its priority', () => {
     expect(seqsOf(await cutAbove(device, 0))).toEqual([[1], [2]])
   })
 
+  test('[SY-28] nor does anything wait for as long as the clock was wrong when it was written', async () => {
+    const device = await givenDevice()
+    device.clock.nowMs += 365 * limits.deferMs
+    await device.items.insert({ name: 'ahead' })
+    device.clock.nowMs -= 365 * limits.deferMs
+    device.clock.nowMs += limits.deferMs
+    expect(seqsOf(await cutAbove(device, 0))).toEqual([[1]])
+  })
+
   test('[SY-28] a schema in which everything has a low priority waits as a whole', async () => {
     const device = await givenDevice()
     const low = defineSchema({

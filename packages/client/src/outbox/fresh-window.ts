@@ -68,7 +68,9 @@ async function isOverdue(
      AND collection IN (SELECT value FROM json_each(?))`,
     [JSON.stringify([...writes, ...deletes])],
   )
-  return Date.parse(String(row?.oldest)) <= nowMs - limits.deferMs
+  const oldestMs = Date.parse(String(row?.oldest))
+  // Stamps never go back: where the clock was ahead and was put right, nobody knows for how long these have waited.
+  return oldestMs <= nowMs - limits.deferMs || oldestMs > nowMs
 }
 
 /**

@@ -7,9 +7,10 @@ export const newIdentity = 'identity'
 /**
  * On an `answered` entry: the server had decided about it before. Another copy of this database may have acknowledged
  * the outcome, so that no pull need name it; it is over with the next flip. `known`: under another number, perhaps;
- * `repeated`: under this one, so that a server that does not know the number has lost it.
+ * `repeated`: under this one, so that a server that does not know the number has lost it; `expired`: so long ago that the
+ * server remembers the number alone.
  */
-export const knownBefore = ['known', 'repeated'] as const
+export const knownBefore = ['known', 'repeated', 'expired'] as const
 
 /** How the server knows of an entry that it had decided about before. */
 export type KnownBefore = (typeof knownBefore)[number]

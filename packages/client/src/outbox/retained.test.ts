@@ -62,3 +62,33 @@ test('[SY-25] what the server does not know returns with what it had been answer
     { seq: 3, status: 'pending', offer: 3, was: was(3), version: null, returned_at: 7 },
   ])
 })
+
+test('[SY-25] what was settled while the clock was ahead is kept for as long from when it was put right', async () => {
+  const device = await givenSettled(3)
+  const dayMs = 86_400_000
+  const bound = (nowMs: number): Promise<void> => device.database.write((tx) => boundRetained(tx, nowMs))
+  await device.database.write((tx) => tx.run('UPDATE _retained SET kept_at = ?', [365 * dayMs]))
+  await bound(dayMs)
+  expect(await keptBy(device)).toBe('1-3')
+  await bound((1 + limits.retainedDays) * dayMs + 1)
+  expect(await keptBy(device)).toBe('')
+})
+
+test('[SY-25] of a transaction either all is kept or nothing', async () => {
+  const device = await givenSettled(6)
+  await device.database.write(async (tx) => {
+    await tx.run("UPDATE _retained SET group_id = 'moved' WHERE seq BETWEEN 2 AND 4")
+    await tx.run('UPDATE _retained SET n = n + ? WHERE n > 2', [limits.retainedRows - 3])
+    await boundRetained(tx, 0)
+  })
+  expect(await keptBy(device)).toBe('5-6')
+})
+
+test('[SY-25] what went under another name is returned as long as a server remembers its key', async () => {
+  const device = await givenSettled(2)
+  await device.database.write((tx) => tx.run("UPDATE _retained SET device = 'another'"))
+  const returned = (nowMs: number): Promise<number> =>
+    device.database.write((tx) => returnRetained(tx, { lost: '', nowMs }))
+  expect(await returned(limits.retainedDays * 86_400_000 + 1)).toBe(0)
+  expect(await returned(limits.retainedDays * 86_400_000)).toBe(2)
+})

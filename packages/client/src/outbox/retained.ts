@@ -15,12 +15,16 @@ const returned: Readonly<Record<string, string>> = {
   exact: '0',
   version: 'NULL',
   server_updated_at: 'NULL',
-  returned_at: '?2',
+  returned_at: '?3',
   escrow: '0',
 }
 
-/** The server cannot say whether it knows what went under another name. */
-const isLost = `?1 IS NULL OR device IS NOT (SELECT value FROM _meta WHERE key = 'device')
+/**
+ * The server cannot say whether it knows what went under another name: it finds that out by the key, which it remembers for
+ * longer than such work is kept.
+ */
+const isLost = `?1 IS NULL
+  OR (device IS NOT (SELECT value FROM _meta WHERE key = 'device') AND kept_at >= ?2)
   OR EXISTS (SELECT 1 FROM json_each(?1) AS span WHERE seq BETWEEN span.value ->> 0 AND span.value ->> 1)`
 
 /**
@@ -40,27 +44,38 @@ export async function returnRetained(
   const values = entryColumns.split(', ').map((name) => returned[name] ?? name)
   const { changes } = await tx.run(
     `INSERT INTO _outbox (${entryColumns}) SELECT ${values.join(', ')} FROM _retained WHERE ${isLost} ORDER BY seq`,
-    [spans, nowMs],
+    [spans, nowMs - retainedMs, nowMs],
   )
   if (changes === 0) return 0
-  await tx.run(`DELETE FROM _retained WHERE ${isLost}`, [spans])
+  await tx.run(`DELETE FROM _retained WHERE ${isLost}`, [spans, nowMs - retainedMs])
   tx.touch('_outbox', 'all')
   return changes
 }
 
 /** Stamps what was settled in this transaction, and drops what was kept for long enough or is too much, the oldest first. */
 export async function boundRetained(tx: LocalTransaction, nowMs: number): Promise<void> {
-  await tx.run('UPDATE _retained SET kept_at = ? WHERE kept_at IS NULL', [nowMs])
+  // Settled while the clock was ahead, it is kept for as long from now on: in the end no server knows its key any more.
+  await tx.run('UPDATE _retained SET kept_at = ?1 WHERE kept_at IS NULL OR kept_at > ?1', [nowMs])
   await tx.run('DELETE FROM _retained WHERE kept_at < ?', [nowMs - retainedMs])
   const [newest] = await tx.all('SELECT n, total FROM _retained ORDER BY n DESC LIMIT 1')
   const [oldest] = await tx.all('SELECT total FROM _retained ORDER BY n LIMIT 1')
-  await tx.run('DELETE FROM _retained WHERE n <= ?', [Number(newest?.n ?? 0) - limits.retainedRows])
+  await dropUpTo(tx, Number(newest?.n ?? 0) - limits.retainedRows)
   const bytes = Number(newest?.total ?? 0) - Number(oldest?.total ?? 0)
   if (bytes <= limits.retainedBytes) return
   // Somewhat more than needed, so that not every flip has to look.
-  await tx.run('DELETE FROM _retained WHERE n <= (SELECT max(n) FROM _retained WHERE total <= ?)', [
-    Number(newest?.total) - limits.retainedBytes * keptShare,
-  ])
+  const total = Number(newest?.total) - limits.retainedBytes * keptShare
+  const [last] = await tx.all('SELECT max(n) AS n FROM _retained WHERE total <= ?', [total])
+  await dropUpTo(tx, Number(last?.n ?? 0))
+}
+
+/** With the rest of its transaction: half of one is not to be returned. They were settled in one flip. */
+async function dropUpTo(tx: LocalTransaction, last: number): Promise<void> {
+  await tx.run(
+    `DELETE FROM _retained WHERE kept_at IN (SELECT kept_at FROM _retained WHERE n <= ?1 AND group_id IS NOT NULL)
+     AND group_id IN (SELECT group_id FROM _retained WHERE n <= ?1)`,
+    [last],
+  )
+  await tx.run('DELETE FROM _retained WHERE n <= ?', [last])
 }
 
 /** What is left of the bytes that may be kept once there are too many. */

@@ -27,6 +27,8 @@ export async function countAttempt(
   attempt: Attempt,
 ): Promise<void> {
   const { error, nowMs, roll, retryAfterMs } = attempt
+  // The clock may have been put right since the request went: what was planned before is not to outlive this note of it.
+  await endStrayWaits(tx, nowMs)
   const reason = `${error.code} ${error.message}`
   if (await standsOnUndecided(tx, seqs)) {
     await updateEntries(tx, seqs, {

@@ -9,7 +9,6 @@ import {
 } from '@holdfast/core'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { coversOf } from '../outbox/outbox.ts'
 import { type FlipInput, type Flipped, flip } from '../apply/flip.ts'
 import { doubtfulHaves, isBuildable, withoutStaged } from '../apply/own-version.ts'
 import type { Have, PageNote } from '../apply/page-note.ts'
@@ -37,6 +36,7 @@ import {
   stagePage,
 } from '../apply/staging.ts'
 import { countOne, updateTally, withSuccess } from '../status/tally.ts'
+import { type DecidedBefore, readDecided } from './read-decided.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import { readWaitingEscrow } from '../outbox/escrow-api.ts'
@@ -67,7 +67,7 @@ interface Waiting {
 /** What a page is asked with beside where it begins. */
 interface Asked {
   readonly ack: string
-  readonly answered: string
+  readonly answered: DecidedBefore
   readonly settled: Settled
   readonly escrow: readonly string[]
   readonly wishes: Wishes
@@ -223,11 +223,12 @@ export class Pull {
     run: Run,
     progress: PullProgress,
   ): Promise<{ ack: string; wishes: Wishes; text: string; page: PullResponse }> {
-    const { database, session, verification } = this.#context
+    const { database, env, session, verification } = this.#context
     const ack = formatRanges(await readAck(database))
-    // A reset offers again whatever its snapshot does not settle.
-    const answered = progress.replaces ? '' : await readRepeated(database)
-    const settled = (await hasLostHistory(database)) ? await readSettled(database) : {}
+    const isLost = await hasLostHistory(database)
+    // After a lost history everything is offered again that the pull does not settle.
+    const answered = isLost ? {} : await readDecided(database, env.now())
+    const settled = isLost ? await readSettled(database) : {}
     const escrow = await readWaitingEscrow(database)
     const wishes = progress.step.kind === 'snapshot' ? {} : await verification.wishes(database)
     try {
@@ -268,7 +269,7 @@ export class Pull {
           limit,
           scopes,
           ack,
-          ...(answered === '' ? {} : { answered }),
+          ...answered,
           ...settled,
           ...(escrow.length === 0 ? {} : { escrow }),
           ...wishes,
@@ -376,16 +377,4 @@ export class Pull {
     if (flipped.isRewritingDue || flipped.hasErased) await database.all('PRAGMA wal_checkpoint(TRUNCATE)')
     return flipped
   }
-}
-
-/**
- * Numbers that were answered twice, as ranges: of an outcome that a copy of this database has acknowledged no page speaks,
- * and neither does a server that was put back to before it. Rules: SY-21.
- */
-async function readRepeated(tx: LocalReader): Promise<string> {
-  const rows = await tx.all(
-    // That they are not pending is said for the index.
-    "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND held_by = 'repeated'",
-  )
-  return coversOf(rows.map((row) => Number(row['seq'])))
 }

@@ -1,6 +1,7 @@
 import { formatRanges, type Limits, parseRanges, unionRanges } from '@holdfast/core'
 
 import { readAck } from '../apply/settle-outcomes.ts'
+import { readCursor } from '../apply/staging.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import { readMeta } from '../local/meta.ts'
 import type { Offer } from '../outbox/offer.ts'
@@ -13,6 +14,10 @@ export interface Batch {
   readonly ack: string
   /** Numbers whose answers this device held when it began to push. */
   readonly answered: string
+  /** Of the device's copy; null before the first pull. */
+  readonly since: string | null
+  /** Numbers that were never answered, and written before the loss of a history was known, as ranges. */
+  readonly stranded: string
   /** The pending report, as JSON. */
   readonly pending: string
 }
@@ -33,14 +38,18 @@ export async function readBatch(tx: LocalReader, offers: readonly Offer[], limit
     ...parseRanges(answered),
     ...parseRanges(await readRetained(tx, limits.retainedNamed)),
   ])
-  return { offers, ack, answered: formatRanges(believed), pending: await pendingReport(tx) }
+  const since = await readCursor(tx)
+  const stranded = await readStranded(tx, offers)
+  return { offers, ack, answered: formatRanges(believed), since, stranded, pending: await pendingReport(tx) }
 }
 
 /** The body of the push, as JSON. */
-export function pushBody({ offers, ack, answered, pending }: Batch): string {
+export function pushBody({ offers, ack, answered, since, stranded, pending }: Batch): string {
   const mutations = offers.map((offer) => offer.text).join(',')
   const known = answered === '' ? '' : `,"answered":${JSON.stringify(answered)}`
-  return `{"ack":${JSON.stringify(ack)}${known},"pending":${pending},"mutations":[${mutations}]}`
+  const from = since === null ? '' : `,"since":${JSON.stringify(since)}`
+  const lost = stranded === '' ? '' : `,"stranded":${JSON.stringify(stranded)}`
+  return `{"ack":${JSON.stringify(ack)}${known}${from}${lost},"pending":${pending},"mutations":[${mutations}]}`
 }
 
 /**
@@ -51,6 +60,14 @@ async function readAnswered(tx: LocalReader): Promise<string> {
   const rows = await tx.all(
     // That they are not pending is said for the index.
     "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND (held_by IS NULL OR held_by = 'repeated')",
+  )
+  return coversOf(rows.map((row) => Number(row['seq'])))
+}
+
+async function readStranded(tx: LocalReader, offers: readonly Offer[]): Promise<string> {
+  const rows = await tx.all(
+    'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND returned_at IS NOT NULL AND was IS NULL',
+    [JSON.stringify(offers.map(({ seqs }) => seqs[0]))],
   )
   return coversOf(rows.map((row) => Number(row['seq'])))
 }

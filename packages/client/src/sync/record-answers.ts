@@ -3,7 +3,7 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import type { KnownBefore } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
-import type { RequeueContext } from '../outbox/requeue.ts'
+import { offerAfresh, type RequeueContext } from '../outbox/requeue.ts'
 import { settleEscrowed } from '../outbox/to-escrow.ts'
 import { oweRewriting } from '../apply/rewrite-file.ts'
 import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
@@ -35,16 +35,26 @@ export async function recordAnswers(
 ): Promise<void> {
   const taken = answers.filter(({ result }) => isTaken(result))
   await markTaken(tx, taken)
-  const apart = new Set(answers.filter(isForeign).map(({ offer }) => offer.mutation.group))
+  const foreign = answers.filter(isForeign)
+  const apart = new Set(foreign.map(({ offer }) => offer.mutation.group))
   for (const answer of answers) {
     if (isTaken(answer.result)) continue
     const { group } = answer.offer.mutation
     if (meansReuse(answer.result.error?.code ?? ''))
       await recordReuse(tx, answer, group !== null && apart.has(group))
+    else if (foreign.length > 0 && isBehind(answer)) await offerAfresh(tx, answer.offer.seqs)
     else await recordRefusal(tx, answer, context)
   }
   await storeReportedConflict(tx, answers, context)
   if (await settleEscrowed(tx, context.requeue)) await oweRewriting(tx)
+}
+
+/**
+ * Whether the server put it off for what it stands on. Where that may wait for a new identity, it is not to go before that
+ * does: as if it had never been offered, it waits and moves with it. Rules: SY-12, PU-44.
+ */
+function isBehind({ offer, result }: AnsweredOffer): boolean {
+  return result.status === 'retry' && result.error?.code === 'DEPENDENCY_FAILED' && !offer.mutation.was
 }
 
 function isTaken({ status }: PushResult): boolean {

@@ -36,6 +36,8 @@ export async function recordReuse(
 ): Promise<void> {
   const { known, free, foreign } = shareOf(reused)
   const { error } = reused.result
+  const { seqs: offered } = reused.offer
+  if (known.some(([, seqs]) => seqs.length > 0 && seqs.length < offered.length)) await takeApart(tx, offered)
   for (const [outcome, seqs] of known) await takeKnown(tx, outcome, seqs)
   if (isApart) await holdForIdentity(tx, free)
   else await offerAfresh(tx, free)
@@ -44,7 +46,7 @@ export async function recordReuse(
   const { was } = reused.offer.mutation
   // Unless it was answered before: then the number was its own.
   if (error?.code === 'OUTCOME_EXPIRED' && was)
-    await markAnswered(tx, foreign, { status: 'applied', ...was, exact: false, heldBy: 'known' })
+    await markAnswered(tx, foreign, { status: 'applied', ...was, exact: false, heldBy: 'expired' })
   else if (error?.code === 'OUTCOME_EXPIRED')
     await markDead(tx, foreign, { code: error.code, message: error.message })
   else await holdForIdentity(tx, foreign)
@@ -63,6 +65,13 @@ function shareOf({ offer, result }: ReusedOffer): Share {
   const free = within(parseRanges(result.free ?? ''))
   const told = new Set([...known.flatMap(([, seqs]) => seqs), ...free])
   return { known, free, foreign: offer.seqs.filter((seq) => !told.has(seq)) }
+}
+
+/** What was decided of a fold in parts is no fold any more: whatever of it is ever offered again goes by itself. */
+async function takeApart(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  await tx.run('UPDATE _outbox SET offer = seq, wire = NULL WHERE seq IN (SELECT value FROM json_each(?))', [
+    JSON.stringify(seqs),
+  ])
 }
 
 async function takeKnown(tx: LocalTransaction, outcome: Outcome, seqs: readonly number[]): Promise<void> {

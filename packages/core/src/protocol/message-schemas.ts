@@ -126,6 +126,8 @@ const pendingReportSchema: MessageSchema<PendingReport> = v.object({
 export const pushRequestSchema: MessageSchema<PushRequest> = v.object({
   ack: v.optional(rangesText, ''),
   answered: v.optional(rangesText),
+  since: v.optional(v.string()),
+  stranded: v.optional(rangesText),
   pending: v.optional(pendingReportSchema),
   mutations: v.array(v.unknown()),
 })
@@ -232,6 +234,7 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   since: v.optional(v.string()),
   limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
   scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
+  decided: v.optional(v.pipe(v.array(uuid), v.maxLength(limits.decidedAsked))),
   settled: v.optional(rangesText),
   settledKeys: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]*$/, 'must be the ends of keys'))),
   escrow: v.optional(v.pipe(v.array(uuid), v.maxLength(limits.escrowAsked))),

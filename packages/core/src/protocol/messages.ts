@@ -16,6 +16,13 @@ export interface PushRequest {
   readonly ack: string
   /** Device numbers whose answers the device holds and has not yet seen settled by a pull. */
   readonly answered?: string
+  /** The cursor of the device's copy: nothing is decided for one of another history. */
+  readonly since?: string
+  /**
+   * Numbers of this batch that were written before the device knew that the server was put back from a backup, and never
+   * answered: what they stand on may yet be returned, and versions that they name are of the history that was lost.
+   */
+  readonly stranded?: string
   readonly pending?: PendingReport
   readonly mutations: readonly unknown[]
 }
@@ -173,6 +180,8 @@ export interface PullRequest {
   readonly ack?: string
   /** Device numbers that were answered and that `outcomes` may leave out, because a copy of the device acknowledged them. */
   readonly answered?: string
+  /** Keys that the device was told had been decided before, maybe under another name or number. */
+  readonly decided?: readonly string[]
   /** Device numbers that were settled: those of them that the server does not know are `lost`. */
   readonly settled?: string
   /**

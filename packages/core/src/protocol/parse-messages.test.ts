@@ -116,6 +116,7 @@ describe('messages', () => {
     [parsePullRequest, { since: 7 }, 'REQUEST_INVALID', 'since'],
     [parsePullRequest, { settled: '1-2', settledKeys: '0123abcd' }, 'REQUEST_INVALID', 'settledKeys'],
     [parsePullRequest, { settled: '1', settledKeys: '0123abcg' }, 'REQUEST_INVALID', 'settledKeys'],
+    [parsePullRequest, { decided: ['k1'] }, 'REQUEST_INVALID', 'decided.0'],
     [parsePullRequest, { settledKeys: '0123abcd' }, 'REQUEST_INVALID', 'settledKeys'],
     [parsePushResponse, '<html>Sign in</html>', 'RESPONSE_INVALID', undefined],
     [

@@ -167,6 +167,26 @@ function checkHorizon({ kind, cursor }: NamedCursor, { horizon }: StoreState): v
     throw new SyncError('CURSOR_EXPIRED', 'the cursor lies behind the horizon')
 }
 
+/**
+ * Whether a device's copy is of a history that this server has lost. Of a cursor that nobody can read, or that lies behind
+ * the horizon, its next pull decides. Rules: PU-34.
+ */
+export async function isOfLostHistory(tx: StoreReader, cursor: string): Promise<boolean> {
+  try {
+    const text = parseCursor(cursor)
+    const [state, found] = await Promise.all([tx.state(), lookUpCursor(tx, text)])
+    checkCursor(text, found, state)
+    return false
+  } catch (error) {
+    if (
+      !(error instanceof SyncError) ||
+      (!error.code.startsWith('CURSOR_') && error.code !== 'EPOCH_CHANGED')
+    )
+      throw error
+    return error.code === 'EPOCH_CHANGED'
+  }
+}
+
 function hashesIn({ s, b }: Shape): readonly string[] {
   const lists = [s, isObject(b) ? b['s'] : undefined]
   return lists.flatMap((list) => (isObject(list) && typeof list['hash'] === 'string' ? [list['hash']] : []))

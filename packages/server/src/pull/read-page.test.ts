@@ -338,6 +338,18 @@ describe('cursors', () => {
     expect((await ann.page({ answered: '1', ack: '1' })).outcomes).toEqual([])
   })
 
+  test('[PL-23] so is a key that it was told had been decided, under whatever name or number', async () => {
+    const first = ann.create('items', item())
+    await ann.push(first)
+    const refused = { code: 'EPOCH_CHANGED', retry: 'resync' }
+    const copy = given.device()
+    for (const device of [ann, copy]) {
+      expect((await device.page({ decided: [first.id] })).more).toBe(false)
+      const unknown = ann.create('items', item()).id
+      await expect(device.page({ decided: [first.id, unknown] })).rejects.toMatchObject(refused)
+    }
+  })
+
   // PostgreSQL marks each transaction instead, and needs no openings.
   test.skipIf(isOnPostgres)(
     '[PL-21] openings without a write leave no trace, and those behind the horizon are forgotten',

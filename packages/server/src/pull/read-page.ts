@@ -9,7 +9,7 @@ import {
   SyncError,
   unionRanges,
 } from '@holdfast/core'
-import { checkHistory } from '../devices/check-history.ts'
+import { checkDecided, checkHistory } from '../devices/check-history.ts'
 import { subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { type Visibility, visibilityOf } from '../scope/grants.ts'
@@ -76,6 +76,7 @@ export async function readPullPage<U extends User>(
     ? undefined
     : options.escrow && (await escrowEndings(tx, caller.user.id, options.escrow))
   const lost = feed.more ? undefined : await lostNumbers(tx, device, options)
+  if (!feed.more) await checkDecided(tx, caller.user.id, options.decided)
   return buildPage(tx, {
     changes: [...feed.changes, ...rows],
     outcomes,

@@ -26,7 +26,7 @@ import {
 } from './judge-mutation.ts'
 import type { Offer } from './offer.ts'
 import { closeConflicts, type DisputedMember, openConflict } from './open-conflict.ts'
-import { isReturned } from './returned-mutation.ts'
+import { isReturned, isStranded } from './returned-mutation.ts'
 import type { Session, Waits } from './session.ts'
 import { UnitView } from './unit-view.ts'
 
@@ -171,7 +171,9 @@ function waitForReference<U extends User>(
   const { index, heldBy } = finding
   if (typeof heldBy === 'string') return hold(session, members, heldBy)
   const mutation = members[index]?.mutation
-  const isPutOff = heldBy === null || (mutation !== undefined && isReturned(mutation))
+  const isPutOff =
+    heldBy === null ||
+    (mutation !== undefined && (isReturned(mutation) || isStranded(session.stranded, mutation)))
   return isPutOff ? putOff(session, members, finding) : reject(session, members, finding)
 }
 

@@ -16,6 +16,7 @@ import {
 import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import type { StoredConflict } from '../store/store.ts'
+import { concurrentFields, isOvertaken } from './concurrent-fields.ts'
 import type { Offer } from './offer.ts'
 import { returnedOf } from './returned.ts'
 import { behindPutOff, isReturned, isYetToCome } from './returned-mutation.ts'
@@ -88,8 +89,8 @@ export function judgeMutation<U extends User>(
   if (unseen) return unseen
   const chain = ownChain(session, view, mutation, before)
   const returned = isReturned(mutation) ? returnedOf(session, collection, mutation) : undefined
-  // Whoever wrote what stands, and could build it, has seen it. A version of a lost history is none of this one.
-  const baseVersion = chain.isExact ? chain.version : returned ? unknownVersion : mutation.baseVersion
+  const isUnknown = returned !== undefined || isOvertaken(session.stranded, mutation, before.serverUpdatedAt)
+  const baseVersion = seenVersion(mutation, chain, isUnknown)
   const outcome = mergeRecord({
     collection,
     mutation: baseVersion === mutation.baseVersion ? mutation : { ...mutation, baseVersion },
@@ -238,7 +239,7 @@ function judgeUnseen<U extends User>(
   mutation: Mutation,
   before: CurrentRecord,
 ): Judgement | undefined {
-  if (isYetToCome(mutation))
+  if (isYetToCome(session.stranded, mutation))
     return { kind: 'retry', code: 'RECORD_NOT_FOUND', message: 'the record is yet to be returned' }
   const isSettlement = mutation.resolves !== null && touchedFields(mutation).length === 0
   if (mutation.op === 'delete' || (mutation.op === 'update' && isSettlement)) {
@@ -271,6 +272,19 @@ function judgeUnseen<U extends User>(
   return { kind: 'reject', code: 'RECORD_NOT_FOUND', message: 'there is no such record' }
 }
 
+/**
+ * The version that counts as seen: whoever wrote what stands, and could build it, has seen it. A version of a lost history is
+ * none of this one.
+ */
+function seenVersion(
+  { baseVersion }: Mutation,
+  chain: { readonly version: number; readonly isExact: boolean },
+  isUnknown: boolean,
+): number {
+  if (chain.isExact) return chain.version
+  return isUnknown ? unknownVersion : baseVersion
+}
+
 /** The version the author's own earlier mutations made, and whether the record still stands there. Rules: PU-37. */
 function ownChain<U extends User>(
   session: Session<U>,
@@ -282,33 +296,6 @@ function ownChain<U extends User>(
   const version = made?.version ?? made?.stoodOn ?? 0
   const current = before.snapshot.kind === 'absent' ? 0 : before.snapshot.version
   return { version, isExact: version > 0 && version === current && made?.exact === true }
-}
-
-interface Concerned {
-  readonly mutation: Mutation
-  readonly before: CurrentRecord
-  readonly chainVersion: number
-}
-
-/** Fields others changed since the author looked. Only deletes and strict records ask. */
-function concurrentFields<U extends User>(
-  { working, caller }: Session<U>,
-  collection: CollectionSchema,
-  { mutation, before, chainVersion }: Concerned,
-): ReadonlySet<string> | 'unknown' {
-  const { snapshot } = before
-  const isAsked = mutation.op === 'delete' || collection.strict
-  if (!isAsked || snapshot.kind !== 'live' || snapshot.version === mutation.baseVersion) return new Set()
-  const since = working
-    .changes(collection.name, mutation.record)
-    .filter(({ version }) => version > mutation.baseVersion)
-  // Every version has its line in the audit; where the newest is missing, others may be.
-  if (!since.some(({ version }) => version === snapshot.version)) return 'unknown'
-  const isOwn = (user: string | null, device: string | null, version: number): boolean =>
-    device !== null && user === caller.user.id && device === caller.device && version <= chainVersion
-  return new Set(
-    since.flatMap(({ user, device, version, fields }) => (isOwn(user, device, version) ? [] : fields)),
-  )
 }
 
 interface Rights {

@@ -143,7 +143,7 @@ export async function openPlainSession<U extends User>(
   caller: Caller<U>,
   tx: StoreWriter,
 ): Promise<Session<U>> {
-  const state = await tx.state()
+  const { horizon } = await tx.state()
   return {
     tx,
     schema,
@@ -158,7 +158,7 @@ export async function openPlainSession<U extends User>(
     claims: new Claims([], [], []),
     deviceNumber: null,
     acceptedBy: null,
-    horizon: state.horizon,
+    horizon,
     held: new Map(),
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),

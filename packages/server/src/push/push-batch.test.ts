@@ -388,6 +388,21 @@ describe('once', () => {
     })
   })
 
+  test('[PU-34] so is the cursor of a copy; of one that nobody can read the next pull decides', async () => {
+    const ann = given.device()
+    await ann.pull()
+    const mutations = [ann.create('items', item())]
+    const { cursor: since } = ann
+    const shape = JSON.parse(Buffer.from(String(since), 'base64url').toString('utf8')) as object
+    const other = Buffer.from(JSON.stringify({ ...shape, p: 99 })).toString('base64url')
+    const pushed = (cursor: string | undefined): Promise<unknown> =>
+      given.engine.push(ann.caller, { ack: '', mutations, ...(cursor && { since: cursor }) })
+    await expect(pushed(other)).rejects.toMatchObject({ code: 'EPOCH_CHANGED', retry: 'resync' })
+    for (const cursor of [since, 'nobody can read this']) {
+      expect(await pushed(cursor)).toMatchObject({ results: [{ status: 'applied' }] })
+    }
+  })
+
   test('[PU-34] a number the device holds to be final and the server does not know is of a lost history', async () => {
     const ann = given.device()
     await ann.push(ann.create('items', item()))

@@ -13,10 +13,11 @@ import {
   unionRanges,
   SyncError,
 } from '@holdfast/core'
-import { checkHistory } from '../devices/check-history.ts'
+import { checkHistory, lostHistory } from '../devices/check-history.ts'
 import { intersectRanges, subtractRanges } from '../devices/range-sets.ts'
 import type { Caller, User } from '../engine.ts'
 import { visibilityOf } from '../scope/grants.ts'
+import { isOfLostHistory } from '../pull/cursor.ts'
 import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
 import { type Claim, Claims, type Known } from './claims.ts'
 import { type Decided, decideParts, type Part, type Unit } from './decide-parts.ts'
@@ -36,6 +37,9 @@ interface Batch {
   readonly ack: string
   /** Numbers the device holds to be final: acknowledged, or answered. */
   readonly believed: Ranges
+  /** Written before the device knew of the loss of a history, and never answered. */
+  readonly stranded: Ranges
+  readonly since: string | undefined
   readonly pending: PushRequest['pending']
 }
 
@@ -50,7 +54,7 @@ export async function pushBatch<U extends User>(
 ): Promise<PushResponse> {
   const { device } = caller
   if (device === null) throw new SyncError('DEVICE_REQUIRED', 'a push names its device')
-  const { mutations, ack, answered = '', pending } = request
+  const { mutations, ack, answered = '', stranded = '', since, pending } = request
   if (mutations.length > context.limits.pushBatchMax) {
     throw new SyncError('REQUEST_TOO_LARGE', `a push takes at most ${context.limits.pushBatchMax} mutations`)
   }
@@ -65,7 +69,7 @@ export async function pushBatch<U extends User>(
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
-  const batch = { device, ack, believed, pending }
+  const batch = { device, ack, believed, stranded: parseRanges(stranded), since, pending }
   const whole = { units: unitsOf(offers), held: new Map() }
   const { results } = await decideParts(context.env, whole, (part) =>
     transactPart(context, caller, batch, part),
@@ -135,10 +139,12 @@ async function openSession<U extends User>(
 ): Promise<{ readonly session: Session<U>; readonly device: StoredDevice }> {
   const { schema, env, authorize, mayReview } = context
   const now = new Date(env.now()).toISOString()
-  const [state, device] = await Promise.all([
+  const [state, device, isLost] = await Promise.all([
     tx.state(),
     knownDevice(tx, { user: caller.user.id, device: batch.device, now }),
+    batch.since !== undefined && isOfLostHistory(tx, batch.since),
   ])
+  if (isLost) throw lostHistory()
   checkHistory(batch.believed, device.finals)
   const offers = part.units.flat()
   const working = new WorkingSet(tx, schema)
@@ -154,7 +160,7 @@ async function openSession<U extends User>(
     ),
     working.load(
       fresh.flatMap(({ mutation }) => mutation ?? []),
-      { user: caller.user.id, device: batch.device },
+      { user: caller.user.id, device: batch.device, stranded: batch.stranded },
     ),
   ])
   const session: Session<U> = {
@@ -168,6 +174,7 @@ async function openSession<U extends User>(
     now,
     visibility: visibilityOf(caller.user, caller.grants),
     acceptedBy: null,
+    stranded: batch.stranded,
     claims: new Claims(device.finals, outcomes, decided),
     deviceNumber: device.n,
     horizon: state.horizon,

@@ -1,4 +1,4 @@
-import type { LostAnswer, Mutation } from '@holdfast/core'
+import type { LostAnswer, Mutation, Ranges } from '@holdfast/core'
 
 /** A mutation that a lost history had taken. */
 export type ReturnedMutation = Mutation & { readonly was: LostAnswer }
@@ -8,9 +8,15 @@ export function isReturned(mutation: Mutation): mutation is ReturnedMutation {
   return mutation.was !== undefined
 }
 
+/** Whether it was written on a history that was lost, and never answered. */
+export function isStranded(stranded: Ranges = [], { seq }: Mutation): boolean {
+  return stranded.some(([first, last]) => first <= seq && seq <= last)
+}
+
 /** Whether a record that is not there may be made by what another device returns. A delete that had no effect needs none now. */
-export function isYetToCome(mutation: Mutation): boolean {
-  if (!isReturned(mutation) || mutation.op === 'create') return false
+export function isYetToCome(stranded: Ranges | undefined, mutation: Mutation): boolean {
+  if (mutation.op === 'create') return false
+  if (!isReturned(mutation)) return isStranded(stranded, mutation)
   return mutation.op === 'update' || mutation.was.version !== null
 }
 

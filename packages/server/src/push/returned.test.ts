@@ -177,6 +177,19 @@ describe('what is yet to be returned', () => {
     expect(await rowOf(created)).toMatchObject({ price: '899.00' })
   })
 
+  test('[PU-41] so is what was never answered, and written on a history that is lost', async () => {
+    const lost = ben.create('items', item(), was(890, 500))
+    const edit = ann.update(lost, { price: '1.00' }, { base: {} })
+    const gone = ann.delete(lost)
+    const order = ann.create('orders', { warehouse: '1', item: lost.record })
+    for (const mutation of [edit, gone, order]) {
+      const request = { ack: '', stranded: String(mutation.seq), mutations: [mutation] }
+      const { results } = await given.engine.push(ann.caller, request)
+      expect(statusesOf(results)).toEqual(['retry'])
+    }
+    expect(statusesOf(await ann.push(edit, order))).toEqual(['rejected', 'rejected'])
+  })
+
   test('[PU-41] a delete that had no effect has none now', async () => {
     const lost = ben.create('items', item(), was(890, 500))
     expect(statusesOf(await ann.push(ann.delete(lost, was(null, 0))))).toEqual(['applied'])

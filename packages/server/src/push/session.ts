@@ -1,4 +1,4 @@
-import { type Environment, type Schema, type Values } from '@holdfast/core'
+import { type Environment, type Ranges, type Schema, type Values } from '@holdfast/core'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
 import type { Visibility } from '../scope/grants.ts'
 import type { NewEscrow } from '../store/escrow-store.ts'
@@ -18,6 +18,8 @@ export interface Session<U extends User = User> {
   readonly isReviewer: boolean
   readonly working: WorkingSet
   readonly claims: Claims
+  /** Numbers of what was written on a history that was lost, and never answered. */
+  readonly stranded?: Ranges
   /** Who takes the batch out of escrow; null for every other one. */
   readonly acceptedBy: string | null
   /** Number of the device; null for plain clients. */

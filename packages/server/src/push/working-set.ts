@@ -6,12 +6,13 @@ import {
   isJsonArray,
   isObject,
   type Mutation,
+  type Ranges,
   type RecordSnapshot,
   type Schema,
   uniqueKeyText,
   type Values,
 } from '@holdfast/core'
-import { isReturned } from './returned-mutation.ts'
+import { isReturned, isStranded } from './returned-mutation.ts'
 import type { SeenChange, StoreReader, StoredConflict, StoredRecord, UniqueText } from '../store/store.ts'
 
 /** A record in the middle of a batch. */
@@ -83,7 +84,11 @@ export class WorkingSet {
   /** One read per collection and kind, whatever the number of mutations. */
   async load(
     mutations: readonly Mutation[],
-    author: { readonly user: string | null; readonly device: string | null },
+    author: {
+      readonly user: string | null
+      readonly device: string | null
+      readonly stranded?: Ranges
+    },
   ): Promise<void> {
     const ids = new Map<string, Set<string>>()
     for (const mutation of mutations) {
@@ -95,7 +100,7 @@ export class WorkingSet {
       }
     }
     for (const [name, records] of ids) await this.#loadRecords(name, [...records])
-    await this.#loadChanges(mutations)
+    await this.#loadChanges(mutations, author.stranded ?? [])
     await this.#loadOwners(mutations.flatMap((mutation) => this.#likelyKeys(mutation)))
     const records = [...ids].flatMap(([collection, some]) =>
       [...some].map((record) => ({ collection, record })),
@@ -237,12 +242,12 @@ export class WorkingSet {
   }
 
   /** Only strict records, deletes and what is returned are decided by who changed what since; most batches have none. */
-  async #loadChanges(mutations: readonly Mutation[]): Promise<void> {
+  async #loadChanges(mutations: readonly Mutation[], stranded: Ranges): Promise<void> {
     const since = new Map<string, Map<string, number>>()
     for (const mutation of mutations) {
       const { collection: name, record, op } = mutation
       // What a lost history had seen says nothing of this one.
-      const baseVersion = isReturned(mutation) ? 0 : mutation.baseVersion
+      const baseVersion = isReturned(mutation) || isStranded(stranded, mutation) ? 0 : mutation.baseVersion
       const stored = this.stored(name, record)
       const isAsked = op === 'delete' || isReturned(mutation) || this.collection(name).strict
       if (!stored || stored.version === baseVersion || !isAsked) continue

@@ -270,7 +270,7 @@ export const clientApplyPlants: readonly Plant[] = [
     file: `${apply}/flip.ts`,
     edits: [
       {
-        find: `if (isAll) await offerLostAgain(tx, toRebase, { isReset: progress.replaces, nowMs })`,
+        find: `if (isAll) await offerLostAgain(tx, toRebase, { isLost, nowMs })`,
         replace: ``,
       },
     ],

@@ -178,6 +178,34 @@ test('[SY-12] B21: also when a copy that waits for its new name is copied once m
   expect(third.identity().device).not.toBe(one.identity().device)
 })
 
+test('[SY-12] [PU-44] B21: what stands on a record that waits for a new name waits with it', async () => {
+  const phone = await open('one.sqlite')
+  const rope = await phone.items.insert({ name: 'Rope', stock: 1 })
+  await sync(phone)
+  const { one, other } = await copied(phone)
+  await one.items.increment(rope, { stock: 2 })
+  await one.items.insert({ name: 'Hook', stock: 1 })
+  const sail = await other.transaction(async (tx) => {
+    await tx.items.increment(rope, { stock: 4 })
+    return tx.items.insert({ name: 'Sail', stock: 1 })
+  })
+  await other.items.increment(sail, { stock: 8 })
+  await sync(one)
+  for (let round = 0; round < 4; round++) {
+    await sync(other, one)
+    await env.advance(900_000)
+  }
+  for (const db of [one, other]) {
+    expect(await db.deadLetters.list()).toEqual([])
+    expect(await db.outbox.list()).toEqual([])
+    expect((await itemsOf(db)).map(({ name, stock }) => [name, stock])).toEqual([
+      ['Hook', 1],
+      ['Rope', 7],
+      ['Sail', 9],
+    ])
+  }
+})
+
 test('[SY-12] B21: a copy that only pulls loses nothing to the outcomes of the other', async () => {
   const clones = await givenClones()
   await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })

@@ -330,6 +330,32 @@ describe('one bad mutation', () => {
     expect(await db.outbox.list()).toEqual([])
     expect(server.rows('items').size).toBe(1)
   })
+
+  test('[SY-11] nor where the clock was put right while the request was under way that plans the next wait', async () => {
+    const { env, server } = world
+    const db = await world.open()
+    let isBusy = true
+    let aheadMs = 24 * hourMs
+    env.connect(async (request) => {
+      if (!request.url.endsWith('/push') || !isBusy) return server.fetch(request)
+      const answer = await answerBusy(request, env.now())
+      if ((await db.outbox.list()).length === 1) return answer
+      env.jumpClock(-aheadMs)
+      aheadMs = 0
+      return answer
+    })
+    env.jumpClock(aheadMs)
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+    await db.items.insert({ name: 'Hook' })
+    await world.sync(db)
+    expect(await db.outbox.list()).toHaveLength(2)
+    isBusy = false
+    await env.advance(60_000)
+    await world.sync(db)
+    expect(await db.outbox.list()).toEqual([])
+    expect(server.rows('items').size).toBe(2)
+  })
 })
 
 describe('an app that is too old', () => {

@@ -515,6 +515,81 @@ describe('what was settled before a backup was restored', () => {
     await expectAtRest(ann, ben)
   })
 
+  test('[ME-17] B14, B33: a delete that was not sent meets what was written after the restore, also under a version of then', async () => {
+    await backUp()
+    await ann.items.update(rope, { price: '2.00' })
+    await sync(ann, ben)
+    await ben.items.delete(rope)
+    await restore()
+    const cid = await open('cid')
+    await sync(cid)
+    await cid.items.update(rope, { price: '9.00' })
+    await sync(cid)
+    await sync(ben, ben)
+    expect(await ben.conflicts.list()).toMatchObject([{ kind: 'delete', record: rope }])
+    await sync(cid)
+    expect(await itemsOf(cid)).toMatchObject([{ price: '9.00' }])
+  })
+
+  test('[ME-16] B14, B33: and applies where nobody wrote since, though what its author saw is lost', async () => {
+    await backUp()
+    await ann.items.update(rope, { price: '2.00' })
+    await sync(ann, ben)
+    await ben.items.delete(rope)
+    await restore()
+    await sync(ben, ben)
+    expect(await ben.conflicts.list()).toEqual([])
+    expect(await ben.outbox.list()).toEqual([])
+    expect(await itemsOf(ben)).toEqual([])
+  })
+
+  test.each([
+    ['edit', false],
+    ['delete', true],
+  ])(
+    '[SY-26] [PU-41] B14: the %s that was not sent when the server was put back waits as well',
+    async (_, isDelete) => {
+      await backUp()
+      const hook = await ann.items.insert({ name: 'Hook', stock: 1 })
+      await sync(ann, ben)
+      if (isDelete) await ben.items.delete(hook)
+      else await ben.items.update(hook, { price: '4.00' })
+      await restore()
+      await sync(ben, ben)
+      for (let day = 0; day < 5; day++) {
+        await env.advance(dayMs)
+        await sync(ben)
+      }
+      expect(await ben.deadLetters.list()).toEqual([])
+      expect(await ben.outbox.list()).toHaveLength(1)
+      await sync(ann, ann)
+      await env.advance(dayMs / 4)
+      await sync(ben, ann)
+      expect(await itemsOf(ann)).toMatchObject([
+        ...(isDelete ? [] : [{ id: hook, price: '4.00' }]),
+        { id: rope },
+      ])
+      await expectAtRest(ann, ben)
+    },
+  )
+
+  test('[SY-25] [PU-41] B14: also where it met a conflict in between, whose record is yet to be returned', async () => {
+    const hook = await givenLostGround()
+    await sync(ann, ann)
+    await env.advance(1_000)
+    await ann.items.update(hook, { price: '9.00' })
+    await sync(ann, ben, ben)
+    expect(await ben.conflicts.list()).toMatchObject([{ record: hook }])
+    await restore()
+    await sync(ben, ben)
+    expect(await ben.deadLetters.list()).toEqual([])
+    await sync(ann, ann)
+    await env.advance(dayMs / 4)
+    await sync(ben, ben, ann)
+    expect(await itemsOf(ann)).toMatchObject([{ id: hook, price: '9.00' }, { id: rope }])
+    await expectAtRest(ann, ben)
+  })
+
   test('[SY-25] B14: a device that was away returns what it has when it comes back, and its new work behind it', async () => {
     await backUp()
     await ann.items.increment(rope, { stock: 1 })

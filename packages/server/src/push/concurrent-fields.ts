@@ -1,0 +1,52 @@
+import type { CollectionSchema, Mutation, Ranges } from '@holdfast/core'
+import type { User } from '../engine.ts'
+import { isStranded } from './returned-mutation.ts'
+import type { Session } from './session.ts'
+import type { CurrentRecord } from './working-set.ts'
+
+/** A mutation and the record it meets. */
+interface Concerned {
+  readonly mutation: Mutation
+  readonly before: CurrentRecord
+  readonly chainVersion: number
+}
+
+/**
+ * Whether something came in after a mutation was written that was stranded: its author had not seen it, though the version
+ * of the lost history that he saw may have the same number.
+ */
+export function isOvertaken(
+  stranded: Ranges | undefined,
+  mutation: Mutation,
+  receivedAt: string | null,
+): boolean {
+  return isStranded(stranded, mutation) && receivedAt !== null && receivedAt >= mutation.at.slice(0, 24)
+}
+
+/** Fields others changed since the author looked. Only deletes and strict records ask. */
+export function concurrentFields<U extends User>(
+  { working, caller, stranded = [] }: Session<U>,
+  collection: CollectionSchema,
+  { mutation, before, chainVersion }: Concerned,
+): ReadonlySet<string> | 'unknown' {
+  const { snapshot } = before
+  const isAsked = mutation.op === 'delete' || collection.strict
+  const { baseVersion } = mutation
+  const isOfLost = isStranded(stranded, mutation)
+  if (!isAsked || snapshot.kind !== 'live' || (snapshot.version === baseVersion && !isOfLost))
+    return new Set()
+  const since = working
+    .changes(collection.name, mutation.record)
+    .filter(
+      ({ version, was, receivedAt }) =>
+        version > baseVersion || (was === null && isOvertaken(stranded, mutation, receivedAt)),
+    )
+  // Every version has its line in the audit; where the newest is missing, others may be.
+  const isOlder = isOfLost && snapshot.version <= baseVersion
+  if (!isOlder && !since.some(({ version }) => version === snapshot.version)) return 'unknown'
+  const isOwn = (user: string | null, device: string | null, version: number): boolean =>
+    device !== null && user === caller.user.id && device === caller.device && version <= chainVersion
+  return new Set(
+    since.flatMap(({ user, device, version, fields }) => (isOwn(user, device, version) ? [] : fields)),
+  )
+}
