@@ -42,13 +42,15 @@ export async function countAttempt(
     [JSON.stringify(seqs)],
   )
   const attempts = Number(row?.['attempts'] ?? 0) + 1
+  // Returned while the clock was ahead, all of it is tried for as long from now on.
+  if (Number(row?.['returned_at'] ?? 0) > nowMs)
+    await tx.run('UPDATE _outbox SET returned_at = ?1 WHERE returned_at > ?1', [nowMs])
   const isExhausted =
     attempts >= limits.entryAttempts && !mayStillReturn(error.code, row?.['returned_at'], nowMs)
   const delayMs = retryDelayMs({ failures: attempts, roll, retryAfterMs }, attempt.limits)
   await updateEntries(tx, seqs, {
-    // Returned while the clock was ahead, it is kept for as long from now on.
-    set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?, returned_at = min(returned_at, ?)",
-    params: [attempts, nowMs + delayMs, reason, nowMs],
+    set: "status = 'pending', attempts = ?, next_attempt_at = ?, error = ?",
+    params: [attempts, nowMs + delayMs, reason],
   })
   await writeMeta(tx, 'sync.attemptAt', nowMs)
   await countOne(tx, 'retries')
@@ -69,7 +71,7 @@ async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Prom
     `WITH own AS MATERIALIZED (
        SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
          OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
-     SELECT 1 FROM own JOIN _outbox AS other ON iif(other.record = own.record, own.resolves IS NULL,
+     SELECT 1 FROM own JOIN _outbox AS other ON iif(other.record = own.record AND other.collection = own.collection, own.resolves IS NULL,
        instr(',' || own.depends || ',', ',' || other.seq || ','))
      WHERE other.offer < (SELECT min(offer) FROM own) AND other.seq NOT IN (SELECT seq FROM own)
        AND other.status IN ('sending', 'pending') AND NOT other.escrow LIMIT 1`,
