@@ -378,6 +378,23 @@ describe('conflicts', () => {
     expect(ben.rows.has(`_conflicts/${results[0]?.conflict?.id}`)).toBe(true)
   })
 
+  test('[SC-4] [FE-10] nor where the same batch moves it on the way', async () => {
+    const kim = given.device('kim', ['warehouse:1', 'warehouse:2'])
+    const eve = given.device('eve', ['warehouse:2'])
+    const laptop = kim.create('items', item({ name: 'base' }))
+    await kim.push(laptop)
+    await given.run(`UPDATE items SET name = 'by hand' WHERE id = '${laptop.record}'`)
+    const results = await kim.push(
+      kim.update(laptop, { warehouse: '2' }, { base: { warehouse: '1' }, baseVersion: 1 }),
+      kim.update(laptop, { name: 'kim' }, { base: { name: 'base' }, baseVersion: 1 }),
+      kim.update(laptop, { warehouse: '1' }, { base: { warehouse: '2' }, baseVersion: 1 }),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['applied', 'conflict', 'applied'])
+    await Promise.all([ben.pull(), eve.pull()])
+    const conflict = `_conflicts/${results[1]?.conflict?.id}`
+    expect([ben, eve].map(({ rows }) => rows.has(conflict))).toEqual([true, false])
+  })
+
   test('[FE-10] a conflict over a unique key lies where both records do, whichever of them moves', async () => {
     const fields = { warehouse: text(), sku: text() }
     const unique = [{ fields: ['sku'], onConflict: 'ask' }] as const

@@ -270,11 +270,7 @@ function refuseKey<U extends User>(
   for (const [at, offer] of members.entries()) {
     const member = bystander(session, offer)
     const theirs: Values = { id: other.id, ...other.values }
-    disputed.push(
-      at === index
-        ? { ...member, reason: 'unique', fields: key.fields, theirs, other: other.values }
-        : member,
-    )
+    disputed.push(at === index ? { ...member, reason: 'unique', fields: key.fields, theirs, other } : member)
   }
   return openFor(session, disputed)
 }

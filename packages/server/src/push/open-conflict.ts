@@ -31,7 +31,7 @@ export interface DisputedMember {
   readonly mine: Values | null
   readonly theirs: Values | null
   /** The other record of a unique key. */
-  readonly other?: Values
+  readonly other?: { readonly id: string; readonly values: Values }
 }
 
 /**
@@ -180,16 +180,22 @@ function explain(
   )
 }
 
-/** Where a record stands: of what its members would have made of it, nothing takes effect. */
+/**
+ * Where a record stands before the batch: of what its members would have made of it nothing takes effect, and where others
+ * of the batch move it the conflict moves along (FE-10). One that the batch makes stands where it does by now.
+ */
 function scopesOfRecord(working: WorkingSet, members: DisputedMembers): readonly string[] {
   const [{ before, mine, offer }] = members
-  const collection = working.collection(offer.mutation.collection)
-  const other = members.find((member) => member.other)?.other
+  const { collection: name, record } = offer.mutation
+  const collection = working.collection(name)
+  const scopesOf = (id: string, now: Values): readonly string[] =>
+    scopesOfRow(collection.scopes, working.stored(name, id)?.values ?? now)
   const { snapshot } = before
   const values = snapshot.kind === 'absent' ? (mine ?? offer.mutation.changes) : (snapshot.values ?? {})
-  const scopes = scopesOfRow(collection.scopes, values)
+  const scopes = scopesOf(record, values)
+  const other = members.find((member) => member.other)?.other
   if (!other) return scopes
-  const others = scopesOfRow(collection.scopes, other)
+  const others = scopesOf(other.id, other.values)
   return scopes.filter((scope) => others.includes(scope))
 }
 
