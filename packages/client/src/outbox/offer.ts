@@ -26,37 +26,64 @@ export async function readOpenOffers(
   schema: Schema,
   nowMs: number,
 ): Promise<readonly (readonly Offer[])[]> {
+  const units = await readUndecided(tx)
+  const held = await readHeld(tx, units.flat())
+  const isHeldBack = (member: Entry): boolean =>
+    (member.nextAttemptAt ?? 0) > nowMs || held.some((before) => standsBehind(schema, before, member))
+  const waiting = waitingAmong(units, (members) => members.some(isHeldBack))
+  return units.filter((members) => !waiting.has(members)).map(offersOfUnit)
+}
+
+/**
+ * Whether an offer of these entries, or of their transaction, comes behind another one that the server has not decided:
+ * it is kept back as long as that one waits. Rules: SY-11.
+ */
+export async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Promise<boolean> {
+  const [related] = await tx.all(
+    `WITH own AS MATERIALIZED (
+       SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
+         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
+     SELECT 1 FROM own JOIN _outbox AS other ON (other.record = own.record AND other.collection = own.collection)
+       OR instr(',' || own.depends || ',', ',' || other.seq || ',')
+     WHERE other.offer IS NOT NULL AND other.seq NOT IN (SELECT seq FROM own)
+       AND other.status IN ('sending', 'pending') AND NOT other.escrow LIMIT 1`,
+    [JSON.stringify(seqs)],
+  )
+  if (!related) return false
+  const units = await readUndecided(tx)
+  const own = units.find((members) => members.some(({ seq }) => seqs.includes(seq)))
+  return own !== undefined && waitingAmong(units, (members) => members !== own).has(own)
+}
+
+type Unit = readonly Entry[]
+
+/** What was offered and has no verdict yet: transactions, or offers, each behind what it depends on. */
+async function readUndecided(tx: LocalReader): Promise<readonly Unit[]> {
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox
      WHERE offer IS NOT NULL AND status IN ('sending', 'pending') AND NOT escrow ORDER BY offer, seq`,
   )
   const entries = rows.flatMap((row) => readEntry(row) ?? [])
-  const held = await readHeld(tx, entries)
-  const units = new Map<string | number, Entry[]>()
-  for (const entry of entries) {
-    const key = entry.group ?? entry.offer ?? entry.seq
-    const members = units.get(key)
-    if (members === undefined) units.set(key, [entry])
-    else members.push(entry)
-  }
-  const waiting = new Map<number, string>()
+  return parentsFirst([...Map.groupBy(entries, (entry) => entry.group ?? entry.offer ?? entry.seq).values()])
+}
+
+/** The units that wait by themselves or behind one that does; a decision passes what waits for it. */
+function waitingAmong(units: readonly Unit[], waitsItself: (unit: Unit) => boolean): ReadonlySet<Unit> {
+  const waiting = new Set<Unit>()
+  const records = new Map<number, string>()
   const waitingRecords = new Set<string>()
-  const open: (readonly Offer[])[] = []
-  for (const members of parentsFirst([...units.values()])) {
-    const isWaiting = members.some(
-      (member) =>
-        (member.nextAttemptAt ?? 0) > nowMs ||
-        (waitingRecords.has(recordKey(member)) && member.resolves === null) ||
-        member.depends.some((seq) => (waiting.get(seq) ?? recordKey(member)) !== recordKey(member)) ||
-        held.some((before) => standsBehind(schema, before, member)),
-    )
-    for (const member of isWaiting ? members : []) {
-      waiting.set(member.seq, recordKey(member))
+  const isBehind = (member: Entry): boolean =>
+    (waitingRecords.has(recordKey(member)) && member.resolves === null) ||
+    member.depends.some((seq) => (records.get(seq) ?? recordKey(member)) !== recordKey(member))
+  for (const members of units) {
+    if (!waitsItself(members) && !members.some(isBehind)) continue
+    waiting.add(members)
+    for (const member of members) {
+      records.set(member.seq, recordKey(member))
       waitingRecords.add(recordKey(member))
     }
-    if (!isWaiting) open.push(offersOfUnit(members))
   }
-  return open
+  return waiting
 }
 
 /**
@@ -81,11 +108,11 @@ export async function readEscrowOffers(
  * Units in their order, each behind those it depends on: what was written later may travel under the number of an earlier
  * edit, folded into it once the create that it refers to was on its way.
  */
-function parentsFirst(units: readonly Entry[][]): readonly Entry[][] {
+function parentsFirst(units: readonly Unit[]): readonly Unit[] {
   const unitOf = new Map(units.flatMap((members) => members.map(({ seq }) => [seq, members] as const)))
-  const ordered = new Set<Entry[]>()
-  const visited = new Set<Entry[]>()
-  const visit = (members: Entry[]): void => {
+  const ordered = new Set<Unit>()
+  const visited = new Set<Unit>()
+  const visit = (members: Unit): void => {
     if (visited.has(members)) return
     visited.add(members)
     for (const seq of members.flatMap(({ depends }) => depends)) {

@@ -1,7 +1,8 @@
 import { type Limits, limits } from '@holdfast/core'
-import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalTransaction } from '../local/local-database.ts'
 import type { EntryError } from '../outbox/entry.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
+import { standsOnUndecided } from '../outbox/offer.ts'
 import { markDead, updateEntries } from '../outbox/outbox.ts'
 import { retainedMs } from '../outbox/retained.ts'
 import { countOne } from '../status/tally.ts'
@@ -60,24 +61,6 @@ export async function countAttempt(
     code: 'ATTEMPTS_EXHAUSTED',
     message: `${attempts} attempts; the last: ${reason}`,
   })
-}
-
-/**
- * Whether an offer of these entries, or of their transaction, comes behind another one that the server has not decided:
- * exactly what `readOpenOffers` keeps back as long as that one waits.
- */
-async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Promise<boolean> {
-  const rows = await tx.all(
-    `WITH own AS MATERIALIZED (
-       SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
-         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
-     SELECT 1 FROM own JOIN _outbox AS other ON iif(other.record = own.record AND other.collection = own.collection, own.resolves IS NULL,
-       instr(',' || own.depends || ',', ',' || other.seq || ','))
-     WHERE other.offer < (SELECT min(offer) FROM own) AND other.seq NOT IN (SELECT seq FROM own)
-       AND other.status IN ('sending', 'pending') AND NOT other.escrow LIMIT 1`,
-    [JSON.stringify(seqs)],
-  )
-  return rows.length > 0
 }
 
 /** What stands on something that another device is yet to return waits as long as that one keeps it. Rules: SY-26. */
