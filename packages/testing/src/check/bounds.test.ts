@@ -32,6 +32,13 @@ describe('what goes over its limit', () => {
     expect(often(givenHistory().write(1).restore(0))).toEqual([])
     expect(often(givenHistory().write(1))).toHaveLength(1)
     expect(often(givenHistory().restore(0))).toHaveLength(1)
+    // So does what was not answered yet when its device heard of that.
+    const stranded = (history: GivenHistory): readonly string[] =>
+      history.status(1, 'pending', { attempts: 21 }).found(bounds)
+    const pulled = { kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e', position: 1 } as const
+    expect(stranded(givenHistory().write(1).restore(0).add(pulled))).toEqual([])
+    expect(stranded(givenHistory().write(1).restore(0))).toHaveLength(1)
+    expect(stranded(givenHistory().write(2).restore(0).add(pulled).write(1))).toHaveLength(1)
     // Tried again by a person it is the same under another number, and what is offered with it goes with it.
     const again = (offer: number): readonly string[] =>
       givenHistory()

@@ -38,6 +38,10 @@ class LimitWatch {
   #isRestored = false
   /** What was settled and is written once more, for a server that was put back: it may wait for what others return. */
   readonly #returned = new Set<string>()
+  /** What is in the outbox of each disk. */
+  readonly #open = new Map<string, Set<string>>()
+  /** Disks that have not pulled since the server was put back: what they hold by then may stand on what others return. */
+  readonly #unaware = new Set<string>()
   /** Offers with such a mutation among theirs. */
   readonly #returnedOffers = new Set<string>()
 
@@ -69,21 +73,32 @@ class LimitWatch {
         return
       case 'server-restored':
         this.#isRestored = true
+        for (const disk of this.#open.keys()) this.#unaware.add(disk)
         return
       case 'entry-written': {
         const entry = `${o.disk} ${o.id}`
         if (this.#isRestored && this.#written.has(entry)) this.#returned.add(entry)
         this.#written.add(entry)
+        this.#openOn(o.disk).add(o.id)
         this.#knocking.delete(o.disk)
         return
       }
       case 'entry-moved':
         if (this.#returned.has(`${o.disk} ${o.from.id}`)) this.#returned.add(`${o.disk} ${o.to.id}`)
+        this.#openOn(o.disk).delete(o.from.id)
+        this.#openOn(o.disk).add(o.to.id)
+        this.#knocking.delete(o.disk)
+        return
+      case 'entry-gone':
+        this.#openOn(o.disk).delete(o.id)
+        this.#knocking.delete(o.disk)
+        return
+      case 'cursor':
+        if (this.#unaware.delete(o.disk))
+          for (const id of this.#openOn(o.disk)) this.#returned.add(`${o.disk} ${id}`)
         this.#knocking.delete(o.disk)
         return
       // Something came of it, or somebody wants something.
-      case 'cursor':
-      case 'entry-gone':
       case 'identity':
       case 'device-lost':
       case 'call':
@@ -92,6 +107,12 @@ class LimitWatch {
       default:
         return
     }
+  }
+
+  #openOn(disk: string): Set<string> {
+    const open = this.#open.get(disk) ?? new Set()
+    this.#open.set(disk, open)
+    return open
   }
 
   /** What goes with something that was returned waits with it. */

@@ -127,6 +127,15 @@ describe('plans', () => {
     expect(shareOf(({ tenants }) => tenants > 1)).toBeGreaterThan(0.15)
   })
 
+  test('[SIM-25] dense seeds have more kinds of faults, and the others are as they were', () => {
+    const seeds = Array.from({ length: 100 }, (_, n) => n + 1)
+    const both = (plan: Plan): boolean => has('clone')(plan) && has('server-restore')(plan)
+    const dense = seeds.map((seed) => generatePlan(seed, { dense: true, operations: 100 }))
+    const usual = seeds.map((seed) => generatePlan(seed, { dense: false, operations: 100 }))
+    expect(dense.filter(both).length).toBeGreaterThan(3 * usual.filter(both).length)
+    expect(usual[0]).toEqual(generatePlan(1, { operations: 100 }))
+  })
+
   test('[SIM-25] what is put back was kept before', () => {
     const pairs = [
       ['backup', 'put-back'],

@@ -49,6 +49,8 @@ export interface Swarm {
 export interface SwarmOptions {
   /** As many devices; 1 to 12 unless said. */
   readonly devices?: number
+  /** Each fault is on in as many seeds as if three were laid over one another: what needs several of them comes up sooner. */
+  readonly dense?: boolean
 }
 
 /** How much of the work each action is, before a seed has its own taste. */
@@ -123,7 +125,7 @@ export function drawSwarm(random: SeededRandom, options: SwarmOptions = {}): Swa
     devices: drawDevices(random, { deviceCount, tenants, isRight: isControl || random.below(3) === 0 }),
     network: isControl ? healthy(drawDelayMs(random)) : drawNetwork(random),
     storage: isControl ? { deviceFull: 0, serverFull: 0, slow: 0 } : drawStorage(random),
-    faults: drawFaults(random, isControl),
+    faults: drawFaults(random, { isControl, layers: options.dense ? 3 : 1 }),
     weights: drawWeights(random),
     contention: random.below(4) === 0 ? 0 : 0.2 + random.next() * 0.6,
     pauseMs: drawPauseMs(random),
@@ -225,9 +227,14 @@ function roundChance(chance: number): number {
   return Math.round(chance * 10_000) / 10_000
 }
 
-function drawFaults(random: SeededRandom, isControl: boolean): Swarm['faults'] {
+interface Density {
+  readonly isControl: boolean
+  readonly layers: number
+}
+
+function drawFaults(random: SeededRandom, { isControl, layers }: Density): Swarm['faults'] {
   const rates = Object.entries(usualFaults).map(([kind, { share, most }]): [string, number] => {
-    const isOn = random.next() < share
+    const isOn = random.next() < 1 - (1 - share) ** layers
     const rate = roundChance((0.1 + 0.9 * random.next()) * most)
     return [kind, isOn && !isControl ? rate : 0]
   })

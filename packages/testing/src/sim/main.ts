@@ -21,6 +21,7 @@ const help = `npm run simulate -- [options]
   --seed N          the first seed; 1 unless said
   --jobs N          processes; one for each core unless said
   --twice N         run every Nth seed twice and compare (50 unless said)
+  --dense           more kinds of faults in each seed, for finds that need several of them
   --until-failure   stop at the first broken promise
   --resume FILE     go on where FILE says, and keep it up to date
   --replay SEED     run one seed and tell the whole story of a failure
@@ -40,6 +41,7 @@ const { values: args } = parseArgs({
     seed: { type: 'string', default: '1' },
     jobs: { type: 'string' },
     twice: { type: 'string', default: '50' },
+    dense: { type: 'boolean', default: false },
     'until-failure': { type: 'boolean', default: false },
     resume: { type: 'string' },
     replay: { type: 'string' },
@@ -70,7 +72,8 @@ function work(): void {
       isStopped = true
       return
     }
-    const options = { ...job, twice: Number(args.twice), untilFailure: args['until-failure'] }
+    const { dense, 'until-failure': untilFailure } = args
+    const options = { ...job, twice: Number(args.twice), untilFailure, dense }
     void runSeeds({ ...options, goOn: () => !isStopped }).then((sum) => process.send?.(sum))
   })
 }
@@ -125,7 +128,13 @@ async function conduct(): Promise<void> {
   const { open, fresh } = partFindings(summary, openFindings)
   if (!args.quiet) {
     const machine = cpus()[0]?.model ?? 'unknown'
-    printSummary({ ...summary, failures: [...fresh] }, { seconds, jobs, machine, problems, open })
+    printSummary(
+      { ...summary, failures: [...fresh] },
+      {
+        ...{ seconds, jobs, machine, problems, open },
+        replayOptions: args.dense ? ' --dense' : '',
+      },
+    )
   }
   if (args.json) printJson(summary, seconds)
   if (fresh.length > 0 || problems.length > 0) process.exitCode = 1
@@ -139,7 +148,8 @@ interface Worker {
 }
 
 function startWorker(): Worker {
-  const options = ['--worker', '--twice', args.twice, ...(args['until-failure'] ? ['--until-failure'] : [])]
+  const flags = (['until-failure', 'dense'] as const).filter((name) => args[name]).map((name) => `--${name}`)
+  const options = ['--worker', '--twice', args.twice, ...flags]
   const child = fork(import.meta.filename, options, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   return {
     run: (job) =>
@@ -218,6 +228,6 @@ async function replay(plan: Plan): Promise<void> {
 
 if (args.help) process.stdout.write(help)
 else if (args.worker) work()
-else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay)))
+else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay), { dense: args.dense }))
 else if (args.plan !== undefined) await replay(JSON.parse(readFileSync(args.plan, 'utf8')) as Plan)
 else await conduct()

@@ -9,10 +9,13 @@ export interface Around {
   readonly problems: readonly string[]
   /** Failures that are known. */
   readonly open: readonly FailedSeed[]
+  /** What a seed is replayed with beside its number. */
+  readonly replayOptions: string
 }
 
 /** Says what ran, what struck and what broke. */
-export function printSummary(summary: Summary, { seconds, jobs, machine, problems, open }: Around): void {
+export function printSummary(summary: Summary, around: Around): void {
+  const { seconds, jobs, machine, problems, open, replayOptions } = around
   const { seeds, operations, events, faults, states, failures, virtualMs, repeated } = summary
   const line = (text = ''): void => void process.stdout.write(`${text}\n`)
   line(`${machine}, ${jobs} process${jobs === 1 ? '' : 'es'}`)
@@ -30,7 +33,7 @@ export function printSummary(summary: Summary, { seconds, jobs, machine, problem
   for (const { seed, violation, count } of failures.slice(0, 20)) {
     printFailure(violation)
     if (count > 1) line(`  and ${count - 1} more in this seed`)
-    line(`  replay: npm run simulate -- --replay ${seed}`)
+    line(`  replay: npm run simulate -- --replay ${seed}${replayOptions}`)
   }
 }
 

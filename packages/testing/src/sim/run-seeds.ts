@@ -12,6 +12,8 @@ export interface SeedsOptions {
   readonly twice: number
   /** Stops after the first seed that breaks a promise. */
   readonly untilFailure: boolean
+  /** As in `SwarmOptions`. */
+  readonly dense?: boolean
   /** Called after each seed; false ends it. */
   readonly goOn: (soFar: Summary) => boolean
 }
@@ -70,10 +72,11 @@ export async function runSeeds(options: SeedsOptions): Promise<Summary> {
   const sum = emptySummary()
   const states = new Set<number>()
   for (let seed = options.first; seed < options.first + options.count; seed++) {
-    const plan = generatePlan(
-      seed,
-      options.operations === undefined ? {} : { operations: options.operations },
-    )
+    const { operations, dense } = options
+    const plan = generatePlan(seed, {
+      ...(operations === undefined ? {} : { operations }),
+      ...(dense === true && { dense }),
+    })
     const result = await runPlan(plan, { untilFailure: options.untilFailure })
     const [first] = result.violations
     if (first) sum.failures.push({ seed, violation: first, count: result.violations.length })
