@@ -128,13 +128,9 @@ async function conduct(): Promise<void> {
   const { open, fresh } = partFindings(summary, openFindings)
   if (!args.quiet) {
     const machine = cpus()[0]?.model ?? 'unknown'
-    printSummary(
-      { ...summary, failures: [...fresh] },
-      {
-        ...{ seconds, jobs, machine, problems, open },
-        replayOptions: args.dense ? ' --dense' : '',
-      },
-    )
+    const replayOptions = args.dense ? ' --dense' : ''
+    const around = { seconds, jobs, machine, problems, open, replayOptions }
+    printSummary({ ...summary, failures: [...fresh] }, around)
   }
   if (args.json) printJson(summary, seconds)
   if (fresh.length > 0 || problems.length > 0) process.exitCode = 1
