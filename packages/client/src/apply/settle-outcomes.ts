@@ -199,7 +199,7 @@ export async function offerLostAgain(
 ): Promise<void> {
   const rows = await tx.all(
     `UPDATE _outbox SET status = 'pending', verdict = NULL, exact = 0, attempts = 0, next_attempt_at = NULL, error = NULL,
-       was = coalesce(was, CASE status WHEN 'answered' THEN json_object('version', version, 'serverUpdatedAt', server_updated_at) END),
+       was = CASE status WHEN 'answered' THEN coalesce(was, json_object('version', version, 'serverUpdatedAt', server_updated_at)) END,
        returned_at = ?2, version = NULL, server_updated_at = NULL, held_by = NULL
      WHERE status <> 'pending' AND ((status = 'answered' AND (held_by IS NULL OR ?1))
        OR (status = 'conflicted' AND held_by NOT IN (SELECT id FROM _conflicts WHERE _version > 0)))
