@@ -53,7 +53,7 @@ async function listEscrow(tx: LocalReader): Promise<readonly EscrowedEdit[]> {
     `SELECT id, collection, record, op, group_id, created_at, 'unsent' AS status, NULL AS sent_at, NULL AS reason,
        NULL AS decided_at FROM _outbox WHERE escrow ORDER BY seq`,
   )
-  const sent = await tx.all('SELECT * FROM _escrow ORDER BY sent_at, created_at, id')
+  const sent = await tx.all('SELECT * FROM _escrow ORDER BY sent_at, created_at, rowid')
   return [...unsent, ...sent].map(editOf)
 }
 
@@ -76,7 +76,7 @@ function editOf(row: SqlRow): EscrowedEdit {
 /** Keys of edits of which the end is not known, the oldest first. */
 export async function readWaitingEscrow(tx: LocalReader): Promise<readonly string[]> {
   const rows = await tx.all(
-    "SELECT id FROM _escrow WHERE status = 'waiting' ORDER BY sent_at, created_at, id LIMIT ?",
+    "SELECT id FROM _escrow WHERE status = 'waiting' ORDER BY sent_at, created_at, rowid LIMIT ?",
     [limits.escrowAsked],
   )
   return rows.map((row) => String(row.id))

@@ -179,7 +179,7 @@ function reasonOf(letter: readonly SqlRow[]): string {
 async function keepNotes(tx: LocalTransaction, seqs: readonly number[], sentAt: string): Promise<void> {
   await tx.run(
     `INSERT OR REPLACE INTO _escrow (id, collection, record, op, group_id, created_at, sent_at)
-     SELECT id, collection, record, op, group_id, created_at, ?1 FROM _outbox WHERE seq IN (SELECT value FROM json_each(?2))`,
+     SELECT id, collection, record, op, group_id, created_at, ?1 FROM _outbox WHERE seq IN (SELECT value FROM json_each(?2)) ORDER BY seq`,
     [sentAt, JSON.stringify(seqs)],
   )
   if (seqs.length > 0) tx.touch('_escrow', 'all')

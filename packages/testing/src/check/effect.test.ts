@@ -299,6 +299,21 @@ describe('verdicts that are', () => {
     expect(history.end().found(effect)).toEqual([])
   })
 
+  test('[SIM-34] what was repaired says what it said before on a disk that is put back', () => {
+    const history = givenItem().write(1, { changes: { name: 'Cord' } })
+    history
+      .send(1)
+      .rule(1, { status: 'rejected', after: { name: 'Cord' } })
+      .status(1, 'dead')
+    const payload = { changes: { name: 'Wire' }, base: {}, increments: {}, additions: {}, removals: {} }
+    history.add({ kind: 'entry-payload', atMs: 0, disk: 'd1', device: 'D1', seq: 1, id: 'm1', payload })
+    history.move(1, 2, 'again').restore(1)
+    history.lose({ durability: 'full', entries: [], back: [history.entry(1, { changes: { name: 'Cord' } })] })
+    const found = (name: string): readonly string[] =>
+      history.send(1).rule(1, { op: 'update', after: { name } }).end().found(effect)
+    expect(found('Cord')).toEqual([])
+  })
+
   test('[SIM-34] a field that was left as it was seen, or wanted as it is by now, is not replaced', () => {
     const left = givenItem()
       .line({ after: { name: 'Wire' } })

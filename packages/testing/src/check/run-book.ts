@@ -266,9 +266,9 @@ export class RunBook {
       offer = new Map()
       offers.set(lead.id, offer)
     }
-    const known = offer.get(item.seq)
-    if (!known) offer.set(item.seq, [item])
-    else if (!known.some(({ id }) => id === item.id)) known.push(item)
+    // On a disk that was put back it says what it said then.
+    const others = (offer.get(item.seq) ?? []).filter(({ id }) => id !== item.id)
+    offer.set(item.seq, [...others, item])
   }
 
   #rule(outcome: ServerOutcome): undefined {

@@ -1,11 +1,14 @@
+import { appendFileSync } from 'node:fs'
 import { openDevice } from './shop-device.ts'
 
 /**
  * A device in a process of its own, started by a test that kills it. Sells one piece of `item` at a time until it is
- * killed or has sold `count`, and prints `sold <n>` after each sale that was acknowledged; syncs beside that.
+ * killed or has sold `count`, and prints `sold <n>` after each sale that was acknowledged; syncs beside that. What it
+ * prints may be lost with it where nobody reads for a while: each is a line of the file `told`, too.
  */
 interface Order {
   readonly path: string
+  readonly told: string
   readonly url: string
   readonly user: string
   readonly item: string
@@ -22,6 +25,7 @@ process.stdout.write('open\n')
 let syncing: Promise<unknown> = Promise.resolve()
 for (let sold = 1; sold <= order.count; sold++) {
   await db.items.increment(order.item, { stock: -1 })
+  appendFileSync(order.told, 'sold\n')
   process.stdout.write(`sold ${sold}\n`)
   // Not awaited: the kill should also hit sales that happen in the middle of a push.
   if (sold % order.syncEvery === 0) syncing = syncing.then(() => db.sync.now().catch(() => undefined))
