@@ -12,6 +12,7 @@ import {
   markDead,
   markHeld,
   releaseHeld,
+  settle,
   updateEntries,
 } from './outbox.ts'
 import { offerAfresh } from './requeue.ts'
@@ -346,6 +347,28 @@ describe('order', () => {
     )
     expect(seqsOf(rest)).toEqual([[1], [3, 6]])
   })
+})
+
+test('[FO-8] what was written behind an offer is not folded into an edit of before it that waited until now', async () => {
+  const device = await givenDevice()
+  const id = await device.items.insert({ name: 'a' })
+  await cut(device)
+  await answer(device, [1])
+  for (const name of ['b', 'c']) {
+    await device.items.update(id, { name })
+    await cut(device)
+    await device.database.write((tx) => markConflicted(tx, [2], 'conflict-1'))
+  }
+  await device.items.update(id, { tags: ['x'] })
+  expect(seqsOf(await cut(device))).toEqual([[4]])
+  await device.database.write((tx) => markHeld(tx, [4], 'conflict-1'))
+  await device.items.update(id, { tags: [] })
+  expect(seqsOf(await cut(device))).toEqual([])
+  await device.database.write(async (tx) => {
+    await settle(tx, [2])
+    await releaseHeld(tx, 'conflict-1')
+  })
+  expect(seqsOf(await cut(device))).toEqual([[4], [3], [5]])
 })
 
 describe('what waits for its priority', () => {

@@ -141,14 +141,21 @@ async function takeFresh(tx: LocalTransaction, { schema, batch, isOnly, entries 
 /**
  * Folds what may fold. With several priorities the window holds one class only, and what lies between two entries may
  * be missing from it: then linked entries, and those behind them of the same record, go as they are. So does what may be
- * refused because a record that it refers to is not made: nothing else is to be refused with it. Rules: FO-8.
+ * refused because a record that it refers to is not made: nothing else is to be refused with it. And so does what was
+ * written behind an offer that goes in this batch, where the fold would begin before that: the server may put that offer
+ * off, and the fold does not say that it stands on it. Rules: FO-8.
  */
 function foldReady(
   schema: Schema,
   ready: readonly Entry[],
-  { isOnly, needed }: Pick<Fresh, 'isOnly'> & Pick<Obstacles, 'needed'>,
+  { isOnly, needed, earlier, taken }: Pick<Fresh, 'isOnly'> & Obstacles,
 ): readonly Fold[] {
-  const seen = new Set<string>()
+  /** By record, where its fold begins. */
+  const begun = new Map<string, number>()
+  const offered = Map.groupBy(
+    earlier.filter(({ seq }) => taken.has(seq)),
+    recordKey,
+  )
   const ended = new Set<string>()
   const made = new Set<string>()
   const mayLack = (entry: Entry, seq: number): boolean => {
@@ -161,9 +168,11 @@ function foldReady(
   const isApart = (entry: Entry): boolean => {
     const key = recordKey(entry)
     if (entry.op === 'create') made.add(key)
-    const mayPass = !isOnly && seen.has(key) && isLinked(schema, entry)
-    if (mayPass || entry.depends.some((seq) => mayLack(entry, seq))) ended.add(key)
-    seen.add(key)
+    const first = begun.get(key)
+    const mayPass = !isOnly && first !== undefined && isLinked(schema, entry)
+    const isAcross = offered.get(key)?.some(({ seq }) => seq > (first ?? entry.seq) && seq < entry.seq)
+    if (mayPass || isAcross || entry.depends.some((seq) => mayLack(entry, seq))) ended.add(key)
+    if (first === undefined) begun.set(key, entry.seq)
     return ended.has(key)
   }
   const apart = new Set(ready.filter(isApart))
