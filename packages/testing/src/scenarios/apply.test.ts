@@ -13,6 +13,12 @@ beforeEach(() => {
 })
 afterEach(() => world.close())
 
+/** What an app knew that has no items yet. */
+const shelvesAlone = defineSchema({
+  version: 1,
+  collections: { shelves: collection({ fields: { label: text() } }) },
+})
+
 describe('rows that do not fit', () => {
   test('[AP-5] B09: one row of a hundred is put aside and listed; the rest is there, and the cursor moves on', async () => {
     const db = await world.open()
@@ -58,12 +64,8 @@ describe('rows that do not fit', () => {
 
   test('[AP-5] B09: the end of a record of a collection that the app does not know ends its quarantine', async () => {
     const path = world.path('unknown.sqlite')
-    const old = defineSchema({
-      version: 1,
-      collections: { shelves: collection({ fields: { label: text() } }) },
-    })
     const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
-    const db = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+    const db = await openClient({ ...common, schema: shelvesAlone, storage: sqliteStorage(path) })
     givenItems(world, 3)
     await world.env.complete(db.sync.now())
     expect((await db.status.get()).quarantined).toHaveLength(3)
@@ -81,11 +83,7 @@ describe('rows that do not fit', () => {
       const path = world.path('both.sqlite')
       server.grant('ann', 'w:w2')
       const common = { server: 'https://shop.example', auth: 'ann', env, sync: { auto: false } }
-      const old = defineSchema({
-        version: 1,
-        collections: { shelves: collection({ fields: { label: text() } }) },
-      })
-      const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+      const before = await openClient({ ...common, schema: shelvesAlone, storage: sqliteStorage(path) })
       await env.complete(before.sync.now())
       givenItems(world, 1)
       env.connect(async (request) => {
@@ -114,12 +112,8 @@ describe('rows that do not fit', () => {
 
   test('[AP-5] B09: after an update of the app its rows appear without asking the server', async () => {
     const path = world.path('upgrade.sqlite')
-    const old = defineSchema({
-      version: 1,
-      collections: { shelves: collection({ fields: { label: text() } }) },
-    })
     const common = { server: 'https://shop.example', auth: 'ann', env: world.env, sync: { auto: false } }
-    const before = await openClient({ ...common, schema: old, storage: sqliteStorage(path) })
+    const before = await openClient({ ...common, schema: shelvesAlone, storage: sqliteStorage(path) })
     givenItems(world, 3)
     await world.env.complete(before.sync.now())
     expect((await before.status.get()).quarantined).toHaveLength(3)
