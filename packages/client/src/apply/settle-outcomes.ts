@@ -17,7 +17,7 @@ import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { knownBefore, newIdentity } from '../outbox/hold-reasons.ts'
 import { offerAfresh } from '../outbox/requeue.ts'
-import { markConflicted, markDead, markHeld, releaseHeld, settle } from '../outbox/outbox.ts'
+import { markConflicted, markDead, markHeld, releaseHeld, seqsOf, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
 
 /** Outcomes and what they are settled with. */
@@ -268,8 +268,4 @@ export async function settleClosedConflicts(
   if (!ended.some((row) => row['conflict'] === 'resolved')) return 0
   const [pending] = await tx.all("SELECT count(*) AS count FROM _outbox WHERE status = 'pending'")
   return Number(pending?.['count'])
-}
-
-function seqsOf(rows: readonly SqlRow[]): readonly number[] {
-  return rows.map((row) => Number(row['seq']))
 }

@@ -6,7 +6,7 @@ import { recordKey } from '../local/record-key.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readEscrowOffers, readOpenOffers } from './offer.ts'
-import { refreshStates, updateEntries } from './outbox.ts'
+import { refreshStates, seqsOf, updateEntries } from './outbox.ts'
 import { type Obstacles, readObstacles, readyEntries } from './ready-entries.ts'
 
 export type { Offer } from './offer.ts'
@@ -247,8 +247,7 @@ async function markWaiting(tx: LocalTransaction, seqs: ReadonlySet<number>): Pro
      AND seq NOT IN (SELECT value FROM json_each(?))`,
     [JSON.stringify([...seqs])],
   )
-  const waiting = rows.map((row) => Number(row.seq))
-  await updateEntries(tx, waiting, { set: "status = 'pending'", params: [] })
+  await updateEntries(tx, seqsOf(rows), { set: "status = 'pending'", params: [] })
 }
 
 async function markSending(tx: LocalTransaction, offers: readonly Offer[], repeated: number): Promise<void> {

@@ -1,7 +1,7 @@
 import { formatRanges, type Hlc, type MutationOp, parseRanges, rangesOf } from '@holdfast/core'
 
 import { queueUploads } from '../attachments/upload-queue.ts'
-import type { SqlParam } from '../drivers/sqlite-driver.ts'
+import type { SqlParam, SqlRow } from '../drivers/sqlite-driver.ts'
 import type { KnownVerdict, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { checksum } from './checksum.ts'
@@ -156,11 +156,7 @@ export async function markHeld(tx: LocalTransaction, seqs: readonly number[], he
 /** Everything held by `heldBy` may be offered again, as the same bytes. */
 export async function releaseHeld(tx: LocalTransaction, heldBy: string): Promise<void> {
   const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ?", [heldBy])
-  await updateEntries(
-    tx,
-    rows.map((row) => Number(row.seq)),
-    { set: "status = 'pending', held_by = NULL", params: [] },
-  )
+  await updateEntries(tx, seqsOf(rows), { set: "status = 'pending', held_by = NULL", params: [] })
 }
 
 /** They will never succeed by themselves: dead letters, with the reason. Bytes and numbers stay. */
@@ -184,6 +180,11 @@ export async function settle(tx: LocalTransaction, seqs: readonly number[]): Pro
   )
   tx.touch('_outbox', 'all')
   await refreshStates(tx, rows)
+}
+
+/** The device numbers of rows that were read with their `seq`. */
+export function seqsOf(rows: readonly SqlRow[]): readonly number[] {
+  return rows.map(({ seq }) => Number(seq))
 }
 
 /** Device numbers as the protocol spells them. */

@@ -1,6 +1,7 @@
 import type { CollectionSchema, FieldSchema, Values } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
+import { seqsOf } from './outbox.ts'
 import { standingOn } from './requeue.ts'
 
 /** Seqs of the unsettled creates of the records that the reference fields of `changes` name. Rules: OB-6. */
@@ -40,7 +41,7 @@ export async function createsAhead(
   const creates = await referredCreates(tx, collection, changes)
   if (creates.length === 0) return creates
   const held = await tx.all('SELECT seq FROM _outbox WHERE held_by = ?', [waiting.conflict])
-  const behind = await standingOn(tx, [...waiting.seqs, ...held.map(({ seq }) => Number(seq))])
+  const behind = await standingOn(tx, [...waiting.seqs, ...seqsOf(held)])
   return creates.filter((seq) => !behind.has(seq))
 }
 

@@ -4,7 +4,7 @@ import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { rebuildRecords } from '../local/records.ts'
 import { type Entry, entryColumns, readEntry } from './entry.ts'
-import { nextSeq, updateEntries } from './outbox.ts'
+import { nextSeq, seqsOf, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
 const movedMax = 10_000
@@ -144,7 +144,7 @@ async function directlyOn(
      SELECT seq FROM direct UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM direct)`,
     [JSON.stringify(seqs)],
   )
-  return rows.map((row) => Number(row.seq))
+  return seqsOf(rows)
 }
 
 const isFresh = "(later.status = 'pending' AND later.offer IS NULL AND NOT later.escrow)"

@@ -3,7 +3,7 @@ import { keyEndLength, limits, parseRanges, type PullRequest, type Schema } from
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { entryColumns } from './entry.ts'
-import { coversOf } from './outbox.ts'
+import { coversOf, seqsOf } from './outbox.ts'
 
 /** How long settled work is kept, ms. */
 export const retainedMs: number = limits.retainedDays * 86_400_000
@@ -102,7 +102,7 @@ export async function readSettled(tx: LocalReader): Promise<Settled> {
      WHERE device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY seq`,
   )
   return {
-    settled: coversOf(rows.map((row) => Number(row.seq))),
+    settled: coversOf(seqsOf(rows)),
     settledKeys: rows.map((row) => String(row.key)).join(''),
   }
 }
@@ -113,5 +113,5 @@ export async function readRetained(tx: LocalReader, count: number): Promise<stri
     `SELECT seq FROM _retained WHERE device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY n DESC LIMIT ?`,
     [count],
   )
-  return coversOf(rows.map((row) => Number(row.seq)))
+  return coversOf(seqsOf(rows))
 }

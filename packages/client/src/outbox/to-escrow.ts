@@ -4,7 +4,7 @@ import { rebuildRecords, recordsIn } from '../local/records.ts'
 import { handOver } from './discard-entries.ts'
 import { entryColumns, readEntry } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
-import { entriesOfRecord } from './outbox.ts'
+import { entriesOfRecord, seqsOf } from './outbox.ts'
 import { requeue, type RequeueContext } from './requeue.ts'
 
 /** Records the device may not see any more. */
@@ -133,7 +133,7 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   const taken = rows.filter(({ status }) => status === 'answered')
   const kept: number[] = []
   const again: number[] = []
-  const others = seqsOf(rows.filter(({ status }) => status === 'conflicted'))
+  const others = [...seqsOf(rows.filter(({ status }) => status === 'conflicted'))]
   for (const letter of lettersOf(rows.filter(({ status }) => status === 'dead'))) {
     const seqs = seqsOf(letter)
     const code = reasonOf(letter)
@@ -159,10 +159,6 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   await rebuildRecords(tx, context.schema, recordsIn([...shown, ...unaware, ...later]))
   tx.touch('_outbox', 'all')
   return kept.length + taken.length > 0
-}
-
-function seqsOf(rows: readonly SqlRow[]): number[] {
-  return rows.map(({ seq }) => Number(seq))
 }
 
 /** What was refused together: a transaction, a fold, or one by itself. */

@@ -5,7 +5,7 @@ import { readCursor } from '../apply/staging.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import { readMeta } from '../local/meta.ts'
 import type { Offer } from '../outbox/offer.ts'
-import { coversOf } from '../outbox/outbox.ts'
+import { coversOf, seqsOf } from '../outbox/outbox.ts'
 import { readRetained } from '../outbox/retained.ts'
 
 /** What one push carries. */
@@ -61,7 +61,7 @@ async function readAnswered(tx: LocalReader): Promise<string> {
     // That they are not pending is said for the index.
     "SELECT seq FROM _outbox WHERE status = 'answered' AND status <> 'pending' AND (held_by IS NULL OR held_by = 'repeated')",
   )
-  return coversOf(rows.map((row) => Number(row['seq'])))
+  return coversOf(seqsOf(rows))
 }
 
 async function readStranded(tx: LocalReader, offers: readonly Offer[]): Promise<string> {
@@ -69,7 +69,7 @@ async function readStranded(tx: LocalReader, offers: readonly Offer[]): Promise<
     'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND returned_at IS NOT NULL AND was IS NULL',
     [JSON.stringify(offers.map(({ seqs }) => seqs[0]))],
   )
-  return coversOf(rows.map((row) => Number(row['seq'])))
+  return coversOf(seqsOf(rows))
 }
 
 async function pendingReport(tx: LocalReader): Promise<string> {

@@ -2,7 +2,7 @@ import type { Schema } from '@holdfast/core'
 
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { writeMeta } from '../local/meta.ts'
-import { updateEntries } from '../outbox/outbox.ts'
+import { seqsOf, updateEntries } from '../outbox/outbox.ts'
 import { newIdentity } from '../outbox/hold-reasons.ts'
 import { readOpenOffers } from '../outbox/offer.ts'
 import { requeueUnderOwnKeys } from '../outbox/requeue.ts'
@@ -33,7 +33,7 @@ export async function readyForIdentity(tx: LocalReader, schema: Schema): Promise
   if (escrow) return []
   // Whatever its next attempt is, it goes by itself.
   const open = await readOpenOffers(tx, schema, Number.POSITIVE_INFINITY)
-  return open.length > 0 ? [] : rows.map((row) => Number(row['seq']))
+  return open.length > 0 ? [] : seqsOf(rows)
 }
 
 /**
