@@ -65,13 +65,12 @@ export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promi
   for (const { collection: name, record } of await movableRecords(tx)) {
     const collection = schema.collections.get(name)
     if (!collection) continue
+    const named = { collection: name, record }
     const shadow = await readShadow(tx, collection, record)
-    if (hadLeft.has(recordKey({ collection: name, record })) && isOutside(shadow))
-      left.push({ collection: name, record })
+    if (hadLeft.has(recordKey(named)) && isOutside(shadow)) left.push(named)
     else if (shadow.snapshot.kind !== 'live') {
       const lay = await layIn(tx, { collection, record, snapshot: shadow.snapshot, before })
-      if (lay === 'nowhere' || (lay.length > 0 && lay.every((scope) => revoked.has(scope))))
-        left.push({ collection: name, record })
+      if (lay === 'nowhere' || (lay.length > 0 && lay.every((scope) => revoked.has(scope)))) left.push(named)
     }
   }
   return left

@@ -1,5 +1,6 @@
 import { type Foretold, limits, replayMutations, type Schema } from '@holdfast/core'
 import type { LocalReader } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
 import { readShadow } from '../local/records.ts'
 import { mutationOf } from '../outbox/entry.ts'
 import { entriesOfRecord } from '../outbox/outbox.ts'
@@ -48,7 +49,7 @@ export class Foretelling {
     const known = new Map<string, Known>()
     for (const row of rows) {
       const [collection, record, state] = [String(row.collection), String(row.record), String(row.state)]
-      const key = `${collection}/${record}`
+      const key = recordKey({ collection, record })
       const before = this.#knownByRecord.get(key)
       const hints = before?.state === state ? before.hints : await this.#foretell(tx, collection, record)
       known.set(key, { state, hints })

@@ -38,14 +38,10 @@ export function parsePullRequest(value: unknown): PullRequest {
   parseRanges(request.answered ?? '')
   const { settledKeys } = request
   const settledCount = countRanges(parseRanges(request.settled ?? ''))
-  if (settledKeys !== undefined && settledKeys.length !== settledCount * keyEndLength)
-    throw new SyncError(
-      'REQUEST_INVALID',
-      `settledKeys holds ${keyEndLength} characters for each of settled`,
-      {
-        at: 'settledKeys',
-      },
-    )
+  if (settledKeys !== undefined && settledKeys.length !== settledCount * keyEndLength) {
+    const message = `settledKeys holds ${keyEndLength} characters for each of settled`
+    throw new SyncError('REQUEST_INVALID', message, { at: 'settledKeys' })
+  }
   return request
 }
 
