@@ -1,9 +1,10 @@
-import { type Environment, newUuid, type Schema } from '@holdfast/core'
+import type { Environment, Schema } from '@holdfast/core'
 
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
 import { rebuildRecords } from '../local/records.ts'
-import { type Entry, entryColumns, readEntry } from './entry.ts'
+import { checksum } from './checksum.ts'
+import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
 import { nextSeq, seqsOf, updateEntries } from './outbox.ts'
 
 /** Entries moved together at most: a person repairs one thing at a time. */
@@ -12,7 +13,7 @@ const movedMax = 10_000
 /** What moving entries takes. */
 export interface RequeueContext {
   readonly schema: Schema
-  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+  readonly env: Pick<Environment, 'now'>
 }
 
 /**
@@ -23,10 +24,21 @@ export interface RequeueContext {
  */
 export function requeue(
   tx: LocalTransaction,
-  { schema, env }: RequeueContext,
+  { schema }: Pick<RequeueContext, 'schema'>,
   seqs: readonly number[],
 ): Promise<void> {
-  return move(tx, schema, { seqs, keyOf: () => newUuid(env) })
+  return move(tx, schema, { seqs, keyOf: keyOfRetry })
+}
+
+/**
+ * The key under which a mutation is tried again: it follows from the old one and from what the mutation says now, so that
+ * another copy of the database, or this one once it is put back to a backup of before, tries the same under the same key.
+ * The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
+ */
+function keyOfRetry({ id, payload }: Entry): string {
+  const text = payloadText(payload)
+  const digits = checksum(`${id} ${text}`).slice(-9) + checksum(`${text} ${id}`).slice(-9)
+  return `${id.slice(0, 13)}-8${digits.slice(0, 3)}-a${digits.slice(3, 6)}-${digits.slice(6)}`
 }
 
 /** The same under their own keys: whoever else holds them offers them under these, so that they count once. Rules: SY-12. */

@@ -4,7 +4,7 @@ import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { FaultScript } from '../fake-server/faults.ts'
 import { SeededRandom } from '../seeded-random.ts'
@@ -16,18 +16,21 @@ let env: VirtualEnvironment
 let server: HoldfastServer
 let faults: FaultScript
 let clients: ShopClient[]
+let isClosed: boolean
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'holdfast-clones-'))
   env = createVirtualEnvironment({ seed: 11 })
   faults = new FaultScript(env)
   clients = []
+  isClosed = false
   server = await createServer({
     schema: shopSchema,
     store: sqliteStore(join(folder, 'server.sqlite')),
     env,
     authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
     scopes: () => ['w:w1'],
+    authorize: () => !isClosed,
   })
   env.connect((request) =>
     faults.handle(request, new URL(request.url).pathname.split('/').at(-1) ?? '', (passed) =>
@@ -268,6 +271,88 @@ test.each(Array.from({ length: 24 }, (_, seed) => seed + 1))(
     await expectEachOnce(clones, total, names)
   },
 )
+
+describe('[OB-15] [SY-12] B21: what was refused, and is tried again on both copies,', () => {
+  /** Two copies of a device on which a sale, and one that was written with a new item, were refused. */
+  async function givenRefused(): Promise<Clones> {
+    const phone = await open('one.sqlite')
+    const rope = await phone.items.insert({ name: 'Rope', stock: 100 })
+    await sync(phone)
+    isClosed = true
+    await phone.items.increment(rope, { stock: 1 })
+    await phone.transaction(async (tx) => {
+      await tx.items.increment(rope, { stock: 2 })
+      await tx.items.insert({ name: 'Hook', stock: 1 })
+    })
+    await sync(phone)
+    isClosed = false
+    return { rope, ...(await copied(phone)) }
+  }
+
+  async function retryAll(db: ShopClient): Promise<void> {
+    for (const { id } of await db.deadLetters.list()) await db.deadLetters.retry(id)
+  }
+
+  async function stocks(...devices: readonly ShopClient[]): Promise<unknown> {
+    for (let round = 0; round < 3; round++) {
+      await env.advance(900_000)
+      await sync(...devices)
+    }
+    for (const db of devices) expect(await db.outbox.list()).toEqual([])
+    const rows = await Promise.all(devices.map(itemsOf))
+    return rows.map((items) => items.map(({ name, stock }) => [name, stock]))
+  }
+
+  test('counts once', async () => {
+    const { rope, one, other } = await givenRefused()
+    await retryAll(one)
+    await sync(one)
+    await workOn(other, rope, { name: 'Sail', amount: 1_000 })
+    await retryAll(other)
+    const all = [
+      ['Hook', 1],
+      ['Rope', 1_103],
+      ['Sail', 1],
+    ]
+    expect(await stocks(one, other)).toEqual([all, all])
+  })
+
+  test('counts once where it was refused a second time, and was edited then in the same way', async () => {
+    const { one, other } = await givenRefused()
+    isClosed = true
+    for (const db of [one, other]) {
+      await retryAll(db)
+      await sync(db)
+      const [letter] = await db.deadLetters.list()
+      await db.deadLetters.editAndRetry(letter?.id ?? '', { stock: 108, note: 'counted' })
+    }
+    isClosed = false
+    for (const db of [one, other]) await retryAll(db)
+    const all = [
+      ['Hook', 1],
+      ['Rope', 110],
+    ]
+    expect(await stocks(one, other)).toEqual([all, all])
+  })
+
+  test('counts as each of them said where they say different things', async () => {
+    const { one, other } = await givenRefused()
+    for (const [db, stock] of [
+      [one, 110],
+      [other, 120],
+    ] as const) {
+      const [letter] = await db.deadLetters.list()
+      await db.deadLetters.editAndRetry(letter?.id ?? '', { stock })
+    }
+    await retryAll(one)
+    await retryAll(other)
+    const all = [
+      ['Hook', 1],
+      ['Rope', 132],
+    ]
+    expect(await stocks(one, other)).toEqual([all, all])
+  })
+})
 
 test('[SY-19] a copy that took a new identity hears of what the other one pushes', async () => {
   const { rope, one, other } = await givenClones()
