@@ -23,7 +23,7 @@ import {
   settleKnown,
   settleOutcomes,
 } from './settle-outcomes.ts'
-import { boundRetained, purgeRetained, returnRetained } from '../outbox/retained.ts'
+import { boundRetained, emptyRetained, returnRetained } from '../outbox/retained.ts'
 import { askEndingsAgain, noteEscrowEndings } from '../outbox/escrow-api.ts'
 import { moveToEscrow, settleEscrowed } from '../outbox/to-escrow.ts'
 import { dropStaging, hasLostHistory, newestVerdicts, readCursor } from './staging.ts'
@@ -86,7 +86,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
   const hasGone = hasCleared || progress.revoked.length > 0 || escrow.hasDropped
-  if (hasGone) await purgeRetained(tx, schema)
+  if (hasGone) await emptyRetained(tx, schema)
   await boundRetained(tx, nowMs)
   if (isLost) await queueAllUploads(tx, schema, nowMs)
   else if (hasLeft || hasGone) await eraseUnnamedBytes(tx, schema)

@@ -4,6 +4,7 @@ import { readShadow, type Shadow, showRecord, statementsOf, storeShadow } from '
 import type { Entry } from '../outbox/entry.ts'
 import { isKnownBefore } from '../outbox/hold-reasons.ts'
 import { entriesOfRecord, settle } from '../outbox/outbox.ts'
+import { emptyRetainedOf } from '../outbox/retained.ts'
 import { absentShadow, isOutside, versionOf } from './change-shadow.ts'
 
 /** A record whose shadow or entries changed. */
@@ -32,8 +33,7 @@ export async function rebaseRecord(tx: LocalTransaction, target: RebaseTarget): 
     else entries.push(entry)
   }
   if (contained.length > 0) await settle(tx, contained)
-  if (hasLeft)
-    await tx.run('DELETE FROM _retained WHERE record = ? AND collection = ?', [record, collection.name])
+  if (hasLeft) await emptyRetainedOf(tx, collection.name, record)
   await showRecord(tx, { collection, record, shadow, entries })
 }
 

@@ -16,7 +16,8 @@ export interface EscrowedEdit {
   readonly createdAt: string
   /**
    * `unsent`: the server has not got it yet. `waiting`: an operator decides. `accepted`, `refused`: how that ended.
-   * `unknown`: the server does not know it any more, as after it was put back from a backup.
+   * `unknown`: the server does not know it any more, as after it was put back from a backup. So is an edit that it had taken
+   * and lost in that way, when the device may keep no values of its record with which to return it.
    */
   readonly status: 'unsent' | EscrowEnding['status']
   /** ISO time by the device's clock at which the server had it; null before. */
@@ -27,7 +28,10 @@ export interface EscrowedEdit {
   readonly decidedAt: string | null
 }
 
-/** `db.escrow`: edits that went to operators because the right to their record ended before they were sent. Rules: ES-14. */
+/**
+ * `db.escrow`: edits that went to operators because the right to their record ended before they were sent, and those that a
+ * restored server lost and that nobody can return. Rules: ES-14, SY-25.
+ */
 export interface EscrowApi {
   /** In the order written: those to be sent, then those that the server has. */
   list(): Promise<readonly EscrowedEdit[]>

@@ -29,13 +29,15 @@ const isLost = `?1 IS NULL
 
 /**
  * Puts back into the outbox what was settled by a history that the server has lost, to be offered again under its key and
- * number. `lost`: which of this device's numbers the server does not know; all of them where it does not say. Returns how many they are. Rules: SY-25.
+ * number. `lost`: which of this device's numbers the server does not know; all of them where it does not say. What has no
+ * values any more cannot be offered: a note says that it is gone. Returns how many they are that were put back. Rules: SY-25.
  */
 export async function returnRetained(
   tx: LocalTransaction,
   { lost, nowMs }: { readonly lost: string | undefined; readonly nowMs: number },
 ): Promise<number> {
   const spans = lost === undefined ? null : JSON.stringify(parseRanges(lost))
+  await noteGone(tx, spans)
   // Of a fold whose lead is no longer kept, each goes by itself.
   await tx.run(
     `UPDATE _retained AS r SET offer = seq, wire = NULL WHERE offer IS NULL
@@ -43,14 +45,30 @@ export async function returnRetained(
   )
   const values = entryColumns.split(', ').map((name) => returned[name] ?? name)
   const { changes } = await tx.run(
-    `INSERT INTO _outbox (${entryColumns}) SELECT ${values.join(', ')} FROM _retained WHERE ${isLost} ORDER BY seq`,
+    `INSERT INTO _outbox (${entryColumns}) SELECT ${values.join(', ')} FROM _retained WHERE hash <> '' AND (${isLost}) ORDER BY seq`,
     [spans, nowMs - retainedMs, nowMs],
   )
   if (changes === 0) return 0
-  await tx.run(`DELETE FROM _retained WHERE ${isLost}`, [spans, nowMs - retainedMs])
+  await tx.run(`DELETE FROM _retained WHERE hash <> '' AND (${isLost})`, [spans, nowMs - retainedMs])
   tx.touch('_outbox', 'all')
   return changes
 }
+
+/** Only of what went under the name of now does the server's answer say that it is lost. */
+async function noteGone(tx: LocalTransaction, spans: string | null): Promise<void> {
+  const { changes } = await tx.run(
+    `INSERT OR IGNORE INTO _escrow (id, collection, record, op, group_id, created_at, sent_at, status)
+     SELECT id, collection, record, op, group_id, created_at, strftime('%Y-%m-%dT%H:%M:%fZ', kept_at / 1000.0, 'unixepoch'), 'unknown'
+     FROM _retained WHERE ${isGone} ORDER BY seq`,
+    [spans],
+  )
+  if (changes === 0) return
+  await tx.run(`DELETE FROM _retained WHERE ${isGone}`, [spans])
+  tx.touch('_escrow', 'all')
+}
+
+const isGone = `hash = '' AND device = (SELECT value FROM _meta WHERE key = 'device')
+  AND EXISTS (SELECT 1 FROM json_each(?1) AS span WHERE seq BETWEEN span.value ->> 0 AND span.value ->> 1)`
 
 /** Stamps what was settled in this transaction, and drops what was kept for long enough or is too much, the oldest first. */
 export async function boundRetained(tx: LocalTransaction, nowMs: number): Promise<void> {
@@ -81,14 +99,30 @@ async function dropUpTo(tx: LocalTransaction, last: number): Promise<void> {
 /** What is left of the bytes that may be kept once there are too many. */
 const keptShare = 0.9
 
-/** Whatever the device keeps of records that it no longer has goes; that they were deleted says nothing of what they were. */
-export async function purgeRetained(tx: LocalTransaction, schema: Schema): Promise<void> {
+/**
+ * The values of whatever the device keeps of records that it no longer has go; that they were deleted says nothing of what
+ * they were. Rules: AP-8, SY-25.
+ */
+export async function emptyRetained(tx: LocalTransaction, schema: Schema): Promise<void> {
   const tables = [...schema.collections.keys()].map(
     (name) => `collection = '${name}' AND record IN (SELECT id FROM ${quoteName(name)})`,
   )
+  await empty(
+    tx,
+    `NOT (${tables.map((each) => `(${each})`).join(' OR ')}) AND NOT (op = 'delete' AND payload = '{}')`,
+  )
+}
+
+/** The same of one record, which left. */
+export function emptyRetainedOf(tx: LocalTransaction, collection: string, record: string): Promise<void> {
+  return empty(tx, 'record = ? AND collection = ?', [record, collection])
+}
+
+/** What is left says which mutation it was; without a checksum it is no mutation that could be returned. */
+async function empty(tx: LocalTransaction, condition: string, params: readonly string[] = []): Promise<void> {
   await tx.run(
-    `DELETE FROM _retained WHERE NOT (${tables.map((each) => `(${each})`).join(' OR ')})
-     AND NOT (op = 'delete' AND payload = '{}')`,
+    `UPDATE _retained SET payload = '{}', hash = '', wire = NULL WHERE hash <> '' AND ${condition}`,
+    params,
   )
 }
 

@@ -41,6 +41,12 @@ describe('half a transaction', () => {
 })
 
 describe('a whole one', () => {
+  test('[SIM-80] that is half, as a note says of the other half, which a restored server lost', () => {
+    const history = givenPair().add({ kind: 'loss-noted', atMs: 0, disk: 'd1', id: 'm2', record: 'r2' })
+    history.add({ kind: 'group-read', atMs: 0, disk: 'd2', where: 'device', marks: { r1: 'a', r2: null } })
+    expect(history.found(groupAtomicity)).toEqual([])
+  })
+
   test('[SIM-80] read before it and after it', () => {
     expect(look({ r1: null, r2: null }).found(groupAtomicity)).toEqual([])
     expect(look({ r1: 'a', r2: 'a' }).found(groupAtomicity)).toEqual([])

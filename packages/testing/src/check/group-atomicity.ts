@@ -23,7 +23,8 @@ class GroupWatch {
 
   /**
    * Records about which a person kept theirs when a whole transaction was in dispute: the other records of it take mine,
-   * so that they part by that person's will. Rules: CF-8.
+   * so that they part by that person's will. And those of which a note says that a restored server lost what was done
+   * there, while the rest was returned. Rules: CF-8, SY-25.
    */
   readonly #parted = new Set<string>()
 
@@ -51,6 +52,9 @@ class GroupWatch {
         return
       case 'entry-gone':
         this.#remove(item)
+        return
+      case 'loss-noted':
+        this.#parted.add(o.record)
         return
       case 'device-lost':
         for (const { id } of o.entries) this.#remove(this.#book.itemOf(o.disk, id))

@@ -18,6 +18,7 @@ export type Observation =
   | EntryPayload
   | EntryStatus
   | EntryGone
+  | LossNoted
   | DeviceIdentity
   | DeviceCursor
   | ScopesLeft
@@ -103,6 +104,13 @@ export interface EntryGone extends OnDisk {
   readonly device: string
   readonly seq: number
   readonly id: string
+}
+
+/** A note says of settled work that a restored server has lost it, and that nobody can return it from here. */
+export interface LossNoted extends OnDisk {
+  readonly kind: 'loss-noted'
+  readonly id: string
+  readonly record: string
 }
 
 /** The disk speaks under this UUID from now on. */

@@ -34,3 +34,11 @@ test('[SIM-94] B14: what was returned, what was not lost, and what is kept no lo
       .found(returnedWork),
   ).toEqual([])
 })
+
+test('[SIM-94] a note of a loss, where the server has it, and where it has not', () => {
+  const noted = { kind: 'loss-noted', atMs: 0, disk: 'd1', id: 'm1', record: 'r1' } as const
+  expect(settled().add(noted).end().found(returnedWork)).toEqual([
+    'a note on d1 says that m1 is lost, and the server has it',
+  ])
+  expect(settled().restore(0).add(noted).end().found(returnedWork)).toEqual([])
+})

@@ -4,7 +4,8 @@ import { type Item, RunBook } from './run-book.ts'
 
 /**
  * What a device still keeps of its settled work, a server that was put back has ruled on again, by itself or in a fold,
- * or it is in an outbox. What the device was not to keep for so long is not asked for. Rules: SIM-94.
+ * or it is in an outbox. What it keeps without values is noted as lost, and only that. What the device was not to keep for
+ * so long is not asked for. Rules: SIM-94.
  */
 export const returnedWork: Checker = {
   name: 'returned-work',
@@ -28,6 +29,8 @@ class ReturnWatch {
   observe(o: Observation): void {
     if (o.kind === 'server-restored') this.#lose(o.forgotten)
     this.#book.observe(o)
+    if (o.kind === 'loss-noted' && this.#isThere(o.disk, o.id))
+      this.#fail(`a note on ${o.disk} says that ${o.id} is lost, and the server has it`)
     if (o.kind === 'end' && o.quietAtMs !== null) this.#end(o)
   }
 
@@ -36,6 +39,11 @@ class ReturnWatch {
       if (outcome.status !== 'applied' && outcome.status !== 'merged') continue
       for (const item of this.#book.membersOf(outcome) ?? []) this.#lost.add(item)
     }
+  }
+
+  #isThere(disk: string, id: string): boolean {
+    const item = this.#book.itemOf(disk, id)
+    return item !== undefined && this.#book.outcomeFor(item) !== undefined
   }
 
   #end({ devices }: RunEnded): void {

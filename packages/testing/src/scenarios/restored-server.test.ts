@@ -634,8 +634,60 @@ describe('what was settled before a backup was restored', () => {
     granted = ['w:w1']
     await sync(cid, cid)
     const kept = inFile(path, 'SELECT op, payload FROM _retained ORDER BY n')
-    expect(kept).toMatchObject([{ op: 'create' }, { op: 'delete' }])
+    expect(kept).toMatchObject([
+      { op: 'create', payload: '{}' },
+      { op: 'create', payload: '{}' },
+      { op: 'create' },
+      { op: 'delete', payload: '{}' },
+    ])
     expect(JSON.stringify(kept)).not.toContain('Canary')
     expect(readFileSync(path).includes('Canary')).toBe(false)
+  })
+
+  test('[SY-25] B14: an edit of a record that the device may not have any more is gone, and a note says so', async () => {
+    granted = ['w:w1', 'w:w2']
+    const far = await ben.items.insert({ name: 'Far', wh: 'w2' })
+    const lamp = await ben.items.insert({ name: 'Lamp', stock: 1 })
+    await sync(ben, ann, ben)
+    await backUp()
+    await ann.transaction(async (tx) => {
+      await tx.items.increment(lamp, { stock: 1 })
+      await tx.items.update(far, { note: 'in one with the lamp' })
+    })
+    await ann.items.update(rope, { wh: 'w3' })
+    await ann.items.insert({ name: 'Hook' })
+    await sync(ann, ann)
+    granted = ['w:w1']
+    await sync(ann, ann)
+    expect(await ann.escrow.list()).toEqual([])
+    await restore()
+    await sync(ann, ann, ann)
+    expect(await itemsOf(ann)).toMatchObject([
+      { name: 'Hook' },
+      { name: 'Lamp', stock: 2 },
+      { name: 'Rope', stock: 10 },
+    ])
+    expect(await ann.outbox.list()).toEqual([])
+    const notes = await ann.escrow.list()
+    expect(notes).toMatchObject([
+      { record: far, op: 'update', status: 'unknown' },
+      { record: rope, op: 'update', status: 'unknown' },
+    ])
+    for (const { id } of notes) await ann.escrow.dismiss(id)
+    await restore()
+    await sync(ann, ann, ann)
+    expect(await ann.escrow.list()).toEqual([])
+  })
+
+  test('[SY-25] B14: no note is written of what the server knows after all', async () => {
+    await ann.items.update(rope, { wh: 'w3' })
+    await sync(ann, ann)
+    await backUp()
+    await ann.items.insert({ name: 'Hook' })
+    await sync(ann, ann)
+    await restore()
+    await sync(ann, ann, ann)
+    expect(await ann.escrow.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'Hook' }])
   })
 })

@@ -47,6 +47,8 @@ const triggers: readonly string[] = [
        VALUES ('rewritten', ${inNew(writtenColumns)}, ${isOther('payload')}); END`,
   `CREATE TEMP TRIGGER IF NOT EXISTS sim_gone AFTER DELETE ON main._outbox BEGIN
      INSERT INTO sim_seen (kind, a, b) VALUES ('gone', old.seq, old.id); END`,
+  `CREATE TEMP TRIGGER IF NOT EXISTS sim_lost AFTER INSERT ON main._escrow WHEN new.status = 'unknown' BEGIN
+     INSERT INTO sim_seen (kind, b, c) VALUES ('noted', new.id, new.record); END`,
   // Its values are to leave the file.
   `CREATE TEMP TRIGGER IF NOT EXISTS sim_escrowed AFTER INSERT ON main._escrow BEGIN
      INSERT INTO sim_escrowed (id, hash) SELECT id, hash FROM main._outbox WHERE id = new.id; END`,

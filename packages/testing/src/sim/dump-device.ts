@@ -34,7 +34,9 @@ export function dumpDevice(
     conflicts: tables.includes('_conflicts') ? dumpConflicts(database, '_conflicts') : [],
     retained: tables.includes('_retained')
       ? database
-          .prepare('SELECT id FROM _retained ORDER BY n')
+          .prepare(
+            "SELECT id FROM _retained WHERE hash <> '' OR device = (SELECT value FROM _meta WHERE key = 'device') ORDER BY n",
+          )
           .all()
           .map(({ id }) => String(id))
       : [],

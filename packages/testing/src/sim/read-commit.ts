@@ -30,6 +30,7 @@ export function readCommit(rows: readonly Row[], speaker: Speaker, on: OnDisk): 
     if (kind === 'written') commit.write(writtenOf(row, 1, { ...on, device }))
     else if (kind === 'status') commit.replace(`status ${seq}`, statusOf(row, 1, { ...on, device }))
     else if (kind === 'gone') commit.add({ kind: 'entry-gone', atMs, disk, device, seq, id })
+    else if (kind === 'noted') commit.add({ kind: 'loss-noted', atMs, disk, id, record: String(row[3]) })
     else if (kind === 'moved') {
       const to = { seq: Number(row[3]), id: String(row[4]) }
       commit.add({ kind: 'entry-moved', atMs, disk, device, from: { seq, id }, to })
