@@ -57,6 +57,8 @@ export interface PullOptions {
   /** Only these of the granted scopes. */
   readonly scopes?: readonly string[]
   readonly ack?: string
+  /** What the device itself made comes whole, not as `have`. */
+  readonly whole?: boolean
   /** Numbers that the device was answered for. */
   readonly answered?: string
   /** Keys that the device was told had been decided before. */

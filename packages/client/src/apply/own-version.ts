@@ -137,24 +137,3 @@ export async function isBuildable(
   const entries = await entriesOfRecord(tx, have.collection, have.record)
   return chainOfHave(entries, version, have).length > 0
 }
-
-/**
- * Without those that are staged in a newer version, or in that one and the same scope, and those whose scope the record has
- * left by then: it would be put back there. Reads through the staged pages once, for the few that need it.
- */
-export async function withoutStaged(tx: LocalReader, haves: readonly Have[]): Promise<readonly Have[]> {
-  const rows = await tx.all(
-    `WITH staged AS MATERIALIZED (
-       SELECT c.value ->> '$.collection' AS collection, c.value ->> '$.record' AS record, c.value ->> '$.version' AS version,
-         c.value ->> '$.op' AS op, c.value ->> '$.scope' AS scope
-       FROM _staging p, json_each(p.body, '$.changes') c
-       WHERE p.kind IN ('page', 'records') AND c.value ->> '$.op' <> 'have')
-     SELECT DISTINCT wanted.key AS place FROM json_each(?) AS wanted JOIN staged ON staged.record = wanted.value ->> '$.record'
-       AND staged.collection = wanted.value ->> '$.collection' AND staged.version >= wanted.value ->> '$.version'
-       AND (staged.scope = wanted.value ->> '$.scope' OR staged.op = 'delete'
-         OR (staged.op = 'put' AND staged.version > wanted.value ->> '$.version'))`,
-    [JSON.stringify(haves)],
-  )
-  const staged = new Set(rows.map((row) => row['place']))
-  return haves.filter((_, place) => !staged.has(place))
-}

@@ -21,7 +21,7 @@ export interface PageNote {
   readonly unfit: readonly Unfit[]
   /** Collections of which it says that we have records already. */
   readonly haves: readonly string[]
-  /** What it says of this device's mutations; absent for records that were fetched one by one. */
+  /** What it says of this device's mutations; absent on leaves that the device adds to the last page. */
   readonly verdicts?: PageVerdicts
 }
 

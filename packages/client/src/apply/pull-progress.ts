@@ -16,8 +16,8 @@ export interface PullProgress {
   readonly revoked: readonly string[]
   readonly pages: number
   readonly rows: number
-  /** How often records were fetched of which the server only said that we have them. */
-  readonly haveRounds: number
+  /** Begun anew because the server said of records that we have them, and we could not build them: they come whole. */
+  readonly isWhole: boolean
 }
 
 /** What to ask for next. */
@@ -44,7 +44,7 @@ export function startPull(cursor: string | null, schema: number): PullProgress {
     revoked: [],
     pages: 0,
     rows: 0,
-    haveRounds: 0,
+    isWhole: false,
   }
 }
 

@@ -13,8 +13,8 @@ import { type PullProgress, startPull } from './pull-progress.ts'
 
 /** A page to be put aside until the flip. */
 export interface PageToStage {
-  /** What it says of our mutations; undefined for records that were fetched one by one. */
-  readonly verdicts: PageVerdicts | undefined
+  /** What it says of our mutations. */
+  readonly verdicts: PageVerdicts
   /** The answer as it came. */
   readonly text: string
   /** Its changes, parsed. */
@@ -25,13 +25,12 @@ export interface PageToStage {
 
 /** Puts a page aside. Rules: AP-3. */
 export async function stagePage(tx: LocalTransaction, schema: Schema, staged: PageToStage): Promise<void> {
-  const { lastInsertRowid } = await tx.run('INSERT INTO _staging (kind, body) VALUES (?, ?)', [
-    staged.verdicts === undefined ? 'records' : 'page',
+  const { lastInsertRowid } = await tx.run("INSERT INTO _staging (kind, body) VALUES ('page', ?)", [
     staged.text,
   ])
   const note: PageNote = {
     ...notePage(schema, lastInsertRowid, staged.changes),
-    ...(staged.verdicts && { verdicts: staged.verdicts }),
+    verdicts: staged.verdicts,
   }
   await tx.run("INSERT INTO _staging (kind, body) VALUES ('note', ?)", [JSON.stringify(note)])
 }
@@ -45,6 +44,18 @@ export async function keepProgress(tx: LocalTransaction, progress: PullProgress)
 export async function beginReset(tx: LocalTransaction, schemaVersion: number): Promise<PullProgress> {
   await dropStaging(tx)
   const fresh = startPull(null, schemaVersion)
+  await keepProgress(tx, fresh)
+  return fresh
+}
+
+/**
+ * The pull begins anew where it began, and asks for own rows whole: the device cannot build them, as after it was put back to
+ * a backup. Errors: RESPONSE_INVALID, when it had asked for that. Rules: AP-9.
+ */
+export async function beginWhole(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
+  if (progress.isWhole) throw new SyncError('RESPONSE_INVALID', 'own rows were asked for and did not come')
+  await dropStaging(tx)
+  const fresh = { ...startPull(progress.base, progress.schema), isWhole: true }
   await keepProgress(tx, fresh)
   return fresh
 }
@@ -112,15 +123,4 @@ export function newestVerdicts(notes: readonly PageNote[]): PageVerdicts {
 export function readPage(body: unknown): PullResponse {
   if (!isObject(body)) throw new SyncError('RESPONSE_INVALID', 'a page is an object')
   return parsePullResponse(body)
-}
-
-/** Reads changes that were put together from single records. Errors: RESPONSE_INVALID. */
-export function readChanges(changes: readonly unknown[]): readonly Change[] {
-  return parsePullResponse({
-    changes,
-    outcomes: [],
-    scopes: { version: '', entered: [], revoked: [] },
-    cursor: '-',
-    more: true,
-  }).changes
 }

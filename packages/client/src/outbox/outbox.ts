@@ -99,6 +99,14 @@ export async function entriesOfRecord(tx: LocalReader, collection: string, recor
   return rows.flatMap((row) => readEntry(row) ?? [])
 }
 
+/** Whether the first answer to something offered was lost: the device does not know whether the server took it as it was. */
+export async function hasLostAnswer(tx: LocalReader): Promise<boolean> {
+  const rows = await tx.all(
+    "SELECT 1 FROM _outbox WHERE status = 'sending' OR (status = 'answered' AND held_by IS NOT NULL) LIMIT 1",
+  )
+  return rows.length > 0
+}
+
 /** The entries that stand for the device numbers an outcome covers, such as "18-19". Numbers that are gone are left out. */
 export async function entriesCovered(tx: LocalReader, covers: string): Promise<Entry[]> {
   const entries: Entry[] = []

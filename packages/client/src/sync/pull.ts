@@ -1,7 +1,6 @@
 import {
   type Environment,
   formatRanges,
-  isObject,
   type Limits,
   type PullResponse,
   type Schema,
@@ -10,8 +9,8 @@ import {
 import { readMeta, writeMeta } from '../local/meta.ts'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { type FlipInput, type Flipped, flip } from '../apply/flip.ts'
-import { doubtfulHaves, isBuildable, withoutStaged } from '../apply/own-version.ts'
-import type { Have, PageNote } from '../apply/page-note.ts'
+import { doubtfulHaves, isBuildable } from '../apply/own-version.ts'
+import type { PageNote } from '../apply/page-note.ts'
 import {
   advancePull,
   hasOtherGrants,
@@ -23,12 +22,12 @@ import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
   beginReset,
+  beginWhole,
   dropStaging,
   hasLostHistory,
   keepProgress,
   noteLostHistory,
   type PageToStage,
-  readChanges,
   readCursor,
   readPage,
   readPull,
@@ -40,6 +39,7 @@ import { type DecidedBefore, readDecided } from './read-decided.ts'
 import { readyForIdentity } from './renew-identity.ts'
 import { failureOf } from './retry-policy.ts'
 import { readWaitingEscrow } from '../outbox/escrow-api.ts'
+import { hasLostAnswer } from '../outbox/outbox.ts'
 import { readSettled, type Settled } from '../outbox/retained.ts'
 import type { Run, Session } from './session.ts'
 import type { AnsweredWishes, Verification, Wishes } from './verification.ts'
@@ -58,12 +58,6 @@ export interface PullContext {
   readonly onProgress: (progress: PullProgress | undefined) => void
 }
 
-/** A pull that is not over: the next page is to be fetched, or single records first. */
-interface Waiting {
-  readonly progress: PullProgress
-  readonly missing: readonly Have[]
-}
-
 /** What a page is asked with beside where it begins. */
 interface Asked {
   readonly ack: string
@@ -71,16 +65,12 @@ interface Asked {
   readonly settled: Settled
   readonly escrow: readonly string[]
   readonly wishes: Wishes
+  /** What the device made itself is to come whole. */
+  readonly whole: boolean
 }
 
 /** What came of a page. */
-type Taken = Waiting | { readonly flipped: Flipped }
-
-/**
- * How often one pull looks at the feed again because a record that it fetched has moved on meanwhile. What is missing after
- * that is taken as it is: whoever writes faster than this device reads must not keep it from the rest.
- */
-const haveLooksMost = 4
+type Taken = { readonly progress: PullProgress } | { readonly flipped: Flipped }
 
 /** How often one pull begins again because the grants changed: a server that says so for ever is waited for like a failing one. */
 const regrantsMost = 5
@@ -118,15 +108,12 @@ export class Pull {
 
   async #fetchAndFlip(run: Run): Promise<Flipped> {
     this.#regrants = 0
-    let taken: Taken = { progress: await this.#resume(run), missing: [] }
+    let progress = await this.#resume(run)
     for (;;) {
-      const { progress, missing }: Waiting = taken
       this.#context.onProgress(progress)
-      taken =
-        missing.length === 0
-          ? await this.#fetchPage(run, progress)
-          : await this.#fetchHaves(run, progress, missing)
+      const taken = await this.#fetchPage(run, progress)
       if ('flipped' in taken) return this.#finish(run, taken.flipped)
+      progress = taken.progress
     }
   }
 
@@ -134,7 +121,7 @@ export class Pull {
     const { database, schema, session } = this.#context
     const { cursor, left, fit } = await readPull(database, schema.version)
     if (fit?.replaces !== true && (await hasLostHistory(database))) return this.#replaceAll(run)
-    if (fit !== undefined) return { ...lookAgain(fit), haveRounds: 0 }
+    if (fit !== undefined) return lookAgain(fit)
     if (left) await session.write(run, dropStaging)
     return startPull(cursor, schema.version)
   }
@@ -179,7 +166,7 @@ export class Pull {
         await dropStaging(tx)
         return startPull(progress.replaces ? null : await readCursor(tx), progress.schema)
       })
-      return { progress: again, missing: [] }
+      return { progress: again }
     }
     const next = advancePull(progress, page)
     return this.#takeIn(
@@ -201,21 +188,21 @@ export class Pull {
   #takeIn(
     run: Run,
     page: PageToStage,
-    { ack, answered }: { ack: string; answered?: AnsweredWishes } = { ack: '' },
+    { ack, answered }: { readonly ack: string; readonly answered: AnsweredWishes },
   ): Promise<Taken> {
     const { schema, session } = this.#context
     const { progress } = page
     return session.write(run, async (tx): Promise<Taken> => {
       await stagePage(tx, schema, page)
-      const isLast = progress.step.kind === 'ready'
-      const notes = isLast ? await stagedNotes(tx) : []
-      const missing =
-        progress.haveRounds <= haveLooksMost ? await this.#missingHaves(tx, notes, progress.replaces) : []
-      if (isLast && missing.length === 0)
-        return { flipped: await this.#flip(tx, run, { progress, notes }, answered) }
+      if (progress.step.kind === 'ready') {
+        const notes = await stagedNotes(tx)
+        if (await this.#hasAll(tx, notes, progress.replaces))
+          return { flipped: await this.#flip(tx, run, { progress, notes }, answered) }
+        return { progress: await beginWhole(tx, progress) }
+      }
       await keepProgress(tx, progress)
       if (ack !== '' && (await readMeta(tx, 'sync.ack')) === ack) await writeMeta(tx, 'sync.ack', null)
-      return { progress, missing }
+      return { progress }
     })
   }
 
@@ -230,11 +217,12 @@ export class Pull {
     const answered = isLost ? {} : await readDecided(database, env.now())
     const settled = isLost ? await readSettled(database) : {}
     const escrow = await readWaitingEscrow(database)
+    const whole = progress.replaces || progress.isWhole || (await hasLostAnswer(database))
     const wishes = progress.step.kind === 'snapshot' ? {} : await verification.wishes(database)
     try {
       const answer = await session.ask(
         run,
-        this.#request(progress, { ack, answered, settled, escrow, wishes }),
+        this.#request(progress, { ack, answered, settled, escrow, wishes, whole }),
       )
       const page = readPage(answer.body)
       this.#share = Math.min(1, this.#share * 2)
@@ -256,7 +244,7 @@ export class Pull {
 
   #request(
     { step }: PullProgress,
-    { ack, answered, settled, escrow, wishes }: Asked,
+    { ack, answered, settled, escrow, wishes, whole }: Asked,
   ): { method: 'GET' | 'POST'; path: string; body?: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
@@ -272,6 +260,7 @@ export class Pull {
           ...answered,
           ...settled,
           ...(escrow.length === 0 ? {} : { escrow }),
+          ...(whole ? { whole } : {}),
           ...wishes,
         }),
       }
@@ -285,64 +274,18 @@ export class Pull {
     return { method: 'GET', path: `/sync/snapshot?${query}` }
   }
 
-  /**
-   * Fetches records of which the server only said that we have them, when we cannot build them, and takes them in as a
-   * page. A record that has moved on since means one more look at the feed.
-   */
-  async #fetchHaves(run: Run, progress: PullProgress, missing: readonly Have[]): Promise<Taken> {
-    const changes: object[] = []
-    let hasMoved = false
-    for (const have of missing) {
-      const { collection, record, scope } = have
-      const row = await this.#fetchRecord(run, have)
-      hasMoved ||= row === undefined || Number(row['version']) !== have.version
-      if (row === undefined) continue
-      const { version, server_updated_at: serverUpdatedAt } = row
-      changes.push({ collection, record, op: 'put', scope, version, serverUpdatedAt, data: row })
-    }
-    const again = hasMoved && progress.haveRounds < haveLooksMost ? lookAgain(progress) : progress
-    const next: PullProgress = { ...again, haveRounds: progress.haveRounds + 1 }
-    const text = JSON.stringify({ changes })
-    return this.#takeIn(run, { verdicts: undefined, text, changes: readChanges(changes), progress: next })
-  }
-
-  async #missingHaves(
-    tx: LocalReader,
-    notes: readonly PageNote[],
-    isReset: boolean,
-  ): Promise<readonly Have[]> {
+  /** Whether the device has, or can build, every record of which the pages only say that it does. */
+  async #hasAll(tx: LocalReader, notes: readonly PageNote[], isReset: boolean): Promise<boolean> {
     const { schema } = this.#context
-    const unknown: Have[] = []
     for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
         if (!collection) continue
         for (const have of await doubtfulHaves(tx, collection, { note, isReset }))
-          if (isReset || !(await isBuildable(tx, collection, have))) unknown.push(have)
+          if (isReset || !(await isBuildable(tx, collection, have))) return false
       }
     }
-    return unknown.length === 0 ? [] : withoutStaged(tx, unknown)
-  }
-
-  async #fetchRecord(
-    run: Run,
-    { collection, record }: Have,
-  ): Promise<Readonly<Record<string, unknown>> | undefined> {
-    try {
-      const answer = await this.#context.session.ask(run, {
-        method: 'GET',
-        path: `/records/${collection}/${record}`,
-      })
-      if (!isObject(answer.body) || typeof answer.body['version'] !== 'number') {
-        throw new SyncError('RESPONSE_INVALID', 'a record has a version')
-      }
-      return answer.body
-    } catch (error) {
-      const isGone =
-        error instanceof SyncError && (error.code === 'RECORD_NOT_FOUND' || error.code === 'NOT_FOUND')
-      if (isGone) return undefined
-      throw error
-    }
+    return true
   }
 
   /** The success of the cycle is counted with what it made visible. */
@@ -350,13 +293,13 @@ export class Pull {
     tx: LocalTransaction,
     run: Run,
     pulled: Pick<FlipInput, 'progress' | 'notes'>,
-    answered: AnsweredWishes | undefined,
+    answered: AnsweredWishes,
   ): Promise<Flipped> {
     const { env, schema, verification } = this.#context
     const checkpoint = (): void => run.signal.throwIfAborted()
-    const ranges = answered ? verification.toReplace(answered) : []
+    const ranges = verification.toReplace(answered)
     const result = await flip(tx, { schema, ...pulled, ranges, checkpoint, env })
-    const isDiffering = answered !== undefined && (await verification.settle(tx, run, answered))
+    const isDiffering = await verification.settle(tx, run, answered)
     const lastSyncAt = new Date(env.now()).toISOString()
     const latencyMs = env.monotonicMs() - run.startedMs
     await updateTally(tx, (tally) => ({ lastSyncAt, ...withSuccess(tally, latencyMs) }))

@@ -71,17 +71,17 @@ export class Verification {
     return done === undefined || done === this.#interval() ? {} : { digests: true }
   }
 
-  /** Ranges that the flip is to replace: those the page holds whole. Records that were fetched by themselves may be newer than it. */
-  toReplace({ wishes, page, progress }: AnsweredWishes): readonly RowRange[] {
+  /** Ranges that the flip is to replace: those the page holds whole. */
+  toReplace({ wishes, page }: AnsweredWishes): readonly RowRange[] {
     const asked = wishes.ranges ?? []
-    return progress.haveRounds > 0 ? [] : (page.ranges ?? []).filter((range) => asked.some(isSame(range)))
+    return (page.ranges ?? []).filter((range) => asked.some(isSame(range)))
   }
 
   /** After the flip, in its transaction. Returns whether something is to be fetched again. */
   async settle(tx: LocalTransaction, run: Run, answered: AnsweredWishes): Promise<boolean> {
     const { wishes, page, progress } = answered
     const plan = await readPlan(tx)
-    const isExact = progress.haveRounds === 0 && !page.more
+    const isExact = !page.more
     if (plan.done === undefined || (wishes.digests === true && isExact))
       await writeMeta(tx, 'sync.verify', this.#interval())
     const todo = progress.replaces ? [] : this.#left(plan, answered)
@@ -93,8 +93,7 @@ export class Verification {
   }
 
   #left({ todo }: Plan, answered: AnsweredWishes): RowRange[] {
-    if (answered.wishes.ranges === undefined || answered.page.more || answered.progress.haveRounds > 0)
-      return [...todo]
+    if (answered.wishes.ranges === undefined || answered.page.more) return [...todo]
     // A server that gives none of them will not give them later: they left the device's scopes, or it is an older one.
     const replaced = this.toReplace(answered)
     return replaced.length === 0 ? [] : todo.filter((range) => !replaced.some(isSame(range)))

@@ -238,6 +238,7 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   settled: v.optional(rangesText),
   settledKeys: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]*$/, 'must be the ends of keys'))),
   escrow: v.optional(v.pipe(v.array(uuid), v.maxLength(limits.escrowAsked))),
+  whole: v.optional(v.boolean()),
   digests: v.optional(v.boolean()),
   ranges: v.optional(v.pipe(v.array(rowRangeSchema), v.maxLength(limits.rangesAsked))),
   ack: v.optional(rangesText),

@@ -178,6 +178,8 @@ export interface PullRequest {
   readonly scopes?: readonly string[]
   /** As in a push: a device without anything to push acknowledges here. */
   readonly ack?: string
+  /** Versions that this device made come whole too: it cannot build them, or does not know yet what it was answered. */
+  readonly whole?: boolean
   /** Device numbers that were answered and that `outcomes` may leave out, because a copy of the device acknowledged them. */
   readonly answered?: string
   /** Keys that the device was told had been decided before, maybe under another name or number. */

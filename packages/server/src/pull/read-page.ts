@@ -65,7 +65,11 @@ export async function readPullPage<U extends User>(
     cursor.scopes === '*' || scopes === '*' ? '*' : cursor.scopes.filter((scope) => scopes.has(scope))
   checkHistory(parseRanges(options.answered ?? ''), device?.finals ?? [])
   const from = readFrom(cursor, covered, visibility)
-  const feed = await tx.feedPage(from, boundsOf(options.limit, limits), device?.n ?? null)
+  const feed = await tx.feedPage(
+    from,
+    boundsOf(options.limit, limits),
+    options.whole ? null : (device?.n ?? null),
+  )
   const { epoch, from: start } = cursor
   const next: PullCursor = { epoch, from: start, ...feed.reached, scopes: covered }
   const outcomes = device && !feed.more ? await tx.outcomesText(device.n, device.open) : '[]'

@@ -35,9 +35,10 @@ interface Cursor {
 /** One page from the feed. */
 export function answerPull(
   call: PullCall,
-  options: { readonly since?: string; readonly limit?: number },
+  options: { readonly since?: string; readonly limit?: number; readonly whole?: boolean },
 ): PullResponse {
   const { store, scopes } = call
+  const haves = call.haves && options.whole !== true
   const cursor =
     options.since === undefined ? { epoch: store.epoch, at: {} } : readCursor(call, options.since)
   const covered = Object.keys(cursor.at)
@@ -60,7 +61,13 @@ export function answerPull(
       : { epoch: store.epoch, at: advanced(cursor.at, granted, more ? (last?.position ?? head) : head) }
   const entered = [...scopes].filter((scope) => cursor.at[scope] === undefined).sort()
   const revoked = covered.filter((scope) => !scopes.has(scope))
-  return pageOf(call, { changes: page.map((entry) => changeOf(call, entry)), entered, revoked, next, more })
+  return pageOf(call, {
+    changes: page.map((entry) => changeOf({ ...call, haves }, entry)),
+    entered,
+    revoked,
+    next,
+    more,
+  })
 }
 
 /** One page of the rows as they are. */

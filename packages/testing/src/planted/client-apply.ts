@@ -145,7 +145,9 @@ export const clientApplyPlants: readonly Plant[] = [
     id: 'have-without-knowing',
     case: 'AP-9',
     file: `${sync}/pull.ts`,
-    edits: [{ find: `const haveLooksMost = 4`, replace: `const haveLooksMost = -1` }],
+    edits: [
+      { find: `if (await this.#hasAll(tx, notes, progress.replaces))`, replace: `if (notes.length > 0)` },
+    ],
     story: 'The server says "you have it" of a row whose answer was lost, and the device never gets it.',
     expect: ['convergence', 'bounds'],
   },
