@@ -267,12 +267,13 @@ describe('a row that is not ours to keep', () => {
     server.write('items', idOf(0), { wh: 'w2' })
     // The version of now has come before.
     const [held] = await openFile(path, 'SELECT _version AS version FROM items')
+    const asHeld = (all: Told): Told => puts(all).map((each) => ({ ...each, ...held }))
     tellInTwoPages(
-      (all) => puts(all).map((each) => ({ ...each, version: held?.['version'] })),
       (all) => [
-        ...puts(all).map((each) => ({ ...each, op: 'leave', scope: 'w:w1', data: undefined })),
-        ...puts(all).map((each) => ({ ...each, op: 'have', version: held?.['version'], data: undefined })),
+        ...asHeld(all).map((each) => ({ ...each, op: 'leave', scope: 'w:w1', data: undefined })),
+        ...asHeld(all).map((each) => ({ ...each, op: 'have', data: undefined })),
       ],
+      asHeld,
     )
     await world.sync(db)
     env.connect((request) => server.fetch(request))
