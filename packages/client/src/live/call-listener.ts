@@ -1,0 +1,13 @@
+/**
+ * Calls what the app gave. What that throws is reported by the platform, as of a listener to any event, and holds up
+ * neither who called nor the other listeners. Rules: LQ-4.
+ */
+export function callListener<Value>(listener: (value: Value) => void, value: Value): void {
+  try {
+    listener(value)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
