@@ -198,7 +198,7 @@ describe('lists that are watched', () => {
   })
 
   test('[LQ-8] [ST-2] a listener that throws is told again, and holds nobody else up', async () => {
-    const reported = givenReports()
+    const reports = givenReports()
     const { db } = await givenClientOnConnection()
     const seen: string[] = []
     const tell = (what: string): void => {
@@ -213,7 +213,7 @@ describe('lists that are watched', () => {
     await db.status.get()
     await db.status.get()
     expect(seen).toEqual(expect.arrayContaining(['outbox 0', 'outbox 1', 'first 1', 'second 1']))
-    expect(reported).toEqual(seen.map((what) => new Error(what)))
+    expect(await reports()).toEqual(seen.map((what) => new Error(what)))
     await db.close()
   })
 

@@ -73,12 +73,12 @@ function isRelative(mutation: NamedMutation): boolean {
 }
 
 async function changedFields(writes: Writes, mutation: NamedMutation): Promise<Fields> {
-  const { changes, key, original } = mutation
+  const { changes, original } = mutation
   const wanted: Record<string, unknown> = Object.fromEntries(
     Object.entries(changes).filter(([name]) => !/^[_$]/.test(name)),
   )
   const relative = relativeFields(mutation)
-  const row: Fields | undefined = relative.length === 0 ? undefined : await writes.get(String(key))
+  const row: Fields | undefined = relative.length === 0 ? undefined : await writes.get(String(mutation.key))
   // Without a row the write says so.
   if (row === undefined) return wanted
   const seen: Fields = original
@@ -90,8 +90,12 @@ async function changedFields(writes: Writes, mutation: NamedMutation): Promise<F
 function carriedOver(before: unknown, after: unknown, now: unknown): unknown {
   if (typeof before === 'number' && typeof after === 'number' && typeof now === 'number')
     return now + after - before
-  if (!Array.isArray(before) || !Array.isArray(after) || !Array.isArray(now)) return after
-  const [had, has] = [new Set<unknown>(before), new Set<unknown>(after)]
-  const stays = now.filter((member: unknown) => has.has(member) || !had.has(member))
-  return [...new Set<unknown>([...stays, ...after.filter((member: unknown) => !had.has(member))])]
+  if (!isList(before) || !isList(after) || !isList(now)) return after
+  const [had, has] = [new Set(before), new Set(after)]
+  const stays = now.filter((member) => has.has(member) || !had.has(member))
+  return [...new Set([...stays, ...after.filter((member) => !had.has(member))])]
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value)
 }

@@ -1,13 +1,11 @@
 /**
- * Calls what the app gave. What that throws is reported by the platform, as of a listener to any event, and holds up
+ * Calls what the app gave. What that throws is reported by the platform, as a rejection that nobody handles, and holds up
  * neither who called nor the other listeners. Rules: LQ-4.
  */
 export function callListener<Value>(listener: (value: Value) => void, value: Value): void {
   try {
     listener(value)
   } catch (error) {
-    queueMicrotask(() => {
-      throw error
-    })
+    void Promise.reject(error)
   }
 }

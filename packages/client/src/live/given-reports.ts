@@ -1,15 +1,18 @@
-import { onTestFinished, vi } from 'vitest'
+import { onTestFinished } from 'vitest'
 
-/** What listeners of the app threw during this test, in place of the platform that would hear of it. */
-export function givenReports(): readonly unknown[] {
+/** Gives what listeners of the app threw during this test, in place of the platform that would hear of it. */
+export function givenReports(): () => Promise<readonly unknown[]> {
   const reported: unknown[] = []
-  vi.stubGlobal('queueMicrotask', (report: () => void) => {
-    try {
-      report()
-    } catch (error) {
-      reported.push(error)
-    }
+  const others = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  process.on('unhandledRejection', (error) => reported.push(error))
+  onTestFinished(() => {
+    process.removeAllListeners('unhandledRejection')
+    for (const other of others) process.on('unhandledRejection', other)
   })
-  onTestFinished(() => void vi.unstubAllGlobals())
-  return reported
+  return async () => {
+    // Node tells of them once nothing else is to be done.
+    await new Promise((resolve) => setImmediate(resolve))
+    return reported
+  }
 }

@@ -216,7 +216,7 @@ test('[LQ-4] a callback that throws is reported and called again', async () => {
 })
 
 test('[LQ-4] a watch goes on also when what is told of its errors throws', async () => {
-  const reported = givenReports()
+  const reports = givenReports()
   const device = await givenDevice()
   let calls = 0
   liveOf(device).watch(names, {
@@ -232,7 +232,7 @@ test('[LQ-4] a watch goes on also when what is told of its errors throws', async
   await device.items.insert({ name: 'a' })
   await settled(device)
   expect(calls).toBe(2)
-  expect(reported).toEqual([new Error('in the app'), new Error('in the app')])
+  expect(await reports()).toEqual([new Error('in the app'), new Error('in the app')])
 })
 
 test('[LQ-7] a query that writes, and a value SQLite cannot hold, are refused', async () => {

@@ -105,7 +105,7 @@ test('[BR-6] a function that outlives its leader reaches nothing of the transact
 })
 
 test('[BR-4] a listener that throws costs neither the answers that came with it nor later news', async () => {
-  const reported = givenReports()
+  const reports = givenReports()
   await openLink()
   const told: unknown[] = []
   link.follow({
@@ -123,7 +123,7 @@ test('[BR-4] a listener that throws costs neither the answers that came with it 
   expect(await answer).toBe('r1')
   await worker.tell({ kind: 'told', id, value: 2 })
   expect(told).toEqual([1, 2])
-  expect(reported).toEqual([new Error('in the app'), new Error('in the app')])
+  expect(await reports()).toEqual([new Error('in the app'), new Error('in the app')])
 })
 
 test('[BR-5] a tab that closes while the leader goes has its answer from the next one', async () => {
