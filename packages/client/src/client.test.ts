@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
+import { givenReports } from './live/given-reports.ts'
 import { type Client, openClient } from './client.ts'
 import { sqliteStorage } from './drivers/node.ts'
 import type { SqliteConnection } from './drivers/sqlite-driver.ts'
@@ -193,6 +194,26 @@ describe('lists that are watched', () => {
     await db.items.insert({ name: 'Chair' })
     await db.outbox.list()
     expect(seen).toHaveLength(count)
+    await db.close()
+  })
+
+  test('[LQ-8] [ST-2] a listener that throws is told again, and holds nobody else up', async () => {
+    const reports = givenReports()
+    const { db } = await givenClientOnConnection()
+    const seen: string[] = []
+    const tell = (what: string): void => {
+      seen.push(what)
+      throw new Error(what)
+    }
+    db.outbox.watch((entries) => tell(`outbox ${entries.length}`))
+    db.status.subscribe(({ pendingCount }) => tell(`first ${pendingCount}`))
+    db.status.subscribe(({ pendingCount }) => tell(`second ${pendingCount}`))
+    await db.status.get()
+    await db.items.insert({ name: 'Laptop' })
+    await db.status.get()
+    await db.status.get()
+    expect(seen).toEqual(expect.arrayContaining(['outbox 0', 'outbox 1', 'first 1', 'second 1']))
+    expect(await reports()).toEqual(seen.map((what) => new Error(what)))
     await db.close()
   })
 

@@ -1,6 +1,6 @@
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { collection, counter, decimal, defineSchema, reference, text } from '@holdfast/core'
+import { collection, counter, decimal, defineSchema, reference, set, text } from '@holdfast/core'
 import {
   createFakeServer,
   createVirtualEnvironment,
@@ -21,6 +21,7 @@ const schema = defineSchema({
         name: text(),
         price: decimal({ optional: true }),
         stock: counter(),
+        tags: set(text()),
         rating: text({ optional: true, owner: 'server' }),
         shelf: reference('shelves', { optional: true }),
       },
@@ -136,6 +137,50 @@ describe('a collection', () => {
     await sync()
     expect(server.record('items', id)).toMatchObject({ stock: 17 })
     expect(items.get(id)).toMatchObject({ stock: 17 })
+  })
+
+  test('[TD-3] what was drafted before others wrote is added to what they wrote', async () => {
+    const id = await db.items.insert({ name: 'Rope', stock: 10, tags: ['old', 'kept'] })
+    await sync()
+    const items = itemsOf()
+    await items.preload()
+    const form = createTransaction({
+      autoCommit: false,
+      mutationFn: async ({ transaction }) => items.utils.acceptMutations(transaction),
+    })
+    form.mutate(() =>
+      items.update(id, (draft) => {
+        draft.name = 'Long rope'
+        draft.stock = (draft.stock ?? 0) - 3
+        draft.tags = ['kept', 'mine']
+      }),
+    )
+    server.write('items', id, { stock: 20, tags: ['old', 'kept', 'theirs'] })
+    await sync()
+    await form.commit()
+    const { length } = await db.outbox.list()
+    await sync()
+    expect(length).toBe(1)
+    expect(server.record('items', id)).toMatchObject({ name: 'Long rope', stock: 17 })
+    expect(new Set(server.record('items', id)?.['tags'] as string[])).toEqual(
+      new Set(['kept', 'mine', 'theirs']),
+    )
+  })
+
+  test('[TD-2] what is stored is settled, also when the row cannot be read at that moment', async () => {
+    const items = itemsOf(
+      Object.assign(Object.create(db) as typeof db, {
+        collection: (name: 'items') => ({
+          ...db.collection(name),
+          get: () => Promise.reject(new Error('unreadable')),
+        }),
+      }),
+    )
+    await items.preload()
+    const transaction = items.insert({ name: 'Rope' })
+    await transaction.when('settled')
+    await env.settle()
+    expect([items.size, await db.outbox.list()]).toMatchObject([1, [{ op: 'create' }]])
   })
 
   test('[TD-4] what the device refuses is rolled back and rejects with its code', async () => {

@@ -142,7 +142,15 @@ async function acceptMutations(client: Client<Schema>, transaction: PendingTrans
   for (const verdict of verdicts) verdict.catch(() => undefined)
   verdictsBy.set(transaction, verdicts)
   for (const { key, collection, shown } of mutations) {
-    shown.put(String(key), await client.collection(collection.name).get(String(key)))
+    const id = String(key)
+    // What is stored stays stored where it cannot be read now; then the watch brings it.
+    await client
+      .collection(collection.name)
+      .get(id)
+      .then(
+        (row) => shown.put(id, row),
+        () => undefined,
+      )
   }
 }
 

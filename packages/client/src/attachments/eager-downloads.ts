@@ -64,9 +64,10 @@ export class EagerDownloads {
     const isDue = this.dueInMs() === 0
     if (this.#found.length === 0 && (this.#isStale || isDue)) {
       this.#isStale = false
-      this.#found = await this.#look()
-      // There may be more than one look finds.
-      if (this.#found.length > 0) this.#isStale = true
+      const read = this.#downloads.hashes
+      this.#found = await this.#look(read)
+      // There may be more than one look finds, and what an app reads now may not come to its end.
+      if (this.#found.length > 0 || read.length > 0) this.#isStale = true
     }
     const wanted = this.#found.shift()
     // What was fetched since the look has taken room.
@@ -74,10 +75,11 @@ export class EagerDownloads {
     return wanted
   }
 
-  async #look(): Promise<Wanted[]> {
+  /** `read`: hashes that an app fetches now. */
+  async #look(read: readonly string[]): Promise<Wanted[]> {
     const { database, env, schema } = this.#context
     const nowMs = env.monotonicMs()
-    const waiting: string[] = []
+    const waiting: string[] = [...read]
     for (const [hash, { failures, dueMs = 0 }] of this.#failed)
       if (dueMs > nowMs) waiting.push(hash)
       else this.#failed.set(hash, { failures, dueMs: undefined })

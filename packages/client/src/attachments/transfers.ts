@@ -150,7 +150,8 @@ export class Transfers {
     const { database, env, limits, onTrouble } = this.#options
     const { signal } = this.#controller
     const at = { nowMs: env.now(), capMs: limits.retryCapMs }
-    const upload = hasUploads ? await nextUpload(database, at) : undefined
+    // One that was written since goes before what is still to be fetched.
+    const upload = hasUploads || this.#again ? await nextUpload(database, at) : undefined
     if (upload !== undefined) {
       const isMine = (): boolean => this.#isIdle && !signal.aborted
       const error = await this.#uploads.send(upload, { signal, isMine })

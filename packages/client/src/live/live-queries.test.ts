@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { betterSqliteStorage } from '../drivers/better-sqlite3.ts'
 import { sqliteStorage } from '../drivers/node.ts'
 import { type GivenDevice, givenDevice, type givenSchema } from '../local/given-device.ts'
+import { givenReports } from './given-reports.ts'
 import { LiveQueries } from './live-queries.ts'
 
 type Builder = ReadonlyQueryCreator<TablesOf<typeof givenSchema>>
@@ -212,6 +213,26 @@ test('[LQ-4] a callback that throws is reported and called again', async () => {
   await settled(device)
   expect(calls).toBe(2)
   expect(errors).toEqual([new Error('in the app'), new Error('in the app')])
+})
+
+test('[LQ-4] a watch goes on also when what is told of its errors throws', async () => {
+  const reports = givenReports()
+  const device = await givenDevice()
+  let calls = 0
+  liveOf(device).watch(names, {
+    onRows: () => {
+      calls++
+      throw new Error('in the app')
+    },
+    onError: (error) => {
+      throw error
+    },
+  })
+  await settled(device)
+  await device.items.insert({ name: 'a' })
+  await settled(device)
+  expect(calls).toBe(2)
+  expect(await reports()).toEqual([new Error('in the app'), new Error('in the app')])
 })
 
 test('[LQ-7] a query that writes, and a value SQLite cannot hold, are refused', async () => {

@@ -3,6 +3,7 @@ import type { Schema } from '@holdfast/core'
 import type { SqlRow, StatementDescription } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, Touched } from '../local/local-database.ts'
 import type { Logger } from '../sync-context.ts'
+import { callListener } from './call-listener.ts'
 import { patchPlan, patchRows } from './patch-rows.ts'
 import { RowView } from './row-view.ts'
 import {
@@ -181,7 +182,7 @@ class LiveQuery {
       } catch (error) {
         // Whoever was told of the failure wants to know when it is over, although the rows are those from before.
         this.#hasFailed = true
-        if (!this.#isStopped) this.#parts.onError(error)
+        if (!this.#isStopped) callListener(this.#parts.onError, error)
       }
     }
     this.#isRunning = false

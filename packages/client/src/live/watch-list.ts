@@ -1,4 +1,5 @@
 import type { TransactionRunner } from '../local/local-database.ts'
+import { callListener } from './call-listener.ts'
 
 /** A list, the table it is read from, and who wants to know of it. */
 export interface WatchedList<Item> {
@@ -25,7 +26,7 @@ export function watchList<Item>(
       // A database that was closed has nothing more to say.
       const items = await list().catch(() => undefined)
       if (items === undefined) break
-      if (!isStopped) listener(items)
+      if (!isStopped) callListener(listener, items)
     }
     isReading = false
   }

@@ -1,4 +1,5 @@
 import type { Foretelling } from '../conflicts/foretold.ts'
+import { callListener } from '../live/call-listener.ts'
 import type { LocalDatabase } from '../local/local-database.ts'
 import {
   type EngineFacts,
@@ -69,7 +70,7 @@ export class StatusFeed implements StatusApi {
       const told = JSON.stringify({ ...status, oldestPendingAgeMs: status.oldestPendingAgeMs === null })
       if (told === this.#told) continue
       this.#told = told
-      for (const listener of this.#listeners) listener(status)
+      for (const listener of this.#listeners) callListener(listener, status)
     }
     this.#isReading = false
   }

@@ -1,41 +1,30 @@
 import { newUuid, SyncError } from '@holdfast/core'
 
+import { callListener } from '../live/call-listener.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import type { Identity } from '../sync-context.ts'
 import type {
   Announcement,
   CallMessage,
   Envelope,
-  GivenToken,
   HostOptions,
-  KnownStore,
+  KnownPause,
   LeaderMessage,
   PageFacts,
   PageMessage,
   Step,
   TabMessage,
   TokenReason,
+  WelcomeMessage,
   WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
+import type { LeaderLinkOptions } from './leader-link-options.ts'
 import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
 import { type Following, mayWrite, type PendingCall } from './pending-call.ts'
+import { PendingSteps } from './pending-steps.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
-
-/** What a link is made from. */
-export interface LeaderLinkOptions {
-  readonly host: Omit<HostOptions, 'tab'>
-  readonly schemaVersion: number
-  readonly makeWorker: () => Worker
-  /** What the page knows of the database, and where it notes that. */
-  readonly known: () => KnownStore | null
-  readonly onKnown: (known: KnownStore) => void
-  /** Gives a token when the leader asks for one. */
-  readonly token: (reason: TokenReason) => Promise<GivenToken>
-  /** Told when something lies sealed. */
-  readonly onSealed: () => void
-}
 
 /** How long a tab that cannot open the database waits for another that can, ms. */
 const otherLeaderMs = 2_000
@@ -53,7 +42,7 @@ export class LeaderLink {
   readonly #calls = new Map<number, PendingCall>()
   /** Those of them that may write; the others may wait for ever, and nothing is recorded for them. */
   readonly #writes = new Set<number>()
-  readonly #steps = new Map<string, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>()
+  readonly #steps = new PendingSteps()
   readonly #following = new Map<number, Following>()
   readonly #welcome: PromiseWithResolvers<void> = Promise.withResolvers()
   readonly #life: PromiseWithResolvers<void> = Promise.withResolvers()
@@ -63,11 +52,13 @@ export class LeaderLink {
   #outgoing: TabMessage[] = []
   #numbers = 0
   #identity: Identity | undefined
-  #pausedBy: 'user' | 'policy' | null = null
+  #pausedBy: KnownPause
   #page: PageFacts = { isVisible: true, conditions: {} }
   #failure: Error | undefined
   readonly #resigned: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | undefined
+  /** What was asked for before the close has its answer. */
+  #isDone = false
 
   constructor(options: LeaderLinkOptions) {
     this.#options = options
@@ -113,20 +104,24 @@ export class LeaderLink {
     const number = this.#numbers++
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const ready = onReady && ((): void => onReady(number))
-    this.#calls.set(number, { path, args, trace, isRepeat: false, promise, resolve, reject, onReady: ready })
+    const fresh = { isRepeat: false, isOpen: false }
+    this.#calls.set(number, { path, args, trace, ...fresh, promise, resolve, reject, onReady: ready })
     if (mayWrite(path)) this.#writes.add(number)
     if (this.#isWelcome) this.#offer(number)
     else if (this.#failure !== undefined) this.#settle(number, (call) => call.reject(this.#failure))
     return promise
   }
 
+  /** Whether a transaction is open where its function was told so, and not at another leader since. */
+  isOpen(call: number): boolean {
+    return this.#calls.get(call)?.isOpen === true
+  }
+
   /** One step of a transaction. */
   step(call: number, step: number, what: Step): Promise<unknown> {
-    if (!this.#isWelcome) return Promise.reject(leaderGone())
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-    this.#steps.set(`${call}.${step}`, { resolve, reject })
+    if (!this.isOpen(call)) return Promise.reject(leaderGone())
     this.#send({ kind: 'step', call, step, what })
-    return promise
+    return this.#steps.add(call, step)
   }
 
   /** The function of a transaction is through. */
@@ -146,7 +141,7 @@ export class LeaderLink {
 
   /** The page is about to be frozen: its worker must not keep anybody waiting, and cannot be trusted to wake in time. */
   suspend(): void {
-    if (this.#closing !== undefined) return
+    if (this.#isDone) return
     this.#worker?.terminate()
     this.#worker = undefined
     this.#leave()
@@ -154,7 +149,7 @@ export class LeaderLink {
 
   /** The page goes on. */
   resume(): void {
-    if (this.#closing !== undefined || this.#worker !== undefined) return
+    if (this.#isDone || this.#worker !== undefined) return
     this.#contend()
     this.#askWho()
   }
@@ -169,7 +164,9 @@ export class LeaderLink {
   }
 
   async #close(): Promise<void> {
-    if (this.#isWelcome) await Promise.allSettled(this.#unfinished())
+    // When the leader goes meanwhile, the answers come from the next one.
+    await Promise.allSettled(this.#unfinished())
+    this.#isDone = true
     this.#send({ kind: 'bye' })
     this.#flush()
     for (const { reject } of this.#calls.values())
@@ -233,8 +230,7 @@ export class LeaderLink {
   }
 
   #askWho(): void {
-    if (this.#closing === undefined)
-      this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
+    if (!this.#isDone) this.#common.postMessage({ kind: 'who', protocol: tabProtocol } satisfies Announcement)
   }
 
   #hear(message: Announcement): void {
@@ -247,7 +243,7 @@ export class LeaderLink {
 
   /** Turns to a leader, through the own worker if it is that. */
   #attach(leader: string, worker: Worker | undefined): void {
-    if (this.#closing !== undefined || this.#route?.leader === leader) return
+    if (this.#isDone || this.#route?.leader === leader) return
     this.#leave()
     this.#route =
       worker === undefined
@@ -267,21 +263,21 @@ export class LeaderLink {
     this.#route = undefined
     this.#isWelcome = false
     this.#outgoing = []
-    for (const { reject } of this.#steps.values()) reject(leaderGone())
-    this.#steps.clear()
-    for (const call of this.#calls.values()) call.isRepeat = true
+    this.#steps.rejectAll(leaderGone())
+    for (const call of this.#calls.values()) Object.assign(call, { isRepeat: true, isOpen: false })
     for (const following of this.#following.values()) following.onRestart?.()
   }
 
   #take({ leader, messages }: Envelope<LeaderMessage>): void {
     if (leader !== this.#route?.leader) return
-    for (const message of messages) this.#takeOne(message)
+    // What the app does with one of them must not cost the others.
+    for (const message of messages) callListener((each) => this.#takeOne(each), message)
   }
 
   #takeOne(message: LeaderMessage): void {
     switch (message.kind) {
       case 'welcome':
-        return this.#onWelcome(message.identity)
+        return this.#onWelcome(message)
       case 'refused':
         return this.#fail(wireToError(message.error))
       case 'result':
@@ -289,11 +285,11 @@ export class LeaderLink {
       case 'error':
         return this.#settle(message.call, (call) => call.reject(wireToError(message.error)))
       case 'ready':
-        return this.#calls.get(message.call)?.onReady?.()
+        return this.#onReady(message.call)
       case 'stepResult':
-        return this.#settleStep(message, (step) => step.resolve(message.value))
+        return this.#steps.settle(message, (step) => step.resolve(message.value))
       case 'stepError':
-        return this.#settleStep(message, (step) => step.reject(wireToError(message.error)))
+        return this.#steps.settle(message, (step) => step.reject(wireToError(message.error)))
       case 'rows':
         return this.#following.get(message.id)?.onRows?.(message)
       case 'told':
@@ -314,13 +310,21 @@ export class LeaderLink {
     }
   }
 
-  #onWelcome(identity: Identity): void {
+  #onWelcome({ identity, pausedBy }: WelcomeMessage): void {
     this.#identity = identity
+    if (pausedBy !== undefined) this.#pausedBy = pausedBy
     this.#failure = undefined
     this.#isWelcome = true
     for (const [id, following] of this.#following) this.#send(following.ask(id))
     for (const number of this.#calls.keys()) this.#offer(number)
     this.#welcome.resolve()
+  }
+
+  #onReady(number: number): void {
+    const call = this.#calls.get(number)
+    if (call === undefined) return
+    call.isOpen = true
+    call.onReady?.()
   }
 
   #offer(number: number): void {
@@ -339,16 +343,6 @@ export class LeaderLink {
     if (call !== undefined) settle(call)
   }
 
-  #settleStep(
-    { call, step }: { readonly call: number; readonly step: number },
-    settle: (step: { resolve: (value: unknown) => void; reject: (error: unknown) => void }) => void,
-  ): void {
-    const key = `${call}.${step}`
-    const waiting = this.#steps.get(key)
-    this.#steps.delete(key)
-    if (waiting !== undefined) settle(waiting)
-  }
-
   async #giveToken(id: number, reason: TokenReason): Promise<void> {
     try {
       this.#send({ kind: 'token', id, ...(await this.#options.token(reason)) })
@@ -364,7 +358,8 @@ export class LeaderLink {
     for (const { reject } of this.#calls.values()) reject(error)
     this.#calls.clear()
     this.#writes.clear()
-    for (const following of this.#following.values()) following.onError?.(error)
+    for (const following of this.#following.values())
+      callListener((failure) => following.onError?.(failure), error)
   }
 
   #send(message: TabMessage): void {
@@ -394,7 +389,7 @@ export class LeaderLink {
         `an argument cannot be sent to the worker: ${String(error)}`,
       )
       if (message.kind === 'call') this.#settle(message.call, (call) => call.reject(refusal))
-      if (message.kind === 'step') this.#settleStep(message, (step) => step.reject(refusal))
+      if (message.kind === 'step') this.#steps.settle(message, (step) => step.reject(refusal))
     }
   }
 }

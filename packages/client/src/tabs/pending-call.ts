@@ -6,6 +6,8 @@ export interface PendingCall {
   readonly args: readonly unknown[]
   readonly trace: string | null
   isRepeat: boolean
+  /** Of a transaction: the leader of now has opened it and has said so. */
+  isOpen: boolean
   readonly promise: Promise<unknown>
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void

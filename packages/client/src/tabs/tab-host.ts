@@ -13,6 +13,7 @@ import type { StoreReport } from './store-report.ts'
 import type {
   Announcement,
   Envelope,
+  KnownPause,
   LeaderMessage,
   PageFacts,
   TabIntroduction,
@@ -58,6 +59,7 @@ export class TabHost {
   readonly #sealer: Sealer | undefined
   #cancelNote: CancelTimer | undefined
   #isPersistent: boolean
+  #pausedBy: KnownPause
   #isStarted = false
   #isOver = false
 
@@ -182,7 +184,10 @@ export class TabHost {
       post([{ kind: 'refused', error: errorToWire(refusal) }])
       return close()
     }
-    const onPause = (by: 'user' | 'policy' | null): void => this.#tellAll({ kind: 'paused', by })
+    const onPause = (by: 'user' | 'policy' | null): void => {
+      this.#pausedBy = by
+      this.#tellAll({ kind: 'paused', by })
+    }
     const withStorage = (status: SyncStatus): SyncStatus => this.#withStorage(status)
     // A tab that turns to this leader anew begins from nothing.
     const former = this.#sessions.get(tab.id)
@@ -192,19 +197,20 @@ export class TabHost {
     const session = new TabSession({ tab, parts, calls, post, withStorage, onPause, onPage })
     this.#sessions.set(tab.id, { session, close })
     this.#onPage(tab.page)
-    session.tell({ kind: 'welcome', identity: parts.syncParts.identity() })
     this.#start(tab)
+    session.tell({ kind: 'welcome', identity: parts.syncParts.identity(), pausedBy: this.#pausedBy })
     void this.#lookAtStorage()
     this.#noteSoon()
     void this.#awaitEnd(tab.id)
   }
 
-  /** Syncing begins once there is a tab: it can say that it was paused, and give a token. */
+  /** Syncing begins once there is a tab, which can give a token; the first that has heard of a pause says so. */
   #start({ pausedBy }: TabIntroduction): void {
-    if (this.#isStarted) return
-    this.#isStarted = true
     const { syncParts } = this.#options.parts
-    syncParts.start()
+    if (!this.#isStarted) syncParts.start()
+    this.#isStarted = true
+    if (this.#pausedBy !== undefined || pausedBy === undefined) return
+    this.#pausedBy = pausedBy
     if (pausedBy !== null) syncParts.sync.pause(pausedBy)
   }
 

@@ -68,9 +68,12 @@ export interface TabIntroduction {
   readonly hasAuth: boolean
   readonly hasSealedTokens: boolean
   readonly page: PageFacts
-  /** Why syncing was paused when the tab last heard of it: a new leader goes on with that. */
-  readonly pausedBy: 'user' | 'policy' | null
+  /** When the tab last heard of it: a new leader goes on with that. */
+  readonly pausedBy: KnownPause
 }
+
+/** Why syncing is paused, null when it is not; undefined for who has not heard anything of it. */
+export type KnownPause = 'user' | 'policy' | null | undefined
 
 /** What a page remembers of the database it saw last, where that outlives the database. Rules: BR-12. */
 export interface KnownStore {
@@ -139,7 +142,7 @@ export type Topic =
 
 /** What the leader tells a tab. */
 export type LeaderMessage =
-  | { readonly kind: 'welcome'; readonly identity: Identity }
+  | WelcomeMessage
   | { readonly kind: 'refused'; readonly error: WireError }
   | { readonly kind: 'result'; readonly call: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly call: number; readonly error: WireError }
@@ -155,6 +158,14 @@ export type LeaderMessage =
   | { readonly kind: 'identity'; readonly identity: Identity }
   | { readonly kind: 'known'; readonly known: KnownStore }
   | { readonly kind: 'paused'; readonly by: 'user' | 'policy' | null }
+
+/** The leader takes a tab in, and says how things stand. */
+export interface WelcomeMessage {
+  readonly kind: 'welcome'
+  readonly identity: Identity
+  /** Absent from a leader of an older app. */
+  readonly pausedBy?: KnownPause
+}
 
 /** A new result of a live query. */
 export interface RowsMessage {

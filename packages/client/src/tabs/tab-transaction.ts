@@ -27,8 +27,8 @@ export async function runInTab<T>(
       return link.step(call, steps++, { path, args })
     }
     const result = await settle(fn(step))
-    // Another leader has begun it anew meanwhile.
-    if (own !== attempt) return
+    // Its leader is gone: another has begun it anew meanwhile, or will, and must not take this end for its own.
+    if (own !== attempt || !link.isOpen(call)) return
     outcome = result
     link.finish(call, 'value' in result)
   }

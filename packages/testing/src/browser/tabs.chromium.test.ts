@@ -311,6 +311,28 @@ test('[BR-10] a pause holds when another tab takes the lead', async () => {
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
 })
 
+test('[BR-10] a pause holds also in tabs that were not there, or asleep, when it began or ended', async () => {
+  const first = await tabs.tab({ auto: true })
+  await first.evaluate(async () => {
+    shop.db.sync.pause()
+    await shop.db.status.get()
+  })
+  const second = await tabs.tab({ auto: true })
+  await first.close()
+  expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'paused' })
+  const third = await tabs.tab({ auto: true })
+  // What Chromium tells a page before it freezes it.
+  await second.evaluate(() => void document.dispatchEvent(new Event('freeze')))
+  await third.evaluate(() => shop.db.sync.resume())
+  expect(await third.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
+  await second.evaluate(async () => {
+    document.dispatchEvent(new Event('resume'))
+    await shop.db.status.get()
+  })
+  await third.close()
+  expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
+})
+
 test('[BR-13] a tab of a newer schema takes the lead; the older one goes on through it until it would have to lead', async () => {
   const older = await tabs.tab({ server: false })
   await older.evaluate(() => shop.db.items.insert({ site: 'north', name: 'before' }))

@@ -3,6 +3,7 @@ import type { AttachmentValue } from '@holdfast/core'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
+import { faultyStorage } from '../faulty-storage.ts'
 import { openFile } from './open-file.ts'
 import { createPhotoWorld, type PhotoClient, photoOf, type PhotoWorld, settle } from './photo-world.ts'
 
@@ -284,6 +285,19 @@ describe('fetching ahead', () => {
     expect(world.asked).toHaveLength(4)
   })
 
+  test('[AT-24] what is written while something is fetched ahead is uploaded before the rest is fetched', async () => {
+    await givenPlace(photoOf(1_000, 1))
+    await givenPlace(photoOf(1_000, 2))
+    const db = await world.open({ user: 'bob', sync: eager })
+    world.server.script({ on: 'attachment', times: 1, fault: { kind: 'delay', ms: 9_000 } })
+    await world.sync(db)
+    await db.places.insert({ photo: await db.attachments.add(photoOf(10, 3)) })
+    await world.sync(db)
+    await world.env.advance(10_000)
+    await settle(world.env)
+    expect(world.asked.map(({ what }) => what)).toEqual(['GET', 'POST', 'PATCH 0', 'GET'])
+  })
+
   test('[AT-40] what the server does not have yet is asked for again, later and later', async () => {
     const db = await world.open({ user: 'bob', sync: { ...eager, auto: true } })
     world.server.script({ on: 'upload', fault: { kind: 'cut', when: 'before' } })
@@ -311,6 +325,26 @@ describe('fetching ahead', () => {
     await world.sync(db)
     await world.sync(db)
     expect(world.asked.map(({ what }) => what)).toEqual(['GET'])
+  })
+
+  test('[AT-40] what an app is reading is left to it, and fetched after the next sync if that failed', async () => {
+    const { of, photo } = await givenPlace(small)
+    let looks = 0
+    // A device that looks without a pause gives way to nothing else: its disk ends that here.
+    const storage = faultyStorage(sqliteStorage(':memory:'), (sql) =>
+      sql.includes('HAVING size') && ++looks > 50 ? 'fail' : 'run',
+    )
+    const db = await world.open({ user: 'bob', storage, sync: eager })
+    world.server.script({ on: 'attachment', times: 1, fault: { kind: 'silence', when: 'before' } })
+    const reading = db.attachments.read(of, photo)
+    reading.catch(() => undefined)
+    await world.sync(db)
+    expect(looks).toBeLessThan(5)
+    expect(world.asked).toHaveLength(1)
+    await world.env.advance(120_000)
+    await expect(reading).rejects.toMatchObject({ code: 'TIMEOUT' })
+    await world.sync(db)
+    expect(await db.attachments.has(photo)).toBe(true)
   })
 
   test('[AT-40] under a data saver nothing is fetched that nobody asked for', async () => {
