@@ -15,7 +15,7 @@ import {
 
 /**
  * What an update of a row with these values says, once every field with a state machine allows its step. `wanted` comes
- * from `parseUpdate`. Errors: TRANSITION_REFUSED.
+ * from `parseUpdate`. Errors: TRANSITION_REFUSED, VALUE_INVALID for a counter whose difference is not exact.
  */
 export function updatePayload(collection: CollectionSchema, values: Values, wanted: Values): Payload {
   const payload = payloadOfUpdate(collection, values, wanted)
@@ -23,6 +23,11 @@ export function updatePayload(collection: CollectionSchema, values: Values, want
     const field = collection.fieldsByName.get(name)
     if (field !== undefined)
       checkStep(field, { from: values[name] ?? null, to: next, at: `${collection.name}.${name}` })
+  }
+  for (const [name, amount] of Object.entries(payload.increments)) {
+    const at = `${collection.name}.${name}`
+    if (!Number.isSafeInteger(amount))
+      throw new SyncError('VALUE_INVALID', `${at} would change by more than an exact whole number`, { at })
   }
   return payload
 }
@@ -104,7 +109,7 @@ function fieldsOf(
 
 function checkStep(field: FieldSchema, { from, to, at }: { from: Json; to: Json; at: string }): void {
   if (field.merge.rule !== 'transitions' || typeof from !== 'string' || from === to) return
-  const allowed = field.merge.allowed[from] ?? []
+  const allowed = Object.hasOwn(field.merge.allowed, from) ? (field.merge.allowed[from] ?? []) : []
   if (typeof to === 'string' && allowed.includes(to)) return
   throw new SyncError(
     'TRANSITION_REFUSED',
