@@ -180,7 +180,7 @@ export {
 } from './values/parse-input.ts'
 export { parseRowData } from './values/parse-row-data.ts'
 export { payloadOfUpdate } from './values/payload-of-update.ts'
-export { utf8Length } from './values/storable-text.ts'
+export { isStorableText, utf8Length } from './values/storable-text.ts'
 export { canonicalTimestamp } from './values/timestamp.ts'
 export { normaliseKeyText, uniqueKeyText } from './values/unique-key.ts'
 export { membersOf, valuesEqual } from './values/values-equal.ts'
