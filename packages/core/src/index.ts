@@ -74,6 +74,7 @@ export {
   pushRequestSchema,
   pushResponseSchema,
   pushResultSchema,
+  snapshotRequestSchema,
 } from './protocol/message-schemas.ts'
 export type {
   Change,
@@ -91,6 +92,7 @@ export type {
   RangeDigest,
   RowRange,
   ScopeDigest,
+  SnapshotRequest,
 } from './protocol/messages.ts'
 export {
   parseErrorResponse,
@@ -98,6 +100,7 @@ export {
   parsePullResponse,
   parsePushRequest,
   parsePushResponse,
+  parseSnapshotRequest,
 } from './protocol/parse-messages.ts'
 export { parseMutation } from './protocol/parse-mutation.ts'
 export {
