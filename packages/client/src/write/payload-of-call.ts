@@ -24,11 +24,8 @@ export function updatePayload(collection: CollectionSchema, values: Values, want
     if (field !== undefined)
       checkStep(field, { from: values[name] ?? null, to: next, at: `${collection.name}.${name}` })
   }
-  for (const [name, amount] of Object.entries(payload.increments)) {
-    const at = `${collection.name}.${name}`
-    if (!Number.isSafeInteger(amount))
-      throw new SyncError('VALUE_INVALID', `${at} would change by more than an exact whole number`, { at })
-  }
+  // A difference is an amount like any other, and must be exact.
+  incrementPayload(collection, values, payload.increments)
   return payload
 }
 
@@ -109,7 +106,7 @@ function fieldsOf(
 
 function checkStep(field: FieldSchema, { from, to, at }: { from: Json; to: Json; at: string }): void {
   if (field.merge.rule !== 'transitions' || typeof from !== 'string' || from === to) return
-  const allowed = Object.hasOwn(field.merge.allowed, from) ? (field.merge.allowed[from] ?? []) : []
+  const allowed = new Map(Object.entries(field.merge.allowed)).get(from) ?? []
   if (typeof to === 'string' && allowed.includes(to)) return
   throw new SyncError(
     'TRANSITION_REFUSED',

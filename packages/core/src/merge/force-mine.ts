@@ -1,4 +1,4 @@
-import type { Json, Values } from '../json.ts'
+import type { Json } from '../json.ts'
 import type { Mutation, Payload, RecordSnapshot } from '../mutation.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 import { fillValues } from '../values/parse-input.ts'
@@ -13,40 +13,20 @@ export function forceMine(
   mutation: Payload & Pick<Mutation, 'op'>,
   current: RecordSnapshot,
 ): RecordSnapshot {
-  const values = current.kind === 'absent' ? null : current.values
-  const version = current.kind === 'absent' ? 0 : current.version
-  if (mutation.op === 'delete') {
-    return current.kind === 'live'
-      ? {
-          kind: 'deleted',
-          version,
-          values: shown(collection, applyPayload(collection, current.values, mutation)),
-        }
-      : current
-  }
+  const { op } = mutation
+  if (op === 'delete' && current.kind !== 'live') return current
   // A create carries every field; what stands in a record of the same id was written without its author's knowledge.
-  if (mutation.op === 'create' && current.kind !== 'live') {
-    return {
-      kind: 'live',
-      version,
-      values: shown(collection, applyPayload(collection, fillValues(collection, {}), mutation)),
-    }
-  }
+  const isNew = op === 'create' && current.kind !== 'live'
+  const values = isNew ? fillValues(collection, {}) : current.kind === 'absent' ? null : current.values
   if (values === null) return current
-  return {
-    kind: 'live',
-    version,
-    values: shown(collection, applyPayload(collection, values, mutation, mutation.op !== 'create')),
+  const next: Record<string, Json> = {
+    ...applyPayload(collection, values, mutation, isNew || op !== 'create'),
   }
-}
-
-/** A counter that would leave its range stands at the edge: beyond it no database gives the row back as numbers. */
-function shown(collection: CollectionSchema, values: Values): Values {
+  // A counter that would leave its range stands at the edge: beyond it no database gives the row back as numbers.
   const edge = Number.MAX_SAFE_INTEGER
-  const next: Record<string, Json> = { ...values }
   for (const { name, kind } of collection.fields) {
-    const value = next[name]
-    if (kind === 'counter' && typeof value === 'number') next[name] = Math.max(-edge, Math.min(edge, value))
+    if (kind === 'counter') next[name] = Math.max(-edge, Math.min(edge, Number(next[name])))
   }
-  return next
+  const version = current.kind === 'absent' ? 0 : current.version
+  return { kind: op === 'delete' ? 'deleted' : 'live', version, values: next }
 }
