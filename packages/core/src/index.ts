@@ -74,6 +74,7 @@ export {
   pushRequestSchema,
   pushResponseSchema,
   pushResultSchema,
+  snapshotRequestSchema,
 } from './protocol/message-schemas.ts'
 export type {
   Change,
@@ -91,6 +92,7 @@ export type {
   RangeDigest,
   RowRange,
   ScopeDigest,
+  SnapshotRequest,
 } from './protocol/messages.ts'
 export {
   parseErrorResponse,
@@ -98,6 +100,7 @@ export {
   parsePullResponse,
   parsePushRequest,
   parsePushResponse,
+  parseSnapshotRequest,
 } from './protocol/parse-messages.ts'
 export { parseMutation } from './protocol/parse-mutation.ts'
 export {
@@ -180,7 +183,7 @@ export {
 } from './values/parse-input.ts'
 export { parseRowData } from './values/parse-row-data.ts'
 export { payloadOfUpdate } from './values/payload-of-update.ts'
-export { utf8Length } from './values/storable-text.ts'
+export { isStorableText, utf8Length } from './values/storable-text.ts'
 export { canonicalTimestamp } from './values/timestamp.ts'
-export { normaliseKeyText, uniqueKeyText } from './values/unique-key.ts'
+export { normaliseKeyText, numberedField, uniqueKeyText } from './values/unique-key.ts'
 export { membersOf, valuesEqual } from './values/values-equal.ts'

@@ -6,6 +6,7 @@ import type {
   PushRequest,
   PushResponse,
   RowRange,
+  SnapshotRequest,
   Values,
   Verdict,
 } from '@holdfast/core'
@@ -76,16 +77,7 @@ export interface PullOptions {
 }
 
 /** What `Engine.snapshot` takes. */
-export interface SnapshotOptions {
-  /** A snapshot's own cursor goes on; a pull's cursor is what `scope` is added to; absent starts one. */
-  readonly cursor?: string
-  /** One granted scope; absent: everything granted. */
-  readonly scope?: string
-  /** As in a pull: nothing else counts as granted. */
-  readonly scopes?: readonly string[]
-  readonly limit?: number
-  readonly ack?: string
-}
+export type SnapshotOptions = SnapshotRequest
 
 /** When a plain write counts as a lost race. */
 export type Precondition =

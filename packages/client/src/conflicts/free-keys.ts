@@ -1,4 +1,11 @@
-import { type CollectionSchema, SyncError, type UniqueKey, uniqueKeyText, type Values } from '@holdfast/core'
+import {
+  type CollectionSchema,
+  numberedField,
+  SyncError,
+  type UniqueKey,
+  uniqueKeyText,
+  type Values,
+} from '@holdfast/core'
 import type { LocalReader } from '../local/local-database.ts'
 import { quoteName, valueToColumn } from '../local/tables.ts'
 
@@ -30,12 +37,8 @@ export async function withFreeKeys(tx: LocalReader, beside: Beside, values: Valu
 
 async function numbered(tx: LocalReader, beside: Beside, key: UniqueKey, values: Values): Promise<Values> {
   const { collection } = beside
-  const places = new Set(collection.scopes.flatMap((template) => template.fields))
-  const name = key.fields.findLast(
-    (field) => collection.fieldsByName.get(field)?.kind === 'text' && !places.has(field),
-  )
+  const { name, maxLength = Number.POSITIVE_INFINITY } = numberedField(collection, key) ?? {}
   const text = name === undefined ? undefined : values[name]
-  const maxLength = collection.fieldsByName.get(name ?? '')?.maxLength ?? Number.POSITIVE_INFINITY
   for (let number = 2; name !== undefined && typeof text === 'string' && number < numberMax; number++) {
     const candidate = { ...values, [name]: `${text} (${number})` }
     if (`${text} (${number})`.length > maxLength) break

@@ -245,7 +245,7 @@ export class Pull {
   #request(
     { step }: PullProgress,
     { ack, answered, settled, escrow, wishes, whole }: Asked,
-  ): { method: 'GET' | 'POST'; path: string; body?: string } {
+  ): { method: 'POST'; path: string; body: string } {
     const { limits, scopes } = this.#context
     if (step.kind !== 'snapshot') {
       const limit = Math.max(pageRowsLeast, Math.floor(limits.pullRows * this.#share))
@@ -266,12 +266,13 @@ export class Pull {
       }
     }
     const limit = Math.max(pageRowsLeast, Math.floor(limits.snapshotRows * this.#share))
-    const query = new URLSearchParams({ limit: String(limit) })
-    if (step.cursor !== null) query.set('cursor', step.cursor)
-    if (step.scope !== null) query.set('scope', step.scope)
-    for (const scope of scopes?.length === 0 ? [''] : (scopes ?? [])) query.append('scopes', scope)
-    if (ack !== '') query.set('ack', ack)
-    return { method: 'GET', path: `/sync/snapshot?${query}` }
+    const cursor = step.cursor ?? undefined
+    const scope = step.scope ?? undefined
+    return {
+      method: 'POST',
+      path: '/sync/snapshot',
+      body: JSON.stringify({ cursor, scope, scopes, limit, ack }),
+    }
   }
 
   /** Whether the device has, or can build, every record of which the pages only say that it does. */

@@ -15,7 +15,7 @@ import {
 
 /**
  * What an update of a row with these values says, once every field with a state machine allows its step. `wanted` comes
- * from `parseUpdate`. Errors: TRANSITION_REFUSED.
+ * from `parseUpdate`. Errors: TRANSITION_REFUSED, VALUE_INVALID for a counter whose difference is not exact.
  */
 export function updatePayload(collection: CollectionSchema, values: Values, wanted: Values): Payload {
   const payload = payloadOfUpdate(collection, values, wanted)
@@ -24,6 +24,8 @@ export function updatePayload(collection: CollectionSchema, values: Values, want
     if (field !== undefined)
       checkStep(field, { from: values[name] ?? null, to: next, at: `${collection.name}.${name}` })
   }
+  // A difference is an amount like any other, and must be exact.
+  incrementPayload(collection, values, payload.increments)
   return payload
 }
 
@@ -104,7 +106,7 @@ function fieldsOf(
 
 function checkStep(field: FieldSchema, { from, to, at }: { from: Json; to: Json; at: string }): void {
   if (field.merge.rule !== 'transitions' || typeof from !== 'string' || from === to) return
-  const allowed = field.merge.allowed[from] ?? []
+  const allowed = new Map(Object.entries(field.merge.allowed)).get(from) ?? []
   if (typeof to === 'string' && allowed.includes(to)) return
   throw new SyncError(
     'TRANSITION_REFUSED',

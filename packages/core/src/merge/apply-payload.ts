@@ -1,4 +1,5 @@
 import type { Json, Values } from '../json.ts'
+import { limits } from '../limits.ts'
 import type { Payload } from '../mutation.ts'
 import type { CollectionSchema, FieldSchema } from '../schema/schema.ts'
 import { sortMembers } from '../values/parse-field-value.ts'
@@ -27,7 +28,7 @@ function counterAfter(name: string, payload: Payload, current: Json | undefined)
   const wanted = numberOf(payload.changes[name])
   const seen = numberOf(payload.base?.[name])
   let total = numberOf(current) ?? 0
-  if (wanted !== undefined) total = seen === undefined ? wanted : total + wanted - seen
+  if (wanted !== undefined) total = seen === undefined ? wanted : total + (wanted - seen)
   return total + (payload.increments[name] ?? 0)
 }
 
@@ -51,6 +52,16 @@ function membersAfter(
   for (const member of payload.additions[name] ?? []) members.add(member)
   for (const member of payload.removals[name] ?? []) members.delete(member)
   return sortMembers(members)
+}
+
+/** Whether a counter or set can be so. Rules: ME-23. */
+export function isWithinBounds(field: FieldSchema, value: Json | undefined): boolean {
+  return field.kind === 'counter' ? Number.isSafeInteger(value) : membersOf(value).length <= limits.setMembers
+}
+
+/** The first counter or set that can not be as it is in `values`; undefined when each can. */
+export function fieldOutOfBounds(collection: CollectionSchema, values: Values): FieldSchema | undefined {
+  return collection.fields.find((field) => isAccumulated(field) && !isWithinBounds(field, values[field.name]))
 }
 
 /**

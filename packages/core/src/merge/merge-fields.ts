@@ -1,12 +1,11 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Hlc } from '../hlc.ts'
 import type { Json, Values } from '../json.ts'
-import { limits } from '../limits.ts'
 import type { Decision, ReturnedFate } from '../mutation.ts'
 import type { MergeRule } from '../schema/field.ts'
 import type { FieldSchema } from '../schema/schema.ts'
-import { membersOf, valuesEqual } from '../values/values-equal.ts'
-import { accumulatedValue, isAccumulated } from './apply-payload.ts'
+import { valuesEqual } from '../values/values-equal.ts'
+import { accumulatedValue, isAccumulated, isWithinBounds } from './apply-payload.ts'
 import { decideField, type Ruling } from './decide-field.ts'
 import { mayFollow } from './decide-transition.ts'
 import type { MergeInput } from './merge-outcome.ts'
@@ -206,10 +205,7 @@ function accumulate(field: FieldSchema, merging: Merging): void {
   if (valuesEqual(field, result, theirs)) return
   merge.values[field.name] = result
   merge.changed.push(field.name)
-  if (!isWithinBounds(field, result)) {
-    const message = `${field.name} would leave the range of a ${field.kind}`
-    merge.refusal ??= { code: 'VALUE_TOO_LARGE', message, field: field.name }
-  }
+  if (!isWithinBounds(field, result)) merge.refusal ??= outOfBounds(field)
   if (!Object.hasOwn(mutation.changes, field.name) || isSeen(field, merging)) return
   const mine = mineOf(field, merging)
   const winner = valuesEqual(field, mine, result) ? 'mine' : 'both'
@@ -217,8 +213,9 @@ function accumulate(field: FieldSchema, merging: Merging): void {
   merge.decisions.push({ field: field.name, rule: field.merge.rule, winner, base, mine, theirs, result })
 }
 
-function isWithinBounds(field: FieldSchema, value: Json): boolean {
-  return field.kind === 'counter' ? Number.isSafeInteger(value) : membersOf(value).length <= limits.setMembers
+/** Why a mutation that would leave the bounds of a field is refused. Rules: ME-23. */
+export function outOfBounds({ name, kind }: FieldSchema): NonNullable<FieldsMerge['refusal']> {
+  return { code: 'VALUE_TOO_LARGE', message: `${name} would leave the range of a ${kind}`, field: name }
 }
 
 function mineOf(field: FieldSchema, { input, current }: Merging): Json {

@@ -352,6 +352,20 @@ describe('counters and sets', () => {
       code: 'VALUE_TOO_LARGE',
       field: 'tags',
     })
+    expect(merge({ baseVersion: 6, additions: { tags: many } }, { current: gone })).toMatchObject({
+      kind: 'reject',
+      code: 'VALUE_TOO_LARGE',
+      field: 'tags',
+    })
+    const back = { baseVersion: 6, increments: { stock: Number.MAX_SAFE_INTEGER } }
+    expect(merge(back, { current: gone })).toMatchObject({ kind: 'reject', field: 'stock' })
+  })
+
+  test('[ME-6] the difference of a total counts exactly, however large the totals are', () => {
+    const most = Number.MAX_SAFE_INTEGER
+    const near: RecordSnapshot = { kind: 'live', version: 5, values: { ...stored, stock: most } }
+    const total = { changes: { stock: most - 1 }, base: { stock: most } }
+    expect(valueAfter(merge(total, { current: near }), 'stock')).toBe(most - 1)
   })
 })
 

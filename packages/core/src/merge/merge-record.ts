@@ -4,10 +4,10 @@ import type { Json, Values } from '../json.ts'
 import { type Decision, type RecordSnapshot, touchedFields } from '../mutation.ts'
 import type { CollectionSchema } from '../schema/schema.ts'
 import { fillValues, missingField } from '../values/parse-input.ts'
-import { applyPayload, isAccumulated } from './apply-payload.ts'
+import { applyPayload, fieldOutOfBounds, isAccumulated } from './apply-payload.ts'
 import { ruleOf } from './explain-rule.ts'
 import { forceMine } from './force-mine.ts'
-import { fateIn, type FieldsMerge, type LiveRecord, mergeFields } from './merge-fields.ts'
+import { fateIn, type FieldsMerge, type LiveRecord, mergeFields, outOfBounds } from './merge-fields.ts'
 import type {
   ApplyOutcome,
   ConflictOutcome,
@@ -89,6 +89,8 @@ function revive(
   if (missing !== undefined) {
     return { kind: 'reject', code: 'VALUE_INVALID', message: `${missing} is missing`, field: missing }
   }
+  const outside = fieldOutOfBounds(collection, values)
+  if (outside) return { kind: 'reject', ...outOfBounds(outside) }
   const version = current.kind === 'absent' ? 0 : current.version
   const clocks: Record<string, Hlc> = {}
   for (const field of collection.fields) {

@@ -53,6 +53,10 @@ function given(seq: number, mutation: Partial<Mutation> = {}): Mutation {
   }
 }
 
+function someTags(from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `t${from + index}`)
+}
+
 const create = given(1, {
   op: 'create',
   baseVersion: 0,
@@ -244,6 +248,18 @@ describe('the closed table', () => {
       'more than a counter can hold',
       given(1, { increments: { stock: Number.MAX_SAFE_INTEGER } }),
       given(2, { increments: { stock: 1 } }),
+    ],
+    [
+      'FO-7',
+      'more members of a set than a mutation may remove',
+      given(1, { removals: { tags: someTags(0, 600) }, additions: { tags: someTags(600, 600) } }),
+      given(2, { removals: { tags: someTags(600, 600) }, additions: { tags: someTags(1_200, 600) } }),
+    ],
+    [
+      'FO-7',
+      'more than the counter of a new record can hold',
+      given(1, { ...create, changes: { ...create.changes, stock: Number.MAX_SAFE_INTEGER } }),
+      given(2, { baseVersion: 0, increments: { stock: 1 } }),
     ],
   ])('[%s] apart: %s', (_rule, _what, first, second) => {
     expect(foldMutations(items, first, second)).toEqual({ kind: 'apart' })

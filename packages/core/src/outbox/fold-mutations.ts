@@ -1,7 +1,7 @@
 import type { Hlc } from '../hlc.ts'
 import type { Values } from '../json.ts'
 import { limits } from '../limits.ts'
-import { applyPayload } from '../merge/apply-payload.ts'
+import { applyPayload, fieldOutOfBounds } from '../merge/apply-payload.ts'
 import { ruleOf } from '../merge/explain-rule.ts'
 import { emptyPayload, type Mutation, touchedFields } from '../mutation.ts'
 import { formatRanges, parseRanges, unionRanges } from '../ranges.ts'
@@ -74,8 +74,9 @@ function foldDelete(collection: CollectionSchema, first: Mutation, second: Mutat
   return isSmall(folded) ? { kind: 'folded', mutation: folded } : apart
 }
 
-function foldCreate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation {
-  return { ...joined(collection, first, second), changes: applyPayload(collection, first.changes, second) }
+function foldCreate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation | undefined {
+  const changes = applyPayload(collection, first.changes, second)
+  return fieldOutOfBounds(collection, changes) ? undefined : { ...joined(collection, first, second), changes }
 }
 
 function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutation): Mutation | undefined {
@@ -90,14 +91,18 @@ function foldUpdate(collection: CollectionSchema, first: Mutation, second: Mutat
     increments[name] = (increments[name] ?? 0) + amount
   }
   if (!Object.values(increments).every(Number.isSafeInteger)) return undefined
+  const additions = laterMembers(first.additions, second.additions, second.removals)
+  const removals = laterMembers(first.removals, second.removals, second.additions)
+  const lists = [...Object.values(additions), ...Object.values(removals)]
+  if (lists.some((members) => members.length > limits.setMembers)) return undefined
   return {
     ...joined(collection, first, second),
     changes: { ...first.changes, ...second.changes },
     // The first to touch a field saw what everybody saw; the second saw the first.
     base: { ...seenSecond, ...seenFirst },
     increments,
-    additions: laterMembers(first.additions, second.additions, second.removals),
-    removals: laterMembers(first.removals, second.removals, second.additions),
+    additions,
+    removals,
   }
 }
 

@@ -203,6 +203,23 @@ describe('what the server would not simply take', () => {
     expect(replayed.view).toMatchObject(view as object)
   })
 
+  test.each([
+    ['live', 1],
+    ['live', -1],
+    ['deleted', 1],
+  ] as const)(
+    '[RB-2] a counter of a %s record that would leave its range is shown at its edge',
+    (kind, sign) => {
+      const edge = sign * Number.MAX_SAFE_INTEGER
+      const near: RecordSnapshot = { kind, version: 4, values: { ...stored, stock: edge } }
+      const replayed = replayMutations(items, near, [given(1, { increments: { stock: sign * 10 } })])
+      expect(replayed.foretold).toMatchObject([
+        { mutation: 'm1', outcome: { kind: 'reject', code: 'VALUE_TOO_LARGE' } },
+      ])
+      expect(replayed.view).toMatchObject({ kind: 'live', values: { stock: edge } })
+    },
+  )
+
   test('[RB-2] later mutations stand on the author’s own values', () => {
     const conflicting = given(1, { changes: { name: 'b' }, base: { name: 'a' } })
     const onTop = given(2, { changes: { name: 'c' }, base: { name: 'b' } })

@@ -19,6 +19,7 @@ import type {
   PushResult,
   RowRange,
   ScopeDigest,
+  SnapshotRequest,
 } from './messages.ts'
 
 /**
@@ -218,7 +219,7 @@ const pageMembers = {
   more: v.boolean(),
 }
 
-/** Answer of `GET|POST /sync/pull` and `GET /sync/snapshot`. */
+/** Answer of `GET|POST /sync/pull` and `GET|POST /sync/snapshot`. */
 export const pullResponseSchema: MessageSchema<PullResponse> = v.object({
   changes: v.array(changeSchema),
   ...pageMembers,
@@ -229,11 +230,23 @@ export const pageSchema: MessageSchema<
   Omit<PullResponse, 'changes'> & { readonly changes: readonly unknown[] }
 > = v.object({ changes: v.array(v.unknown()), ...pageMembers })
 
+const pageLimit = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))
+const scopeNames = v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))
+
+/** `GET|POST /sync/snapshot`. */
+export const snapshotRequestSchema: MessageSchema<SnapshotRequest> = v.object({
+  cursor: v.optional(v.string()),
+  scope: v.optional(v.string()),
+  scopes: v.optional(scopeNames),
+  limit: v.optional(pageLimit),
+  ack: v.optional(rangesText),
+})
+
 /** `GET|POST /sync/pull`. */
 export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   since: v.optional(v.string()),
-  limit: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(limits.pullRowsMax))),
-  scopes: v.optional(v.array(v.pipe(v.string(), v.maxLength(limits.scopeLength)))),
+  limit: v.optional(pageLimit),
+  scopes: v.optional(scopeNames),
   decided: v.optional(v.pipe(v.array(uuid), v.maxLength(limits.decidedAsked))),
   settled: v.optional(rangesText),
   settledKeys: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]*$/, 'must be the ends of keys'))),

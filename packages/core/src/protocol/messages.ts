@@ -142,7 +142,7 @@ export interface RowRange {
   readonly of: number
 }
 
-/** Answer of `GET|POST /sync/pull` and `GET /sync/snapshot`. */
+/** Answer of `GET|POST /sync/pull` and `GET|POST /sync/snapshot`. */
 export interface PullResponse {
   readonly changes: readonly Change[]
   /**
@@ -197,6 +197,18 @@ export interface PullRequest {
   readonly digests?: boolean
   /** The last page is to hold every row of these ranges, as far as they fit. */
   readonly ranges?: readonly RowRange[]
+}
+
+/** `GET|POST /sync/snapshot`. */
+export interface SnapshotRequest {
+  /** A snapshot's own cursor goes on; a pull's cursor is what `scope` is added to; absent starts one. */
+  readonly cursor?: string
+  /** One granted scope; absent: everything granted. */
+  readonly scope?: string
+  /** As in a pull: nothing else counts as granted. */
+  readonly scopes?: readonly string[]
+  readonly limit?: number
+  readonly ack?: string
 }
 
 /** Every error answer of the sync API. */

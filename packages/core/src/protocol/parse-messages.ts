@@ -10,6 +10,7 @@ import {
   pullRequestSchema,
   pushRequestSchema,
   pushResponseSchema,
+  snapshotRequestSchema,
 } from './message-schemas.ts'
 import type {
   Change,
@@ -18,6 +19,7 @@ import type {
   PullResponse,
   PushRequest,
   PushResponse,
+  SnapshotRequest,
 } from './messages.ts'
 
 /** A push as it arrives; its mutations are still to be parsed one by one. Errors: REQUEST_INVALID, REQUEST_TOO_LARGE. Rules: WI-1. */
@@ -42,6 +44,13 @@ export function parsePullRequest(value: unknown): PullRequest {
     const message = `settledKeys holds ${keyEndLength} characters for each of settled`
     throw new SyncError('REQUEST_INVALID', message, { at: 'settledKeys' })
   }
+  return request
+}
+
+/** A page of a snapshot as it is asked for. Errors: REQUEST_INVALID. Rules: WI-1. */
+export function parseSnapshotRequest(value: unknown): SnapshotRequest {
+  const request = parseMessage(snapshotRequestSchema, value, 'REQUEST_INVALID')
+  parseRanges(request.ack ?? '')
   return request
 }
 

@@ -1,6 +1,7 @@
 import { limits } from '../limits.ts'
 import { mistakeIn } from './check-fields.ts'
 import { isList } from './check-groups.ts'
+import { numberedField } from '../values/unique-key.ts'
 import type { FieldKind } from './field.ts'
 import type { FieldSchema, UniqueDeclaration, UniqueKey, UniquePolicy } from './schema.ts'
 import { everyScope, globalScope, parseScopeTemplate, type ScopeTemplate } from './scope-template.ts'
@@ -61,7 +62,7 @@ function scopeFieldMistake(template: ScopeTemplate, fields: FieldsByName): strin
 export function buildUnique(
   collection: string,
   declared: readonly UniqueDeclaration[],
-  fields: FieldsByName,
+  { fields, scopes }: { readonly fields: FieldsByName; readonly scopes: readonly ScopeTemplate[] },
 ): readonly UniqueKey[] {
   const keys = declared.map((declaration): UniqueKey => {
     const key = isList(declaration) ? { fields: declaration } : declaration
@@ -70,7 +71,7 @@ export function buildUnique(
   for (const [index, key] of keys.entries()) {
     const mistake =
       listMistake(key.fields, { kinds: uniqueKinds, fields }) ??
-      uniqueMistake(key, fields) ??
+      uniqueMistake(key, { fieldsByName: fields, scopes }) ??
       (keys.slice(0, index).some((other) => isSameList(other.fields, key.fields))
         ? 'is declared twice'
         : undefined)
@@ -79,12 +80,12 @@ export function buildUnique(
   return keys
 }
 
-function uniqueMistake(key: UniqueKey, fields: FieldsByName): string | undefined {
-  const optional = key.fields.find((name) => fields.get(name)?.optional)
+function uniqueMistake(key: UniqueKey, collection: Parameters<typeof numberedField>[0]): string | undefined {
+  const optional = key.fields.find((name) => collection.fieldsByName.get(name)?.optional)
   if (optional !== undefined)
     return `names ${optional}, which is optional; a part of a key always has a value`
   if (!policies.includes(key.onConflict)) return `onConflict is one of ${policies.join(', ')}`
-  if (key.onConflict === 'rename' && !key.fields.some((name) => fields.get(name)?.kind === 'text')) {
+  if (key.onConflict === 'rename' && numberedField(collection, key) === undefined) {
     return 'has no text field that could be renamed; use reject or ask'
   }
   return undefined

@@ -271,6 +271,12 @@ describe('[SCH-1, SCH-2, SCH-3, SCH-4, SCH-5, SCH-6, SCH-7, SCH-8] mistakes', ()
     ],
     [
       'SCH-8',
+      withOptions({ scope: 'w:{name}', unique: [{ fields: ['n', 'name'], onConflict: 'rename' }] }),
+      'things.unique',
+      /no text field that could be renamed/,
+    ],
+    [
+      'SCH-8',
       withOptions({ unique: [{ fields: ['n'], onConflict: 'merge' }] }),
       'things.unique',
       /onConflict is one of reject, rename, ask/,

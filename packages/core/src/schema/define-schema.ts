@@ -93,12 +93,13 @@ export function buildCollection(
   const groups = checkGroups(name, declaration)
   const fields = buildFields(declaration, groups)
   const fieldsByName = new Map(fields.map((field) => [field.name, field]))
+  const scopes = buildScopes(name, declaration.scope, fieldsByName)
   return {
     name,
     fields,
     fieldsByName,
-    scopes: buildScopes(name, declaration.scope, fieldsByName),
-    unique: buildUnique(name, declaration.unique ?? [], fieldsByName),
+    scopes,
+    unique: buildUnique(name, declaration.unique ?? [], { fields: fieldsByName, scopes }),
     indexes: buildIndexes(name, declaration.indexes ?? [], fieldsByName),
     deletes: declaration.deletes ?? 'soft',
     strict: declaration.strict ?? false,

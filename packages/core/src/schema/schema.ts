@@ -12,7 +12,7 @@ export type UniqueDeclaration =
   | readonly string[]
   | {
       readonly fields: readonly string[]
-      /** `reject` unless said. `rename` changes the last text field of the key. */
+      /** `reject` unless said. `rename` changes the last text field of the key, beside those that a scope or a state is made of. */
       readonly onConflict?: UniquePolicy
       /** Compare without regard to case. Text in keys is compared in Unicode form NFC either way. */
       readonly ignoreCase?: boolean

@@ -3,7 +3,7 @@ const timestampPattern =
 
 /**
  * A time as `2026-11-20T10:00:00.000Z`: in UTC, cut to the ms. Undefined when the text is not ISO 8601 with a zone, or
- * names a day or hour there is not. Rules: VAL-4.
+ * names a day or hour there is not, or lies outside of the years 1 to 9999: PostgreSQL has no year 0. Rules: VAL-4.
  */
 export function canonicalTimestamp(text: string): string | undefined {
   // Nearly every time is spelled this way already, and the platform reads it several times faster than the pattern.
@@ -24,11 +24,16 @@ export function canonicalTimestamp(text: string): string | undefined {
   if (!isReal || zoneHours > 23 || zoneMinutes > 59) return undefined
   const zoneMs = (zoneHours * 60 + zoneMinutes) * 60_000 * (match[8] === '-' ? -1 : 1)
   const utc = new Date(date.getTime() - zoneMs).toISOString()
-  // A zone can push the first or last hours of the four-digit years over their edge.
-  return utc.length === 24 ? utc : undefined
+  // A zone can push the first or last hours over the edge.
+  return isYear(utc) ? utc : undefined
+}
+
+/** Whether a time in UTC lies in a year that is stored: 1 to 9999. */
+function isYear(utc: string): boolean {
+  return utc.length === 24 && !utc.startsWith('0000')
 }
 
 function isCanonical(text: string): boolean {
   const ms = Date.parse(text)
-  return !Number.isNaN(ms) && new Date(ms).toISOString() === text
+  return !Number.isNaN(ms) && new Date(ms).toISOString() === text && isYear(text)
 }

@@ -1,5 +1,5 @@
 import { canonicalJson, type Json, type Values } from '../json.ts'
-import type { CollectionSchema, UniqueKey } from '../schema/schema.ts'
+import type { CollectionSchema, FieldSchema, UniqueKey } from '../schema/schema.ts'
 import { canonicalDecimal } from './decimal.ts'
 
 /**
@@ -33,6 +33,21 @@ export function uniqueKeyText(
 
 function textPart(value: Json, ignoreCase: boolean): Json {
   return typeof value === 'string' ? normaliseKeyText(value, ignoreCase) : value
+}
+
+/**
+ * The field of a unique key that takes a number where two records must not be alike: its last text that says neither where
+ * its record lies nor in which state it is. Rules: PU-19, SCH-8.
+ */
+export function numberedField(
+  { fieldsByName, scopes }: Pick<CollectionSchema, 'fieldsByName' | 'scopes'>,
+  key: Pick<UniqueKey, 'fields'>,
+): FieldSchema | undefined {
+  const places = new Set(scopes.flatMap((template) => template.fields))
+  const texts = key.fields.flatMap((name) => fieldsByName.get(name) ?? [])
+  return texts.findLast(
+    ({ name, kind, merge }) => kind === 'text' && merge.rule !== 'transitions' && !places.has(name),
+  )
 }
 
 /** Amounts, not spellings, collide: '5.0' is '5'. */

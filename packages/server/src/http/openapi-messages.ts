@@ -9,6 +9,7 @@ import {
   pushRequestSchema,
   pushResponseSchema,
   pushResultSchema,
+  snapshotRequestSchema,
 } from '@holdfast/core'
 import { toJsonSchemaDefs } from '@valibot/to-json-schema'
 
@@ -29,6 +30,7 @@ const validated = {
   Change: changeSchema,
   PullRequest: pullRequestSchema,
   PullResponse: pullResponseSchema,
+  SnapshotRequest: snapshotRequestSchema,
 }
 
 /** Messages by component name: those of the sync protocol from what validates them, those of plain shapes from here. */

@@ -131,6 +131,13 @@ export const operations: Readonly<Record<string, OperationText>> = {
     parameters: snapshotQuery,
     answers: { '200': 'PullResponse', ...resync },
   },
+  'POST /sync/snapshot': {
+    summary: 'The same, asked for in a body: an address may be too long for what stands between.',
+    tag: 'sync',
+    parameters: speaker,
+    body: 'SnapshotRequest',
+    answers: { '200': 'PullResponse', ...resync },
+  },
   'GET /snapshot': {
     summary: 'The same as GET /sync/snapshot.',
     tag: 'sync',

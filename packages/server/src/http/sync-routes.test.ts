@@ -117,6 +117,12 @@ describe('pull and snapshot', () => {
     expect(snapshot.body).toMatchObject({ changes: [{ op: 'put', record }], more: false })
     const alias = await given.ask('GET /snapshot?limit=10', { user: 'ben', headers })
     expect((alias.body as Page).changes).toEqual((snapshot.body as Page).changes)
+    const more = { user: 'ben', headers, body: { limit: 10, scopes: [] } }
+    const posted = await given.ask('POST /sync/snapshot', more)
+    const asked = await given.ask('GET /sync/snapshot?limit=10&scopes=', { user: 'ben', headers })
+    expect([posted.status, posted.text]).toEqual([200, asked.text])
+    const wrong = await given.ask('POST /sync/snapshot', { ...more, body: { limit: 0 } })
+    expect([wrong.status, wrong.body]).toMatchObject([400, { error: { code: 'REQUEST_INVALID' } }])
     const pulled = await given.ask('POST /sync/pull', { user: 'ben', headers, body: '' })
     expect(pulled.body).toMatchObject({ changes: [{ op: 'put', record }] })
   })

@@ -1,6 +1,13 @@
-import { type Limits, parsePullRequest, parsePushRequest, type PushResponse, SyncError } from '@holdfast/core'
+import {
+  type Limits,
+  parsePullRequest,
+  parsePushRequest,
+  parseSnapshotRequest,
+  type PushResponse,
+  SyncError,
+} from '@holdfast/core'
 
-import type { Page, PullOptions, User } from '../engine.ts'
+import type { Page, PullOptions, SnapshotOptions, User } from '../engine.ts'
 import { parseIsoTime } from '../plain/iso-time.ts'
 import { type Answer, jsonAnswer, textAnswer } from './answer.ts'
 import type { HttpServices, Route, UserCall } from './http-call.ts'
@@ -17,7 +24,8 @@ const loggedMutations = 20
 export function syncRoutes<U extends User>(services: HttpServices<U>): readonly Route<U>[] {
   const pullByQuery = (call: UserCall<U>): Promise<Answer> =>
     pull(services, call, pullFromQuery(call, services.limits))
-  const snapshot = (call: UserCall<U>): Promise<Answer> => takeSnapshot(services, call)
+  const snapshot = (call: UserCall<U>): Promise<Answer> =>
+    takeSnapshot(services, call, snapshotFromQuery(call, services.limits))
   return [
     {
       method: 'POST',
@@ -36,6 +44,13 @@ export function syncRoutes<U extends User>(services: HttpServices<U>): readonly 
     },
     { method: 'GET', pattern: '/changes', access: 'user', admitted: 'pull', handle: pullByQuery },
     { method: 'GET', pattern: '/sync/snapshot', access: 'user', admitted: 'pull', handle: snapshot },
+    {
+      method: 'POST',
+      pattern: '/sync/snapshot',
+      access: 'user',
+      admitted: 'pull',
+      handle: (call) => snapshotByBody(services, call),
+    },
     { method: 'GET', pattern: '/snapshot', access: 'user', admitted: 'pull', handle: snapshot },
     { method: 'GET', pattern: '/sync/stream', access: 'user', handle: (call) => stream(services, call) },
     {
@@ -117,17 +132,28 @@ function reportRepairs<U extends User>(
   logger?.error({ ...fields, ranges: repairs.length }, 'a device held other rows than the server')
 }
 
-async function takeSnapshot<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
-  const { query, caller } = call
-  const page = await services.engine.snapshot(caller, {
+function snapshotFromQuery<U extends User>({ query }: UserCall<U>, limits: Limits): SnapshotOptions {
+  return {
     cursor: query.get('cursor') || undefined,
     scope: query.get('scope') || undefined,
     // Not by commas: a value that a scope is named after may hold some.
     scopes: query.has('scopes') ? query.getAll('scopes') : undefined,
     ack: query.get('ack') || undefined,
-    limit: parseLimit(query, services.limits.pullRowsMax),
-  })
-  return pageAnswer(call, page)
+    limit: parseLimit(query, limits.pullRowsMax),
+  }
+}
+
+async function snapshotByBody<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
+  const body = await readJsonBody(call.request, services.limits)
+  return takeSnapshot(services, call, parseSnapshotRequest(body ?? {}))
+}
+
+async function takeSnapshot<U extends User>(
+  services: HttpServices<U>,
+  call: UserCall<U>,
+  options: SnapshotOptions,
+): Promise<Answer> {
+  return pageAnswer(call, await services.engine.snapshot(call.caller, options))
 }
 
 function pageAnswer<U extends User>(call: UserCall<U>, page: Page): Answer {

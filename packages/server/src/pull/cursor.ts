@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isJsonArray, isObject, isUuid, type Limits, SyncError } from '@holdfast/core'
+import { isJsonArray, isObject, isStorableText, isUuid, type Limits, SyncError } from '@holdfast/core'
 import type { Reached, SnapshotPlace, StoreReader, StoreState } from '../store/store.ts'
 
 /** Up to where a device has read: one position, and scopes that are further. Devices never look into it. */
@@ -219,12 +219,18 @@ type Shape = Readonly<Record<string, unknown>>
 
 function parseShape(text: string): Shape {
   try {
-    const shape: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'))
+    const shape: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'), storable)
     if (isObject(shape)) return shape
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
   }
   throw invalid()
+}
+
+/** Whatever a cursor names is looked for in the store, which holds no such text. */
+function storable(key: string, value: unknown): unknown {
+  if (!isStorableText(key) || (typeof value === 'string' && !isStorableText(value))) throw invalid()
+  return value
 }
 
 function scopesOf(list: unknown, lists: LookedUp['lists']): readonly string[] | '*' {

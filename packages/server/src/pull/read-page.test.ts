@@ -223,6 +223,29 @@ describe('cursors', () => {
     }
   })
 
+  test('[PL-3] a cursor with text that no store can hold is refused', async () => {
+    await givenItems(1)
+    await ann.pull()
+    const shape = JSON.parse(Buffer.from(ann.cursor ?? '', 'base64url').toString()) as object
+    for (const text of ['\0', '\ud800']) {
+      for (const wrong of [{ s: { hash: text } }, { s: [text] }, { a: { [text]: 1 } }, { t: text }]) {
+        const since = Buffer.from(JSON.stringify({ ...shape, ...wrong })).toString('base64url')
+        await expect(given.engine.pull(ann.caller, { since })).rejects.toMatchObject({
+          code: 'CURSOR_INVALID',
+        })
+      }
+    }
+  })
+
+  test('[PL-11, PL-15] a scope that no store can hold is nobody’s, also for who sees everything', async () => {
+    await givenItems(1)
+    const { caller } = given.device('boss', '*')
+    expect(await given.engine.pull(caller, { scopes: ['\0'] })).toMatchObject({ changeCount: 0 })
+    await expect(given.engine.snapshot(caller, { scope: '\0' })).rejects.toMatchObject({
+      code: 'SCOPE_DENIED',
+    })
+  })
+
   test('[PL-4, PU-27, PR-5] B32: behind the horizon a cursor expires, and edits of what is gone are told so', async () => {
     const items = await givenItems(10)
     await ann.pull()

@@ -1,6 +1,7 @@
 import {
   type EscrowEnding,
   formatRanges,
+  isStorableText,
   type Limits,
   parseRanges,
   type Ranges,
@@ -138,7 +139,8 @@ function narrow<U extends User>(caller: Caller<U>, wanted: readonly string[] | u
   const all = visibilityOf(caller.user, caller.grants)
   if (wanted === undefined) return all
   const granted = wanted.filter(
-    (scope) => scope !== '*' && scope !== '' && (all.scopes === '*' || all.scopes.has(scope)),
+    (scope) =>
+      scope !== '*' && scope !== '' && (all.scopes === '*' ? isStorableText(scope) : all.scopes.has(scope)),
   )
   return { scopes: new Set([...granted, ...all.implicit]), implicit: all.implicit }
 }
@@ -237,7 +239,7 @@ function snapshotOf(
     const scopes = granted === '*' ? '*' : [...granted].sort()
     return { snapshot: { epoch, position, scopes, place: beginning, base: null }, isFirst: true }
   }
-  if (scope === '*' ? granted !== '*' : granted !== '*' && !granted.has(scope)) {
+  if (granted === '*' ? !isStorableText(scope) : !granted.has(scope)) {
     throw new SyncError('SCOPE_DENIED', 'the scope is not granted')
   }
   const scopes = scope === '*' ? '*' : [scope]

@@ -3,6 +3,7 @@ import {
   type Decision,
   scopesOfRow,
   type UniqueKey,
+  numberedField,
   uniqueKeyText,
   type Values,
 } from '@holdfast/core'
@@ -127,12 +128,12 @@ function rename<U extends User>(
   session: Session<U>,
   { collection, unique, record, taken }: RenameQuery,
 ): { readonly record: CurrentRecord; readonly text: string; readonly decision: Decision } | undefined {
-  const name = unique.fields.findLast((field) => collection.fieldsByName.get(field)?.kind === 'text')
+  const field = numberedField(collection, unique)
   const { snapshot } = record
-  if (name === undefined || snapshot.kind !== 'live') return undefined
+  if (field === undefined || snapshot.kind !== 'live') return undefined
+  const { name, maxLength = Number.POSITIVE_INFINITY } = field
   const mine = snapshot.values[name]
   if (typeof mine !== 'string') return undefined
-  const maxLength = collection.fieldsByName.get(name)?.maxLength ?? Number.POSITIVE_INFINITY
   for (let attempt = 2; attempt < renameAttempts; attempt++) {
     const result = `${mine} (${attempt})`
     if (result.length > maxLength) return undefined

@@ -722,6 +722,16 @@ describe('keys and references', () => {
     ])
   })
 
+  test('[PU-19] the number is never added to what says where the record lies', async () => {
+    await reopenWith(pairs({ unique: [{ fields: ['left', 'warehouse'], onConflict: 'rename' }] }))
+    const ann = given.device()
+    const results = await ann.push(...[1, 2].map(() => ann.create('pairs', pair({ left: 'Desk' }))))
+    expect(results.map(({ status, record }) => [status, record?.['left'], record?.['warehouse']])).toEqual([
+      ['applied', undefined, undefined],
+      ['merged', 'Desk (2)', '1'],
+    ])
+  })
+
   test('[PU-20] "ask" lets a person decide between the two, and waits with what was written', async () => {
     await reopenWith(pairs({ unique: [{ fields: ['warehouse', 'left'], onConflict: 'ask' }] }))
     const [ann, ben] = [given.device(), given.device('ben')]

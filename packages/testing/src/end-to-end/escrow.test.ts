@@ -336,10 +336,13 @@ test('[SC-3] [PL-15] a grant that ends in the middle of a first snapshot leaves 
   let pages = 0
   shop.tamper = {
     before: async (request) => {
-      const url = new URL(request.url)
-      if (!url.pathname.endsWith('/snapshot') || url.searchParams.get('limit') === '100') return undefined
-      url.searchParams.set('limit', '100')
-      return plainly(await fetch(url, { headers: request.headers }))
+      if (!request.url.endsWith('/snapshot')) return undefined
+      const asked = (await request.clone().json()) as { readonly limit: number }
+      if (asked.limit === 100) return undefined
+      const { method, headers } = request
+      headers.delete('content-length')
+      const body = JSON.stringify({ ...asked, limit: 100 })
+      return plainly(await fetch(request.url, { method, headers, body }))
     },
     after: ({ url }, response) => {
       if (url.includes('/snapshot') && ++pages === 2) grants.set('ann', ['site:south'])

@@ -6,6 +6,7 @@ import {
   type Json,
   newUuid,
   parsePullRequest,
+  parseSnapshotRequest,
   personalScope,
   type Schema,
   statusOfCode,
@@ -295,7 +296,7 @@ function isOfAttachments(request: Request): boolean {
 }
 
 async function answer(call: PushCall & PullCall, request: Request): Promise<Json | object> {
-  const { pathname, searchParams } = new URL(request.url)
+  const { pathname } = new URL(request.url)
   const kind = kindOf(request)
   if (kind === 'push') return answerPush(call, await readBody(request))
   if (kind === 'pull') {
@@ -304,13 +305,9 @@ async function answer(call: PushCall & PullCall, request: Request): Promise<Json
     return answerPull(call, options)
   }
   if (kind === 'snapshot') {
-    acknowledge(call, searchParams.get('ack') ?? '')
-    const limit = Number(searchParams.get('limit') ?? 0) || undefined
-    return answerSnapshot(call, {
-      cursor: searchParams.get('cursor') ?? undefined,
-      scope: searchParams.get('scope') ?? undefined,
-      limit,
-    })
+    const options = parseSnapshotRequest(request.method === 'POST' ? await readBody(request) : {})
+    acknowledge(call, options.ack ?? '')
+    return answerSnapshot(call, options)
   }
   const [, collection = '', id = ''] = /\/records\/([^/]+)\/([^/]+)$/.exec(pathname) ?? []
   const record = call.store.find(collection, id)

@@ -21,8 +21,8 @@ export const corePlants: readonly Plant[] = [
     file: fold,
     edits: [
       {
-        find: `removals: laterMembers(first.removals, second.removals, second.additions),`,
-        replace: `removals: second.removals,`,
+        find: `const removals = laterMembers(first.removals, second.removals, second.additions)`,
+        replace: `const removals = second.removals`,
       },
     ],
     story: 'A tag that was taken off offline is back after the sync.',

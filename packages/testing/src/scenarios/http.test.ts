@@ -11,7 +11,7 @@ let server: FakeServer
 let host: ServerType
 let url: string
 let clients: Client<ShopSchema>[]
-const seen: { path: string; encoding: string | null; bytes: number }[] = []
+const seen: { path: string; length: number; encoding: string | null; bytes: number }[] = []
 
 beforeEach(async () => {
   seen.length = 0
@@ -25,6 +25,7 @@ beforeEach(async () => {
     const bytes = request.method === 'POST' ? (await request.clone().arrayBuffer()).byteLength : 0
     seen.push({
       path: new URL(request.url).pathname,
+      length: request.url.length,
       encoding: request.headers.get('Content-Encoding'),
       bytes,
     })
@@ -41,13 +42,13 @@ afterEach(async () => {
   await new Promise((resolve) => host.close(resolve))
 })
 
-async function open(user: string, auto: boolean): Promise<Client<ShopSchema>> {
+async function open(user: string, auto: boolean, scopes?: readonly string[]): Promise<Client<ShopSchema>> {
   const db = await openClient({
     schema: shopSchema,
     storage: sqliteStorage(':memory:'),
     server: `${url}/api/`,
     auth: user,
-    sync: { auto },
+    sync: { auto, ...(scopes && { scopes }) },
   })
   clients.push(db)
   return db
@@ -61,6 +62,16 @@ async function until(check: () => Promise<boolean> | boolean): Promise<void> {
   }
   throw new Error('did not happen within five seconds')
 }
+
+test('[SY-29] a device that syncs hundreds of scopes asks for them in bodies: no address is long', async () => {
+  const scopes = ['w:w1', ...Array.from({ length: 400 }, (_, n) => `project:0197b2f0-aaaa-7000-8000-${n}`)]
+  server.write('items', '0197b2f0-aaaa-7000-8000-000000000001', { name: 'Rope', wh: 'w1' })
+  const db = await open('ann', false, scopes)
+  expect(await db.sync.now()).toMatchObject({ status: 'done' })
+  expect(await db.query((q) => q.selectFrom('items').select('name'))).toEqual([{ name: 'Rope' }])
+  expect(seen.map(({ path }) => path)).toContain('/api/sync/snapshot')
+  expect(Math.max(...seen.map(({ length }) => length))).toBeLessThan(200)
+})
 
 test('[SY-20] a body of more than a kilobyte travels packed, a small one as it is', async () => {
   const db = await open('ann', false)

@@ -65,6 +65,33 @@ describe('against the real server', () => {
   beforeEach(() => givenWorld(1))
   afterEach(closeWorld)
 
+  test('[RB-2] a row whose counter others brought to its edge can be read with what was added meanwhile', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'Rope', stock: 5 })
+    await sync(ann)
+    await sync(bob)
+    await bob.items.increment(id, { stock: 10 })
+    await ann.items.update(id, { stock: Number.MAX_SAFE_INTEGER - 3 })
+    await sync(ann)
+    await sync(bob)
+    expect(await itemsOf(bob)).toMatchObject([{ stock: Number.MAX_SAFE_INTEGER }])
+    const [letter] = await bob.deadLetters.list()
+    expect(letter?.error.code).toBe('VALUE_TOO_LARGE')
+    await bob.deadLetters.discard(letter?.id ?? '')
+    expect(await itemsOf(bob)).toMatchObject([{ stock: Number.MAX_SAFE_INTEGER - 3 }])
+  })
+
+  test('[FO-7] members that were replaced by as many others, again and again, get through', async () => {
+    const ann = await open('ann')
+    const tags = (letter: string): string[] => Array.from({ length: 600 }, (_, n) => `${letter}${n}`)
+    const id = await ann.items.insert({ name: 'Rope', tags: tags('a') })
+    await sync(ann)
+    for (const letter of ['b', 'c', 'd']) await ann.items.update(id, { tags: tags(letter) })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toEqual([])
+    expect(await ann.items.get(id)).toMatchObject({ tags: tags('d').toSorted(), _state: 'clean' })
+  })
+
   test('[CF-7] values that lost are listed per record and brought back by one call', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const id = await ann.items.insert({ name: 'Rope', note: 'first' })

@@ -150,8 +150,11 @@ function nameOf(text: string): string {
   return name
 }
 
-/** Classes of SQLSTATE that a constraint, a check or a trigger of the host answers with. Source: PostgreSQL, appendix A. */
-const refusals = new Set(['22', '23', '44', 'P0', '27', '0A'])
+/**
+ * Classes of SQLSTATE that a constraint, a check or a trigger of the host answers with, or an index that cannot hold what it
+ * is given (54): it will be the same each time. Source: PostgreSQL, appendix A.
+ */
+const refusals = new Set(['22', '23', '44', 'P0', '27', '0A', '54'])
 
 /** An error of the driver or the server in the terms of the store. */
 export function translate(error: unknown): unknown {
