@@ -14,6 +14,7 @@ import type { StoreWriter } from '../store/store.ts'
 import { ConstraintError } from '../store/store-errors.ts'
 import { decideUnit } from './decide-unit.ts'
 import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
+import { closeConflict } from './open-conflict.ts'
 import { readOffer } from './offer.ts'
 import { openPlainSession, plainStamp, reportFor } from './plain-writes.ts'
 import type { PushContext } from './push-context.ts'
@@ -69,7 +70,9 @@ async function transact<U extends User>(
   const offers: ReadOffer[] = []
   const group = newUuid(session.env)
   for (const part of readParts(conflict.values)) {
-    const raw = { ...(await settlementOf(session, part, resolution)), resolves: id, group }
+    const known = withoutUnknown(session, part)
+    if (!known) continue
+    const raw = { ...(await settlementOf(session, known, resolution)), resolves: id, group }
     const offer = readOffer(session.schema, raw, {
       serverMs: Date.parse(session.now),
       now: session.now,
@@ -86,11 +89,16 @@ async function transact<U extends User>(
       }
     offers.push({ ...offer, mutation: offer.mutation })
   }
-  const verdicts = await whenLoaded(() => decideUnit(session, offers))
+  if (offers.length === 0) closeConflict(session, id, [], null)
+  const verdicts = offers.length === 0 ? [] : await whenLoaded(() => decideUnit(session, offers))
   await writeEffects(session, firstVersion)
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
-  return { response: { results: verdicts.map(resultOf), duplicate: false, committed: true }, tell }
+  const results = verdicts.length === 0 ? [closedAlone] : verdicts.map(resultOf)
+  return { response: { results, duplicate: false, committed: true }, tell }
 }
+
+/** Nothing that the conflict was about is in the schema any more: no record is written. */
+const closedAlone: PlainResult = { status: 'applied', record: null, created: false }
 
 function refusal(code: ErrorCode, message: string): ApplyResponse {
   return {
@@ -151,6 +159,14 @@ function readParts(values: Values): readonly Part[] {
       isInDispute: isPartInDispute(part['rules']),
       isOther: values['kind'] === 'unique' && isPartInDispute(part['rules']),
     }))
+}
+
+/** What the schema has no more is no part of a decision. */
+function withoutUnknown<U extends User>({ schema }: Session<U>, part: Part): Part | undefined {
+  const collection = schema.collections.get(part.collection)
+  if (!collection || part.mine === null) return collection && part
+  const known = Object.entries(part.mine).filter(([name]) => collection.fieldsByName.has(name))
+  return { ...part, mine: Object.fromEntries(known) }
 }
 
 /** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */
