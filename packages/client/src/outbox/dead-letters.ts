@@ -83,8 +83,11 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
     editAndRetry: (id, changes) =>
       database.write(async (tx) => {
         const rows = await rowsOf(tx, id)
-        const row = rows.find((each) => each.id === id)
-        await editLetter(tx, schema, { rows, record: String(row?.record), changes })
+        const named = rows.find((each) => each.id === id)
+        const own = rows.filter(
+          ({ record, collection }) => record === named?.record && collection === named?.collection,
+        )
+        await editLetter(tx, schema, { own, changes })
         await requeueLetter(tx, context, rows)
       }),
     discard: (id) =>
@@ -171,17 +174,17 @@ async function retryLetter(
 }
 
 interface Edit {
-  readonly rows: readonly SqlRow[]
-  readonly record: string
+  /** The mutations of the letter that are about the record to be edited. */
+  readonly own: readonly SqlRow[]
   readonly changes: Readonly<Record<string, unknown>>
 }
 
 async function editLetter(
   tx: LocalTransaction,
   schema: Schema,
-  { rows, record, changes }: Edit,
+  { own: all, changes }: Edit,
 ): Promise<void> {
-  const own = rows.filter((row) => row.record === record && row.op !== 'delete')
+  const own = all.filter(({ op }) => op !== 'delete')
   const last = own.at(-1)
   const collection = schema.collections.get(String(last?.collection))
   if (last === undefined || collection === undefined) {
