@@ -26,8 +26,8 @@ import { withFreeKeys } from './free-keys.ts'
 /** What a person decided. */
 export type Decision =
   | { readonly kind: 'mine' | 'theirs' | 'both' | 'discard' }
-  /** Values by record id, laid over theirs. */
-  | { readonly kind: 'merge'; readonly values: Readonly<Record<string, Values>> }
+  /** Values of some of the records, laid over theirs. */
+  | { readonly kind: 'merge'; readonly values: ReadonlyMap<ConflictPart, Values> }
 
 /** What settling needs to know of its surroundings. */
 export interface SettleContext {
@@ -113,14 +113,13 @@ interface Seen extends Pick<Settlement, 'conflict' | 'isPulled'> {
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
   const { collection, part, shadow } = seen
-  const isWritten =
-    decision.kind === 'mine' || (decision.kind === 'merge' && decision.values[part.record] !== undefined)
+  const isWritten = decision.kind === 'mine' || (decision.kind === 'merge' && decision.values.has(part))
   if (!isWritten && isOutOfSight(seen)) return draft(seen, 'update', emptyPayload)
   const isGone = part.theirs === null || isRefusedCreate(seen) || shadow.snapshot.kind === 'deleted'
   const wanted = settledValues(
     { ...part, isGone },
     decision.kind === 'merge'
-      ? { kind: 'merge', values: parseUpdate(collection, decision.values[part.record] ?? {}) }
+      ? { kind: 'merge', values: parseUpdate(collection, decision.values.get(part) ?? {}) }
       : decision,
   )
   return wanted === null ? draft(seen, 'delete', emptyPayload) : write(tx, seen, wanted)

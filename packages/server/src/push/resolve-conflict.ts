@@ -5,6 +5,8 @@ import {
   type Json,
   isPartInDispute,
   newUuid,
+  recordsNamed,
+  type SettledBy,
   settledValues,
   type Values,
 } from '@holdfast/core'
@@ -69,10 +71,21 @@ async function transact<U extends User>(
     return { response: refusal('CONFLICT_CLOSED', 'the conflict was settled already'), tell: () => undefined }
   const offers: ReadOffer[] = []
   const group = newUuid(session.env)
-  for (const part of readParts(conflict.values)) {
+  const parts = readParts(conflict.values)
+  const named = recordsNamed(parts, Object.keys(resolution.values ?? {}))
+  if (!named)
+    return {
+      response: refusal('VALUE_INVALID', 'values are for records of the conflict, each named once'),
+      tell: () => undefined,
+    }
+  for (const part of parts) {
     const known = withoutUnknown(session, part)
     if (!known) continue
-    const raw = { ...(await settlementOf(session, known, resolution)), resolves: id, group }
+    const raw = {
+      ...(await settlementOf(session, known, settledBy(resolution, named.get(part)))),
+      resolves: id,
+      group,
+    }
     const offer = readOffer(session.schema, raw, {
       serverMs: Date.parse(session.now),
       now: session.now,
@@ -161,6 +174,13 @@ function readParts(values: Values): readonly Part[] {
     }))
 }
 
+/** What a resolution says of the record that has this name in its values. */
+function settledBy({ kind, values }: Resolution, name: string | undefined): SettledBy {
+  return kind === 'merge'
+    ? { kind, values: (name === undefined ? undefined : values?.[name]) ?? {} }
+    : { kind }
+}
+
 /** What the schema has no more is no part of a decision. */
 function withoutUnknown<U extends User>({ schema }: Session<U>, part: Part): Part | undefined {
   const collection = schema.collections.get(part.collection)
@@ -173,7 +193,7 @@ function withoutUnknown<U extends User>({ schema }: Session<U>, part: Part): Par
 async function settlementOf<U extends User>(
   session: Session<U>,
   part: Part,
-  resolution: Resolution,
+  decision: SettledBy,
 ): Promise<Readonly<Record<string, Json>>> {
   const { snapshot } = await whenLoaded(() => session.working.record(part.collection, part.record))
   const envelope = {
@@ -185,12 +205,7 @@ async function settlementOf<U extends User>(
     baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
     at: plainStamp(session, undefined),
   }
-  const wanted = settledValues(
-    { ...part, isGone: snapshot.kind !== 'live' },
-    resolution.kind === 'merge'
-      ? { kind: 'merge', values: resolution.values?.[part.record] ?? {} }
-      : { kind: resolution.kind },
-  )
+  const wanted = settledValues({ ...part, isGone: snapshot.kind !== 'live' }, decision)
   if (wanted === null) return { ...envelope, op: 'delete' }
   if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
   const seen = (part.isOther ? null : part.theirs) ?? part.last ?? {}

@@ -62,12 +62,12 @@ async function sync(...devices: readonly Client<Schema>[]): Promise<void> {
   for (const db of devices) await env.complete(db.sync.now())
 }
 
-async function resolve(id: string, kind: string): Promise<number> {
+async function resolve(id: string, kind: string, values?: object): Promise<number> {
   const response = await server.fetch(
     new Request(`https://shop.example/conflicts/${id}/resolve`, {
       method: 'POST',
       headers: { authorization: 'Bearer ben', 'content-type': 'application/json' },
-      body: JSON.stringify({ kind }),
+      body: JSON.stringify({ kind, values }),
     }),
   )
   return response.status
@@ -96,6 +96,65 @@ async function givenConflict(): Promise<{
 
 const rowOf = async (db: Client<Schema>, id: string): Promise<object | undefined> =>
   (await db.query((q) => q.selectFrom('items').selectAll().where('id', '=', id)))[0]
+
+describe('a conflict over two records of one id', () => {
+  async function givenTwins(): Promise<{ readonly conflict: string; readonly id: string }> {
+    const both: Schema = defineSchema({ version: 1, collections: { items, crates: items } })
+    await serve(both)
+    const [ann, ben] = [await open('ann', both), await open('ben', both)]
+    const id = await ann['items']!.insert({ name: 'Rope' })
+    await ann['crates']!.insert({ id, name: 'Box' })
+    await sync(ann, ben)
+    for (const [db, name] of [
+      [ben, 'by ben'],
+      [ann, 'by ann'],
+    ] as const)
+      await db.transaction(async (tx) => {
+        await tx['items']!.update(id, { name: `${name}, item` })
+        await tx['crates']!.update(id, { name: `${name}, crate` })
+      })
+    await sync(ben, ann)
+    const [conflict] = await ann.conflicts.list()
+    return { conflict: conflict!.id, id }
+  }
+
+  const namesOf = async (id: string): Promise<readonly unknown[]> => {
+    const ben = clients.get('ben')!
+    await sync(clients.get('ann')!, ben)
+    return [(await ben['items']!.get(id))?.['name'], (await ben['crates']!.get(id))?.['name']]
+  }
+
+  test('[CF-3, VAL-1] other values by field are for the own record of the conflict alone', async () => {
+    const { conflict, id } = await givenTwins()
+    await clients.get('ann')!.conflicts.merge(conflict, { name: 'chosen' })
+    expect(await namesOf(id)).toEqual(['chosen', 'by ben, crate'])
+  })
+
+  test('[CF-3, VAL-1] each of the two is named with its collection, the id alone names neither', async () => {
+    const { conflict, id } = await givenTwins()
+    const { conflicts } = clients.get('ann')!
+    await expect(conflicts.merge(conflict, { [id]: { name: 'x' } })).rejects.toMatchObject({
+      code: 'FIELD_UNKNOWN',
+    })
+    await conflicts.merge(conflict, { [`crates/${id}`]: { name: 'chosen' } })
+    expect(await namesOf(id)).toEqual(['by ben, item', 'chosen'])
+  })
+
+  test('[PH-27, VAL-1] over HTTP too, and what names no record of the conflict is refused', async () => {
+    const { conflict, id } = await givenTwins()
+    expect(await resolve(conflict, 'merge', { [id]: { name: 'x' } })).toBe(422)
+    expect(await resolve(conflict, 'merge', { [conflict]: { name: 'x' } })).toBe(422)
+    expect(await clients.get('ann')!.conflicts.list()).toHaveLength(1)
+    expect(await resolve(conflict, 'merge', { [`crates/${id}`]: { name: 'chosen' } })).toBe(200)
+    expect(await namesOf(id)).toEqual(['by ben, item', 'chosen'])
+  })
+
+  test('[PH-27, VAL-1] over HTTP values by field are for the own record of the conflict alone', async () => {
+    const { conflict, id } = await givenTwins()
+    expect(await resolve(conflict, 'merge', { name: 'chosen' })).toBe(200)
+    expect(await namesOf(id)).toEqual(['chosen', 'by ben, crate'])
+  })
+})
 
 describe('a conflict over what the app of who decides does not have', () => {
   test.each(['keepMine', 'keepBoth'] as const)(
