@@ -197,6 +197,28 @@ describe('a conflict over what the app of who decides does not have', () => {
     expect(await ann.deadLetters.list()).toEqual([])
   })
 
+  test.each(['retry', 'editAndRetry'] as const)(
+    '[OB-17] a dead letter of an older app that names a field which is gone goes without it: %s',
+    async (way) => {
+      await serve(withColor)
+      const before = await open('ann', withColor)
+      const item = await before['items']!.insert({ name: 'Rope', color: 'red' })
+      await server.close()
+      await serve(withoutColor)
+      await sync(before)
+      const ann = await open('ann', withoutColor)
+      const [letter] = await ann.deadLetters.list()
+      expect(letter).toMatchObject({ error: { code: 'FIELD_UNKNOWN' } })
+      await ann.deadLetters[way](letter!.id, { name: 'Rope 2' })
+      await sync(ann, ann)
+      expect(await ann.deadLetters.list()).toEqual([])
+      expect(await rowOf(ann, item)).toMatchObject({
+        name: way === 'retry' ? 'Rope' : 'Rope 2',
+        _state: 'clean',
+      })
+    },
+  )
+
   test('[CF-15] a record of a collection that is gone is no part of the decision', async () => {
     const { id, item } = await givenConflict()
     await server.close()
