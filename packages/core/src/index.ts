@@ -44,7 +44,14 @@ export type {
   RejectOutcome,
 } from './merge/merge-outcome.ts'
 export { mergeRecord } from './merge/merge-record.ts'
-export { isPartInDispute, type SettledBy, type SettledPart, settledValues } from './merge/settled-values.ts'
+export {
+  isPartInDispute,
+  recordsNamed,
+  type SettledBy,
+  type SettledPart,
+  type SettledRecord,
+  settledValues,
+} from './merge/settled-values.ts'
 export {
   absentRecord,
   type Decision,

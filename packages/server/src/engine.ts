@@ -215,7 +215,7 @@ export interface LostValue {
 /** How a person settles a conflict over HTTP. */
 export interface Resolution {
   readonly kind: 'mine' | 'theirs' | 'merge' | 'discard'
-  /** For `merge`: values by record id, laid over "theirs". */
+  /** For `merge`: values by record id, by `collection/id` where two records have one id, laid over "theirs". */
   readonly values?: Readonly<Record<string, Values>>
 }
 

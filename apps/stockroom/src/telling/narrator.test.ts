@@ -82,6 +82,7 @@ test('a conflict shows what was, what its author says and what the server has', 
     mine: { price: '2.00' },
     theirs: { price: '3.00' },
     last: null,
+    schema: 1,
     explanations: { price: 'A person decides.' },
     explanation: null,
   } as const

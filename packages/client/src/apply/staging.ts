@@ -69,6 +69,13 @@ export interface PullStart {
   readonly fit: PullProgress | undefined
 }
 
+/** Whether everything is being replaced, by a pull that no flip has ended. */
+export async function isReplacing(reader: LocalReader): Promise<boolean> {
+  const text = await readMeta(reader, 'sync.pull')
+  // Written by keepProgress and by nobody else.
+  return typeof text === 'string' && (JSON.parse(text) as PullProgress).replaces
+}
+
 /** What is left of a pull that was under way, and the cursor. */
 export async function readPull(reader: LocalReader, schemaVersion: number): Promise<PullStart> {
   const rows = await reader.all("SELECT key, value FROM _meta WHERE key IN ('cursor', 'sync.pull')")

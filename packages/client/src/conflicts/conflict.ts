@@ -28,6 +28,8 @@ export interface ConflictPart {
   readonly theirs: Values | null
   /** What a deleted record had in the fields the author changed. */
   readonly last: Values | null
+  /** The version of the schema that its author wrote under; null where the server does not say. */
+  readonly schema: number | null
   /** By field, the rule in one sentence. */
   readonly explanations: Readonly<Record<string, string>>
   /** Why there is a question at all, when it is not about fields. */
@@ -92,6 +94,7 @@ function readPart(schema: Schema, part: Json): ConflictPart[] {
       mine,
       theirs,
       last: valuesOf(part['last'] ?? null),
+      schema: typeof part['schema'] === 'number' ? part['schema'] : null,
       explanations: explanationsOf(collection, fields),
       explanation: collection && (mine === null || theirs === null) ? explainDelete(collection) : null,
     },

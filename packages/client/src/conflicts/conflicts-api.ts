@@ -1,7 +1,7 @@
-import { type Json, SyncError, type Values } from '@holdfast/core'
+import { recordsNamed, SyncError, type Values } from '@holdfast/core'
 import { watchList } from '../live/watch-list.ts'
 import type { TransactionRunner } from '../local/local-database.ts'
-import { type Conflict, readConflict } from './conflict.ts'
+import { type Conflict, type ConflictPart, readConflict } from './conflict.ts'
 import type { ForetoldConflict, Foretelling } from './foretold.ts'
 import { type Decision, type SettleContext, type Settled, settleConflict } from './settle-conflict.ts'
 
@@ -24,7 +24,10 @@ export interface ConflictsApi {
   keepMine(id: string): Promise<Settled>
   /** What the server has stands where it was in dispute; the author's values stay in the history. What only waited is written. */
   keepTheirs(id: string): Promise<Settled>
-  /** These values, laid over theirs; by record id where several records are in dispute. Errors also: FIELD_UNKNOWN, VALUE_INVALID. */
+  /**
+   * These values, laid over theirs; by record id where several records are in dispute, by `collection/id` where two have one
+   * id. Errors also: FIELD_UNKNOWN, VALUE_INVALID.
+   */
   merge(id: string, values: Readonly<Record<string, unknown>>): Promise<Settled>
   /**
    * Theirs stands, and the author's becomes a record of its own; its id is in `copies`. A text that has to be unique gets
@@ -71,19 +74,25 @@ export function createConflictsApi(
     keepMine: (id) => settle(id, () => ({ kind: 'mine' })),
     keepTheirs: (id) => settle(id, () => ({ kind: 'theirs' })),
     keepBoth: (id) => settle(id, () => ({ kind: 'both' })),
-    merge: (id, values) => settle(id, (conflict) => ({ kind: 'merge', values: byRecord(conflict, values) })),
+    merge: (id, values) => settle(id, (conflict) => ({ kind: 'merge', values: byPart(conflict, values) })),
     discard: (id) => settle(id, () => ({ kind: 'discard' })),
     foretold: () => database.read((tx) => foretelling.list(tx)),
   }
 }
 
-/** Values of the one record in dispute, or by record id. */
-function byRecord(
-  conflict: Conflict,
+/** Values of the conflict's own record, or of those that they name. */
+function byPart(
+  { collection, record, parts }: Conflict,
   values: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, Values>> {
-  const records = new Set(conflict.parts.map((part) => part.record))
-  const isByRecord = Object.keys(values).length > 0 && Object.keys(values).every((key) => records.has(key))
+): ReadonlyMap<ConflictPart, Values> {
+  const names = Object.keys(values)
+  const named = names.length === 0 ? undefined : recordsNamed(parts, names)
+  const own = parts.find((part) => part.collection === collection && part.record === record)
+  const given: Iterable<[ConflictPart, unknown]> = named
+    ? [...named].map(([part, name]): [ConflictPart, unknown] => [part, values[name]])
+    : own
+      ? [[own, values]]
+      : []
   // Whatever it is, parseUpdate reads it field by field before it is used.
-  return (isByRecord ? values : { [conflict.record]: values as Json }) as Record<string, Values>
+  return new Map(given) as ReadonlyMap<ConflictPart, Values>
 }

@@ -26,8 +26,8 @@ import { withFreeKeys } from './free-keys.ts'
 /** What a person decided. */
 export type Decision =
   | { readonly kind: 'mine' | 'theirs' | 'both' | 'discard' }
-  /** Values by record id, laid over theirs. */
-  | { readonly kind: 'merge'; readonly values: Readonly<Record<string, Values>> }
+  /** Values of some of the records, laid over theirs. */
+  | { readonly kind: 'merge'; readonly values: ReadonlyMap<ConflictPart, Values> }
 
 /** What settling needs to know of its surroundings. */
 export interface SettleContext {
@@ -64,7 +64,7 @@ interface Draft {
 /**
  * Writes a decision down as ordinary mutations that name the conflict, one for each record in dispute, in one group when
  * there are several. They are merged on the server like any other, so whoever decides first wins and the other is told.
- * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN. Rules: CF-3, CF-5, CF-13.
+ * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN, SCHEMA_TOO_OLD. Rules: CF-3, CF-5, CF-13, CF-15.
  */
 export async function settleConflict(
   tx: LocalTransaction,
@@ -82,34 +82,44 @@ export async function settleConflict(
   const copies: string[] = []
   for (const part of conflict.parts) {
     const collection = context.schema.collections.get(part.collection)
-    if (!collection) throw new SyncError('SCHEMA_TOO_OLD', `this app has no collection ${part.collection}`)
+    const isAhead = part.schema === null || part.schema > context.schema.version
+    if (!collection && isAhead) throw unknownHere(part.collection)
+    // The app has it no more.
+    if (!collection) continue
     const shadow = await readShadow(tx, collection, part.record)
-    const seen = { collection, part, shadow, conflict, isPulled }
+    const seen = { collection, part, shadow, conflict, isPulled, isAhead }
     const copy = decision.kind === 'both' ? await draftCopy(tx, context, seen) : undefined
     if (copy) copies.push(copy.record)
     if (copy) drafts.push(copy)
     drafts.push(await draftDecision(tx, seen, decision))
   }
+  if (drafts.length === 0) throw unknownHere(conflict.collection)
   const mutations = await writeDrafts(tx, context, { conflict, drafts })
   return { mutations, copies }
+}
+
+/** What its author wanted is not left out because this app is older than theirs. */
+function unknownHere(name: string): SyncError {
+  return new SyncError('SCHEMA_TOO_OLD', `this app has no ${name}: a newer one can decide`, { at: name })
 }
 
 interface Seen extends Pick<Settlement, 'conflict' | 'isPulled'> {
   readonly collection: CollectionSchema
   readonly part: ConflictPart
+  /** What this app does not know of it may be new, and not gone. */
+  readonly isAhead: boolean
   readonly shadow: Shadow
 }
 
 async function draftDecision(tx: LocalTransaction, seen: Seen, decision: Decision): Promise<Draft> {
   const { collection, part, shadow } = seen
-  const isWritten =
-    decision.kind === 'mine' || (decision.kind === 'merge' && decision.values[part.record] !== undefined)
+  const isWritten = decision.kind === 'mine' || (decision.kind === 'merge' && decision.values.has(part))
   if (!isWritten && isOutOfSight(seen)) return draft(seen, 'update', emptyPayload)
   const isGone = part.theirs === null || isRefusedCreate(seen) || shadow.snapshot.kind === 'deleted'
   const wanted = settledValues(
     { ...part, isGone },
     decision.kind === 'merge'
-      ? { kind: 'merge', values: parseUpdate(collection, decision.values[part.record] ?? {}) }
+      ? { kind: 'merge', values: parseUpdate(collection, decision.values.get(part) ?? {}) }
       : decision,
   )
   return wanted === null ? draft(seen, 'delete', emptyPayload) : write(tx, seen, wanted)
@@ -142,17 +152,17 @@ async function write(tx: LocalTransaction, seen: Seen, chosen: Values): Promise<
   const { collection, part } = seen
   if (isRefusedCreate(seen) || (part.theirs === null && part.op === 'create')) {
     const changes = { ...(await viewOf(tx, seen)), ...part.mine, ...chosen }
-    return draft(seen, 'create', { ...emptyPayload, changes: fieldsOnly(collection, changes) })
+    return draft(seen, 'create', { ...emptyPayload, changes: fieldsOnly(seen, changes) })
   }
   if (part.theirs === null) {
-    const wanted = fieldsOnly(collection, { ...part.mine, ...chosen })
+    const wanted = fieldsOnly(seen, { ...part.mine, ...chosen })
     return draft(
       seen,
       'update',
       payloadOfUpdate(collection, { ...liveValues(seen.shadow), ...part.last }, wanted),
     )
   }
-  return draft(seen, 'update', payloadOfUpdate(collection, standing(seen), fieldsOnly(collection, chosen)))
+  return draft(seen, 'update', payloadOfUpdate(collection, standing(seen), fieldsOnly(seen, chosen)))
 }
 
 /** The author's side as a record of its own; a record that only waited stays one. */
@@ -167,7 +177,7 @@ async function draftCopy(
   const stays = part.theirs === null || isRefusedCreate(seen) ? [] : [standing(seen)]
   const other = part.theirs === null ? [] : [part.theirs]
   const beside = { collection, record: part.record, standing: [...stays, ...other] }
-  const changes = fieldsOnly(collection, await withFreeKeys(tx, beside, values))
+  const changes = fieldsOnly(seen, await withFreeKeys(tx, beside, values))
   const payload = { ...emptyPayload, changes }
   return { collection, record: newUuid(context.env), op: 'create', payload, baseVersion: 0, resolves: null }
 }
@@ -196,7 +206,10 @@ function liveValues({ snapshot }: Shadow): Values {
   return snapshot.kind === 'live' ? snapshot.values : {}
 }
 
-function fieldsOnly(collection: CollectionSchema, values: Values): Values {
+/** What can be written: all that this app has, if it is no older than what is decided. */
+function fieldsOnly({ collection, isAhead }: Seen, values: Values): Values {
+  const unknown = Object.keys(values).find((name) => !collection.fieldsByName.has(name))
+  if (unknown !== undefined && isAhead) throw unknownHere(`${collection.name}.${unknown}`)
   return Object.fromEntries(Object.entries(values).filter(([name]) => collection.fieldsByName.has(name)))
 }
 

@@ -13,7 +13,7 @@ import type { LocalReader, LocalTransaction } from './local-database.ts'
 
 /**
  * What the device remembers beside rows and mutations. `seq`, `clock`: the newest number and stamp that are no longer in the outbox.
- * `tables`: which schema the tables were last made for.
+ * `tables`: which schema the tables were last made for. `declared`: the fields that it had, by collection.
  */
 export type MetaKey =
   | 'device'
@@ -21,6 +21,7 @@ export type MetaKey =
   | 'server'
   | 'schema'
   | 'tables'
+  | 'declared'
   | 'clock'
   | 'seq'
   | 'cursor'

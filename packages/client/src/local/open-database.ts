@@ -8,7 +8,7 @@ import {
 } from '@holdfast/core'
 
 import type { SqliteConnection, SqliteDriver } from '../drivers/sqlite-driver.ts'
-import { beginReset, readCursor } from '../apply/staging.ts'
+import { beginReset, dropStaging, isReplacing, readCursor } from '../apply/staging.ts'
 import { checksum } from '../outbox/checksum.ts'
 import type { Identity } from '../sync-context.ts'
 import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
@@ -131,12 +131,52 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
     collections.flatMap((each) => [createTable(each), ...createIndexes(each)]).join('\n'),
   )
   if (known === schema.version && (await readMeta(tx, 'tables')) === wanted) return
+  const before = await readDeclared(tx)
   let hasGrown = false
-  for (const collection of collections) if (await makeTable(tx, collection)) hasGrown = true
-  // What the server has in a new field came while this app did not know it.
-  if (hasGrown && (await readCursor(tx)) !== null) await beginReset(tx, schema.version)
+  for (const collection of collections) if (await makeTable(tx, collection, before)) hasGrown = true
+  await eraseUndeclared(tx, schema)
+  // What the server has in a new field came while this app did not know it. Nothing that is staged fits any more.
+  const isStale = hasGrown || (await isReplacing(tx))
+  if (isStale && (await readCursor(tx)) !== null) await beginReset(tx, schema.version)
+  else await dropStaging(tx)
+  await writeMeta(tx, 'sync.quarantine', null)
   await writeMeta(tx, 'schema', schema.version)
   await writeMeta(tx, 'tables', wanted)
+  await writeMeta(tx, 'declared', JSON.stringify(declaredIn(schema)))
+}
+
+/** Names of fields by collection. */
+type Declared = Readonly<Record<string, readonly string[]>>
+
+function declaredIn(schema: Schema): Declared {
+  return Object.fromEntries(
+    [...schema.collections.values()].map(({ name, fields }) => [name, fields.map((field) => field.name)]),
+  )
+}
+
+/** What the app before declared; undefined for a new file, and one of before this was noted. */
+async function readDeclared(tx: LocalTransaction): Promise<Declared | undefined> {
+  const text = await readMeta(tx, 'declared')
+  // Written by makeTables from the same type.
+  return typeof text === 'string' ? (JSON.parse(text) as Declared) : undefined
+}
+
+/**
+ * Rows of collections that the app does not have any more. Nobody sees them, no page finds them, and a right to them may
+ * end unheard of. The tables stay, for what is in the outbox. Rules: LO-15.
+ */
+async function eraseUndeclared(tx: LocalTransaction, schema: Schema): Promise<void> {
+  const tables = await tx.all(
+    `SELECT name FROM sqlite_schema t WHERE type = 'table' AND name NOT GLOB '_*'
+       AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = '_scopes')`,
+  )
+  for (const { name } of tables) {
+    const collection = String(name)
+    if (schema.collections.has(collection)) continue
+    await tx.run(`DELETE FROM ${quoteName(collection)}`)
+    for (const table of ['_shadow', '_deleted'])
+      await tx.run(`DELETE FROM ${table} WHERE collection = ?`, [collection])
+  }
 }
 
 /** The outbox of an older layout. */
@@ -156,12 +196,21 @@ async function takeQuarantine(tx: LocalTransaction): Promise<void> {
 
 /**
  * Adds what a table lacks. Columns that are no longer declared stay: an older entry may still need them. Returns whether
- * rows that are there got another field.
+ * there are fields now of which the app before kept nothing, though it was given rows: new ones of a collection that it
+ * had, and what was declared once, and not by that app.
  */
-async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Promise<boolean> {
-  await tx.exec(createTable(collection))
+async function makeTable(
+  tx: LocalTransaction,
+  collection: CollectionSchema,
+  before: Declared | undefined,
+): Promise<boolean> {
   const columns = await tx.all(`PRAGMA table_info(${quoteName(collection.name)})`)
+  if (columns.length === 0) {
+    for (const sql of [createTable(collection), ...createIndexes(collection)]) await tx.exec(sql)
+    return false
+  }
   const types = new Map(columns.map((column) => [column.name, column.type]))
+  const declared = before && new Set(before[collection.name])
   let hasGrown = false
   for (const field of collection.fields) {
     const definition = columnDefinition(field)
@@ -178,7 +227,7 @@ async function makeTable(tx: LocalTransaction, collection: CollectionSchema): Pr
         `${at} is stored as ${type}; a field of another kind needs another name`,
         { at },
       )
-    }
+    } else if (declared?.has(field.name) === false) hasGrown = true
   }
   for (const sql of createIndexes(collection)) await tx.exec(sql)
   return hasGrown

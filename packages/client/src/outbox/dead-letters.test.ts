@@ -169,6 +169,24 @@ describe('retry', () => {
     })
   })
 
+  test('[OB-17, VAL-1] of two records of one id in a letter the one is edited that was named', async () => {
+    const device = await givenDevice()
+    const id = await device.steps.insert({ label: 'a step' })
+    await runTransaction(givenSchema, device.parts, async (tx) => {
+      await tx.steps!.update(id, { label: 'wrong' })
+      await tx.codes!.insert({ id, code: 'c', label: 'right' })
+    })
+    await cut(device)
+    await refuse(device, [2, 3])
+    const [step, code] = (await lettersOf(device).list())[0]?.mutations ?? []
+    await lettersOf(device).editAndRetry(step?.id ?? '', { label: 'mended' })
+    expect([await device.steps.get(id), await device.codes.get(id)]).toMatchObject([
+      { label: 'mended' },
+      { label: 'right' },
+    ])
+    expect(code).toMatchObject({ collection: 'codes' })
+  })
+
   test('[OB-6, OB-17] an edited letter waits for the create of the record that it refers to now', async () => {
     const device = await givenDevice()
     const line = await device.lines.insert({ amount: 1 })

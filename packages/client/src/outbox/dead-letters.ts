@@ -83,8 +83,11 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
     editAndRetry: (id, changes) =>
       database.write(async (tx) => {
         const rows = await rowsOf(tx, id)
-        const row = rows.find((each) => each.id === id)
-        await editLetter(tx, schema, { rows, record: String(row?.record), changes })
+        const named = rows.find((each) => each.id === id)
+        const own = rows.filter(
+          ({ record, collection }) => record === named?.record && collection === named?.collection,
+        )
+        await editLetter(tx, schema, { own, changes })
         await requeueLetter(tx, context, rows)
       }),
     discard: (id) =>
@@ -171,17 +174,13 @@ async function retryLetter(
 }
 
 interface Edit {
-  readonly rows: readonly SqlRow[]
-  readonly record: string
+  /** The mutations of the letter that are about the record to be edited. */
+  readonly own: readonly SqlRow[]
   readonly changes: Readonly<Record<string, unknown>>
 }
 
-async function editLetter(
-  tx: LocalTransaction,
-  schema: Schema,
-  { rows, record, changes }: Edit,
-): Promise<void> {
-  const own = rows.filter((row) => row.record === record && row.op !== 'delete')
+async function editLetter(tx: LocalTransaction, schema: Schema, { own: all, changes }: Edit): Promise<void> {
+  const own = all.filter(({ op }) => op !== 'delete')
   const last = own.at(-1)
   const collection = schema.collections.get(String(last?.collection))
   if (last === undefined || collection === undefined) {
@@ -196,7 +195,10 @@ async function editLetter(
   }
 }
 
-/** The records that a letter refers to may be others now, or made anew since it was written: it comes behind their making. */
+/**
+ * The records that a letter refers to may be others now, or made anew since it was written: it comes behind their making.
+ * Fields that it names, and the app has no more, are left out: with them it would be refused for ever.
+ */
 async function requeueLetter(
   tx: LocalTransaction,
   context: RequeueContext,
@@ -205,9 +207,33 @@ async function requeueLetter(
   const letter = rows.map(seqOf)
   for (const row of rows) {
     const collection = context.schema.collections.get(String(row.collection))
-    if (collection) await standOnReferred(tx, collection, { row, letter })
+    if (!collection) continue
+    if (Number(row.schema) < context.schema.version) await leaveOutGone(tx, collection, row)
+    await standOnReferred(tx, collection, { row, letter })
   }
   await requeue(tx, context, letter)
+}
+
+/** Takes out of an entry of an older app what this one has no more. */
+async function leaveOutGone(
+  tx: LocalTransaction,
+  { fieldsByName }: CollectionSchema,
+  row: SqlRow,
+): Promise<void> {
+  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
+  const payload = (stored && readEntry(stored)?.payload) ?? emptyPayload
+  const known = <Value>(members: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> =>
+    Object.fromEntries(Object.entries(members).filter(([name]) => fieldsByName.has(name)))
+  const { changes, base, increments, additions, removals } = payload
+  const text = payloadText({
+    changes: known(changes),
+    base: base && known(base),
+    increments: known(increments),
+    additions: known(additions),
+    removals: known(removals),
+  })
+  if (text === payloadText(payload)) return
+  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
 }
 
 /** An entry stands on the creates of the records that it refers to now. */

@@ -47,6 +47,32 @@ export function settledValues(part: SettledPart, decision: SettledBy): Values | 
   }
 }
 
+/** A record of a conflict, as the values of a decision name it. */
+export interface SettledRecord {
+  readonly collection: string
+  readonly record: string
+}
+
+/**
+ * Which records the values of a decision are for, by the name they have there: the id, or `collection/id` where two records
+ * of the conflict have one id. Undefined where a name means none of them, or either. Pure. Rules: CF-3, VAL-1.
+ */
+export function recordsNamed<Part extends SettledRecord>(
+  parts: readonly Part[],
+  names: readonly string[],
+): ReadonlyMap<Part, string> | undefined {
+  const named = new Map<Part, string>()
+  for (const name of names) {
+    const meant = parts.filter(
+      ({ collection, record }) => name === record || name === `${collection}/${record}`,
+    )
+    const [part] = meant
+    if (!part || meant.length > 1) return undefined
+    named.set(part, name)
+  }
+  return named
+}
+
 function undisputed({ mine, fields }: SettledPart): Values {
   return Object.fromEntries(Object.entries(mine ?? {}).filter(([name]) => !fields.includes(name)))
 }

@@ -63,7 +63,8 @@ function turnedDown<U extends User>(
   { working }: Session<U>,
   { collection: name, record, mine }: ConflictPart,
 ): readonly Decision[] {
-  const collection = working.collection(name)
+  const collection = working.knownCollection(name)
+  if (!collection) return []
   const standing = valuesOf(working.record(name, record))
   return collection.fields.flatMap((field): Decision[] => {
     const wanted = mine?.[field.name]

@@ -54,7 +54,7 @@ async function resolveConflict<U extends User>(
   return plainWriteAnswer(response, { call, clientData: body })
 }
 
-/** `values` by field belong to the conflict's own record; a conflict of several records takes them by record id. */
+/** `values` by field belong to the conflict's own record; a conflict of several takes them by record id, or `collection/id`. */
 async function parseResolution(
   { kind, values }: Readonly<Record<string, unknown>>,
   recordId: () => Promise<string>,
@@ -64,7 +64,8 @@ async function parseResolution(
   if (!isObject(values))
     throw new SyncError('REQUEST_INVALID', 'merge needs values, by field or by record id.')
   const names = Object.keys(values)
-  const isByRecord = names.length > 0 && names.every((name) => isUuid(name) && isObject(values[name]))
+  const isByRecord =
+    names.length > 0 && names.every((name) => isUuid(name.split('/').at(-1)) && isObject(values[name]))
   // They are values because they come from JSON text; the engine checks them against their fields.
   if (isByRecord) return { kind, values: values as Readonly<Record<string, Values>> }
   return { kind, values: { [await recordId()]: values as Values } }
@@ -77,6 +78,7 @@ async function recordOfConflict<U extends User>(
 ): Promise<string> {
   const text = await engine.record(caller, '_conflicts', id)
   const conflict: unknown = text === null ? null : JSON.parse(text)
-  if (isObject(conflict) && typeof conflict['record'] === 'string') return conflict['record']
+  if (isObject(conflict) && typeof conflict['record'] === 'string')
+    return `${String(conflict['collection'])}/${conflict['record']}`
   throw new SyncError('CONFLICT_UNKNOWN', 'There is no such conflict.')
 }

@@ -215,7 +215,7 @@ function judgeSettlement<U extends User>(
     return { kind: 'reject', code: 'CONFLICT_UNKNOWN', message: 'no conflict of this id is in your sight' }
   if (conflict.values['status'] !== 'open')
     return { kind: 'reject', code: 'CONFLICT_CLOSED', message: 'the conflict was settled already' }
-  const isInReview = partsOf(conflict).some(({ collection }) => working.collection(collection).review)
+  const isInReview = partsOf(conflict).some(({ collection }) => working.knownCollection(collection)?.review)
   if (isInReview && !isReviewer)
     return { kind: 'reject', code: 'NOT_AUTHORIZED', message: 'a reviewer decides this conflict' }
   return undefined

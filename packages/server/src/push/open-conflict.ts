@@ -113,6 +113,8 @@ function partOf(working: WorkingSet, [first, ...others]: DisputedMembers): Value
     theirs,
     ...(theirs === null && mine !== null ? lastKnown(first, Object.keys(mine)) : {}),
     rules: explain(collection, reason, fields),
+    // Whoever decides by an older schema is not to leave out what that does not have.
+    schema: Math.max(...[first, ...others].map(({ offer }) => offer.mutation.schema)),
   }
 }
 
@@ -205,27 +207,36 @@ export function closeConflicts<U extends User>(
   members: readonly ReadOffer[],
   supersededBy: string | null,
 ): void {
+  const ids = new Set(members.flatMap(({ mutation }) => mutation.resolves ?? []))
+  for (const id of ids) closeConflict(session, id, members, supersededBy)
+}
+
+/** Closes one, by mutations that settle it, or by none where nothing of it is left in the schema. */
+export function closeConflict<U extends User>(
+  session: Session<U>,
+  id: string,
+  members: readonly ReadOffer[],
+  supersededBy: string | null,
+): void {
   const { working, effects, caller, now } = session
-  for (const id of new Set(members.flatMap(({ mutation }) => mutation.resolves ?? []))) {
-    const conflict = working.conflict(id)
-    if (!conflict) continue
-    const kind = supersededBy === null ? kindOf(conflict, members) : 'superseded'
-    const resolution: Json = supersededBy === null ? { kind } : { kind, by: supersededBy }
-    const closed: StoredConflict = {
-      id,
-      version: session.nextVersion++,
-      updatedAt: now,
-      values: {
-        ...conflict.values,
-        status: 'resolved',
-        resolution,
-        resolvedBy: caller.user.id,
-        resolvedAt: now,
-      },
-    }
-    working.putConflict(closed)
-    effects.conflicts.set(id, { conflict: closed, scopes: effects.conflicts.get(id)?.scopes ?? null })
+  const conflict = working.conflict(id)
+  if (!conflict) return
+  const kind = supersededBy === null ? kindOf(conflict, members) : 'superseded'
+  const resolution: Json = supersededBy === null ? { kind } : { kind, by: supersededBy }
+  const closed: StoredConflict = {
+    id,
+    version: session.nextVersion++,
+    updatedAt: now,
+    values: {
+      ...conflict.values,
+      status: 'resolved',
+      resolution,
+      resolvedBy: caller.user.id,
+      resolvedAt: now,
+    },
   }
+  working.putConflict(closed)
+  effects.conflicts.set(id, { conflict: closed, scopes: effects.conflicts.get(id)?.scopes ?? null })
 }
 
 /** Whose values a settlement takes, told from what it writes where the two were in dispute. */
@@ -237,6 +248,7 @@ function kindOf(conflict: StoredConflict, members: readonly ReadOffer[]): string
   const { collection, record } = conflict.values
   const lead = parts.find((part) => part.collection === collection && part.record === record) ?? parts[0]
   const member = members.findLast((each) => lead !== undefined && partFor(each) === lead)
+  if (members.length === 0) return 'theirs'
   if (!lead || !member) return 'merged'
   const { mutation } = member
   if (lead.mine === null)

@@ -5,6 +5,8 @@ import {
   type Json,
   isPartInDispute,
   newUuid,
+  recordsNamed,
+  type SettledBy,
   settledValues,
   type Values,
 } from '@holdfast/core'
@@ -14,6 +16,7 @@ import type { StoreWriter } from '../store/store.ts'
 import { ConstraintError } from '../store/store-errors.ts'
 import { decideUnit } from './decide-unit.ts'
 import type { MemberVerdict, ReadOffer } from './judge-mutation.ts'
+import { closeConflict } from './open-conflict.ts'
 import { readOffer } from './offer.ts'
 import { openPlainSession, plainStamp, reportFor } from './plain-writes.ts'
 import type { PushContext } from './push-context.ts'
@@ -68,8 +71,21 @@ async function transact<U extends User>(
     return { response: refusal('CONFLICT_CLOSED', 'the conflict was settled already'), tell: () => undefined }
   const offers: ReadOffer[] = []
   const group = newUuid(session.env)
-  for (const part of readParts(conflict.values)) {
-    const raw = { ...(await settlementOf(session, part, resolution)), resolves: id, group }
+  const parts = readParts(conflict.values)
+  const named = recordsNamed(parts, Object.keys(resolution.values ?? {}))
+  if (!named)
+    return {
+      response: refusal('VALUE_INVALID', 'values are for records of the conflict, each named once'),
+      tell: () => undefined,
+    }
+  for (const part of parts) {
+    const known = withoutUnknown(session, part)
+    if (!known) continue
+    const raw = {
+      ...(await settlementOf(session, known, settledBy(resolution, named.get(part)))),
+      resolves: id,
+      group,
+    }
     const offer = readOffer(session.schema, raw, {
       serverMs: Date.parse(session.now),
       now: session.now,
@@ -86,11 +102,16 @@ async function transact<U extends User>(
       }
     offers.push({ ...offer, mutation: offer.mutation })
   }
-  const verdicts = await whenLoaded(() => decideUnit(session, offers))
+  if (offers.length === 0) closeConflict(session, id, [], null)
+  const verdicts = offers.length === 0 ? [] : await whenLoaded(() => decideUnit(session, offers))
   await writeEffects(session, firstVersion)
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
-  return { response: { results: verdicts.map(resultOf), duplicate: false, committed: true }, tell }
+  const results = verdicts.length === 0 ? [closedAlone] : verdicts.map(resultOf)
+  return { response: { results, duplicate: false, committed: true }, tell }
 }
+
+/** Nothing that the conflict was about is in the schema any more: no record is written. */
+const closedAlone: PlainResult = { status: 'applied', record: null, created: false }
 
 function refusal(code: ErrorCode, message: string): ApplyResponse {
   return {
@@ -153,11 +174,26 @@ function readParts(values: Values): readonly Part[] {
     }))
 }
 
+/** What a resolution says of the record that has this name in its values. */
+function settledBy({ kind, values }: Resolution, name: string | undefined): SettledBy {
+  return kind === 'merge'
+    ? { kind, values: (name === undefined ? undefined : values?.[name]) ?? {} }
+    : { kind }
+}
+
+/** What the schema has no more is no part of a decision. */
+function withoutUnknown<U extends User>({ schema }: Session<U>, part: Part): Part | undefined {
+  const collection = schema.collections.get(part.collection)
+  if (!collection || part.mine === null) return collection && part
+  const known = Object.entries(part.mine).filter(([name]) => collection.fieldsByName.has(name))
+  return { ...part, mine: Object.fromEntries(known) }
+}
+
 /** The mutation that gives one record the values that were chosen, as somebody writes it who saw "theirs". */
 async function settlementOf<U extends User>(
   session: Session<U>,
   part: Part,
-  resolution: Resolution,
+  decision: SettledBy,
 ): Promise<Readonly<Record<string, Json>>> {
   const { snapshot } = await whenLoaded(() => session.working.record(part.collection, part.record))
   const envelope = {
@@ -169,12 +205,7 @@ async function settlementOf<U extends User>(
     baseVersion: snapshot.kind === 'absent' ? 0 : snapshot.version,
     at: plainStamp(session, undefined),
   }
-  const wanted = settledValues(
-    { ...part, isGone: snapshot.kind !== 'live' },
-    resolution.kind === 'merge'
-      ? { kind: 'merge', values: resolution.values?.[part.record] ?? {} }
-      : { kind: resolution.kind },
-  )
+  const wanted = settledValues({ ...part, isGone: snapshot.kind !== 'live' }, decision)
   if (wanted === null) return { ...envelope, op: 'delete' }
   if (snapshot.kind === 'absent') return { ...envelope, op: 'create', changes: { ...part.mine, ...wanted } }
   const seen = (part.isOther ? null : part.theirs) ?? part.last ?? {}

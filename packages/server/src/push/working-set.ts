@@ -117,12 +117,13 @@ export class WorkingSet {
     await this.loadConflicts(settled)
   }
 
-  /** Conflicts to be settled, where they lie, and the records they are about. */
+  /** Conflicts to be settled, where they lie, and the records they are about, but for those of collections that are gone. */
   async loadConflicts(ids: readonly string[]): Promise<void> {
     for (const conflict of await this.#tx.conflicts(ids)) {
       this.putConflict(conflict)
       this.#conflictScopes.set(conflict.id, await this.#tx.scopesOf('_conflicts', conflict.id))
       for (const { collection, record } of partsOf(conflict)) {
+        if (!this.#schema.collections.has(collection)) continue
         if (!this.#stored.has(keyOf(collection, record))) await this.#loadRecords(collection, [record])
       }
     }
@@ -132,6 +133,11 @@ export class WorkingSet {
     const collection = this.#schema.collections.get(name)
     assert(collection, `no collection ${name}`)
     return collection
+  }
+
+  /** Undefined for one that the schema has no more. */
+  knownCollection(name: string): CollectionSchema | undefined {
+    return this.#schema.collections.get(name)
   }
 
   /** The record as the batch has left it so far. To be called inside `whenLoaded`, like all that may not be read yet. */

@@ -236,7 +236,7 @@ function openConflict(
   const { base, mine, theirs, reason } = outcome
   // One record is in dispute, and says so by naming what rules it; the server puts sentences there.
   const rules = { [fields[0] ?? '']: 'A person decides.' }
-  const parts = [{ collection, record, op, fields, base, mine, theirs, rules }]
+  const parts = [{ collection, record, op, fields, base, mine, theirs, rules, schema: mutation.schema }]
   const values = {
     collection,
     record,

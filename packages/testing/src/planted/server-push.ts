@@ -207,8 +207,8 @@ export const serverPushPlants: readonly Plant[] = [
     file: `${push}/open-conflict.ts`,
     edits: [
       {
-        find: `    if (!conflict) continue\n    const kind`,
-        replace: `    if (!conflict || members.length > 1) continue\n    const kind`,
+        find: `  if (!conflict) return\n  const kind`,
+        replace: `  if (!conflict || members.length > 1) return\n  const kind`,
       },
     ],
     story: 'A disputed transaction is settled, and stays disputed for ever.',

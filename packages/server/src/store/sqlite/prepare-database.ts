@@ -145,6 +145,18 @@ function addColumns(db: Connection, collection: CollectionSchema, old: Described
       throw invalid(collection, field, 'was required, and its column stays so; it must stay required')
     }
   }
+  for (const { name, notnull, dflt_value: initial } of db.all(
+    `PRAGMA table_info(${quoteName(collection.name)})`,
+  )) {
+    const isGone = isObject(fields[String(name)]) && !collection.fieldsByName.has(String(name))
+    if (!isGone || notnull !== 1 || initial !== null) continue
+    const at = `${collection.name}.${String(name)}`
+    throw new SyncError(
+      'SCHEMA_INVALID',
+      `${at} is required and its column stays: no record could be made without it, keep the field`,
+      { at },
+    )
+  }
   if (old['deletes'] !== collection.deletes) {
     throw new SyncError(
       'SCHEMA_INVALID',

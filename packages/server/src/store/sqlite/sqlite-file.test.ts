@@ -1,4 +1,13 @@
-import { collection, counter, defineSchema, newUuid, reference, text } from '@holdfast/core'
+import {
+  collection,
+  counter,
+  defineSchema,
+  type Field,
+  newUuid,
+  reference,
+  type Schema,
+  text,
+} from '@holdfast/core'
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
@@ -110,5 +119,26 @@ describe('the file', () => {
       at: 'notes.body',
     })
     given = await givenEngine({ schema: notes(1) }, given.path)
+  })
+
+  test('[FE-12] a schema that drops a required field is refused: no record could be made any more', async () => {
+    await given.close()
+    const fields = { room: text({ default: 'a' }), label: text({ default: '' }) }
+    const having = (version: number, more: Readonly<Record<string, Field>>): Schema =>
+      defineSchema({ version, collections: { notes: collection({ fields: { ...fields, ...more } }) } })
+    given = await givenEngine({ schema: having(1, { body: text(), old: text({ optional: true }) }) })
+    await given.engine.close()
+    await expect(givenEngine({ schema: having(2, {}) }, given.path)).rejects.toMatchObject({
+      code: 'SCHEMA_INVALID',
+      at: 'notes.body',
+    })
+    const { label: _label, ...rest } = fields
+    const later = { ...rest, body: text() }
+    const schema = defineSchema({ version: 2, collections: { notes: collection({ fields: later }) } })
+    given = await givenEngine({ schema }, given.path)
+    const device = given.device()
+    expect(await device.push(device.create('notes', { body: 'one', room: 'a' }))).toMatchObject([
+      { status: 'applied' },
+    ])
   })
 })
