@@ -28,7 +28,9 @@ import {
  */
 export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): void {
   const before = checkOwnership(db, schema)
-  const described = describeSchema(schema)
+  const old = collectionsOf(before?.schema ?? '', 'collections')
+  const made = withGone(old, collectionsOf(before?.schema ?? '', 'gone'))
+  const described = describeWithGone(schema, made)
   if (before === null) {
     db.exec(systemTables)
     for (const sql of conflictTriggers()) db.exec(sql)
@@ -47,9 +49,11 @@ export function prepareDatabase(db: Connection, { schema, env }: StoreSetup): vo
   db.exec('UPDATE holdfast_state SET engine = NULL, maker = NULL, now = NULL')
   noteOpening(db, env)
   if (before?.schema === described && before.layout === sqliteLayout) return
-  const old = collectionsOf(before?.schema ?? '')
-  for (const collection of schema.collections.values())
-    prepareCollection(db, collection, old[collection.name])
+  for (const collection of schema.collections.values()) {
+    prepareCollection(db, collection, made[collection.name])
+    if (isBack(collection, { old: old[collection.name], made: made[collection.name] }))
+      tellAll(db, collection)
+  }
   db.run('UPDATE holdfast_state SET schema_version = ?', schema.version)
   db.run('UPDATE holdfast_schema SET described = ?', described)
 }
@@ -100,12 +104,57 @@ export function checkOwnership(db: Connection, schema: Schema): Before | null {
 
 type Described = Readonly<Record<string, unknown>>
 
-function collectionsOf(described: string): Readonly<Record<string, Described>> {
+type Collections = Readonly<Record<string, Described>>
+
+/** `gone`: what a schema of before had, and the one after it had not, whose tables and columns are there. */
+function collectionsOf(described: string, member: 'collections' | 'gone'): Collections {
   const parsed: unknown = described === '' ? {} : JSON.parse(described)
-  const collections = isObject(parsed) && isObject(parsed['collections']) ? parsed['collections'] : {}
+  const collections = isObject(parsed) && isObject(parsed[member]) ? parsed[member] : {}
   return Object.fromEntries(
     Object.entries(collections).flatMap(([name, value]) => (isObject(value) ? [[name, value]] : [])),
   )
+}
+
+function fieldsOf(described: Described | undefined): Described {
+  return described && isObject(described['fields']) ? described['fields'] : {}
+}
+
+/** Everything that there are tables and columns for. */
+function withGone(old: Collections, gone: Collections): Collections {
+  const names = new Set([...Object.keys(old), ...Object.keys(gone)])
+  return Object.fromEntries(
+    [...names].map((name) => [
+      name,
+      { ...gone[name], ...old[name], fields: { ...fieldsOf(gone[name]), ...fieldsOf(old[name]) } },
+    ]),
+  )
+}
+
+/** The schema, and what there is beyond it, so that a later one can have it again. */
+function describeWithGone(schema: Schema, made: Collections): string {
+  const described = describeSchema(schema)
+  const gone = Object.entries(made).flatMap(([name, collection]): [string, Described][] => {
+    const now = schema.collections.get(name)
+    if (!now) return [[name, collection]]
+    const fields = Object.entries(fieldsOf(collection)).filter(([field]) => !now.fieldsByName.has(field))
+    return fields.length === 0 ? [] : [[name, { fields: Object.fromEntries(fields) }]]
+  })
+  if (gone.length === 0) return described
+  return JSON.stringify({ ...(JSON.parse(described) as Described), gone: Object.fromEntries(gone) })
+}
+
+/** Whether the schema has something again that the one before it had not. */
+function isBack(
+  collection: CollectionSchema,
+  { old, made }: { readonly old: Described | undefined; readonly made: Described | undefined },
+): boolean {
+  const [before, ever] = [fieldsOf(old), fieldsOf(made)]
+  return made !== undefined && collection.fields.some(({ name }) => name in ever && !(name in before))
+}
+
+/** Every row writes itself again as any other writer would: it finds its new scopes, and devices hear of all that it holds. */
+function tellAll(db: Connection, collection: CollectionSchema): void {
+  db.exec(`UPDATE ${quoteName(collection.name)} SET id = id`)
 }
 
 function prepareCollection(db: Connection, collection: CollectionSchema, old: Described | undefined): void {
@@ -120,16 +169,15 @@ function prepareCollection(db: Connection, collection: CollectionSchema, old: De
   }
   for (const sql of captureTriggers(collection)) db.exec(sql)
   if (old === undefined) return
-  // Every row writes itself again as any other writer would, and so finds its new scopes.
   if (JSON.stringify(old['scopes']) !== JSON.stringify(collection.scopes.map(({ text }) => text))) {
-    db.exec(`UPDATE ${quoteName(collection.name)} SET id = id`)
+    tellAll(db, collection)
   }
   if (JSON.stringify(old['unique']) !== JSON.stringify(collection.unique.map((key) => ({ ...key }))))
     indexUniqueAgain(db, collection)
 }
 
 function addColumns(db: Connection, collection: CollectionSchema, old: Described): void {
-  const fields = isObject(old['fields']) ? old['fields'] : {}
+  const fields = fieldsOf(old)
   for (const field of collection.fields) {
     const known = fields[field.name]
     if (!isObject(known)) addColumn(db, collection, field)

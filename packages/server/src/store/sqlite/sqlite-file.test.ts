@@ -93,6 +93,53 @@ describe('the file', () => {
     expect(await late.pushOne(late.create('topics', { name: 't' }))).toMatchObject({ status: 'applied' })
   })
 
+  test('[FE-12] what a schema has again that one before it had not is there as it was, and devices hear of it', async () => {
+    await given.close()
+    const having = (
+      version: number,
+      more: Readonly<Record<string, Field>>,
+      others: readonly string[],
+    ): Schema =>
+      defineSchema({
+        version,
+        collections: {
+          notes: collection({ fields: { body: text(), ...more } }),
+          ...Object.fromEntries(others.map((name) => [name, collection({ fields: { name: text() } })])),
+        },
+      })
+    const mood = text({ default: 'calm' })
+    given = await givenEngine({ schema: having(1, { mood }, ['topics']) })
+    const ann = given.device('ann')
+    await ann.push(ann.create('notes', { body: 'one', mood: 'merry' }), ann.create('topics', { name: 't' }))
+    given = await given.reopen({ schema: having(2, {}, []) })
+    const ben = given.device('ben')
+    await ben.push(ben.create('notes', { body: 'two' }))
+    await ben.pull()
+    expect(ben.values('notes', 'mood')).toEqual([null, null])
+    // A start without any change of the schema forgets nothing.
+    given = await given.reopen({ schema: having(2, {}, []) })
+    for (const [wrong, at] of [
+      [{ mood: counter() }, 'notes.mood'],
+      [{ mood: text({ optional: true }) }, 'notes.mood'],
+    ] as const) {
+      await given.engine.close()
+      const schema = having(3, wrong, [])
+      await expect(givenEngine({ schema }, given.path)).rejects.toMatchObject({ code: 'SCHEMA_INVALID', at })
+      given = await givenEngine({ schema: having(2, {}, []) }, given.path)
+    }
+    const again = having(3, { mood, size: text({ optional: true }) }, ['topics', 'places'])
+    given = await given.reopen({ schema: again })
+    const later = given.device('ben')
+    later.cursor = ben.cursor
+    await later.pull()
+    expect(later.values('notes', 'mood')).toEqual(['calm', 'merry'])
+    expect(later.values('topics', 'name')).toEqual(['t'])
+    given = await given.reopen({ schema: again })
+    const same = given.device('ben')
+    same.cursor = later.cursor
+    expect(await same.pull()).toEqual([])
+  })
+
   test('[FE-12] a new scope template moves the rows there are', async () => {
     await given.close()
     given = await givenEngine({ schema: notes(1) })
