@@ -84,20 +84,23 @@ class ClientWorker {
 
   /** Leads until it is told to end; true when it is to stand again later. */
   async #lead(options: HostOptions, known: KnownStore | null): Promise<boolean> {
-    const over = Promise.withResolvers<boolean>()
-    this.#yield = over.resolve
-    try {
-      this.#host = await this.#open(options, known)
-    } catch (error) {
-      this.#yield = undefined
-      post({ kind: 'failed', error: errorToWire(error) })
-      return true
+    const over = Promise.withResolvers<void>()
+    let again = true
+    this.#yield = (isLater) => {
+      again = isLater
+      over.resolve()
     }
-    const again = await over.promise
-    const host = this.#host
-    this.#host = undefined
+    try {
+      const host = await this.#open(options, known)
+      this.#host = host
+      await over.promise
+      this.#host = undefined
+      await host.close().catch(() => undefined)
+    } catch (error) {
+      post({ kind: 'failed', error: errorToWire(error) })
+    }
     this.#yield = undefined
-    await host.close().catch(() => undefined)
+    // Also where it was told to end while it opened, and that failed.
     if (!again) post({ kind: 'resigned' })
     return again
   }
