@@ -296,7 +296,6 @@ function isOfAttachments(request: Request): boolean {
 }
 
 async function answer(call: PushCall & PullCall, request: Request): Promise<Json | object> {
-  const { pathname } = new URL(request.url)
   const kind = kindOf(request)
   if (kind === 'push') return answerPush(call, await readBody(request))
   if (kind === 'pull') {
@@ -309,11 +308,7 @@ async function answer(call: PushCall & PullCall, request: Request): Promise<Json
     acknowledge(call, options.ack ?? '')
     return answerSnapshot(call, options)
   }
-  const [, collection = '', id = ''] = /\/records\/([^/]+)\/([^/]+)$/.exec(pathname) ?? []
-  const record = call.store.find(collection, id)
-  const isSeen = record?.snapshot.kind === 'live' && record.scopes.some((scope) => call.scopes.has(scope))
-  if (!record || !isSeen) throw new SyncError('RECORD_NOT_FOUND', 'there is no such record')
-  return call.store.canonical(record)
+  throw new SyncError('NOT_FOUND', `a fake server answers nothing at ${new URL(request.url).pathname}`)
 }
 
 async function readBody(request: Request): Promise<unknown> {
