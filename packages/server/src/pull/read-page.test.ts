@@ -144,6 +144,16 @@ describe('pull', () => {
     expect((await again.snapshot()).map(({ op }) => op)).toEqual(['put'])
   })
 
+  test('[PL-9] what its own mutation made comes whole where a device asks for that', async () => {
+    const laptop = ann.create('items', item({ name: 'mine' }))
+    await ann.push(laptop)
+    const { cursor } = ann
+    const put = { op: 'put', record: laptop.record, version: 1, data: { name: 'mine' } }
+    expect(await ann.pull({ whole: true })).toMatchObject([put])
+    ann.cursor = cursor
+    expect(await ann.pull({ whole: false })).toMatchObject([{ op: 'have' }])
+  })
+
   test('[PL-9] an own chain of exact mutations ends in a version the device has', async () => {
     const laptop = ann.create('items', item())
     const first = ann.update(laptop, { name: 'a' }, { base: { name: 'Laptop' }, after: laptop.id })
