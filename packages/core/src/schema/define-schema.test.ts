@@ -359,7 +359,10 @@ test('[SCH-9] the same schema in another order has the same text; another rule h
   })
   const three = defineSchema({
     version: 1,
-    collections: { b: { fields: { z: text() } }, a: { fields: { y: integer(), x: text({ merge: 'latest' }) } } },
+    collections: {
+      b: { fields: { z: text() } },
+      a: { fields: { y: integer(), x: text({ merge: 'latest' }) } },
+    },
   })
   expect(describeSchema(one)).toBe(describeSchema(two))
   expect(describeSchema(one)).not.toBe(describeSchema(three))
