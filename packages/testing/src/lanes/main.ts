@@ -214,10 +214,15 @@ function startWorker(): Worker {
   const child = fork(import.meta.filename, [...passed, '--worker'], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  let isStopped = false
   return {
     run: (job) =>
       new Promise((resolve, reject) => {
-        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
+          // An interrupt may reach it before it is there to hear of it, and may be heard of here only then.
+          if (isStopped || signal === 'SIGINT') setImmediate(() => resolve(null))
+          else reject(new Error(`a worker ended with ${code}`))
+        }
         child.once('exit', ended)
         child.once('message', ({ result }: { readonly result: CaseResult | null }) => {
           child.off('exit', ended)
@@ -225,7 +230,12 @@ function startWorker(): Worker {
         })
         child.send(job)
       }),
-    stop: () => void (child.connected && child.send('stop')),
-    end: () => child.disconnect(),
+    stop: () => {
+      isStopped = true
+      if (child.connected) child.send('stop')
+    },
+    end: () => {
+      if (child.connected) child.disconnect()
+    },
   }
 }

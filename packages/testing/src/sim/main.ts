@@ -147,10 +147,15 @@ function startWorker(): Worker {
   const flags = (['until-failure', 'dense'] as const).filter((name) => args[name]).map((name) => `--${name}`)
   const options = ['--worker', '--twice', args.twice, ...flags]
   const child = fork(import.meta.filename, options, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  let isStopped = false
   return {
     run: (job) =>
       new Promise((resolve, reject) => {
-        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
+          // An interrupt may reach it before it is there to hear of it, and may be heard of here only then.
+          if (isStopped || signal === 'SIGINT') setImmediate(() => resolve(emptySummary()))
+          else reject(new Error(`a worker ended with ${code}`))
+        }
         child.once('exit', ended)
         child.once('message', (sum) => {
           child.off('exit', ended)
@@ -158,8 +163,13 @@ function startWorker(): Worker {
         })
         child.send(job)
       }),
-    stop: () => void (child.connected && child.send('stop')),
-    end: () => child.disconnect(),
+    stop: () => {
+      isStopped = true
+      if (child.connected) child.send('stop')
+    },
+    end: () => {
+      if (child.connected) child.disconnect()
+    },
   }
 }
 
