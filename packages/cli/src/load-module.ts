@@ -20,7 +20,9 @@ export async function loadModule(file: string, what: string): Promise<Readonly<R
     // An import gives a namespace object, whose members are whatever the file exports.
     return (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>
   } catch (cause) {
-    throw new CommandError(`${what} file ${path} cannot be loaded: ${firstLine(cause)}`, { cause })
+    throw new CommandError(`${what} file ${path} cannot be loaded: ${placeOf(cause)}${firstLine(cause)}`, {
+      cause,
+    })
   }
 }
 
@@ -38,4 +40,11 @@ function findHoldfastFromHere(): void {
       }
     },
   })
+}
+
+/** Where in a text that cannot be read the mistake is: Node begins the stack of such an error with it, and of no other. */
+function placeOf(cause: unknown): string {
+  const [first = ''] = (cause instanceof Error ? (cause.stack ?? '') : '').split('\n')
+  const [, file, line] = /^(?:file:\/\/)?\/.*?([^/]+):(\d+)$/.exec(first) ?? []
+  return file === undefined ? '' : `${file}, line ${line}: `
 }

@@ -15,6 +15,7 @@ const report: SimulationReport = {
   operations: 3_210,
   faults: { clog: 2, 'lose-answer': 9 },
   failures: [],
+  unwritten: [],
   assumptions: ['`shop:{shop}`: each team has 2 of them, and everybody in it sees both.'],
   fields: [
     { collection: 'items', field: 'name', rule: 'ask', edits: 200, met: 24, merged: 0, asked: 24 },

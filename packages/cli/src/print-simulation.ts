@@ -20,6 +20,10 @@ export function printSimulation(
   for (const each of headOf(report)) paragraph(output, each)
   line('')
   printPromises(report, output, replay)
+  if (report.unwritten.length > 0) {
+    const names = report.unwritten.map((name) => `\`${name}\``).join(', ')
+    paragraph(output, `Nobody could make a record of ${names}: nothing here is about them.`)
+  }
   printTable(output, 'Edits that met an edit of somebody else', fieldRows(report))
   const quiet = report.fields.filter(({ met }) => met === 0)
   if (quiet.length === report.fields.length) paragraph(output, '\nNo edit met an edit of somebody else.')
@@ -59,11 +63,12 @@ function headOf({
 }
 
 function printPromises(
-  { failures, seeds }: SimulationReport,
+  { failures, seeds, traffic }: SimulationReport,
   output: Output,
   replay: (seed: number) => string,
 ): void {
   const { line, colors } = output
+  if (traffic.edits === 0) return line(`${colors.red('✗')} nobody could write anything: nothing was checked`)
   if (failures.length === 0) return line(`${colors.green('✓')} every promise was kept`)
   line(`${colors.red('✗')} ${failures.length} of ${plural(seeds.count, 'run')} broke a promise`)
   for (const { seed, violation, count: breaches } of failures.slice(0, 5)) {

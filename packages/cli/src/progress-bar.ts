@@ -4,6 +4,8 @@ import cliProgress from 'cli-progress'
 export interface ProgressBar {
   /** `share` from 0 to 1, and what has come of it so far. */
   update(share: number, text: string): void
+  /** A line of its own, above a bar. */
+  say(text: string): void
   /** Takes the bar away. */
   stop(): void
 }
@@ -29,6 +31,7 @@ function drawnBar(stream: NodeJS.WriteStream): ProgressBar {
   bar.start(100, 0, { text: '' })
   return {
     update: (share, text) => bar.update(Math.min(100, Math.floor(share * 100)), { text }),
+    say: (text) => void stream.write(`\r\u001b[0K${text}\n`),
     stop: () => bar.stop(),
   }
 }
@@ -41,6 +44,7 @@ function plainLines(stream: NodeJS.WriteStream): ProgressBar {
       stream.write(`${Math.floor(share * 100)} %  ${text}\n`)
       while (next <= share) next += lineEvery
     },
+    say: (text) => void stream.write(`${text}\n`),
     stop: () => undefined,
   }
 }

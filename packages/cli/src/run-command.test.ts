@@ -291,6 +291,7 @@ describe('dev', () => {
       ['', ['--schema', 'nowhere.ts'], 'does not exist'],
       ['export const x = 1', ['--schema', 'bad.ts'], 'exports no schema'],
       ['export const schema = {', ['--schema', 'bad.ts'], 'cannot be loaded'],
+      ['export const a = 1\nexport const schema = 5 5', ['--schema', 'bad.ts'], 'bad.ts, line 2: '],
       [`import 'left-pad-of-nobody'`, ['--schema', 'bad.ts'], 'cannot be loaded'],
       [
         `import { defineSchema } from '@holdfast/core'\nexport default defineSchema({ version: 0, collections: {} })`,

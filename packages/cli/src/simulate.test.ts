@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -99,4 +99,49 @@ test.each([
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
   expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   expect(stderr).toContain(says)
+})
+
+test('[OP-30] a file that cannot be written is refused before the first run', async () => {
+  const given = { schema: join(folder, 'schema.ts'), json: join(folder, 'nowhere', 'report.json') }
+  const output = { line: () => undefined, colors: pico.createColors(false) }
+  const never: Checker = {
+    name: 'never',
+    promise: 'No run begins.',
+    start: () => {
+      throw new Error('a run began')
+    },
+  }
+  await expect(runSimulate(given, output, { checkers: [never] })).rejects.toThrow('cannot be written')
+})
+
+test('[OP-32] a schema that nobody could write to is not called well', { timeout: 60_000 }, () => {
+  const each = (other: string): string =>
+    `collection({ fields: { shop: text(), other: reference('${other}') }, scope: 'shop:{shop}' })`
+  writeFileSync(
+    join(folder, 'circle.ts'),
+    `import { collection, defineSchema, reference, text } from '@holdfast/core'
+export const schema = defineSchema({ version: 1, collections: { hens: ${each('eggs')}, eggs: ${each('hens')} } })`,
+  )
+  const { code, stdout } = run(...small, '--schema', 'circle.ts', '--seeds', '1')
+  expect(stdout).toContain('nobody could write anything: nothing was checked')
+  expect(stdout).toContain('Nobody could make a record of `hens`, `eggs`')
+  expect(stdout).not.toContain('every promise was kept')
+  expect(code).toBe(1)
+})
+
+test('[OP-32] Ctrl-C ends it after the run that is under way, with its report', {
+  timeout: 60_000,
+}, async () => {
+  const child = spawn(process.execPath, [bin, 'simulate', ...small, '--seeds', '40'], { cwd: folder })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (chunk) => (stdout += String(chunk)))
+  child.stderr.on('data', (chunk) => {
+    // At a quarter of the runs it says how far it is.
+    if (stderr === '') child.kill('SIGINT')
+    stderr += String(chunk)
+  })
+  const code = await new Promise((end) => child.once('close', end))
+  expect(stdout).toMatch(/^seeds 1 to [123]\d: [^]*every promise was kept/)
+  expect(stderr).toContain('ends after this run')
+  expect(code).toBe(130)
 })

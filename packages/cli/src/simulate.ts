@@ -1,5 +1,5 @@
 import { simulate, type SimulateOptions, type SimulationReport } from '@holdfast/testing/simulator'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 
 import { CommandError, firstLine } from './command-error.ts'
@@ -22,22 +22,37 @@ export async function runSimulate(
   const { schema: file, json } = given
   if (file === undefined) throw new CommandError('simulate needs --schema FILE. Try: holdfast help simulate')
   const asked = readSimulation(given)
-  const report = await run(file, asked, more)
-  if (typeof json === 'string') writeReport(json, report)
+  const write = typeof json === 'string' ? reportWriter(json) : undefined
+  const { report, isInterrupted } = await run(file, asked, more)
   printSimulation(report, output, (seed) => `holdfast simulate ${replayOptions(file, asked, seed)}`)
-  return report.failures.length === 0 ? 0 : 1
+  write?.(report)
+  if (report.failures.length > 0 || report.traffic.edits === 0) return 1
+  return isInterrupted ? interruptedCode : 0
 }
+
+/** Of a process that Ctrl-C ended. */
+const interruptedCode = 130
 
 async function run(
   file: string,
   { team, budgetMs, seeds }: AskedSimulation,
   more: Pick<SimulateOptions, 'checkers'>,
-): Promise<SimulationReport> {
+): Promise<{ readonly report: SimulationReport; readonly isInterrupted: boolean }> {
   const schema = await loadSchema(file)
   const bar = progressBar(process.stderr)
   const startedMs = performance.now()
+  let isInterrupted = false
+  const interrupt = (): void => {
+    if (isInterrupted) {
+      bar.stop()
+      process.exit(interruptedCode)
+    }
+    isInterrupted = true
+    bar.say('ends after this run; Ctrl-C again ends it at once')
+  }
+  process.on('SIGINT', interrupt)
   try {
-    return await simulate({
+    const report = await simulate({
       ...team,
       ...more,
       schema,
@@ -50,19 +65,26 @@ async function run(
           Math.max(spentMs / budgetMs, ofSeeds),
           `${done} ${done === 1 ? 'run' : 'runs'}, ${operations} operations${broken}`,
         )
-        return spentMs < budgetMs
+        return spentMs < budgetMs && !isInterrupted
       },
     })
+    return { report, isInterrupted }
   } finally {
+    process.off('SIGINT', interrupt)
     bar.stop()
   }
 }
 
-function writeReport(path: string, report: SimulationReport): void {
+/** Tried before anything is run: nobody waits for a report that cannot be kept. */
+function reportWriter(path: string): (report: SimulationReport) => void {
   const file = resolve(path)
-  try {
-    writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
-  } catch (cause) {
-    throw new CommandError(`${file} cannot be written: ${firstLine(cause)}`, { cause })
+  const attempt = (write: () => void): void => {
+    try {
+      write()
+    } catch (cause) {
+      throw new CommandError(`${file} cannot be written: ${firstLine(cause)}`, { cause })
+    }
   }
+  attempt(() => closeSync(openSync(file, 'a')))
+  return (report) => attempt(() => writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`))
 }

@@ -35,6 +35,7 @@ export function checkFields(
   collectionNames: readonly string[],
 ): void {
   const names = Object.keys(fields)
+  if (names.length === 0) throw mistakeIn(collection, undefined, 'has no field; declare at least one')
   if (names.length > limits.collectionFields) {
     throw mistakeIn(collection, undefined, `has more than ${limits.collectionFields} fields; split it`)
   }

@@ -313,6 +313,11 @@ describe('[SCH-1, SCH-2, SCH-3, SCH-4, SCH-5, SCH-6, SCH-7, SCH-8] mistakes', ()
     expect(mistake({ version: 1, collections: many }).code).toBe('SCHEMA_INVALID')
   })
 
+  test('[SCH-2] a collection without fields is refused', () => {
+    const error = mistake({ version: 1, collections: { things: { fields: {} } } })
+    expect([error.at, error.message]).toEqual(['things', 'things: has no field; declare at least one'])
+  })
+
   function mistake(declaration: unknown): SyncError {
     try {
       defineSchema(declaration as Parameters<typeof defineSchema>[0])
@@ -346,15 +351,18 @@ describe('scopes of a row', () => {
 test('[SCH-9] the same schema in another order has the same text; another rule has another', () => {
   const one = defineSchema({
     version: 1,
-    collections: { a: { fields: { x: text(), y: integer() } }, b: { fields: {} } },
+    collections: { a: { fields: { x: text(), y: integer() } }, b: { fields: { z: text() } } },
   })
   const two = defineSchema({
     version: 1,
-    collections: { b: { fields: {} }, a: { fields: { y: integer(), x: text() } } },
+    collections: { b: { fields: { z: text() } }, a: { fields: { y: integer(), x: text() } } },
   })
   const three = defineSchema({
     version: 1,
-    collections: { b: { fields: {} }, a: { fields: { y: integer(), x: text({ merge: 'latest' }) } } },
+    collections: {
+      b: { fields: { z: text() } },
+      a: { fields: { y: integer(), x: text({ merge: 'latest' }) } },
+    },
   })
   expect(describeSchema(one)).toBe(describeSchema(two))
   expect(describeSchema(one)).not.toBe(describeSchema(three))

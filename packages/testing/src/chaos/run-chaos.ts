@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
+import { numberOf, readCommandLine, wordOf } from '../command-line.ts'
 import { type AuditReport, auditFiles } from './audit.ts'
 import { Conductor, type Trouble } from './conductor.ts'
 import type { ServerKind } from './server-side.ts'
@@ -133,26 +133,42 @@ function sumFaults({ devices }: Conductor): Record<string, number> {
   return sums
 }
 
+const help = `npm run chaos -- [options]
+
+Kills, freezes and cuts off real devices and a real server, and audits what is left.
+
+  --kills N         kills in all; 20 unless said
+  --devices N       3 unless said
+  --seed N          another one each time unless said
+  --server NAME     sqlite (unless said), postgres or queued
+  --disk NAME       what fills up: a loop-mounted disk (loop, unless said), or a limit on files (limit)
+  --pace N          longest pause between two writes of a device, ms; 12 unless said
+  --every N         longest pause between two troubles, ms; 160 unless said
+`
+
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      kills: { type: 'string', default: '20' },
-      devices: { type: 'string', default: '3' },
-      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
-      disk: { type: 'string', default: 'loop' },
-      pace: { type: 'string', default: '12' },
-      every: { type: 'string', default: '160' },
-      server: { type: 'string', default: 'sqlite' },
-    },
+  const args = readCommandLine({
+    kills: { type: 'string', default: '20' },
+    devices: { type: 'string', default: '3' },
+    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    disk: { type: 'string', default: 'loop' },
+    pace: { type: 'string', default: '12' },
+    every: { type: 'string', default: '160' },
+    server: { type: 'string', default: 'sqlite' },
+    help: { type: 'boolean', default: false },
   })
+  if (args.help) {
+    process.stdout.write(help)
+    process.exit()
+  }
   const report = await runChaos({
-    seed: Number(values.seed),
-    kills: Number(values.kills),
-    devices: Number(values.devices),
-    disk: values.disk === 'limit' ? 'limit' : 'loop',
-    paceMs: Number(values.pace),
-    everyMs: Number(values.every),
-    server: values.server === 'postgres' || values.server === 'queued' ? values.server : 'sqlite',
+    seed: numberOf('seed', args.seed, { least: 0 }),
+    kills: numberOf('kills', args.kills, { least: 1 }),
+    devices: numberOf('devices', args.devices, { least: 1, most: 100 }),
+    disk: wordOf('disk', args.disk, ['loop', 'limit']),
+    paceMs: numberOf('pace', args.pace, { least: 1 }),
+    everyMs: numberOf('every', args.every, { least: 1 }),
+    server: wordOf('server', args.server, ['sqlite', 'postgres', 'queued']),
   })
   process.stdout.write(`${chaosSummary(report)}\n`)
   process.exitCode = report.violations.length === 0 ? 0 : 1

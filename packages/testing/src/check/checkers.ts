@@ -1,4 +1,5 @@
 import { auditCompleteness } from './audit-completeness.ts'
+import { bothSides } from './both-sides.ts'
 import { bounds } from './bounds.ts'
 import type { Checker } from './checker.ts'
 import { convergence } from './convergence.ts'
@@ -48,6 +49,7 @@ export const checkers: readonly Checker[] = [
   settledByPull,
   returnedWork,
   oneDispute,
+  bothSides,
   bounds,
   liveLists,
 ]

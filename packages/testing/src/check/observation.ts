@@ -1,7 +1,7 @@
 import type { DumpedConflict, DumpedRow, ServerDump } from './server-dump.ts'
 import type { Json, Payload, Values } from './values.ts'
 
-export type { DumpedConflict, DumpedEscrow, DumpedRow, ServerDump } from './server-dump.ts'
+export type { DumpedConflict, DumpedEscrow, DumpedPart, DumpedRow, ServerDump } from './server-dump.ts'
 export type { Json, Payload, Values } from './values.ts'
 
 /** What the server's clock says when a run begins, ms since 1970. It is always right. */

@@ -40,6 +40,16 @@ export interface DumpedConflict {
   readonly fields?: readonly string[]
   /** All records it is about, as `collection/id`. */
   readonly records?: readonly string[]
+  /** What each side wanted, by record; where nobody looked none. */
+  readonly parts?: readonly DumpedPart[]
+}
+
+/** One record of a conflict, with what a person is shown of it. A side that deletes, or has no such record, is null. */
+export type DumpedPart = {
+  /** As `collection/id`. */
+  readonly record: string
+  readonly mine: Values | null
+  readonly theirs: Values | null
 }
 
 /** An edit in escrow as it is stored. */

@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
 import { availableParallelism, cpus } from 'node:os'
-import { parseArgs } from 'node:util'
 
+import { endWith, numberOf, readCommandLine } from '../command-line.ts'
 import { type CaseResult, type Extent, runCase } from './lane.ts'
 import { lanesUpTo } from './lanes.ts'
 import { PassRecord, sourcesName } from './pass-record.ts'
@@ -26,9 +26,8 @@ const help = `npm run lanes -- [options]
   --quiet           print nothing else
 `
 
-const { values: args } = parseArgs({
-  allowPositionals: true,
-  options: {
+const args = readCommandLine(
+  {
     lane: { type: 'string' },
     case: { type: 'string' },
     run: { type: 'string' },
@@ -47,17 +46,20 @@ const { values: args } = parseArgs({
     worker: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
-})
+  // `--json -`, as of every hunter of bugs.
+  { words: ['-'] },
+)
 
 const extent: Extent = args.part ? 'part' : 'all'
-const lanes = lanesUpTo(Number(args.length))
+const lanes = lanesUpTo(numberOf('length', args.length, { least: 1, most: 9 }))
 
 const { chosen, jobs } = planPass(
   lanes.filter(({ name }) => args.lane === undefined || name === args.lane),
-  { extent, isHunt: args['until-failure'], text: args.case, seed: Number(args.seed) },
+  { extent, isHunt: args['until-failure'], text: args.case, seed: numberOf('seed', args.seed, { least: 0 }) },
 )
 
 if (args.help) process.stdout.write(help)
+else if (chosen.length === 0) endWith('there is no such lane or case')
 else if (args.worker) work()
 else if (args.run !== undefined) await replay(args.run)
 else await conduct()
@@ -65,6 +67,8 @@ else await conduct()
 /** A process of its own that runs the cases it is told, by index. */
 function work(): void {
   let isStopped = false
+  // An interrupt reaches the whole group of processes; the first of them says when to stop.
+  process.on('SIGINT', () => undefined)
   process.on('disconnect', () => process.exit(0))
   process.on('message', (order: Job | 'stop') => {
     if (order === 'stop') isStopped = true
@@ -80,7 +84,7 @@ function runChosen({ place, extent: wanted }: Job, goOn: () => boolean): Promise
 
 async function replay(run: string): Promise<void> {
   const each = chosen.find(({ name }) => name === args.case) ?? chosen[0]
-  if (!each) throw new Error('there is no such case')
+  if (!each) return endWith('there is no such case')
   const line = (text: string): void => void process.stdout.write(`${text}\n`)
   const violations = await each.replay(run, (o) => {
     if (args.trace) line(JSON.stringify(o))
@@ -94,16 +98,27 @@ async function replay(run: string): Promise<void> {
 
 async function conduct(): Promise<void> {
   const startedMs = performance.now()
-  const seconds = Number(args.seconds ?? Number.POSITIVE_INFINITY)
-  const record = args.resume === undefined ? undefined : PassRecord.open(args.resume, aboutPass())
+  const seconds =
+    numberOf('seconds', args.seconds, { least: 1, isFraction: true }) ?? Number.POSITIVE_INFINITY
+  const record = openRecord()
   const results: CaseResult[] = [...(record?.results ?? [])]
   const done = new Set(results.map(({ name }) => name))
   const left = jobs.filter(({ place }) => !done.has(chosen[place]?.name ?? ''))
   let next = 0
+  let isInterrupted = false
   const isOver = (): boolean =>
+    isInterrupted ||
     performance.now() - startedMs >= seconds * 1_000 ||
     (args['until-failure'] && results.some(({ failures }) => failures.length > 0))
-  const workers = Array.from({ length: Number(args.jobs ?? availableParallelism()) }, () => startWorker())
+  const workers = Array.from(
+    { length: numberOf('jobs', args.jobs, { least: 1, most: 256 }) ?? availableParallelism() },
+    () => startWorker(),
+  )
+  // Cases under way are given up, and what was found by then is told; a second time ends it at once.
+  process.once('SIGINT', () => {
+    isInterrupted = true
+    for (const worker of workers) worker.stop()
+  })
   const timer = setTimeout(
     () => workers.forEach((worker) => worker.stop()),
     Math.min(seconds * 1_000, 2 ** 31 - 1),
@@ -124,7 +139,16 @@ async function conduct(): Promise<void> {
     }),
   )
   clearTimeout(timer)
-  conclude(results, { ms: performance.now() - startedMs, jobCount: workers.length })
+  conclude(results, { ms: performance.now() - startedMs, jobCount: workers.length, isInterrupted })
+}
+
+function openRecord(): PassRecord | undefined {
+  if (args.resume === undefined) return undefined
+  try {
+    return PassRecord.open(args.resume, aboutPass())
+  } catch (error) {
+    return endWith(error instanceof Error ? error.message : String(error))
+  }
 }
 
 /** What a record must have been kept of to be gone on with. */
@@ -134,7 +158,11 @@ function aboutPass(): string {
 
 function conclude(
   results: readonly CaseResult[],
-  { ms, jobCount }: { readonly ms: number; readonly jobCount: number },
+  {
+    ms,
+    jobCount,
+    isInterrupted,
+  }: { readonly ms: number; readonly jobCount: number; readonly isInterrupted: boolean },
 ): void {
   const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? 'an unknown machine'}`
   const processes = `${jobCount} process${jobCount === 1 ? '' : 'es'}`
@@ -144,12 +172,12 @@ function conclude(
     chosen,
     extent,
     results,
-    mayStopEarly: args['until-failure'] || args.seconds !== undefined,
+    mayStopEarly: args['until-failure'] || args.seconds !== undefined || isInterrupted,
     around: `${machine}, ${processes}, ${(ms / 1_000).toFixed(0)} s${resumed}`,
   })
   if (!args.quiet) process.stdout.write(`${lines.join('\n')}\n`)
   if (args.json) printJson(results, ms)
-  process.exitCode = isGood ? 0 : 1
+  process.exitCode = isGood ? (isInterrupted ? 130 : 0) : 1
 }
 
 function printJson(results: readonly CaseResult[], ms: number): void {
@@ -186,10 +214,15 @@ function startWorker(): Worker {
   const child = fork(import.meta.filename, [...passed, '--worker'], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
+  let isStopped = false
   return {
     run: (job) =>
       new Promise((resolve, reject) => {
-        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
+          // An interrupt may reach it before it is there to hear of it, and may be heard of here only then.
+          if (isStopped || signal === 'SIGINT') setImmediate(() => resolve(null))
+          else reject(new Error(`a worker ended with ${code}`))
+        }
         child.once('exit', ended)
         child.once('message', ({ result }: { readonly result: CaseResult | null }) => {
           child.off('exit', ended)
@@ -197,7 +230,12 @@ function startWorker(): Worker {
         })
         child.send(job)
       }),
-    stop: () => void (child.connected && child.send('stop')),
-    end: () => child.disconnect(),
+    stop: () => {
+      isStopped = true
+      if (child.connected) child.send('stop')
+    },
+    end: () => {
+      if (child.connected) child.disconnect()
+    },
   }
 }

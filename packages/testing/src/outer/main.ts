@@ -1,6 +1,6 @@
 import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
 
+import { numberOf, readCommandLine } from '../command-line.ts'
 import { startPostgres } from '../services/postgres.ts'
 import { startRedis } from '../services/redis.ts'
 import { printFailure } from '../sim/print-summary.ts'
@@ -17,14 +17,12 @@ Plays seeds of the simulator on the simulated disk, over a real PostgreSQL, and 
   --operations N    about as many user operations in each; as many as the seed draws unless said
 `
 
-const { values: args } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '20' },
-    seed: { type: 'string', default: '1' },
-    seconds: { type: 'string' },
-    operations: { type: 'string' },
-    help: { type: 'boolean', default: false },
-  },
+const args = readCommandLine({
+  seeds: { type: 'string', default: '20' },
+  seed: { type: 'string', default: '1' },
+  seconds: { type: 'string' },
+  operations: { type: 'string' },
+  help: { type: 'boolean', default: false },
 })
 
 if (args.help) process.stdout.write(help)
@@ -35,16 +33,22 @@ else {
 }
 
 async function conduct(): Promise<void> {
+  const [first, count] = [
+    numberOf('seed', args.seed, { least: 0 }),
+    numberOf('seeds', args.seeds, { least: 1 }),
+  ]
+  const seconds =
+    numberOf('seconds', args.seconds, { least: 1, isFraction: true }) ?? Number.POSITIVE_INFINITY
+  const operations = numberOf('operations', args.operations, { least: 1 })
   const postgres = await startPostgres({ flavour: 'embedded', fast: true })
   const redis = await startRedis({ isOwn: true })
-  const [first, count] = [Number(args.seed), Number(args.seeds)]
-  const endMs = performance.now() + Number(args.seconds ?? Number.POSITIVE_INFINITY) * 1_000
+  const endMs = performance.now() + seconds * 1_000
   const results: OuterResult[] = []
   try {
     for (let seed = first; seed < first + count && performance.now() < endMs; seed++) {
       const servers = { postgres: postgres.url, redis: redis.url }
       const result = await runOuter(servers, seed, {
-        ...(args.operations !== undefined && { operations: Number(args.operations) }),
+        ...(operations !== undefined && { operations }),
       })
       results.push(result)
       report(result)

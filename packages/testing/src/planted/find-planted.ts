@@ -1,7 +1,7 @@
 /** `npm run planted`: looks for every planted bug in turn and says which were found, by whom, and how fast. */
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 
+import { endWith, numberOf, readCommandLine } from '../command-line.ts'
 import { catalogue } from './catalogue.ts'
 import { findWithout, type Hunt, hunt, type HuntOptions } from './hunt.ts'
 import { keepBook, leftOf, pageOf, readBook, summaryOf, withHunt } from './hunt-book.ts'
@@ -20,9 +20,8 @@ const help = `npm run planted -- [options]
 `
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    allowNegative: true,
-    options: {
+  const values = readCommandLine(
+    {
       only: { type: 'string' },
       seconds: { type: 'string', default: '300' },
       seed: { type: 'string', default: '1' },
@@ -33,12 +32,17 @@ async function main(): Promise<number> {
       control: { type: 'boolean', default: true },
       help: { type: 'boolean', default: false },
     },
-  })
+    { allowNegative: true },
+  )
   if (values.help) {
     process.stdout.write(help)
     return 0
   }
-  const options = { seconds: wholeNumber(values.seconds), seed: wholeNumber(values.seed) }
+  const options = {
+    seconds: numberOf('seconds', values.seconds, { least: 1 }),
+    seed: numberOf('seed', values.seed, { least: 0 }),
+  }
+  const jobs = numberOf('jobs', values.jobs, { least: 1, most: 256 })
   const plants = chosen(values.only)
   let book = readBook(values.results)
   if (values.control && book.withoutAnyBug === null) {
@@ -56,7 +60,7 @@ async function main(): Promise<number> {
       process.stdout.write(`${rowOf(done)}\n`)
     }
   }
-  await Promise.all(Array.from({ length: Math.max(1, wholeNumber(values.jobs)) }, work))
+  await Promise.all(Array.from({ length: jobs }, work))
   const ids = new Set(plants.map(({ id }) => id))
   const hunts = book.hunts.filter(({ id }) => ids.has(id))
   process.stdout.write(`\n${summaryOf(hunts)}\n`)
@@ -78,17 +82,11 @@ async function troublesWithout(plants: readonly Plant[], options: HuntOptions): 
   return troubles
 }
 
-function wholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new Error(`"${text}" is not a number\n${help}`)
-  return Number(text)
-}
-
 function chosen(only: string | undefined): readonly Plant[] {
   if (only === undefined) return catalogue
   return only.split(',').map((id) => {
     const plant = catalogue.find((candidate) => candidate.id === id)
-    if (plant === undefined) throw new Error(`there is no planted bug "${id}"`)
-    return plant
+    return plant ?? endWith(`there is no planted bug "${id}"`)
   })
 }
 

@@ -189,6 +189,24 @@ export const serverPushPlants: readonly Plant[] = [
     expect: ['liveness', 'no-lost-mutation', 'convergence'],
   },
   {
+    id: 'conflict-keeps-one-field-of-two',
+    case: 'CF-1',
+    file: `${push}/open-conflict.ts`,
+    edits: [
+      {
+        find: `    mine,
+    theirs,
+    ...(theirs === null`,
+        replace: `    mine: mine && fields[1] ? { ...mine, [fields[1]]: base?.[fields[1]] ?? null } : mine,
+    theirs,
+    ...(theirs === null`,
+      },
+    ],
+    story:
+      'Whoever keeps theirs of two fields in dispute keeps one: of the other nothing is left but what they had seen.',
+    expect: ['both-sides'],
+  },
+  {
     id: 'conflict-seen-by-its-author-alone',
     case: 'SC-4',
     file: `${push}/open-conflict.ts`,

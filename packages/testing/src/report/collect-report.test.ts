@@ -282,6 +282,11 @@ describe('time and bytes', () => {
   })
 })
 
+test('[SIM-72] collections that nobody could write to are named', () => {
+  const history = givenTwoDevices().write(1, { changes: { status: 'a' } })
+  expect(reportOf(history.end()).unwritten).toEqual(['permits', 'wards', 'lines'])
+})
+
 test('[SIM-72] runs add up, and a broken promise keeps the seed that shows it', () => {
   const collector = new ReportCollector(givenSchema)
   const run = { operations: 10, virtualMs: 500, faults: { cut: 2, clog: 1 }, violations: [] }

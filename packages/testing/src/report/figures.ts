@@ -21,6 +21,7 @@ export class Figures {
   bytesUp = 0
   bytesDown = 0
   readonly #schema: Schema
+  readonly #written = new Set<string>()
   readonly #fields = new Map<string, Mutable<FieldFigures>>()
   readonly #deletes = new Map<string, Mutable<DeleteFigures>>()
   readonly #unique = new Map<string, Mutable<UniqueFigures>>()
@@ -33,6 +34,11 @@ export class Figures {
 
   collection(name: string): CollectionSchema | undefined {
     return this.#schema.collections.get(name)
+  }
+
+  /** Somebody wrote a record of it, also before the first day of work. */
+  write(collection: string): void {
+    this.#written.add(collection)
   }
 
   /** undefined for what the schema does not have. */
@@ -87,7 +93,7 @@ export class Figures {
   /** What was counted so far. */
   counted(): Pick<
     SimulationReport,
-    'fields' | 'deletes' | 'unique' | 'lost' | 'deadLetters' | 'traffic' | 'latency'
+    'unwritten' | 'fields' | 'deletes' | 'unique' | 'lost' | 'deadLetters' | 'traffic' | 'latency'
   > {
     const { edits, requests, bytesUp, bytesDown, verdict, visible } = this
     const dead = [...this.#dead].map(([code, { count, collections }]): DeadLetterFigures => {
@@ -95,6 +101,7 @@ export class Figures {
       return { code, meaning, count, collections: [...collections].sort() }
     })
     return {
+      unwritten: [...this.#schema.collections.keys()].filter((name) => !this.#written.has(name)),
       fields: sorted(this.#fields, ({ met, asked, edits: all }) => [met, asked, all]),
       deletes: sorted(this.#deletes, ({ asked, merged, deletes }) => [asked + merged, deletes]),
       unique: sorted(this.#unique, ({ count }) => [count]),

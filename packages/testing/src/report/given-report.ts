@@ -36,6 +36,11 @@ export const givenSchema: Schema = defineSchema({
       unique: [['site', 'sku'], { fields: ['site', 'shelf'], onConflict: 'rename' }],
     }),
     permits: collection({ fields: { site: text(), level: integer() }, scope: 'site:{site}', strict: true }),
+    wards: collection({
+      fields: { site: text(), floor: integer() },
+      scope: 'site:{site}',
+      unique: [['site', 'floor']],
+    }),
     lines: collection({
       fields: { site: text(), item: reference('items') },
       scope: 'site:{site}',

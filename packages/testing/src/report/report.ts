@@ -16,6 +16,8 @@ export interface SimulationReport {
   readonly failures: readonly FailedRun[]
   /** What the simulator took for granted about scopes. */
   readonly assumptions: readonly string[]
+  /** Collections that nobody could write to, such as two that must refer to each other: the figures say nothing of them. */
+  readonly unwritten: readonly string[]
   /** The most contended first. */
   readonly fields: readonly FieldFigures[]
   readonly deletes: readonly DeleteFigures[]

@@ -83,6 +83,7 @@ export class RunFold {
 
   #write({ collection, op, payload, resolves, atMs }: EntryWritten): void {
     const figures = this.#figures
+    figures.write(collection)
     if (!this.#isWorkTime(atMs)) return
     figures.edits += 1
     if (resolves !== null) return

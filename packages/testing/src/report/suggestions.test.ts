@@ -81,6 +81,13 @@ describe('what the figures suggest', () => {
     expect(suggest(givenSchema, { ...nothing, unique: [{ ...key, count: 19 }] })).toEqual([])
   })
 
+  test('[SIM-78] a key without a text that could be renamed is not told to rename', () => {
+    const key = { collection: 'wards', fields: ['site', 'floor'], policy: 'reject', count: 31 } as const
+    expect(suggest(givenSchema, { ...nothing, unique: [key] })).toEqual([
+      "unique [site, floor] of `wards` refused 31 writes that wanted the key of another record: `onConflict: 'ask'` would show both to a person.",
+    ])
+  })
+
   test('[SIM-78] deletes that often meet edits might go one way', () => {
     const deletes = { collection: 'items', rule: 'ask', deletes: 50, merged: 0, asked: 20 } as const
     expect(suggest(givenSchema, { ...nothing, deletes: [deletes] })).toEqual([

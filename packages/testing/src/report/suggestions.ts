@@ -1,4 +1,4 @@
-import type { CollectionSchema, FieldSchema, Schema } from '@holdfast/core'
+import { type CollectionSchema, type FieldSchema, numberedField, type Schema } from '@holdfast/core'
 
 import type { FieldFigures, SimulationReport } from './report.ts'
 
@@ -109,10 +109,9 @@ function onKey(
     fields.length > 0
       ? `unique [${fields.join(', ')}] of \`${collection}\``
       : `a unique key of \`${collection}\``
-  const hasText = fields.some(
-    (name) => schema.collections.get(collection)?.fieldsByName.get(name)?.kind === 'text',
-  )
-  const rename = hasText ? "`onConflict: 'rename'` would keep both under two names, and " : ''
+  const declared = schema.collections.get(collection)
+  const isRenamable = declared !== undefined && numberedField(declared, { fields }) !== undefined
+  const rename = isRenamable ? "`onConflict: 'rename'` would keep both under two names, and " : ''
   return `${key} refused ${count} writes that wanted the key of another record: ${rename}\`onConflict: 'ask'\` would show both to a person.`
 }
 

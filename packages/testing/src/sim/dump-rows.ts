@@ -50,6 +50,8 @@ export function dumpedRow(collection: CollectionSchema, row: NamedRow, prefix: '
 interface Part {
   readonly collection: string
   readonly record: string
+  readonly mine: Values | null
+  readonly theirs: Values | null
 }
 
 /** The conflicts in a table. */
@@ -64,6 +66,10 @@ export function dumpConflicts(database: DatabaseSync, table: string): readonly D
 
 /** A conflict as the table of conflicts holds it. */
 export function dumpedConflict(row: NamedRow): DumpedConflict {
+  // The server writes no other kinds, a list of names, and parts of this form.
+  const parts = (JSON.parse(String(row['parts'])) as readonly Part[]).map(
+    ({ collection, record, mine, theirs }) => ({ record: `${collection}/${record}`, mine, theirs }),
+  )
   return {
     id: String(row['id']),
     status: row['status'] === 'open' ? 'open' : 'resolved',
@@ -73,12 +79,10 @@ export function dumpedConflict(row: NamedRow): DumpedConflict {
     author: String(row['author']),
     createdAt: String(row['createdAt']),
     resolvedAt: row['resolvedAt'] === null ? null : String(row['resolvedAt']),
-    // The server writes no other kinds, a list of names, and parts that name their records.
     reason: String(row['kind']) as DumpedConflict['reason'],
     fields: JSON.parse(String(row['fields'])) as readonly string[],
-    records: (JSON.parse(String(row['parts'])) as readonly Part[]).map(
-      ({ collection, record }) => `${collection}/${record}`,
-    ),
+    records: parts.map(({ record }) => record),
+    parts,
   }
 }
 

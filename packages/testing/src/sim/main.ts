@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
-import { parseArgs } from 'node:util'
 
+import { endWith, numberOf, readCommandLine } from '../command-line.ts'
 import { generatePlan, operationsOf } from '../gen/generate-plan.ts'
 import { budgetProblems } from './budget.ts'
 import { openFindings, partFindings } from './open-findings.ts'
@@ -33,27 +33,25 @@ const help = `npm run simulate -- [options]
   --quiet           print nothing else
 `
 
-const { values: args } = parseArgs({
-  options: {
-    seconds: { type: 'string' },
-    operations: { type: 'string' },
-    seeds: { type: 'string' },
-    seed: { type: 'string', default: '1' },
-    jobs: { type: 'string' },
-    twice: { type: 'string', default: '50' },
-    dense: { type: 'boolean', default: false },
-    'until-failure': { type: 'boolean', default: false },
-    resume: { type: 'string' },
-    replay: { type: 'string' },
-    plan: { type: 'string' },
-    shrink: { type: 'boolean', default: false },
-    out: { type: 'string' },
-    trace: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    quiet: { type: 'boolean', default: false },
-    worker: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
-  },
+const args = readCommandLine({
+  seconds: { type: 'string' },
+  operations: { type: 'string' },
+  seeds: { type: 'string' },
+  seed: { type: 'string', default: '1' },
+  jobs: { type: 'string' },
+  twice: { type: 'string', default: '50' },
+  dense: { type: 'boolean', default: false },
+  'until-failure': { type: 'boolean', default: false },
+  resume: { type: 'string' },
+  replay: { type: 'string' },
+  plan: { type: 'string' },
+  shrink: { type: 'boolean', default: false },
+  out: { type: 'string' },
+  trace: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  quiet: { type: 'boolean', default: false },
+  worker: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
 })
 
 interface Saved extends Ledger {
@@ -73,20 +71,22 @@ function work(): void {
       return
     }
     const { dense, 'until-failure': untilFailure } = args
-    const options = { ...job, twice: Number(args.twice), untilFailure, dense }
+    const options = { ...job, twice: numberOf('twice', args.twice, { least: 0 }), untilFailure, dense }
     void runSeeds({ ...options, goOn: () => !isStopped }).then((sum) => process.send?.(sum))
   })
 }
 
 async function conduct(): Promise<void> {
-  const jobs = Number(args.jobs ?? availableParallelism())
+  const jobs = numberOf('jobs', args.jobs, { least: 1, most: 256 }) ?? availableParallelism()
   const saved = readSaved()
   const { summary } = saved
   const startedMs = performance.now() - saved.seconds * 1_000
   const budget = {
-    seconds: Number(args.seconds ?? (args.operations || args.seeds ? Number.POSITIVE_INFINITY : 60)),
-    operations: Number(args.operations ?? Number.POSITIVE_INFINITY),
-    seeds: Number(args.seeds ?? Number.POSITIVE_INFINITY),
+    seconds:
+      numberOf('seconds', args.seconds, { least: 1, isFraction: true }) ??
+      (args.operations || args.seeds ? Number.POSITIVE_INFINITY : 60),
+    operations: numberOf('operations', args.operations, { least: 1 }) ?? Number.POSITIVE_INFINITY,
+    seeds: numberOf('seeds', args.seeds, { least: 1 }) ?? Number.POSITIVE_INFINITY,
   }
   const secondsNow = (): number => (performance.now() - startedMs) / 1_000
   let promised = summary.seeds
@@ -147,10 +147,15 @@ function startWorker(): Worker {
   const flags = (['until-failure', 'dense'] as const).filter((name) => args[name]).map((name) => `--${name}`)
   const options = ['--worker', '--twice', args.twice, ...flags]
   const child = fork(import.meta.filename, options, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  let isStopped = false
   return {
     run: (job) =>
       new Promise((resolve, reject) => {
-        const ended = (code: number | null): void => reject(new Error(`a worker ended with ${code}`))
+        const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
+          // An interrupt may reach it before it is there to hear of it, and may be heard of here only then.
+          if (isStopped || signal === 'SIGINT') setImmediate(() => resolve(emptySummary()))
+          else reject(new Error(`a worker ended with ${code}`))
+        }
         child.once('exit', ended)
         child.once('message', (sum) => {
           child.off('exit', ended)
@@ -158,15 +163,36 @@ function startWorker(): Worker {
         })
         child.send(job)
       }),
-    stop: () => void (child.connected && child.send('stop')),
-    end: () => child.disconnect(),
+    stop: () => {
+      isStopped = true
+      if (child.connected) child.send('stop')
+    },
+    end: () => {
+      if (child.connected) child.disconnect()
+    },
   }
 }
 
 function readSaved(): Saved {
-  const first = { nextSeed: Number(args.seed), owed: [], seconds: 0, summary: emptySummary() }
+  const first = {
+    nextSeed: numberOf('seed', args.seed, { least: 0 }),
+    owed: [],
+    seconds: 0,
+    summary: emptySummary(),
+  }
   if (args.resume === undefined || !existsSync(args.resume)) return first
-  return JSON.parse(readFileSync(args.resume, 'utf8')) as Saved
+  const saved = savedIn(readFileSync(args.resume, 'utf8'))
+  return saved ?? endWith(`${args.resume} does not hold what a run could go on from`)
+}
+
+function savedIn(text: string): Saved | undefined {
+  try {
+    // Only `keep` writes there, but the file may be another one.
+    const saved = JSON.parse(text) as Partial<Saved> | null
+    return saved?.summary && saved.owed && saved.nextSeed !== undefined ? (saved as Saved) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Written beside and moved over, so that a stop in the middle leaves the old one. */
@@ -224,6 +250,7 @@ async function replay(plan: Plan): Promise<void> {
 
 if (args.help) process.stdout.write(help)
 else if (args.worker) work()
-else if (args.replay !== undefined) await replay(generatePlan(Number(args.replay), { dense: args.dense }))
+else if (args.replay !== undefined)
+  await replay(generatePlan(numberOf('replay', args.replay, { least: 0 }), { dense: args.dense }))
 else if (args.plan !== undefined) await replay(JSON.parse(readFileSync(args.plan, 'utf8')) as Plan)
 else await conduct()
