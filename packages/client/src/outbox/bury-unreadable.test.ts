@@ -62,7 +62,7 @@ describe('what cannot be read', () => {
   })
 
   test('[OB-12] damage in what an entry stands on, what it had been answered, or where it belongs keeps nothing else back', async () => {
-    for (const column of ['depends', 'was', 'op', 'at', 'collection']) {
+    for (const column of ['depends', 'was', 'op', 'at', 'status', 'collection']) {
       for (const isOffered of [false, true]) {
         const device = await givenDevice()
         for (const name of ['a', 'b']) await device.items.insert({ name })

@@ -1,6 +1,6 @@
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { entryColumns, readEntry, readObject } from './entry.ts'
+import { entryColumns, readEntry, readObject, statuses } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
 import { markDead, seqsOf } from './outbox.ts'
 import { offerAfresh } from './requeue.ts'
@@ -29,7 +29,7 @@ export async function buryUnreadable(tx: LocalTransaction, rows: readonly SqlRow
 }
 
 /**
- * The same of what was offered before, or waits for a new identity: it would be passed over for ever. A fold whose text
+ * The same of what was offered before, waits for a new identity, or is in no known state: it would be passed over for ever. A fold whose text
  * cannot be read is offered anew. Rules: OB-12.
  */
 export async function buryOffered(tx: LocalTransaction): Promise<void> {
@@ -37,8 +37,9 @@ export async function buryOffered(tx: LocalTransaction): Promise<void> {
     `SELECT ${entryColumns} FROM _outbox WHERE seq IN (
        SELECT seq FROM _outbox WHERE offer IS NOT NULL AND status IN ('sending', 'pending')
        UNION SELECT seq FROM _outbox WHERE escrow AND status IN ('sending', 'pending')
-       UNION SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ?) ORDER BY seq`,
-    [newIdentity],
+       UNION SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ?
+       UNION SELECT seq FROM _outbox WHERE status <> 'pending' AND status NOT IN (SELECT value FROM json_each(?))) ORDER BY seq`,
+    [newIdentity, JSON.stringify([...statuses])],
   )
   await buryUnreadable(
     tx,

@@ -75,7 +75,8 @@ export const entryColumns: string =
   'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
   'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error, was, returned_at, escrow'
 
-const statuses: ReadonlySet<unknown> = new Set([
+/** Every status an entry can have. */
+export const statuses: ReadonlySet<unknown> = new Set([
   'pending',
   'sending',
   'answered',
