@@ -1,6 +1,7 @@
 import { conflictsCollection, type Environment, type FieldsByCollection, type Schema } from '@holdfast/core'
 
 import type { SqliteDriver } from './drivers/sqlite-driver.ts'
+import { callListener } from './live/call-listener.ts'
 import { LiveQueries } from './live/live-queries.ts'
 import type { Durability, LocalDatabase, TransactionRunner } from './local/local-database.ts'
 import { openDatabase } from './local/open-database.ts'
@@ -50,7 +51,10 @@ const silence: Logger = { log: () => undefined }
 export async function openParts<S extends Schema<FieldsByCollection>>(
   options: ClientOptions<S> & Pick<SyncContext, 'onIdentity'>,
 ): Promise<ClientParts<S>> {
-  const { env = systemEnvironment, logger = silence } = options
+  const { env = systemEnvironment } = options
+  const { logger: given = silence } = options
+  // What it throws is its own failure, and none of the work that it was told of.
+  const logger: Logger = { log: (...line) => callListener((told) => given.log(...told), line) }
   const schema = withSystemCollections(options.schema)
   const server = options.server?.replace(/\/+$/, '') ?? null
   const { database, identity } = await openDatabase({

@@ -227,6 +227,27 @@ describe('lists that are watched', () => {
   })
 })
 
+test('[ST-5] a logger that throws costs no cycle', async () => {
+  const reports = givenReports()
+  const logger = {
+    log: (_level: string, event: string) => {
+      throw new Error(event)
+    },
+  }
+  const db = await openClient({
+    schema: givenSchema,
+    storage: sqliteStorage(':memory:'),
+    env: givenEnvironment().env,
+    server: 'https://shop.example',
+    sync: { auto: false },
+    logger,
+  })
+  for (let cycle = 0; cycle < 2; cycle++)
+    expect(await db.sync.now()).toEqual({ status: 'offline', code: 'OFFLINE' })
+  expect(await reports()).toEqual([new Error('sync-failed'), new Error('sync-failed')])
+  await db.close()
+})
+
 test('[OB-22] a device shows what stands beside its rows', async () => {
   const { db, connection } = await givenClientOnConnection()
   const id = await db.items.insert({ name: 'Laptop', stock: 2 })

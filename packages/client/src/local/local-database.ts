@@ -208,6 +208,8 @@ export class LocalDatabase {
     try {
       if (!isBare) await this.#begin(jobs)
       for (const job of jobs) finished.push(await this.#runJob(tx, job, jobs.length > 1))
+      // What nobody waited for must not go on behind the commit.
+      tx.end()
       if (!isBare) await this.#connection.run('COMMIT')
     } catch (error) {
       tx.end()
@@ -215,7 +217,6 @@ export class LocalDatabase {
       for (const job of jobs) job.reject(error)
       return
     }
-    tx.end()
     for (const table of tx.tables.keys())
       this.#commitCounts.set(table, (this.#commitCounts.get(table) ?? 0) + 1)
     for (const finish of finished) finish()

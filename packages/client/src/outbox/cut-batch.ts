@@ -1,8 +1,8 @@
 import { type Fold, foldOutbox, type Schema, utf8Length } from '@holdfast/core'
 
-import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { recordKey } from '../local/record-key.ts'
+import { buryOffered, buryUnreadable } from './bury-unreadable.ts'
 import { type Entry, mutationOf, wireText } from './entry.ts'
 import { freshClasses, isLinked, readWindow } from './fresh-window.ts'
 import { type Offer, readEscrowOffers, readOpenOffers } from './offer.ts'
@@ -61,6 +61,7 @@ async function chooseBatch(
   limits: BatchLimits,
 ): Promise<{ readonly batch: Batch; readonly repeated: number }> {
   const batch = new Batch(limits)
+  await buryOffered(tx)
   for (const unit of await readEscrowOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
   for (const unit of await readOpenOffers(tx, schema, limits.nowMs)) if (!batch.take(unit)) break
   const repeated = batch.offers.length
@@ -69,7 +70,10 @@ async function chooseBatch(
     let afterSeq: number | null = 0
     while (afterSeq !== null && !batch.isFull) {
       const window = await readWindow(tx, schema, { members, isOnly, afterSeq })
-      await buryUnreadable(tx, schema, window.unreadable)
+      if (window.unreadable.length > 0) {
+        await buryUnreadable(tx, window.unreadable)
+        continue
+      }
       await takeFresh(tx, { schema, batch, isOnly, entries: window.entries })
       afterSeq = window.nextSeq
     }
@@ -220,23 +224,6 @@ async function renameAfter(
      AND after IN (SELECT id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)))`,
     [after, record, after, JSON.stringify(seqs)],
   )
-}
-
-async function buryUnreadable(tx: LocalTransaction, schema: Schema, rows: readonly SqlRow[]): Promise<void> {
-  for (const row of rows) {
-    const message = 'its bytes are damaged or of another version'
-    await tx.run("UPDATE _outbox SET status = 'dead', verdict = 'rejected', error = ? WHERE seq = ?", [
-      `ENTRY_UNREADABLE ${message}`,
-      row.seq ?? 0,
-    ])
-    tx.touch('_outbox', 'all')
-    tx.announce(String(row.id), {
-      status: 'rejected',
-      version: null,
-      error: { code: 'ENTRY_UNREADABLE', message },
-    })
-    if (schema.collections.has(String(row.collection))) await refreshStates(tx, [row])
-  }
 }
 
 /** What was under way before and does not go with this batch is not under way. Rules: OB-21. */

@@ -62,7 +62,10 @@ export interface DeadLettersApi {
   watch(listener: (letters: readonly DeadLetter[]) => void): () => void
   /** Offers it again as it is; what waits behind it follows in order. Errors: ENTRY_UNREADABLE. */
   retry(id: string): Promise<void>
-  /** The same with other values in fields of the named mutation's record. Errors: those of an update; VALUE_INVALID for a delete. */
+  /**
+   * The same with other values in fields of the named mutation's record. Errors: those of an update; VALUE_INVALID for a
+   * delete; ENTRY_UNREADABLE where another part of it cannot be read.
+   */
   editAndRetry(id: string, changes: Readonly<Record<string, unknown>>): Promise<void>
   /** Forgets it, as if it had never been written: the record shows what the server and the other edits make of it. */
   discard(id: string): Promise<Discarded>
@@ -88,6 +91,7 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
           ({ record, collection }) => record === named?.record && collection === named?.collection,
         )
         await editLetter(tx, schema, { own, changes })
+        assertReadable(await rowsOf(tx, id))
         await requeueLetter(tx, context, rows)
       }),
     discard: (id) =>
@@ -158,12 +162,7 @@ async function retryLetter(
   context: RequeueContext,
   rows: readonly SqlRow[],
 ): Promise<void> {
-  if (rows.some((row) => readEntry(row) === undefined)) {
-    throw new SyncError(
-      'ENTRY_UNREADABLE',
-      'its bytes cannot be read, so they cannot be sent: edit it, or discard it',
-    )
-  }
+  assertReadable(rows)
   const isRuledOn = rows.some((row) => !String(row.error).startsWith('ATTEMPTS_EXHAUSTED'))
   if (isRuledOn) return requeueLetter(tx, context, rows)
   // The server never ruled on it, and may have taken it all the same: only the same key keeps it from counting twice.
@@ -171,6 +170,16 @@ async function retryLetter(
     set: "status = 'pending', verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL",
     params: [],
   })
+}
+
+/** What cannot be read cannot be sent, nor the rest of its transaction without it. */
+function assertReadable(rows: readonly SqlRow[]): void {
+  if (rows.some((row) => readEntry(row) === undefined)) {
+    throw new SyncError(
+      'ENTRY_UNREADABLE',
+      'its bytes cannot be read, so they cannot be sent: edit it, or discard it',
+    )
+  }
 }
 
 interface Edit {

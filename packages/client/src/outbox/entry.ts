@@ -75,7 +75,8 @@ export const entryColumns: string =
   'seq, id, collection, record, op, payload, hash, base_version, after, at, resolves, group_id, schema, trace, ' +
   'created_at, status, verdict, exact, attempts, next_attempt_at, offer, wire, depends, held_by, version, server_updated_at, error, was, returned_at, escrow'
 
-const statuses: ReadonlySet<unknown> = new Set([
+/** Every status an entry can have. */
+export const statuses: ReadonlySet<unknown> = new Set([
   'pending',
   'sending',
   'answered',
@@ -89,8 +90,11 @@ const ops: ReadonlySet<unknown> = new Set(['create', 'update', 'delete'])
 export function readEntry(row: SqlRow): Entry | undefined {
   const payload = readPayload(row.payload, row.hash)
   const at = parseHlc(row.at)?.text
-  if (payload === undefined || at === undefined || !statuses.has(row.status) || !ops.has(row.op))
+  const depends = readDepends(row.depends)
+  const was = readWas(row.was)
+  if (payload === undefined || at === undefined || depends === undefined || was === undefined)
     return undefined
+  if (!statuses.has(row.status) || !ops.has(row.op)) return undefined
   return {
     seq: Number(row.seq),
     id: String(row.id),
@@ -115,12 +119,12 @@ export function readEntry(row: SqlRow): Entry | undefined {
     nextAttemptAt: numberOrNull(row.next_attempt_at),
     offer: numberOrNull(row.offer),
     wire: textOrNull(row.wire),
-    depends: readDepends(row.depends),
+    depends,
     heldBy: textOrNull(row.held_by),
     version: numberOrNull(row.version),
     serverUpdatedAt: textOrNull(row.server_updated_at),
     error: readError(row.error),
-    was: readWas(row.was),
+    was,
     escrow: Number(row.escrow) > 0,
   }
 }
@@ -190,23 +194,32 @@ export function wireText(mutation: Mutation): string {
 
 function readPayload(text: unknown, hash: unknown): Payload | undefined {
   if (typeof text !== 'string' || checksum(text) !== hash) return undefined
-  try {
-    const parsed: unknown = JSON.parse(text)
-    // The checksum says that these are the bytes payloadText wrote, so the members have the types it gave them.
-    return isObject(parsed) ? { ...emptyPayload, ...(parsed as Partial<Payload>) } : undefined
-  } catch {
-    return undefined
-  }
+  const parsed = readObject(text)
+  // The checksum says that these are the bytes payloadText wrote, so the members have the types it gave them.
+  return parsed && { ...emptyPayload, ...(parsed as Partial<Payload>) }
 }
 
-function readDepends(value: unknown): readonly number[] {
-  if (typeof value !== 'string') return []
-  return value.split(',').map(Number).filter(Number.isSafeInteger)
+function readDepends(value: unknown): readonly number[] | undefined {
+  if (value === null) return []
+  const isList = typeof value === 'string' && /^\d{1,15}(,\d{1,15})*$/.test(value)
+  return isList ? value.split(',').map(Number) : undefined
 }
 
 /** Written by the trigger that keeps settled entries, and by `offerLostAgain`. */
-function readWas(value: unknown): LostAnswer | null {
-  return typeof value === 'string' ? (JSON.parse(value) as LostAnswer) : null
+function readWas(value: unknown): LostAnswer | null | undefined {
+  if (typeof value !== 'string') return null
+  // Nobody else writes it, so that what is an object is one of these.
+  return readObject(value) as LostAnswer | undefined
+}
+
+/** The object that a text holds; undefined when it holds none. */
+export function readObject(text: string): object | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return isObject(parsed) ? parsed : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function readError(value: unknown): EntryError | null {

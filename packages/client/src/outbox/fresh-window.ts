@@ -8,7 +8,7 @@ import { type Entry, entryColumns, readEntry } from './entry.ts'
 export interface FreshWindow {
   /** In the order written. */
   readonly entries: readonly Entry[]
-  /** Rows that cannot be read. */
+  /** Rows that cannot be read, those that others need among them. */
   readonly unreadable: readonly SqlRow[]
   /** Read on behind this seq; null when there is nothing more. */
   readonly nextSeq: number | null
@@ -47,7 +47,10 @@ export async function freshClasses(
   const rows = await tx.all(
     "SELECT DISTINCT collection, op = 'delete' AS isDelete FROM _outbox WHERE status = 'pending' AND offer IS NULL AND NOT escrow",
   )
-  const known = priorityClasses(schema)
+  const gone = new Set(
+    rows.map((row) => String(row.collection)).filter((name) => !schema.collections.has(name)),
+  )
+  const known = withGone(priorityClasses(schema), [...gone])
   const countOf = ({ writes, deletes }: PriorityClass): number =>
     rows.filter((row) => (row.isDelete === 1 ? deletes : writes).includes(String(row.collection))).length
   const present = known.filter((members) => countOf(members) > 0)
@@ -56,6 +59,18 @@ export async function freshClasses(
   for (const members of known.length === 1 && rows.length > 0 ? known : present)
     if (members.priority >= leastPriority || (await isOverdue(tx, members, nowMs))) classes.push(members)
   return { classes, isOnly }
+}
+
+/**
+ * What the app has no more still has to be sent. Nobody knows how much it mattered, so it goes with the first; nothing that
+ * the app has refers to it, so that no deletion of it has to wait.
+ */
+function withGone(
+  [first, ...others]: readonly PriorityClass[],
+  gone: readonly string[],
+): readonly PriorityClass[] {
+  if (first === undefined) return []
+  return [{ ...first, writes: [...first.writes, ...gone], deletes: [...first.deletes, ...gone] }, ...others]
 }
 
 async function isOverdue(
@@ -139,7 +154,8 @@ async function readRows(
   const lastSeq = Number(rows.at(-1)?.seq ?? afterSeq)
   const isFull = rows.length === limit
   if (isFull || !isOnly) await addLaterEntries(tx, schema, { window, lastSeq: isOnly ? lastSeq : afterSeq })
-  const isWhole = await addNeeded(tx, window, limit === 1 ? Number.POSITIVE_INFINITY : windowRows + addedRows)
+  const most = limit === 1 ? Number.POSITIVE_INFINITY : windowRows + addedRows
+  const isWhole = await addNeeded(tx, { window, unreadable, most })
   if (!isWhole) return undefined
   const entries = [...window.values()].sort((left, right) => left.seq - right.seq)
   return { entries, unreadable, nextSeq: isFull ? lastSeq : null }
@@ -194,10 +210,17 @@ async function addLaterEntries(
  * Adds the fresh entries that those of the window may not go without or before, and what these need in turn: the rest of
  * their groups, what they depend on, and what their records were given earlier. False when there are too many.
  */
-async function addNeeded(tx: LocalReader, window: Window, limit: number): Promise<boolean> {
+async function addNeeded(
+  tx: LocalReader,
+  {
+    window,
+    unreadable,
+    most,
+  }: { readonly window: Window; readonly unreadable: SqlRow[]; readonly most: number },
+): Promise<boolean> {
   let added = [...window.keys()]
   while (added.length > 0) {
-    if (window.size > limit) return false
+    if (window.size > most) return false
     const rows = await tx.all(
       `WITH added AS MATERIALIZED (
          SELECT seq, record, group_id, depends FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
@@ -215,6 +238,7 @@ async function addNeeded(tx: LocalReader, window: Window, limit: number): Promis
     )
     const needed = entriesIn(rows)
     for (const [seq, entry] of needed) window.set(seq, entry)
+    unreadable.push(...rows.filter((row) => readEntry(row) === undefined))
     added = needed.map(([seq]) => seq)
   }
   return true

@@ -2,7 +2,7 @@ import { emptyPayload, type Mutation, type Schema } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
 import { recordKey } from '../local/record-key.ts'
-import { type Entry, entryColumns, mutationOf, readEntry, wireText } from './entry.ts'
+import { type Entry, entryColumns, mutationOf, readEntry, readObject, wireText } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
 import { standsBehind } from './ready-entries.ts'
 
@@ -143,7 +143,7 @@ async function readHeld(tx: LocalReader, entries: readonly Entry[]): Promise<rea
   return rows.flatMap((row) => readEntry(row) ?? [])
 }
 
-/** Offers by their leads; one whose lead is gone cannot be told again. */
+/** Offers by their leads; one whose lead, or text, is gone cannot be told again. */
 function offersOfUnit(members: readonly Entry[]): readonly Offer[] {
   const byLead = new Map<number, Entry[]>()
   for (const entry of members) {
@@ -151,19 +151,20 @@ function offersOfUnit(members: readonly Entry[]): readonly Offer[] {
     byLead.set(lead, [...(byLead.get(lead) ?? []), entry])
   }
   return [...byLead].flatMap(([lead, entries]) =>
-    entries[0]?.seq === lead ? [offerOf(entries[0], entries)] : [],
+    entries[0]?.seq === lead ? (offerOf(entries[0], entries) ?? []) : [],
   )
 }
 
-/** The offer of entries that have travelled together before. */
-function offerOf(lead: Entry, members: readonly Entry[]): Offer {
+/** The offer of entries that have travelled together before; undefined when what it said cannot be read any more. */
+function offerOf(lead: Entry, members: readonly Entry[]): Offer | undefined {
   const seqs = members.map((entry) => entry.seq)
   if (lead.wire === null) {
     const mutation = mutationOf(lead)
     return { mutation, text: wireText(mutation), seqs }
   }
   // The text was written by wireText, which leaves out empty members and nothing else.
-  const parsed = JSON.parse(lead.wire) as Partial<Mutation>
+  const parsed: Partial<Mutation> | undefined = readObject(lead.wire)
+  if (parsed === undefined) return undefined
   const bare = { ...mutationOf(lead), ...emptyPayload, group: null, after: null, resolves: null, ats: {} }
   const mutation = { ...bare, ...parsed }
   // What a lost history had answered, and that it is for escrow, is no part of what is compared.

@@ -227,7 +227,14 @@ export async function refreshStates(
   tx: LocalTransaction,
   records: readonly Readonly<Record<string, unknown>>[],
 ): Promise<void> {
-  for (const [collection, ids] of idsByCollection(records)) {
+  const idsOf = idsByCollection(records)
+  // A name that is damaged, or that no schema had yet, has no rows; whatever it is of goes on all the same.
+  const tables = await tx.all(
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN (SELECT value FROM json_each(?))",
+    [JSON.stringify([...idsOf.keys()])],
+  )
+  for (const name of tables.map((each) => String(each.name))) {
+    const [collection, ids] = [name, idsOf.get(name) ?? []]
     const table = quoteName(collection)
     const changed = await tx.all(
       `UPDATE ${table} SET _state = fresh.state FROM (

@@ -151,7 +151,7 @@ async function directlyOn(
          ON later.record = lead.record AND later.collection = lead.collection AND later.at > lead.at
          WHERE (${condition})
        UNION SELECT later.seq, later.group_id FROM _outbox AS later, json_each('[' || later.depends || ']') AS depend
-         WHERE later.depends IS NOT NULL
+         WHERE json_valid('[' || later.depends || ']')
          AND depend.value IN (SELECT seq FROM lead WHERE op = 'create') AND (${condition}))
      SELECT seq FROM direct UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM direct)`,
     [JSON.stringify(seqs)],

@@ -1,11 +1,4 @@
-import {
-  type Environment,
-  type Limits,
-  parsePushResponse,
-  type PushResponse,
-  type Schema,
-  SyncError,
-} from '@holdfast/core'
+import type { Environment, Limits, Schema } from '@holdfast/core'
 import type { LocalDatabase, LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
 import { countOne, countVerdicts } from '../status/tally.ts'
@@ -14,7 +7,7 @@ import { newIdentity } from '../outbox/hold-reasons.ts'
 import type { Offer } from '../outbox/offer.ts'
 import { noteLostHistory } from '../apply/staging.ts'
 import { type Attempt, countAttempt, endStrayWaits } from './count-attempt.ts'
-import { type AnsweredOffer, recordAnswers } from './record-answers.ts'
+import { type AnsweredOffer, readAnswers, recordAnswers } from './record-answers.ts'
 import { type Batch, bodyBytes, pushBody, pushPath, readBatch } from './push-body.ts'
 import { receiptOf, Receipts } from './receipts.ts'
 import { readyForIdentity, reofferRaw } from './renew-identity.ts'
@@ -43,8 +36,7 @@ export class LonePushError extends Error {
 
 /** A batch and what the server said of it. */
 interface Decided {
-  readonly offers: readonly Offer[]
-  readonly response: PushResponse
+  readonly answers: readonly AnsweredOffer[]
   readonly ack: string
 }
 
@@ -166,7 +158,7 @@ export class Push {
     const { offers, ack } = batch
     const { env, limits } = this.#context
     const startedMs = env.monotonicMs()
-    let answer: PushResponse | string
+    let answer: readonly AnsweredOffer[] | string
     try {
       answer = await this.#ask(run, batch)
     } catch (error) {
@@ -175,14 +167,14 @@ export class Push {
     }
     const untilMs =
       typeof answer === 'string' ? this.#receipts.expect({ receipt: answer, offers, ack }) : undefined
-    if (typeof answer !== 'string') await this.#onDecided(run, { offers, response: answer, ack })
+    if (typeof answer !== 'string') await this.#onDecided(run, { answers: answer, ack })
     const isQuick = env.monotonicMs() - startedMs < quickPushMs
     if (isQuick) this.#batchLimit = Math.min(limits.pushBatchMax, this.#batchLimit * 4)
     return untilMs
   }
 
   /** What the server decided, or the receipt of what it has yet to decide. */
-  async #ask(run: Run, batch: Batch): Promise<PushResponse | string> {
+  async #ask(run: Run, batch: Batch): Promise<readonly AnsweredOffer[] | string> {
     const { session } = this.#context
     const answer = await session.ask(run, { method: 'POST', path: pushPath, body: pushBody(batch) })
     const told = { syncRunId: run.id, requestId: answer.requestId, mutations: batch.offers.length }
@@ -191,19 +183,18 @@ export class Push {
       session.log('info', 'push-queued', { ...told, receipt })
       return receipt
     }
-    const response = parsePushResponse(answer.body)
-    session.log('info', 'push', { ...told, results: tallyOf(response) })
-    return response
+    const answers = readAnswers(batch.offers, answer.body)
+    session.log('info', 'push', { ...told, results: tallyOf(answers) })
+    return answers
   }
 
   async #onDecided(run: Run, decided: Decided): Promise<void> {
-    if (this.#suspect?.seq === decided.offers[0]?.seqs[0]) this.#suspect = undefined
+    if (this.#suspect?.seq === decided.answers[0]?.offer.seqs[0]) this.#suspect = undefined
     await this.#record(run, decided)
   }
 
-  async #record(run: Run, { offers, response, ack }: Decided): Promise<void> {
+  async #record(run: Run, { answers, ack }: Decided): Promise<void> {
     const { env, limits, schema, session } = this.#context
-    const answers = matchAnswers(offers, response)
     const attempt = { nowMs: env.now(), roll: env.random(), limits }
     await session.write(run, async (tx) => {
       await recordAnswers(tx, answers, { ...session.identity, attempt, requeue: { schema, env } })
@@ -297,18 +288,8 @@ function isAlone(offers: readonly Offer[]): boolean {
   return offers.length === 1 || (group !== null && offers.every((offer) => offer.mutation.group === group))
 }
 
-/** Errors: RESPONSE_INVALID when an answer is missing. */
-function matchAnswers(offers: readonly Offer[], response: PushResponse): AnsweredOffer[] {
-  const resultsById = new Map(response.results.map((result) => [result.id, result]))
-  return offers.map((offer) => {
-    const result = resultsById.get(offer.mutation.id)
-    if (!result) throw new SyncError('RESPONSE_INVALID', 'the answer leaves out a mutation')
-    return { offer, result }
-  })
-}
-
-function tallyOf(response: PushResponse): Record<string, number> {
+function tallyOf(answers: readonly AnsweredOffer[]): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const { status } of response.results) counts[status] = (counts[status] ?? 0) + 1
+  for (const { result } of answers) counts[result.status] = (counts[result.status] ?? 0) + 1
   return counts
 }

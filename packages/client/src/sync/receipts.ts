@@ -1,14 +1,8 @@
-import {
-  type Environment,
-  isObject,
-  type Limits,
-  parsePushResponse,
-  type PushResponse,
-  SyncError,
-} from '@holdfast/core'
+import { type Environment, isObject, type Limits, SyncError } from '@holdfast/core'
 import type { LocalDatabase } from '../local/local-database.ts'
 import type { Offer } from '../outbox/offer.ts'
 import type { Answer } from '../transport/transport.ts'
+import { type AnsweredOffer, readAnswers } from './record-answers.ts'
 import { errorOfAnswer, failureOf } from './retry-policy.ts'
 import type { Run, Session } from './session.ts'
 
@@ -33,13 +27,8 @@ export type Looked =
   | { readonly kind: 'nothing' }
   /** `untilMs`: when to ask again, ms of `env.monotonicMs`. */
   | { readonly kind: 'waiting'; readonly untilMs: number }
-  | {
-      readonly kind: 'decided'
-      readonly offers: readonly Offer[]
-      readonly ack: string
-      readonly response: PushResponse
-    }
-  /** The push was refused as a whole. */
+  | { readonly kind: 'decided'; readonly answers: readonly AnsweredOffer[]; readonly ack: string }
+  /** The push was refused as a whole, or its decision is none. */
   | { readonly kind: 'failed'; readonly offers: readonly Offer[]; readonly error: SyncError }
 
 /**
@@ -75,7 +64,12 @@ export class Receipts {
     if (answer === undefined) return { kind: 'nothing' }
     const error = wholeError(answer, this.#context.env.now())
     if (error) return { kind: 'failed', offers, error }
-    return { kind: 'decided', offers, ack, response: parsePushResponse(answer.body) }
+    try {
+      return { kind: 'decided', answers: readAnswers(offers, answer.body), ack }
+    } catch (invalid) {
+      if (invalid instanceof SyncError) return { kind: 'failed', offers, error: invalid }
+      throw invalid
+    }
   }
 
   /** Without those that a pull has settled meanwhile; undefined when none is left. */

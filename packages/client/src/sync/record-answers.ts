@@ -1,4 +1,4 @@
-import { assertNever, type PushResult } from '@holdfast/core'
+import { assertNever, parsePushResponse, type PushResult, SyncError } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import type { KnownBefore } from '../outbox/hold-reasons.ts'
@@ -14,6 +14,26 @@ import { isForeign, meansReuse, recordReuse } from './record-reuse.ts'
 export interface AnsweredOffer {
   readonly offer: Offer
   readonly result: PushResult
+}
+
+/**
+ * What an answer says of each mutation that was sent; whatever else it says is of none of them. Errors: RESPONSE_INVALID
+ * when one is left out, or what one waits for.
+ */
+export function readAnswers(offers: readonly Offer[], body: unknown): readonly AnsweredOffer[] {
+  const { results } = parsePushResponse(body)
+  const resultsById = new Map(results.map((result) => [result.id, result]))
+  return offers.map((offer) => {
+    const result = resultsById.get(offer.mutation.id)
+    if (!result || !isWhole(result))
+      throw new SyncError('RESPONSE_INVALID', 'the answer leaves out a mutation, or what it waits for')
+    return { offer, result }
+  })
+}
+
+/** Whether it names what the mutation waits for, if it does. */
+function isWhole({ status, conflict, heldBy }: PushResult): boolean {
+  return status === 'conflict' ? conflict !== undefined : status !== 'held' || heldBy !== undefined
 }
 
 /** Who and when, for what the answers leave behind. */

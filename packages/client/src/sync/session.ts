@@ -1,6 +1,6 @@
 import { type Environment, newUuid, SyncError } from '@holdfast/core'
 import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
-import { writeMeta } from '../local/meta.ts'
+import { readMeta, writeMeta } from '../local/meta.ts'
 import type { Identity, Logger } from '../sync-context.ts'
 import type { Answer, Ask, Transport } from '../transport/transport.ts'
 
@@ -74,6 +74,24 @@ export class Session {
   log(level: Parameters<Logger['log']>[0], event: string, details: Readonly<Record<string, unknown>>): void {
     const { account, device } = this.#identity
     this.#options.logger.log(level, event, { accountId: account, deviceId: device, ...details })
+  }
+
+  /**
+   * Speaks as the file says: another process on it may have taken a new identity, or learnt the account. Whoever has the
+   * lease is the only one to change either. Rules: SY-14.
+   */
+  async recall(): Promise<void> {
+    const [device, account] = await this.#options.database.read(async (tx) => [
+      await readMeta(tx, 'device'),
+      await readMeta(tx, 'account'),
+    ])
+    const known = this.#identity
+    const now = {
+      ...known,
+      device: typeof device === 'string' ? device : known.device,
+      account: typeof account === 'string' ? account : known.account,
+    }
+    if (now.device !== known.device || now.account !== known.account) this.adopt(now)
   }
 
   /** Takes a new device identity inside `tx`; call `adopt` after the commit. */

@@ -145,9 +145,10 @@ export class SyncEngine {
   }
 
   async #begin(): Promise<CycleRun> {
-    const { env, lease } = this.#options
+    const { env, lease, session } = this.#options
     if (this.#run && !this.#run.signal.aborted && lease.isHeld) return this.#run
     const fence = await lease.acquire()
+    await session.recall()
     const controller = new AbortController()
     const run: CycleRun = {
       id: newUuid(env),

@@ -282,17 +282,7 @@ export class WriteSession {
 
   /** The text of a payload, once its size is found right. From here on the write must not fail, or the whole is torn. */
   #weigh(collection: CollectionSchema, payload: Payload): string {
-    const text = payloadText(payload)
-    const bytes = utf8Length(text) + envelopeBytes
-    if (bytes > limits.mutationBytes) {
-      throw new SyncError(
-        'VALUE_TOO_LARGE',
-        `a write to ${collection.name} is over ${limits.mutationBytes} bytes`,
-        {
-          at: collection.name,
-        },
-      )
-    }
+    const { text, bytes } = weigh(collection, payload)
     if (
       this.#group !== null &&
       (this.#count + 1 > limits.groupMutations || this.#bytes + bytes > limits.groupBytes)
@@ -305,6 +295,18 @@ export class WriteSession {
     this.#bytes += bytes
     return text
   }
+}
+
+/** The text of a payload, and the bytes of its mutation as it travels. Errors: VALUE_TOO_LARGE. */
+export function weigh(
+  collection: CollectionSchema,
+  payload: Payload,
+): { readonly text: string; readonly bytes: number } {
+  const text = payloadText(payload)
+  const bytes = utf8Length(text) + envelopeBytes
+  if (bytes <= limits.mutationBytes) return { text, bytes }
+  const message = `a write to ${collection.name} is over ${limits.mutationBytes} bytes`
+  throw new SyncError('VALUE_TOO_LARGE', message, { at: collection.name })
 }
 
 /** The values that differ after a payload, by field. */

@@ -127,6 +127,22 @@ describe('insert', () => {
   })
 })
 
+test('[WR-12] insertMany stores nothing where a later row is too large as a whole, or its id is taken', async () => {
+  const device = await givenDevice()
+  const taken = await device.items.insert({ name: 'a' })
+  const fresh = '00000000-0000-7000-8000-000000000001'
+  const rows = Array.from({ length: 1_200 }, (_, n) => ({ name: `item ${n}` }))
+  const wide = 'ü'.repeat(limits.textLength)
+  for (const [bad, code] of [
+    [[{ name: wide, note: wide }], 'VALUE_TOO_LARGE'],
+    [[{ id: taken, name: 'b' }], 'RECORD_EXISTS'],
+    [Array.from({ length: 2 }, () => ({ id: fresh, name: 'b' })), 'RECORD_EXISTS'],
+  ] as const) {
+    await expect(device.items.insertMany([...rows, ...bad])).rejects.toMatchObject({ code })
+    expect(await entriesOf(device)).toHaveLength(1)
+  }
+})
+
 describe('update', () => {
   test('[WR-4, WR-6] only what changed is written down, with what the author saw', async () => {
     const device = await givenDevice()
@@ -402,6 +418,28 @@ describe('user transactions', () => {
     })
     await expect(failed).rejects.toMatchObject({ code: 'GROUP_TOO_LARGE' })
     expect(await entriesOf(device)).toEqual([])
+  })
+
+  test('[WR-1, WR-7] a write that nobody awaits and that comes too late is told so, and leaves nothing', async () => {
+    for (let turns = 0; turns < 40; turns++) {
+      const device = await givenDevice()
+      let late: Promise<unknown> = Promise.resolve()
+      await runTransaction(givenSchema, device.parts, async ({ items }) => {
+        await items?.insert({ name: 'a' })
+        await items?.insert({ name: 'b' })
+        late = (async () => {
+          for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+          return items?.insert({ name: 'late' })
+        })().catch((error: unknown) => error)
+      })
+      const told = await late
+      const entries = await entriesOf(device)
+      const rows = await device.database.all('SELECT id FROM items')
+      expect(new Set(rows.map(({ id }) => id))).toEqual(new Set(entries.map(({ record }) => record)))
+      expect(new Set(entries.map(({ group }) => group)).size).toBe(1)
+      if (entries.length === 2) expect(told).toMatchObject({ code: 'TRANSACTION_OVER' })
+      else expect(entries.at(-1)?.record).toBe(told)
+    }
   })
 
   test('[WR-10] a transaction that waits for something else than itself is undone after its time', async () => {

@@ -1,6 +1,7 @@
 import {
   type CollectionSchema,
   type CollectionsOf,
+  emptyPayload,
   type Environment,
   type InsertOf,
   newUuid,
@@ -10,6 +11,7 @@ import {
 } from '@holdfast/core'
 
 import type { LocalTransaction, TransactionRunner } from '../local/local-database.ts'
+import { quoteName } from '../local/tables.ts'
 import {
   type CollectionWrites,
   collectionWrites,
@@ -18,7 +20,7 @@ import {
   type Write,
 } from './collection-writes.ts'
 import type { Verdicts, WriteVerdict } from './verdicts.ts'
-import { type WriteContext, type Written, WriteSession } from './write-session.ts'
+import { weigh, type WriteContext, type Written, WriteSession } from './write-session.ts'
 
 /** One collection of a client. */
 export interface CollectionApi<F extends Fields> extends CollectionWrites<F> {
@@ -71,6 +73,12 @@ export function collectionApi<F extends Fields>(
     }),
     async insertMany(rows) {
       const parsed = rows.map((row) => parseInsert(collection, row))
+      for (const { values } of parsed) weigh(collection, { ...emptyPayload, changes: values })
+      await assertFree(
+        database,
+        collection,
+        parsed.flatMap(({ id }) => id ?? []),
+      )
       const ids: string[] = []
       for (let start = 0; start < parsed.length; start += blockRows) {
         const block = await database.write(async (tx) => {
@@ -86,6 +94,23 @@ export function collectionApi<F extends Fields>(
       return ids
     },
     verdict: (id) => verdicts.ofRecord(collection.name, id),
+  }
+}
+
+/** Errors: RECORD_EXISTS when one of the ids is there, or named twice. */
+async function assertFree(
+  database: TransactionRunner,
+  { name }: CollectionSchema,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return
+  const [taken] = await database.all(
+    `SELECT value AS id FROM json_each(?) GROUP BY value HAVING count(*) > 1 OR value IN (SELECT id FROM ${quoteName(name)}) LIMIT 1`,
+    [JSON.stringify(ids)],
+  )
+  if (taken !== undefined) {
+    const message = `there is a ${name} ${taken.id} already, or it is to be stored twice`
+    throw new SyncError('RECORD_EXISTS', message, { at: name })
   }
 }
 
@@ -106,7 +131,10 @@ export function runTransaction<T>(
     const session = new WriteSession(context, tx, group)
     // One after the other, also when they are not awaited one by one: two changes of a record must see each other.
     let last: Promise<unknown> = Promise.resolve()
+    let isOver = false
     const run = (write: Write): Promise<Written> => {
+      if (isOver)
+        return Promise.reject(new SyncError('TRANSACTION_OVER', 'a transaction was used after its end'))
       const next = last.then(() => write(session))
       last = next.catch(() => undefined)
       return next
@@ -118,7 +146,9 @@ export function runTransaction<T>(
       collections[collection.name] = collectionWrites<Fields>(collection, { run, receipt, read })
     }
     const value = await withinTime(env, fn(collections, tx))
-    await last
+    for (let seen: Promise<unknown> | undefined; seen !== last; await seen) seen = last
+    // Whatever comes now would be stored in halves: its first statements inside the transaction, the others after it.
+    isOver = true
     session.assertWhole()
     // A single write needs no company: on its own it may be folded with its neighbours.
     if (session.count === 1) await tx.run('UPDATE _outbox SET group_id = NULL WHERE group_id = ?', [group])

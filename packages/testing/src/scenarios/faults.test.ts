@@ -280,6 +280,55 @@ describe('one bad mutation', () => {
     expect(await db.outbox.list()).toMatchObject([{ payload: { changes: { name: 'poison' } } }])
   })
 
+  /** A server that decides on everything but what is named poison, of which it answers `said`, if anything. */
+  function givenForgetfulServer({ env, server }: ShopWorld, said: object | null, isQueued: boolean): void {
+    const receipts: Response[] = []
+    env.connect(async (request) => {
+      const [, receipt] = /receipts\/r(\d+)$/.exec(request.url) ?? []
+      const decided = receipts[Number(receipt)]
+      if (decided !== undefined) return decided.clone()
+      if (!request.url.endsWith('/push')) return server.fetch(request)
+      const body = (await request.clone().json()) as {
+        mutations: { id: string; changes: { name: string } }[]
+      }
+      const [poison] = body.mutations.filter(({ changes }) => changes.name === 'poison')
+      const mutations = body.mutations.filter((mutation) => mutation !== poison)
+      const { headers, method, url } = request
+      const answer = await server.fetch(
+        new Request(url, { method, headers, body: JSON.stringify({ ...body, mutations }) }),
+      )
+      const { results, ...rest } = (await answer.json()) as { results: object[] }
+      const odd = poison && said ? [{ id: poison.id, version: null, serverUpdatedAt: null, ...said }] : []
+      const whole = Response.json({ ...rest, results: [...results, ...odd] }, { headers: answer.headers })
+      if (!isQueued) return whole
+      return Response.json(
+        { receipt: `r${receipts.push(whole) - 1}` },
+        { status: 202, headers: answer.headers },
+      )
+    })
+  }
+
+  test.each([
+    ['leaves out', null],
+    ['says to be in a conflict of no name', { status: 'conflict' }],
+    ['says nothing known of', { status: 'perhaps' }],
+  ])('[SY-13] one that every answer %s holds back nothing but itself', async (_name, said) => {
+    for (const isQueued of [false, true]) {
+      const own = createShopWorld()
+      const db = await own.open({ auto: true })
+      await own.env.advance(1_000)
+      givenForgetfulServer(own, said, isQueued)
+      for (let n = 0; n < 20; n++) await db.items.insert({ name: n === 7 ? 'poison' : `item ${n}` })
+      await own.env.advance(180_000)
+      expect(own.server.rows('items').size).toBe(19)
+      const [entry, ...others] = await db.outbox.list()
+      expect(others).toEqual([])
+      expect(entry).toMatchObject({ payload: { changes: { name: 'poison' } }, verdict: null })
+      expect(entry?.attempts).toBeGreaterThan(0)
+      await own.close()
+    }
+  })
+
   test('[SY-11] an entry the server asks to retry counts its attempts, and twenty make it a dead letter', async () => {
     const db = await world.open({ auto: true })
     await world.env.advance(1_000)

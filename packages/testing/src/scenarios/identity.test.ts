@@ -2,6 +2,7 @@ import { sqliteStorage } from '@holdfast/client/node'
 import { copyFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
+import { sharedStorage } from './shared-storage.ts'
 import { createShopWorld, itemsOf, type ShopWorld } from './shop-world.ts'
 
 let world: ShopWorld
@@ -65,4 +66,41 @@ test('[SY-12] B20: a number that power loss gave to another write costs neither 
     'written after the loss',
   ])
   expect(await restored.outbox.list()).toEqual([])
+})
+
+test('[SY-14] a process whose token is of another account than the one another process has learnt sends nothing', async () => {
+  const storage = sharedStorage(sqliteStorage(world.path('shared.sqlite')))
+  const ann = await world.open({ storage, user: 'ann' })
+  const bob = await world.open({ storage, user: 'bob' })
+  await ann.items.insert({ name: 'of ann' })
+  await world.sync(ann)
+  await ann.items.insert({ name: 'of ann, too' })
+  expect(await world.sync(bob)).toEqual({ status: 'paused', code: 'ACCOUNT_MISMATCH' })
+  expect(world.server.rows('items').size).toBe(1)
+  expect((await ann.inspect()).identity.account).toBe('ann')
+  expect(bob.identity().account).toBe('ann')
+})
+
+test('[SY-12] a new identity that one process has taken is that of every process on the file', async () => {
+  const [path, copyPath] = [world.path('phone.sqlite'), world.path('copy.sqlite')]
+  const phone = await world.open({ storage: sqliteStorage(path) })
+  await world.sync(phone)
+  await phone.close()
+  copyFileSync(path, copyPath)
+  const original = await world.open({ storage: sqliteStorage(path) })
+  const storage = sharedStorage(sqliteStorage(copyPath))
+  const [first, second] = [await world.open({ storage }), await world.open({ storage })]
+  for (const db of [original, first, first]) {
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+  }
+  const { device } = first.identity()
+  expect(device).not.toBe(original.identity().device)
+  for (const db of [original, second, first]) {
+    await db.items.insert({ name: 'Rope' })
+    await world.sync(db)
+  }
+  expect([first.identity().device, second.identity().device]).toEqual([device, device])
+  expect((await first.status.metrics()).counts.identityRenewals).toBe(1)
+  expect(world.server.rows('items').size).toBe(6)
 })
