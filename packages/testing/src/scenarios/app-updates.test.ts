@@ -82,6 +82,24 @@ test('[AP-12] of two updates before the next pull the second does not take away 
   expect(await rowsOf('items')).toMatchObject([{ note: 'of somebody with the field' }])
 })
 
+test('[AP-12] [AP-3] a right that changes while everything is fetched anew, and a break behind that, do not take it away', async () => {
+  const { env, server } = world
+  givenItems(world, 1)
+  server.write('items', idOf(0), { note: 'of somebody with the field' })
+  await sync(await update(1, { items }))
+  const device = await update(2, { items: itemsWithNotes })
+  let requests = 0
+  env.connect(async (request) => {
+    if (++requests === 2) server.grant('ann', 'w:w2')
+    return requests === 3 ? new Response('', { status: 500 }) : server.fetch(request)
+  })
+  await sync(device)
+  expect(requests).toBe(3)
+  await env.advance(900_000)
+  await sync(device)
+  expect(await rowsOf('items')).toMatchObject([{ note: 'of somebody with the field' }])
+})
+
 test('[AP-5] an app that knows a collection shows its rows, also where its schema has no new number', async () => {
   givenItems(world, 1)
   await sync(await update(1, { shelves }))
