@@ -278,7 +278,8 @@ export class Pull {
     for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
-        if (!collection) continue
+        // A newer app made it. Only with its values can it wait in quarantine for the next one.
+        if (!collection) return false
         for (const have of await doubtfulHaves(tx, collection, { note, isReset }))
           if (isReset || !(await isBuildable(tx, collection, have))) return false
       }
