@@ -45,7 +45,7 @@ export function scopesOfRow(templates: readonly ScopeTemplate[], values: Values)
 
 /** Databases count characters, of which some are two units of JavaScript: both must put a row into the same scopes. */
 function isScopeLength(scope: string): boolean {
-  return scope.length <= limits.scopeLength || [...scope].length <= limits.scopeLength
+  return scope.length <= limits.scopeLength || Array.from(scope).length <= limits.scopeLength
 }
 
 function fillTemplate(template: ScopeTemplate, values: Values): string | undefined {
