@@ -163,7 +163,7 @@ export const limits = {
   attachmentsAsked: 500,
   /** Characters of an Idempotency-Key header. */
   idempotencyKeyLength: 255,
-  /** Characters of one scope name. */
+  /** Characters, as Unicode counts them, of the name of a scope in which rows can lie. */
   scopeLength: 200,
   /** Fields of one collection. */
   collectionFields: 200,

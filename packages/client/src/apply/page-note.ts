@@ -19,7 +19,7 @@ export interface PageNote {
   readonly scopes: readonly string[]
   /** Changes this device cannot read, by their place in the page. */
   readonly unfit: readonly Unfit[]
-  /** Collections of which it says that we have records already. */
+  /** Collections of which it says that we have records already, those that this app does not know among them. */
   readonly haves: readonly string[]
   /** What it says of this device's mutations; absent on leaves that the device adds to the last page. */
   readonly verdicts?: PageVerdicts
@@ -64,7 +64,7 @@ export function notePage(schema: Schema, page: number, changes: readonly Change[
     if (reason !== undefined) unfit.push({ index, reason })
     else if (change.op === 'put') puts[change.collection] = (puts[change.collection] ?? 0) + 1
     else otherCount++
-    if (change.op === 'have' && reason === undefined) haves.add(change.collection)
+    if (change.op === 'have') haves.add(change.collection)
   }
   return { page, puts, hasOthers: otherCount > 0, scopes: [...scopes], unfit, haves: [...haves] }
 }

@@ -48,16 +48,21 @@ export async function beginReset(tx: LocalTransaction, schemaVersion: number): P
   return fresh
 }
 
+/** The pull begins anew where it began, as for other grants; one that replaces everything still does. Rules: AP-3, AP-12. */
+export async function beginAgain(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
+  await dropStaging(tx)
+  const fresh = { ...startPull(progress.base, progress.schema), isWhole: progress.isWhole }
+  await keepProgress(tx, fresh)
+  return fresh
+}
+
 /**
  * The pull begins anew where it began, and asks for own rows whole: the device cannot build them, as after it was put back to
  * a backup. Errors: RESPONSE_INVALID, when it had asked for that. Rules: AP-9.
  */
 export async function beginWhole(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
   if (progress.isWhole) throw new SyncError('RESPONSE_INVALID', 'own rows were asked for and did not come')
-  await dropStaging(tx)
-  const fresh = { ...startPull(progress.base, progress.schema), isWhole: true }
-  await keepProgress(tx, fresh)
-  return fresh
+  return beginAgain(tx, { ...progress, isWhole: true })
 }
 
 /** Where a pull begins. */

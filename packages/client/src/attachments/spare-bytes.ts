@@ -4,8 +4,12 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { attachmentFields, dropUnnamedUploads } from './upload-queue.ts'
 
-/** No row, server's copy, edit or dispute names the hash. */
+/**
+ * No row, server's copy, edit or dispute names the hash. Of a collection that the app does not have any more there are no rows:
+ * what is to be uploaded for it is named by that.
+ */
 function isUnnamed(schema: Schema): string {
+  const known = [...schema.collections.keys()].map((name) => `'${name}'`).join(', ')
   const rows = [...attachmentFields(schema)].flatMap(([name, fields]) =>
     fields.map(
       (field) =>
@@ -16,7 +20,8 @@ function isUnnamed(schema: Schema): string {
   const isInRow = rows.length === 0 ? '0' : `a.hash IN (${rows.join(' UNION ALL ')})`
   return `NOT ${isInRow} AND NOT EXISTS (SELECT 1 FROM _shadow WHERE instr(data, a.hash) > 0)
     AND NOT EXISTS (SELECT 1 FROM _outbox WHERE instr(payload, a.hash) > 0)
-    AND NOT EXISTS (SELECT 1 FROM _conflicts WHERE status = 'open' AND instr(parts, a.hash) > 0)`
+    AND NOT EXISTS (SELECT 1 FROM _conflicts WHERE status = 'open' AND instr(parts, a.hash) > 0)
+    AND NOT EXISTS (SELECT 1 FROM _uploads u WHERE u.hash = a.hash AND u.collection NOT IN (${known}))`
 }
 
 /**

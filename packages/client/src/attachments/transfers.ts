@@ -34,6 +34,8 @@ export class Transfers {
   readonly #downloads: Downloads
   readonly #eager: EagerDownloads
   readonly #hasFields: boolean
+  /** Not where the schema has no attachments, unless the app before had some and left uploads. */
+  #isNeeded = true
   #controller = new AbortController()
   #isIdle = false
   /** The network was gone: what it failed for need not wait any longer once it is back. */
@@ -68,14 +70,14 @@ export class Transfers {
 
   /** These tables were touched. */
   onCommit(tables: ReadonlyMap<string, unknown>): void {
-    if (!this.#hasFields) return
+    if (!this.#isNeeded) return
     this.#eager.noteTables(tables.keys())
     if (tables.has('_uploads')) this.wake()
   }
 
   /** There may be something to do. */
   wake(): void {
-    if (!this.#isIdle || !this.#hasFields) return
+    if (!this.#isIdle || !this.#isNeeded) return
     this.#again = true
     if (this.#isRunning) return
     this.#isRunning = true
@@ -115,6 +117,8 @@ export class Transfers {
   async #carry(): Promise<void> {
     const { database, env, isAutomatic, limits } = this.#options
     const hasUploads = await this.#prepare()
+    this.#isNeeded = this.#hasFields || hasUploads
+    if (!this.#isNeeded) return
     while (this.#isIdle && (await this.#step(hasUploads)));
     if (this.#isIdle) await this.#sweep()
     const uploadMs = hasUploads ? await nextUploadMs(database, env.now()) : Number.POSITIVE_INFINITY

@@ -8,6 +8,7 @@ import {
 } from '@holdfast/core'
 
 import type { SqliteConnection, SqliteDriver } from '../drivers/sqlite-driver.ts'
+import { eraseUnnamedBytes } from '../attachments/spare-bytes.ts'
 import { beginReset, dropStaging, isReplacing, readCursor } from '../apply/staging.ts'
 import { checksum } from '../outbox/checksum.ts'
 import type { Identity } from '../sync-context.ts'
@@ -163,20 +164,23 @@ async function readDeclared(tx: LocalTransaction): Promise<Declared | undefined>
 
 /**
  * Rows of collections that the app does not have any more. Nobody sees them, no page finds them, and a right to them may
- * end unheard of. The tables stay, for what is in the outbox. Rules: LO-15.
+ * end unheard of. The tables stay, for what is in the outbox. Rules: LO-15, AT-39.
  */
 async function eraseUndeclared(tx: LocalTransaction, schema: Schema): Promise<void> {
   const tables = await tx.all(
     `SELECT name FROM sqlite_schema t WHERE type = 'table' AND name NOT GLOB '_*'
        AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = '_scopes')`,
   )
+  let hasErased = false
   for (const { name } of tables) {
     const collection = String(name)
     if (schema.collections.has(collection)) continue
-    await tx.run(`DELETE FROM ${quoteName(collection)}`)
+    const { changes } = await tx.run(`DELETE FROM ${quoteName(collection)}`)
+    hasErased ||= changes > 0
     for (const table of ['_shadow', '_deleted'])
       await tx.run(`DELETE FROM ${table} WHERE collection = ?`, [collection])
   }
+  if (hasErased) await eraseUnnamedBytes(tx, schema)
 }
 
 /** The outbox of an older layout. */

@@ -21,6 +21,7 @@ import {
 import { rewriteFile } from '../apply/rewrite-file.ts'
 import { readAck } from '../apply/settle-outcomes.ts'
 import {
+  beginAgain,
   beginReset,
   beginWhole,
   dropStaging,
@@ -28,7 +29,6 @@ import {
   keepProgress,
   noteLostHistory,
   type PageToStage,
-  readCursor,
   readPage,
   readPull,
   stagedNotes,
@@ -162,11 +162,7 @@ export class Pull {
       session.log('info', 'grants-changed', { syncRunId: run.id })
       if (++this.#regrants > regrantsMost)
         throw new SyncError('RESPONSE_INVALID', 'the grants are others with every page')
-      const again = await session.write(run, async (tx) => {
-        await dropStaging(tx)
-        return startPull(progress.replaces ? null : await readCursor(tx), progress.schema)
-      })
-      return { progress: again }
+      return { progress: await session.write(run, (tx) => beginAgain(tx, progress)) }
     }
     const next = advancePull(progress, page)
     return this.#takeIn(
@@ -237,7 +233,8 @@ export class Pull {
     } catch (error) {
       this.#share = Math.max(this.#share / 2, 1 / 64)
       // A snapshot of a scope that is no longer granted: begin again with what is.
-      if (error instanceof SyncError && error.code === 'SCOPE_DENIED') await session.write(run, dropStaging)
+      if (error instanceof SyncError && error.code === 'SCOPE_DENIED')
+        await session.write(run, (tx) => beginAgain(tx, progress))
       throw error
     }
   }
@@ -281,7 +278,8 @@ export class Pull {
     for (const note of notes) {
       for (const name of note.haves) {
         const collection = schema.collections.get(name)
-        if (!collection) continue
+        // A newer app made it. Only with its values can it wait in quarantine for the next one.
+        if (!collection) return false
         for (const have of await doubtfulHaves(tx, collection, { note, isReset }))
           if (isReset || !(await isBuildable(tx, collection, have))) return false
       }

@@ -339,6 +339,11 @@ describe('scopes of a row', () => {
     [{ warehouseId: 'w1', region: null, floor: 2 }, ['warehouse:w1']],
     [{ warehouseId: null }, []],
     [{ warehouseId: 'x'.repeat(limits.scopeLength) }, []],
+    [
+      { warehouseId: '🏭'.repeat(limits.scopeLength - 10) },
+      [`warehouse:${'🏭'.repeat(limits.scopeLength - 10)}`],
+    ],
+    [{ warehouseId: '🏭'.repeat(limits.scopeLength - 9) }, []],
   ])('[SCH-7] %j lies in %j', (values, scopes) => {
     expect(scopesOfRow(templates, values)).toEqual(scopes)
   })

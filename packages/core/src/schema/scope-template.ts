@@ -38,9 +38,14 @@ export function scopesOfRow(templates: readonly ScopeTemplate[], values: Values)
   const scopes = new Set<string>()
   for (const template of templates) {
     const scope = fillTemplate(template, values)
-    if (scope !== undefined && scope.length <= limits.scopeLength) scopes.add(scope)
+    if (scope !== undefined && isScopeLength(scope)) scopes.add(scope)
   }
   return [...scopes].sort()
+}
+
+/** Databases count characters, of which some are two units of JavaScript: both must put a row into the same scopes. */
+function isScopeLength(scope: string): boolean {
+  return scope.length <= limits.scopeLength || Array.from(scope).length <= limits.scopeLength
 }
 
 function fillTemplate(template: ScopeTemplate, values: Values): string | undefined {

@@ -1,6 +1,7 @@
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
 import { collection, counter, defineSchema, type Schema, text } from '@holdfast/core'
+import { copyFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { openFile } from './open-file.ts'
@@ -82,6 +83,24 @@ test('[AP-12] of two updates before the next pull the second does not take away 
   expect(await rowsOf('items')).toMatchObject([{ note: 'of somebody with the field' }])
 })
 
+test('[AP-12] [AP-3] a right that changes while everything is fetched anew, and a break behind that, do not take it away', async () => {
+  const { env, server } = world
+  givenItems(world, 1)
+  server.write('items', idOf(0), { note: 'of somebody with the field' })
+  await sync(await update(1, { items }))
+  const device = await update(2, { items: itemsWithNotes })
+  let requests = 0
+  env.connect(async (request) => {
+    if (++requests === 2) server.grant('ann', 'w:w2')
+    return requests === 3 ? new Response('', { status: 500 }) : server.fetch(request)
+  })
+  await sync(device)
+  expect(requests).toBe(3)
+  await env.advance(900_000)
+  await sync(device)
+  expect(await rowsOf('items')).toMatchObject([{ note: 'of somebody with the field' }])
+})
+
 test('[AP-5] an app that knows a collection shows its rows, also where its schema has no new number', async () => {
   givenItems(world, 1)
   await sync(await update(1, { shelves }))
@@ -89,4 +108,21 @@ test('[AP-5] an app that knows a collection shows its rows, also where its schem
   await update(1, { items, shelves })
   expect(await rowsOf('items')).toMatchObject([{ name: 'item 0', _state: 'clean' }])
   expect(await rowsOf('_quarantine')).toEqual([])
+})
+
+test('[AP-9] [AP-5] what a newer app made, and a backup with an older one is told of, is there for the next newer one', async () => {
+  await world.close()
+  world = createShopWorld({ haves: true })
+  path = world.path('device.sqlite')
+  await sync(await update(1, { items }))
+  await db?.close()
+  copyFileSync(path, `${path}.backup`)
+  const newer = await update(2, { items, shelves })
+  await newer['shelves']?.insert({ label: 'of the newer app' })
+  await sync(newer)
+  await db?.close()
+  copyFileSync(`${path}.backup`, path)
+  await sync(await update(1, { items }))
+  await sync(await update(2, { items, shelves }))
+  expect(await rowsOf('shelves')).toMatchObject([{ label: 'of the newer app', _state: 'clean' }])
 })

@@ -1,5 +1,6 @@
+import { openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import type { AttachmentValue } from '@holdfast/core'
+import { type AttachmentValue, collection, defineSchema, text } from '@holdfast/core'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
@@ -123,6 +124,41 @@ describe('what is to be uploaded', () => {
     stop()
     const steps = ['', 'waiting 0', 'sending 0', 'sending 512', 'sending 1024', '']
     expect(seen.filter((step, index) => step !== seen[index - 1])).toEqual(steps)
+  })
+
+  test('[AT-39] [LO-15] what is to be uploaded for a collection that the app has no more stays until the server has it', async () => {
+    const { env, server } = world
+    server.grant('ann', 'w:w2')
+    const storage = sqliteStorage(world.path('updated.sqlite'))
+    ann = await world.open({ storage })
+    await givenPlace(photoOf(70, 2))
+    await world.sync(ann)
+    const heal = server.script({ on: 'upload', fault: { kind: 'answer', status: 503 } })
+    const { id, photo } = await givenPlace(photoOf(70))
+    await world.sync(ann)
+    await ann.close()
+    const notes = collection({ fields: { body: text() }, scope: 'w:{body}' })
+    const updated = await openClient({
+      schema: defineSchema({ version: 2, collections: { notes } }),
+      storage,
+      server: 'https://photos.example',
+      auth: 'ann',
+      env,
+      sync: { auto: false },
+    })
+    expect(await openFile(world.path('updated.sqlite'), 'SELECT hash FROM _attachments')).toEqual([
+      { hash: photo.hash },
+    ])
+    server.revoke('ann', 'w:w2')
+    await env.complete(updated.sync.now())
+    expect(await updated.attachments.list()).toHaveLength(1)
+    heal()
+    await env.advance(900_000)
+    await env.complete(updated.sync.now())
+    await settle(env)
+    expect(onServer(id, photo)).toBe(photo.hash)
+    expect(await updated.attachments.list()).toEqual([])
+    await updated.close()
   })
 
   test('[AT-26] what its record names no more is not uploaded', async () => {

@@ -289,6 +289,21 @@ describe('against the real server', () => {
     expect(await itemsOf(some)).toMatchObject([{ name: 'in one' }])
   })
 
+  test('[SCH-7] [PL-11] a scope is as long for the engine as for the database, whatever its characters', async () => {
+    const wh = '🏭'.repeat(120)
+    grants.set('ann', [`w:${wh}`])
+    const ann = await open('ann', [`w:${wh}`, `w:${'x'.repeat(1_000)}`])
+    const id = '00000000-0000-7000-8000-000000000001'
+    await server.write((tx) =>
+      tx.all(`INSERT INTO items (id, name, wh) VALUES ('${id}', 'of the host', '${wh}')`),
+    )
+    expect(await sync(ann)).toMatchObject({ status: 'done' })
+    await ann.items.update(id, { name: 'of ann' })
+    await sync(ann)
+    expect(await ann.deadLetters.list()).toEqual([])
+    expect(await itemsOf(ann)).toMatchObject([{ name: 'of ann', _state: 'clean' }])
+  })
+
   test('[AP-3] a server whose grants are others with every page is waited for', async () => {
     const ann = await open('ann')
     let pages = 0
