@@ -155,7 +155,10 @@ async function* listStored(folder: string): AsyncIterable<StoredAttachment> {
     const [, record, hash, leaving] = storedName.exec(basename(path)) ?? []
     if (record === undefined || hash === undefined || !isUuid(record)) continue
     const since = await ifThere(readFile(unnamed(leaving ? path.slice(0, -leaving.length) : path), 'utf8'))
-    yield { collection, record, hash, unnamedSince: since && isTime(since) ? since : null }
+    const marked = since && isTime(since) ? since : null
+    // Out of sight without a mark: whoever brought it back died. It was put there when its name was changed.
+    const left = leaving && marked === null ? (await ifThere(stat(path)))?.ctime.toISOString() : undefined
+    yield { collection, record, hash, unnamedSince: left ?? marked }
   }
 }
 

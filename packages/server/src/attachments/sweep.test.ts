@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
@@ -283,4 +283,40 @@ test('[AT-13] a server sweeps by itself', async () => {
   const record = await givenPhoto()
   await given.set(record, { photo: null })
   await expect.poll(() => stored(), { timeout: 20_000 }).toEqual([])
+})
+
+test('[AT-13] [AT-15] what one attachment meets ends no sweep: on a full disk that cannot be marked, the others and old uploads go', async () => {
+  given = await givenAttachments()
+  const records = [await givenPhoto(), await givenPhoto(), await givenPhoto()]
+  for (const record of records) await given.set(record, { photo: null })
+  const begun = await given.report({ photo: valueOf(file) })
+  await given.patch(begun, file, { from: 0, to: 10 })
+  const store = fileAttachments(given.folder)
+  await store.mark(givenKey(records.at(-1) ?? ''), '2026-11-20T10:00:00.000Z')
+  const full: AttachmentStore = {
+    ...store,
+    mark: async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    },
+  }
+  await expect(sweep(40, { store: full, attachmentsAsked: 1 })).rejects.toThrow('ENOSPC')
+  expect(stored()).toHaveLength(2)
+  expect(await store.uploaded({ ...givenKey(begun), user: 'ann' })).toBe(0)
+})
+
+test('[AT-14] a node that dies while it brings something back leaves that to the next sweep', async () => {
+  given = await givenAttachments()
+  const [named, unnamed] = [await givenPhoto(), await givenPhoto()]
+  const store = fileAttachments(given.folder)
+  for (const record of [named, unnamed]) {
+    const key = givenKey(record)
+    await store.mark(key, '2026-11-20T10:00:00.000Z')
+    await store.remove(key, () => Promise.reject(new Error('killed'))).catch(() => undefined)
+    // It was found to be named, and killed when its mark was gone.
+    rmSync(join(given.folder, 'stored', 'site-reports', `${record}.${file.hash}.unnamed`))
+  }
+  await given.set(unnamed, { photo: null })
+  expect(await sweep(40)).toMatchObject({ removed: 0 })
+  expect(await isReadable(named)).toBe(true)
+  expect(await isReadable(unnamed)).toBe(false)
 })

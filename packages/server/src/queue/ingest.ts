@@ -136,6 +136,11 @@ export class Ingest<U extends User> {
   async receipt(user: string, id: string): Promise<ReceiptState | null> {
     if (!isUuid(id)) return null
     const receipt = await this.#parts.store.read((tx) => tx.receipt(id))
+    // Of a node that has gone since, with a queue: its device waits for nobody else.
+    if (receipt?.answer === null && !this.#looks) {
+      this.#looks = true
+      this.#planSweep(0)
+    }
     return receipt?.user === user ? { text: receipt.answer } : null
   }
 
@@ -199,6 +204,7 @@ export class Ingest<U extends User> {
     if (this.#isClosed) return
     const { env, limits, logger } = this.#parts
     const { receiptSweepMs } = limits
+    this.#cancelSweep()
     this.#cancelSweep = env.setTimer(() => {
       this.#sweeping = this.#sweep()
         .catch((err: unknown) => logger?.warn({ err }, 'queued pushes cannot be looked through'))

@@ -324,6 +324,19 @@ describe.each(kinds)('queued pushes on %s', { timeout: 90_000 }, (kind) => {
     expect((await push(plain, device, device.add(record, 1))).status).toBe(200)
   })
 
+  test('[QU-18] a receipt that waits is applied by a server without a queue that is asked for it, also if none waited when that began', async () => {
+    const plain = await given.server({ ingest: { mode: 'inline' } })
+    const device = new QueueDevice()
+    const record = await givenRecord(plain, device)
+    // Of the deployment before: it takes one more push, and is gone before a worker came to it.
+    const front = await given.frontServer()
+    const queued = await push(front, device, device.add(record, 1))
+    await front.close()
+    expect((await ask(plain, device, `GET /sync/receipts/${receiptOf(queued)}`)).status).toBe(202)
+    expect(statuses(await decided(plain, device, queued))).toEqual(['applied'])
+    expect(await stockOf(plain, record)).toBe(1)
+  })
+
   test('[QU-11] the device is told by its stream, whichever process decided', async () => {
     const front = await given.frontServer()
     const device = new QueueDevice()
