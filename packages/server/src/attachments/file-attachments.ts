@@ -1,5 +1,5 @@
 import { assert, isUuid } from '@holdfast/core'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
 import {
   copyFile,
@@ -28,7 +28,7 @@ const storedName = /^([0-9a-f-]{36})\.([0-9a-f]{64})(\.leaving)?$/
  *
  *     stored/<collection>/<record>.<hash>            checked bytes; beside it .unnamed, a time, or .leaving instead of it
  *     uploads/<collection>/<record>.<hash>.<user>    an upload; the user is the SHA-256 of his id
- *     finishing-*                                    a copy that is being checked
+ *     finishing-*                                    a copy that is being checked, or what is being removed
  *
  * @example
  * createServer({ …, attachments: { store: fileAttachments('./attachments') } })
@@ -54,7 +54,7 @@ export function fileAttachments(folder: string): AttachmentStore {
     },
     list: () => listStored(join(root, 'stored')),
     mark: (key, since) => mark(stored(key), since),
-    remove: (key, isNamed) => remove(stored(key), isNamed),
+    remove: (key, isNamed) => remove(stored(key), root, isNamed),
     forgetUploads: (before) => forgetUploads(root, Date.parse(before)),
   }
 }
@@ -189,13 +189,27 @@ async function mark(path: string, since: string | null): Promise<void> {
   await ifThere(rename(leaving(path), path))
 }
 
-async function remove(path: string, isNamed: () => Promise<boolean>): Promise<boolean> {
+async function remove(path: string, root: string, isNamed: () => Promise<boolean>): Promise<boolean> {
   await ifThere(rename(path, leaving(path)))
   if (await isNamed()) {
     await mark(path, null)
     return false
   }
-  await rm(leaving(path), { force: true })
+  // This may have stood still since, and what is out of sight may have come after that answer: another sweep put it there.
+  // No folder of its own: on a full disk none can be made.
+  const last = join(root, `finishing-${randomUUID()}`)
+  try {
+    const isThere = await ifThere(rename(leaving(path), last).then(() => true))
+    if (isThere && (await isNamed())) {
+      await rename(last, path)
+      await mark(path, null)
+      return false
+    }
+  } catch (error) {
+    await ifThere(rename(last, leaving(path)))
+    throw error
+  }
+  await rm(last, { force: true })
   await rm(unnamed(path), { force: true })
   return true
 }

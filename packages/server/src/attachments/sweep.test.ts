@@ -196,6 +196,51 @@ test('[AT-14] a node that dies while it removes leaves that to the next sweep', 
   expect(stored()).toEqual([`${named}.${file.hash}`])
 })
 
+test('[AT-14] a sweep that stood still removes nothing that came meanwhile, also while another one has it out of sight', async () => {
+  given = await givenAttachments()
+  const record = await givenPhoto()
+  await given.set(record, { photo: null })
+  const key = givenKey(record)
+  const store = fileAttachments(given.folder)
+  const isNamed = async (): Promise<boolean> =>
+    (await given.sync.engine.attachmentsNamed([key])).every((each) => each)
+  const [outOfSight, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let other: Promise<boolean> | undefined
+  let asked = 0
+  const isGone = await store.remove(key, async () => {
+    if (++asked > 1) return isNamed()
+    // It stands still behind this answer, and somebody names the bytes and sends them again.
+    await given.set(record, { photo: valueOf(file) })
+    expect((await given.patch(record, file, { from: 0 })).status).toBe(204)
+    other = store.remove(key, async () => {
+      outOfSight.resolve()
+      await over.promise
+      return isNamed()
+    })
+    await outOfSight.promise
+    return false
+  })
+  over.resolve()
+  expect([isGone, await other]).toEqual([false, false])
+  expect(await isReadable(record)).toBe(true)
+})
+
+test('[AT-14] a sweep that fails before its last question leaves what it took out of sight to the next one', async () => {
+  given = await givenAttachments()
+  const record = await givenPhoto()
+  const key = givenKey(record)
+  const store = fileAttachments(given.folder)
+  await store.mark(key, '2026-11-20T10:00:00.000Z')
+  let asked = 0
+  const failing = store.remove(key, async () => {
+    if (++asked > 1) throw new Error('no database')
+    return false
+  })
+  await expect(failing).rejects.toThrow('no database')
+  await sweep(40)
+  expect(await isReadable(record)).toBe(true)
+})
+
 test('[AT-14] two sweeps at once do what one does', async () => {
   given = await givenAttachments()
   const records: string[] = []
