@@ -1,5 +1,5 @@
 import { assert, isUuid } from '@holdfast/core'
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
 import {
   copyFile,
@@ -10,6 +10,7 @@ import {
   readFile,
   rename,
   rm,
+  rmdir,
   stat,
   writeFile,
 } from 'node:fs/promises'
@@ -196,22 +197,26 @@ async function remove(path: string, root: string, isNamed: () => Promise<boolean
     return false
   }
   // This may have stood still since, and what is out of sight may have come after that answer: another sweep put it there.
-  // No folder of its own: on a full disk none can be made.
-  const last = join(root, `finishing-${randomUUID()}`)
+  // On a full disk there is no room to ask again, and room is what is wanted.
+  const own = await mkdtemp(join(root, 'finishing-')).catch(() => null)
+  const last = own === null ? leaving(path) : join(own, basename(path))
   try {
-    const isThere = await ifThere(rename(leaving(path), last).then(() => true))
+    const isThere = own !== null && (await ifThere(rename(leaving(path), last).then(() => true)))
     if (isThere && (await isNamed())) {
       await rename(last, path)
       await mark(path, null)
       return false
     }
+    await rm(last, { force: true })
+    await rm(unnamed(path), { force: true })
+    return true
   } catch (error) {
     await ifThere(rename(last, leaving(path)))
     throw error
+  } finally {
+    // Empty, unless what was out of sight could not be put back.
+    if (own !== null) await rmdir(own).catch(() => undefined)
   }
-  await rm(last, { force: true })
-  await rm(unnamed(path), { force: true })
-  return true
 }
 
 async function forgetUploads(root: string, beforeMs: number): Promise<number> {
