@@ -41,8 +41,8 @@ export interface AttachmentStore {
   /** Remembers since when nothing names it; null: something does. */
   mark(key: AttachmentKey, unnamedSince: string | null): Promise<void>
   /**
-   * Takes it out of sight, then asks `isNamed`, so that nobody is told it was there after nobody named it; brings it back if
-   * so, else removes it. Resolves with whether it is gone. One that was cut short is in the list, and may be repeated.
+   * Takes it out of sight, then asks `isNamed`, and once more when nobody else can reach it, so that nobody is told it was
+   * there after nobody named it; brings it back if so, else removes it. Resolves with whether it is gone. One that was cut short is in the list, and may be repeated.
    */
   remove(key: AttachmentKey, isNamed: () => Promise<boolean>): Promise<boolean>
   /** Removes uploads that nothing was written to since this ISO time. Resolves with their count. */

@@ -10,6 +10,7 @@ import {
   readFile,
   rename,
   rm,
+  rmdir,
   stat,
   writeFile,
 } from 'node:fs/promises'
@@ -28,7 +29,7 @@ const storedName = /^([0-9a-f-]{36})\.([0-9a-f]{64})(\.leaving)?$/
  *
  *     stored/<collection>/<record>.<hash>            checked bytes; beside it .unnamed, a time, or .leaving instead of it
  *     uploads/<collection>/<record>.<hash>.<user>    an upload; the user is the SHA-256 of his id
- *     finishing-*                                    a copy that is being checked
+ *     finishing-*                                    a copy that is being checked, or what is being removed
  *
  * @example
  * createServer({ …, attachments: { store: fileAttachments('./attachments') } })
@@ -54,7 +55,7 @@ export function fileAttachments(folder: string): AttachmentStore {
     },
     list: () => listStored(join(root, 'stored')),
     mark: (key, since) => mark(stored(key), since),
-    remove: (key, isNamed) => remove(stored(key), isNamed),
+    remove: (key, isNamed) => remove(stored(key), root, isNamed),
     forgetUploads: (before) => forgetUploads(root, Date.parse(before)),
   }
 }
@@ -155,7 +156,10 @@ async function* listStored(folder: string): AsyncIterable<StoredAttachment> {
     const [, record, hash, leaving] = storedName.exec(basename(path)) ?? []
     if (record === undefined || hash === undefined || !isUuid(record)) continue
     const since = await ifThere(readFile(unnamed(leaving ? path.slice(0, -leaving.length) : path), 'utf8'))
-    yield { collection, record, hash, unnamedSince: since && isTime(since) ? since : null }
+    const marked = since && isTime(since) ? since : null
+    // Out of sight without a mark: whoever brought it back died. It was put there when its name was changed.
+    const left = leaving && marked === null ? (await ifThere(stat(path)))?.ctime.toISOString() : undefined
+    yield { collection, record, hash, unnamedSince: left ?? marked }
   }
 }
 
@@ -186,15 +190,33 @@ async function mark(path: string, since: string | null): Promise<void> {
   await ifThere(rename(leaving(path), path))
 }
 
-async function remove(path: string, isNamed: () => Promise<boolean>): Promise<boolean> {
+async function remove(path: string, root: string, isNamed: () => Promise<boolean>): Promise<boolean> {
   await ifThere(rename(path, leaving(path)))
   if (await isNamed()) {
     await mark(path, null)
     return false
   }
-  await rm(leaving(path), { force: true })
-  await rm(unnamed(path), { force: true })
-  return true
+  // This may have stood still since, and what is out of sight may have come after that answer: another sweep put it there.
+  // On a full disk there is no room to ask again, and room is what is wanted.
+  const own = await mkdtemp(join(root, 'finishing-')).catch(() => null)
+  const last = own === null ? leaving(path) : join(own, basename(path))
+  try {
+    const isThere = own !== null && (await ifThere(rename(leaving(path), last).then(() => true)))
+    if (isThere && (await isNamed())) {
+      await rename(last, path)
+      await mark(path, null)
+      return false
+    }
+    await rm(last, { force: true })
+    await rm(unnamed(path), { force: true })
+    return true
+  } catch (error) {
+    await ifThere(rename(last, leaving(path)))
+    throw error
+  } finally {
+    // Empty, unless what was out of sight could not be put back.
+    if (own !== null) await rmdir(own).catch(() => undefined)
+  }
 }
 
 async function forgetUploads(root: string, beforeMs: number): Promise<number> {

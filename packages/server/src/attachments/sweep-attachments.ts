@@ -41,7 +41,7 @@ export interface Sweep {
 
 /**
  * Marks what nothing names any more, unmarks what is named again, and removes what was marked for long, and uploads that
- * nobody goes on with. Two at once are harmless. Rules: AT-13 to AT-16.
+ * nobody goes on with. Two at once are harmless. What one attachment meets is thrown once all were looked at. Rules: AT-13 to AT-16.
  */
 export async function sweepAttachments({
   engine,
@@ -51,6 +51,7 @@ export async function sweepAttachments({
   isClosed,
 }: Sweep): Promise<{ readonly removed: number; readonly uploads: number }> {
   const now = new Date(nowMs).toISOString()
+  let failure: { readonly error: unknown } | undefined
   const ago = (days: number): string => new Date(nowMs - days * dayMs).toISOString()
   const old = ago(keepDays)
   let removed = 0
@@ -65,7 +66,14 @@ export async function sweepAttachments({
   let asked: StoredAttachment[] = []
   const settleAsked = async (): Promise<void> => {
     const named = await engine.attachmentsNamed(asked)
-    for (const [at, found] of asked.entries()) await settle(found, named[at] !== false)
+    for (const [at, found] of asked.entries()) {
+      try {
+        await settle(found, named[at] !== false)
+      } catch (error) {
+        // On a full disk none can be marked, and what frees it lies behind.
+        failure ??= { error }
+      }
+    }
     asked = []
   }
   for await (const found of store.list()) {
@@ -74,5 +82,7 @@ export async function sweepAttachments({
     if (asked.length >= limits.attachmentsAsked) await settleAsked()
   }
   if (!isClosed()) await settleAsked()
-  return { removed, uploads: isClosed() ? 0 : await store.forgetUploads(ago(limits.uploadKeepDays)) }
+  const uploads = isClosed() ? 0 : await store.forgetUploads(ago(limits.uploadKeepDays))
+  if (failure) throw failure.error
+  return { removed, uploads }
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
@@ -196,6 +196,51 @@ test('[AT-14] a node that dies while it removes leaves that to the next sweep', 
   expect(stored()).toEqual([`${named}.${file.hash}`])
 })
 
+test('[AT-14] a sweep that stood still removes nothing that came meanwhile, also while another one has it out of sight', async () => {
+  given = await givenAttachments()
+  const record = await givenPhoto()
+  await given.set(record, { photo: null })
+  const key = givenKey(record)
+  const store = fileAttachments(given.folder)
+  const isNamed = async (): Promise<boolean> =>
+    (await given.sync.engine.attachmentsNamed([key])).every((each) => each)
+  const [outOfSight, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let other: Promise<boolean> | undefined
+  let asked = 0
+  const isGone = await store.remove(key, async () => {
+    if (++asked > 1) return isNamed()
+    // It stands still behind this answer, and somebody names the bytes and sends them again.
+    await given.set(record, { photo: valueOf(file) })
+    expect((await given.patch(record, file, { from: 0 })).status).toBe(204)
+    other = store.remove(key, async () => {
+      outOfSight.resolve()
+      await over.promise
+      return isNamed()
+    })
+    await outOfSight.promise
+    return false
+  })
+  over.resolve()
+  expect([isGone, await other]).toEqual([false, false])
+  expect(await isReadable(record)).toBe(true)
+})
+
+test('[AT-14] a sweep that fails before its last question leaves what it took out of sight to the next one', async () => {
+  given = await givenAttachments()
+  const record = await givenPhoto()
+  const key = givenKey(record)
+  const store = fileAttachments(given.folder)
+  await store.mark(key, '2026-11-20T10:00:00.000Z')
+  let asked = 0
+  const failing = store.remove(key, async () => {
+    if (++asked > 1) throw new Error('no database')
+    return false
+  })
+  await expect(failing).rejects.toThrow('no database')
+  await sweep(40)
+  expect(await isReadable(record)).toBe(true)
+})
+
 test('[AT-14] two sweeps at once do what one does', async () => {
   given = await givenAttachments()
   const records: string[] = []
@@ -283,4 +328,40 @@ test('[AT-13] a server sweeps by itself', async () => {
   const record = await givenPhoto()
   await given.set(record, { photo: null })
   await expect.poll(() => stored(), { timeout: 20_000 }).toEqual([])
+})
+
+test('[AT-13] [AT-15] what one attachment meets ends no sweep: on a full disk that cannot be marked, the others and old uploads go', async () => {
+  given = await givenAttachments()
+  const records = [await givenPhoto(), await givenPhoto(), await givenPhoto()]
+  for (const record of records) await given.set(record, { photo: null })
+  const begun = await given.report({ photo: valueOf(file) })
+  await given.patch(begun, file, { from: 0, to: 10 })
+  const store = fileAttachments(given.folder)
+  await store.mark(givenKey(records.at(-1) ?? ''), '2026-11-20T10:00:00.000Z')
+  const full: AttachmentStore = {
+    ...store,
+    mark: async () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' })
+    },
+  }
+  await expect(sweep(40, { store: full, attachmentsAsked: 1 })).rejects.toThrow('ENOSPC')
+  expect(stored()).toHaveLength(2)
+  expect(await store.uploaded({ ...givenKey(begun), user: 'ann' })).toBe(0)
+})
+
+test('[AT-14] a node that dies while it brings something back leaves that to the next sweep', async () => {
+  given = await givenAttachments()
+  const [named, unnamed] = [await givenPhoto(), await givenPhoto()]
+  const store = fileAttachments(given.folder)
+  for (const record of [named, unnamed]) {
+    const key = givenKey(record)
+    await store.mark(key, '2026-11-20T10:00:00.000Z')
+    await store.remove(key, () => Promise.reject(new Error('killed'))).catch(() => undefined)
+    // It was found to be named, and killed when its mark was gone.
+    rmSync(join(given.folder, 'stored', 'site-reports', `${record}.${file.hash}.unnamed`))
+  }
+  await given.set(unnamed, { photo: null })
+  expect(await sweep(40)).toMatchObject({ removed: 0 })
+  expect(await isReadable(named)).toBe(true)
+  expect(await isReadable(unnamed)).toBe(false)
 })

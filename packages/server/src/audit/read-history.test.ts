@@ -97,6 +97,21 @@ test('[AU-3] a record one does not see has no timeline, and strangers leave no t
   expect(await given.engine.history(ann.caller, 'items', laptop.record)).toHaveLength(1)
 })
 
+test('[AU-1] [AU-3] strangers take no room in a page either, however often they try', async () => {
+  const eve = given.device('eve', ['warehouse:2'])
+  for (let n = 0; n < 3; n++)
+    await eve.push(eve.update(laptop, { name: 'eve' }, { base: { name: 'base' }, baseVersion: 1 }))
+  await ben.push(ben.update(laptop, { name: 'ben' }, { base: { name: 'base' }, baseVersion: 1 }))
+  for (let n = 0; n < 203; n++)
+    await eve.push(eve.update(laptop, { name: 'eve' }, { base: { name: 'base' }, baseVersion: 1 }))
+  const ops = async (page?: { limit: number; before?: number }): Promise<readonly unknown[] | undefined> =>
+    (await given.engine.history(ann.caller, 'items', laptop.record, page))?.map(({ op }) => op)
+  expect(await ops()).toEqual(['update', 'create'])
+  const [newest] = (await given.engine.history(ann.caller, 'items', laptop.record, { limit: 1 })) ?? []
+  expect(newest).toMatchObject({ op: 'update', user: 'ben' })
+  expect(await ops({ limit: 1, before: newest?.n ?? 0 })).toEqual(['create'])
+})
+
 test('[AU-4, AU-5, PR-7] a value that lost is kept with the rule that decided, in one sentence', async () => {
   given.advance(1_000)
   await ben.push(

@@ -6,7 +6,7 @@ import type { StoreReader } from '../store/store.ts'
 const historyRows = 200
 
 /** Refusals of writers who could not see the record say nothing about it. */
-const unrelated = new Set(['RECORD_NOT_FOUND', 'SCOPE_DENIED', 'STALE_TARGET', 'ESCROWED'])
+const unrelated = ['RECORD_NOT_FOUND', 'SCOPE_DENIED', 'STALE_TARGET', 'ESCROWED']
 
 /** What a history is asked for. */
 export interface HistoryQuery {
@@ -27,8 +27,7 @@ export async function readHistory(
   const scopes = await tx.scopesOf(collection, id)
   if (scopes.length === 0 || !sees(visibility, scopes)) return null
   const limit = Math.max(1, Math.min(query.limit ?? historyRows, historyRows))
-  const entries = await tx.history(collection, id, { before, limit })
-  return entries.filter(({ code }) => code === null || !unrelated.has(code))
+  return tx.history(collection, id, { before, limit, without: unrelated })
 }
 
 /** Values that lost to another, newest first: what the decisions of a timeline left out. Rules: AU-5, PR-7. */

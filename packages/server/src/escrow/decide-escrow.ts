@@ -218,18 +218,31 @@ async function outcomesBefore(
   if (ids.length === 0) return []
   const known = await tx.device(author, device)
   const outcomes = known ? await tx.outcomes(known.n, { ids }) : []
-  const escrowed = new Map((await tx.escrowOf(author, ids)).map((edit) => [edit.id, edit]))
-  return outcomes.map((outcome) => {
-    const edit = escrowed.get(outcome.id)
-    return edit ? { ...outcome, ...becameOf(edit) } : outcome
-  })
+  const escrowed = await tx.escrowOf(author, ids)
+  // An outcome that its device has acknowledged is forgotten earlier than what became of the edit in escrow.
+  const keys = new Set(escrowed.map(({ id }) => id))
+  return [...outcomes.filter(({ id }) => !keys.has(id)), ...escrowed.map(outcomeInEscrow)]
 }
 
 /** What waits, or was refused, is none to stand on. */
-function becameOf(edit: StoredEscrow): Pick<StoredOutcome, 'status' | 'version' | 'fields' | 'code'> {
-  const { status, verdict, version, mutation } = edit
-  const fields = touchedFields(parseEscrowed(mutation))
-  return status === 'accepted'
-    ? { status: verdict ?? 'applied', version, fields, code: null }
-    : { status: 'rejected', version: null, fields, code: 'ESCROWED' }
+function outcomeInEscrow({ id, status, verdict, version, mutation }: StoredEscrow): StoredOutcome {
+  const edit = parseEscrowed(mutation)
+  const { seq, op } = edit
+  const isAccepted = status === 'accepted'
+  return {
+    id,
+    seq,
+    covers: String(seq),
+    folded: [],
+    hash: '',
+    status: isAccepted ? (verdict ?? 'applied') : 'rejected',
+    version: isAccepted ? version : null,
+    stoodOn: null,
+    serverUpdatedAt: null,
+    code: isAccepted ? null : 'ESCROWED',
+    body: null,
+    exact: false,
+    fields: touchedFields(edit),
+    op,
+  }
 }

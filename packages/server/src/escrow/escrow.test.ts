@@ -367,6 +367,39 @@ test('[ES-9] a refused edit is kept with the reason until it is forgotten, and o
   expect(await statuses()).toEqual(['waiting'])
 })
 
+test.each([
+  ['acknowledged', true],
+  ['never heard of again', false],
+])(
+  '[ES-7] [ES-9] what became of an edit in escrow is known as long as one waits that stands on it: its device has %s',
+  async (_, isHeard) => {
+    const ann = given.device('ann', [])
+    const [taken, turnedDown] = [ann.create('items', item()), ann.create('items', item({ sku: 'other' }))]
+    const [onTaken, onTurnedDown] = [taken, turnedDown].map((made) =>
+      ann.update(made, { name: 'Desk' }, { after: made.id, base: { name: 'Laptop' } }),
+    )
+    await ann.push(
+      ...[taken, turnedDown, onTaken, onTurnedDown].flatMap((edit) => (edit ? [forEscrow(edit)] : [])),
+    )
+    if (isHeard) await ann.page({ ack: '1-4' })
+    const [first, second, third, fourth] = await waiting()
+    expect((await decide(first?.id ?? '')).error).toBeUndefined()
+    await decide(second?.id ?? '', { kind: 'refuse', reason: null })
+    given.advance(31 * 86_400_000)
+    await given.engine.collectTombstones({ olderThanMs: 86_400_000 })
+
+    expect((await decide(third?.id ?? '')).error).toBeUndefined()
+    expect(await row(taken)).toMatchObject({ name: 'Desk' })
+    expect((await decide(fourth?.id ?? '')).error).toMatchObject({ code: 'DEPENDENCY_FAILED' })
+    await decide(fourth?.id ?? '', { kind: 'refuse', reason: null })
+    await given.engine.collectTombstones({ olderThanMs: 86_400_000 })
+    expect((await given.engine.escrow(boss('*').caller)).edits.map(({ id }) => id)).toEqual([
+      third?.id,
+      fourth?.id,
+    ])
+  },
+)
+
 test('[ES-10] a pull says how the edits stand that it asks after, without a value and to their author alone', async () => {
   const { ann, made } = await givenRevoked()
   const edits = ['1.00', '2.00', '3.00'].map((price) => forEscrow(priced(ann, made, price)))

@@ -53,6 +53,22 @@ test('[EV-8] what waits is tried by the next node where the one before left it',
   expect(bodies(record)).toEqual(['1', '2'])
 })
 
+test('[EV-8] whatever a handler throws is a failure of that event alone', async () => {
+  const thrown: readonly unknown[] = [null, 7, Object.assign(new Error('odd'), { name: undefined })]
+  const left = [...thrown]
+  const node = await nodes.start({
+    onCommit: (event) => {
+      if (event.after?.['body'] === 'odd' && left.length > 0) throw left.shift()
+      tell(event)
+    },
+    limits: { eventAttempts: 9 },
+  })
+  const odd = await node.put('notes', { body: 'odd' })
+  const even = await node.put('notes', { body: 'even' })
+  await eventually(() => expect([bodies(odd), bodies(even)]).toEqual([['odd'], ['even']]))
+  expect(node.logs.map(({ message }) => message)).not.toContain('events wait for the store')
+})
+
 test('[EV-9] what is not done in time is tried again, and delays no other handler', async () => {
   const others: RecordEvent[] = []
   const gate = givenGate()

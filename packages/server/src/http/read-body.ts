@@ -29,15 +29,23 @@ export async function readObjectBody(
  * Errors: REQUEST_TOO_LARGE, REQUEST_INVALID. Rules: PH-8, PH-9, PH-10.
  */
 export async function readJsonBody(request: Request, limits: BodyLimits): Promise<unknown> {
+  return (await readJson(request, limits)).value
+}
+
+/** The same, with the text that the value was read from. */
+export async function readJson(
+  request: Request,
+  limits: BodyLimits,
+): Promise<{ readonly text: string; readonly value: unknown }> {
   const { pushBytes, jsonDepth } = limits
   const bytes = await inflateBody(await readBytes(request, pushBytes), request, pushBytes)
-  if (bytes.byteLength === 0) return undefined
+  if (bytes.byteLength === 0) return { text: '', value: undefined }
   const text = decodeText(bytes)
   if (isDeeperThan(text, jsonDepth + envelopeDepth)) {
     throw new SyncError('REQUEST_INVALID', `The body nests deeper than ${jsonDepth} levels.`)
   }
   try {
-    return JSON.parse(text)
+    return { text, value: JSON.parse(text) }
   } catch (cause) {
     throw new SyncError('REQUEST_INVALID', 'The body is not JSON.', { cause })
   }

@@ -12,7 +12,7 @@ import { parseIsoTime } from '../plain/iso-time.ts'
 import { type Answer, jsonAnswer, textAnswer } from './answer.ts'
 import type { HttpServices, Route, UserCall } from './http-call.ts'
 import { parseLimit } from './parse-limit.ts'
-import { readJsonBody } from './read-body.ts'
+import { readJson, readJsonBody } from './read-body.ts'
 
 /** Mutations named in one log line at most; the counts beside them are complete. */
 const loggedMutations = 20
@@ -66,8 +66,8 @@ export function syncRoutes<U extends User>(services: HttpServices<U>): readonly 
 async function push<U extends User>(services: HttpServices<U>, call: UserCall<U>): Promise<Answer> {
   if (call.caller.device === null)
     throw new SyncError('DEVICE_REQUIRED', 'A push names its device in Holdfast-Device.')
-  const body = await readJsonBody(call.request, services.limits)
-  const taken = await services.ingest.push(call.caller, body, parsePushRequest(body, services.limits))
+  const { text, value } = await readJson(call.request, services.limits)
+  const taken = await services.ingest.push(call.caller, text, parsePushRequest(value, services.limits))
   if (taken.kind === 'queued') return receiptAnswer(call, taken.receipt)
   const { response } = taken
   services.metrics.pushAnswered(response.results)

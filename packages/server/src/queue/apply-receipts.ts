@@ -31,6 +31,9 @@ export interface ApplyOptions<U extends User> {
   readonly onVerdicts: (response: PushResponse) => void
 }
 
+/** What came of a device: `nothing` where somebody else has what there was, `failed` where the store did not answer or this is closing. */
+export type Applied = 'some' | 'nothing' | 'failed'
+
 /** First wait after a failure that may pass, ms; doubled each time. */
 const firstWaitMs = 500
 const waitMaxMs = 60_000
@@ -61,13 +64,13 @@ export class ReceiptApplier<U extends User> {
     })
   }
 
-  /** Applies what waits of a device; false when there was nothing that somebody else does not have. Never rejects. */
-  async apply(device: DeviceOfUser): Promise<boolean> {
-    let isIdle = false
+  /** Applies what waits of a device. Never rejects. */
+  async apply(device: DeviceOfUser): Promise<Applied> {
+    let applied: Applied = 'failed'
     await this.#track(async () => {
-      isIdle = (await this.#applyAll(device)) === 0
+      applied = (await this.#applyAll(device)) === 0 ? 'nothing' : 'some'
     })
-    return !isIdle
+    return applied
   }
 
   /** Begins no further receipt, and waits for those under way. */

@@ -119,8 +119,8 @@ export class Ingest<U extends User> {
     )
   }
 
-  /** `body` is what `request` was read from. Errors: those of `Engine.push`, of the batch as a whole. */
-  async push(caller: Caller<U>, body: unknown, request: PushRequest): Promise<Ingested> {
+  /** `body` is the text that `request` was read from. Errors: those of `Engine.push`, of the batch as a whole. */
+  async push(caller: Caller<U>, body: string, request: PushRequest): Promise<Ingested> {
     const done = this.#parts.load.begin()
     try {
       const device = caller.device ?? ''
@@ -136,6 +136,11 @@ export class Ingest<U extends User> {
   async receipt(user: string, id: string): Promise<ReceiptState | null> {
     if (!isUuid(id)) return null
     const receipt = await this.#parts.store.read((tx) => tx.receipt(id))
+    // Of a node that has gone since, with a queue: its device waits for nobody else.
+    if (receipt?.answer === null && !this.#looks) {
+      this.#looks = true
+      this.#planSweep(0)
+    }
     return receipt?.user === user ? { text: receipt.answer } : null
   }
 
@@ -163,7 +168,7 @@ export class Ingest<U extends User> {
     return this.#parts.store.read((tx) => tx.hasWaitingReceipts(user, device))
   }
 
-  async #enqueue(caller: Caller<U>, body: unknown, request: PushRequest): Promise<string> {
+  async #enqueue(caller: Caller<U>, body: string, request: PushRequest): Promise<string> {
     const { env, limits } = this.#parts
     if (request.mutations.length > limits.pushBatchMax)
       throw new SyncError('REQUEST_TOO_LARGE', `a push takes at most ${limits.pushBatchMax} mutations`)
@@ -172,7 +177,8 @@ export class Ingest<U extends User> {
       user: caller.user.id,
       device: caller.device ?? '',
       caller: describeCaller(caller),
-      body: JSON.stringify(body),
+      // As it came: written anew, a number beyond every number would be null.
+      body,
       priority: this.#priorityOf(request),
       at: new Date(env.now()).toISOString(),
     }
@@ -199,6 +205,7 @@ export class Ingest<U extends User> {
     if (this.#isClosed) return
     const { env, limits, logger } = this.#parts
     const { receiptSweepMs } = limits
+    this.#cancelSweep()
     this.#cancelSweep = env.setTimer(() => {
       this.#sweeping = this.#sweep()
         .catch((err: unknown) => logger?.warn({ err }, 'queued pushes cannot be looked through'))
@@ -226,14 +233,18 @@ export class Ingest<U extends User> {
     const strays = await this.#strays(isSent ? receiptSweepMs * looksForJobs : 0)
     const devices = this.#inOwnOrder(strays)[Symbol.iterator]()
     let taken = 0
+    let hasFailed = false
     const work = async (): Promise<void> => {
       for (const device of devices) {
-        if (this.#isClosed || taken >= takenMost) return
-        if (!(await this.#applier.apply(device))) taken += 1
+        if (this.#isClosed || hasFailed || taken >= takenMost) return
+        const applied = await this.#applier.apply(device)
+        if (applied === 'nothing') taken += 1
+        hasFailed ||= applied === 'failed'
       }
     }
     await Promise.all(Array.from({ length: this.#concurrency }, work))
-    return strays.length >= receiptsSwept || taken >= takenMost
+    // A store that takes no writes is asked again by the next sweep.
+    return !hasFailed && (strays.length >= receiptsSwept || taken >= takenMost)
   }
 
   /** The urgent ones first, and otherwise as no other node goes through them. Rules: QU-6, QU-9. */

@@ -77,6 +77,27 @@ describe.each(kinds)('queued pushes on %s', { timeout: 90_000 }, (kind) => {
     expect(pulled.body['outcomes']).toMatchObject([{ id: mutation['id'], status: 'applied' }])
   })
 
+  test('[QU-1] a push is decided as it came: a number beyond every number is none, and no null', async () => {
+    const front = await given.server()
+    const device = new QueueDevice()
+    const record = await givenRecord(front, device)
+    const placed = { ...device.rename(record, '', ''), changes: { location: 'A1' }, base: { location: null } }
+    await decided(front, device, await push(front, device, placed))
+    const moved = { ...device.rename(record, '', ''), changes: { location: '?' }, base: { location: 'A1' } }
+    const response = await front.fetch(
+      new Request('http://localhost/sync/push', {
+        method: 'POST',
+        headers: { authorization: 'Bearer ann', 'holdfast-device': device.id },
+        body: JSON.stringify({ mutations: [moved] }).replace('"?"', '1e400'),
+      }),
+    )
+    const body = (await response.json()) as Record<string, string>
+    expect(statuses(await decided(front, device, { status: 202, body, headers: response.headers }))).toEqual([
+      'rejected',
+    ])
+    expect((await ask(front, device, `GET /records/items/${record}`)).body['location']).toBe('A1')
+  })
+
   test('[QU-1] a push that is refused as a whole says so in its receipt', async () => {
     const server = await given.server()
     const device = new QueueDevice()
@@ -322,6 +343,19 @@ describe.each(kinds)('queued pushes on %s', { timeout: 90_000 }, (kind) => {
     expect(statuses(await decided(plain, device, second))).toEqual(['applied'])
     expect(await stockOf(plain, record)).toBe(2)
     expect((await push(plain, device, device.add(record, 1))).status).toBe(200)
+  })
+
+  test('[QU-18] a receipt that waits is applied by a server without a queue that is asked for it, also if none waited when that began', async () => {
+    const plain = await given.server({ ingest: { mode: 'inline' } })
+    const device = new QueueDevice()
+    const record = await givenRecord(plain, device)
+    // Of the deployment before: it takes one more push, and is gone before a worker came to it.
+    const front = await given.frontServer()
+    const queued = await push(front, device, device.add(record, 1))
+    await front.close()
+    expect((await ask(plain, device, `GET /sync/receipts/${receiptOf(queued)}`)).status).toBe(202)
+    expect(statuses(await decided(plain, device, queued))).toEqual(['applied'])
+    expect(await stockOf(plain, record)).toBe(1)
   })
 
   test('[QU-11] the device is told by its stream, whichever process decided', async () => {

@@ -2,6 +2,8 @@ import type { NewReceipt, Store } from '../store/store.ts'
 
 /** Receipts stored in one transaction at most: what is written together must not hold the others up. */
 const storedTogether = 200
+/** And so many characters of what was pushed, if there are several: a statement holds all of them in one text. */
+const charactersTogether = 8_388_608
 
 interface Entry {
   readonly receipt: NewReceipt
@@ -13,7 +15,7 @@ interface Entry {
 export class ReceiptInbox {
   readonly #store: Store
   readonly #onStored: (receipts: readonly NewReceipt[]) => void
-  #waiting: Entry[] = []
+  readonly #waiting: Entry[] = []
   #isStoring = false
 
   /** `onStored` is told after the commit, and before whoever waits for it. */
@@ -33,11 +35,19 @@ export class ReceiptInbox {
   async #storeAll(): Promise<void> {
     this.#isStoring = true
     while (this.#waiting.length > 0) {
-      const together = this.#waiting.slice(0, storedTogether)
-      this.#waiting = this.#waiting.slice(storedTogether)
-      await this.#storeTogether(together)
+      await this.#storeTogether(this.#takeTogether())
     }
     this.#isStoring = false
+  }
+
+  /** The first that wait: at least one, and no more than go together. Rules: QU-19. */
+  #takeTogether(): readonly Entry[] {
+    let characters = 0
+    const end = this.#waiting.findIndex(({ receipt: { body } }, index) => {
+      characters += body.length
+      return index === storedTogether || (index > 0 && characters > charactersTogether)
+    })
+    return this.#waiting.splice(0, end === -1 ? this.#waiting.length : end)
   }
 
   async #storeTogether(entries: readonly Entry[]): Promise<void> {

@@ -1,5 +1,6 @@
 import { newUuid } from '@holdfast/core'
 import { type RedisServer, startRedis } from '@holdfast/testing/services'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { systemEnvironment } from '../system-environment.ts'
@@ -37,6 +38,42 @@ describe('a queue whose Redis hangs', () => {
       expect(await queue.depth()).toBeGreaterThanOrEqual(2)
     } finally {
       redis.thaw()
+      await queue.close()
+    }
+  })
+})
+
+describe('a queue whose Redis answers and takes nothing', () => {
+  test('[QU-16] is left alone until it takes something again: without room, and as a replica', async () => {
+    const questions: number[] = []
+    const env = {
+      ...real,
+      setTimer: (work: () => void, ms: number) => real.setTimer(() => (questions.push(ms), work()), ms / 40),
+    }
+    const admin = new Redis(redis.url)
+    const queue = await RedisQueue.open({ url: redis.url, name: newUuid(real), env, logger: undefined })
+    const add = (): Promise<boolean> => queue.add([{ receipt: newUuid(real), rank: 0 }])
+    const refusing: readonly (readonly [begin: () => Promise<unknown>, end: () => Promise<unknown>])[] = [
+      [() => admin.config('SET', 'maxmemory', '1'), () => admin.config('SET', 'maxmemory', '0')],
+      [() => admin.replicaof('127.0.0.1', '1'), () => admin.replicaof('NO', 'ONE')],
+    ]
+    try {
+      for (const [begin, end] of refusing) {
+        await until(async () => queue.isReachable && (await add()), 'queue')
+        await begin()
+        expect(await add()).toBe(false)
+        questions.length = 0
+        await until(async () => {
+          expect(queue.isReachable).toBe(false)
+          return questions.length > 8
+        }, 'question asked several times')
+        await end()
+        await until(async () => queue.isReachable, 'queue again')
+      }
+    } finally {
+      await admin.config('SET', 'maxmemory', '0')
+      await admin.replicaof('NO', 'ONE')
+      admin.disconnect()
       await queue.close()
     }
   })

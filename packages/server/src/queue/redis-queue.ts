@@ -168,11 +168,14 @@ export class RedisQueue {
     }
   }
 
-  /** Nothing else is sent until it is answered: what is sent to a Redis that hangs only heaps up, here and there. Rules: QU-16. */
+  /**
+   * Nothing else is sent until it is answered: what is sent to a Redis that hangs only heaps up, here and there. It asks for
+   * room for a key: one that has none, or is a replica, answers everything else. Rules: QU-16.
+   */
   #probe(): void {
     if (this.#isClosed) return
     this.#cancelProbe = this.#env.setTimer(() => {
-      this.#within(this.#connection.ping()).then(
+      this.#within(this.#connection.set(this.#queue.toKey('asked'), '', 'PX', probeMs)).then(
         () => {
           this.#isTrusted = true
         },

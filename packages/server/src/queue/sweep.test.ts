@@ -67,3 +67,49 @@ test('[QU-6] a look whose strays are in other hands is given up for another one,
   expect(asked).not.toEqual(asked.toSorted((left, right) => Number(left.slice(7)) - Number(right.slice(7))))
   await ingest.close()
 })
+
+test('[QU-6] a look whose strays cannot be taken, as the database takes no writes, ends and is for the next one', async () => {
+  const { store, asked } = givenTaken(20)
+  const refusing: Store = {
+    ...store,
+    read: (work) =>
+      store.read((tx) =>
+        work({
+          ...tx,
+          strayReceipts: async () =>
+            Array.from({ length: 20 }, (_, at) => ({
+              id: `${at}`,
+              user: 'ann',
+              device: `${at}`,
+              priority: 0,
+            })),
+        }),
+      ),
+    write: () => {
+      asked.push('')
+      return Promise.reject(new Error('read-only'))
+    },
+  }
+  const { promise: swept, resolve } = Promise.withResolvers<void>()
+  const env = systemEnvironment()
+  let timers = 0
+  const ingest = await Ingest.open({
+    engine: { push: () => Promise.reject(new Error('nothing to push')), grantsOf: async () => [] },
+    store: refusing,
+    schema: exampleSchema,
+    // The second timer is that of the next sweep; one that never comes to it is ended by the hundredth write.
+    env: {
+      ...env,
+      setTimer: (callback, ms) => (++timers > 1 ? (resolve(), () => undefined) : env.setTimer(callback, ms)),
+    },
+    limits: { ...limits, receiptsSwept: 20 },
+    logger: { info: () => undefined, error: () => undefined, warn: () => asked.length > 100 && resolve() },
+    load: new Load(env),
+    options: { concurrency: 4 },
+    onResult: () => undefined,
+    onVerdicts: () => undefined,
+  })
+  await swept
+  await ingest.close()
+  expect(asked.length).toBeLessThanOrEqual(4 + 1)
+})

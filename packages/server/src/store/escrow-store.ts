@@ -65,6 +65,6 @@ export interface EscrowWrites {
   saveEscrow(edits: readonly NewEscrow[]): Promise<void>
   /** Writes the ruling on each, by `n`. */
   ruleOnEscrow(edits: readonly StoredEscrow[]): Promise<void>
-  /** Drops what was decided before then. */
+  /** Drops what was decided before then, but for the units that something waiting stands on. */
   forgetEscrow(decidedBefore: string): Promise<void>
 }

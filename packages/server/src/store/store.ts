@@ -295,11 +295,11 @@ export interface StoreReader extends ReceiptReads, EventReads, EscrowReads, Dige
   }): Promise<readonly { readonly id: string; readonly text: string }[]>
   /** The canonical row as JSON text. */
   recordText(collection: string, id: string): Promise<string | null>
-  /** Newest first; `before` is an `n`. */
+  /** Newest first; `before` is an `n`, `without` are codes of refusals that are left out. */
   history(
     collection: string,
     record: string,
-    page: { readonly before: number; readonly limit: number },
+    page: { readonly before: number; readonly limit: number; readonly without?: readonly string[] },
   ): Promise<readonly HistoryEntry[]>
   scopeSet(hash: string): Promise<readonly string[] | null>
   key(user: string, key: string): Promise<{ readonly hash: string; readonly body: string } | null>

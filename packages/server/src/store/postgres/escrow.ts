@@ -71,7 +71,12 @@ export function escrowStatements(db: Connection): EscrowWrites {
       )
     },
     forgetEscrow: async (decidedBefore) => {
-      await db.all('DELETE FROM holdfast.escrow WHERE decided_at < $1::timestamptz', decidedBefore)
+      await db.all(
+        `DELETE FROM holdfast.escrow WHERE decided_at < $1::timestamptz AND unit NOT IN (
+           SELECT m.unit FROM holdfast.escrow w JOIN holdfast.escrow m ON m.id = w.mutation ->> 'after' AND m.account = w.account
+           WHERE w.status = 'waiting')`,
+        decidedBefore,
+      )
     },
   }
 }

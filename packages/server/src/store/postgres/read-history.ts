@@ -13,11 +13,12 @@ export const entryColumns: string = `a.n, op, status, decisions::text AS decisio
 /** Reads of the audit and of what plain clients and large cursors left here. */
 export function historyQueries(db: Connection): HistoryQueries {
   return {
-    history: async (collection, record, { before, limit }) => {
+    history: async (collection, record, { before, limit, without = [] }) => {
       if (!isUuid(record)) return []
-      const sql = `SELECT ${entryColumns} FROM holdfast.audit a WHERE collection = $1 AND record = $2 AND n < $3 ORDER BY a.n DESC LIMIT $4`
+      const sql = `SELECT ${entryColumns} FROM holdfast.audit a WHERE collection = $1 AND record = $2 AND n < $3
+        AND (code IS NULL OR code <> ALL($5::text[])) ORDER BY a.n DESC LIMIT $4`
       const newest = Math.min(before, Number.MAX_SAFE_INTEGER)
-      return (await db.all(sql, collection, record, newest, limit)).map(entryOf)
+      return (await db.all(sql, collection, record, newest, limit, without)).map(entryOf)
     },
     scopeSet: async (hash) => {
       const row = await db.get('SELECT scopes::text AS scopes FROM holdfast.scope_sets WHERE hash = $1', hash)

@@ -70,6 +70,11 @@ export function escrowStatements(db: Connection): EscrowWrites {
         update(status, decidedBy, decidedAt, reason, verdict, version, conflict, n)
     },
     forgetEscrow: async (decidedBefore) =>
-      db.run('DELETE FROM holdfast_escrow WHERE decided_at < ?', decidedBefore),
+      db.run(
+        `DELETE FROM holdfast_escrow WHERE decided_at < ? AND unit NOT IN (
+           SELECT m.unit FROM holdfast_escrow w JOIN holdfast_escrow m ON m.id = w.mutation ->> 'after' AND m.user = w.user
+           WHERE w.status = 'waiting')`,
+        decidedBefore,
+      ),
   }
 }

@@ -7,13 +7,15 @@ type HistoryQueries = Pick<StoreReader, 'history' | 'scopeSet' | 'key' | 'issued
 /** Reads of the audit and of what plain clients and large cursors left here. */
 export function historyQueries(db: Connection): HistoryQueries {
   return {
-    history: async (collection, record, { before, limit }) =>
+    history: async (collection, record, { before, limit, without = [] }) =>
       db
         .all(
-          'SELECT * FROM holdfast_audit WHERE collection = ? AND record = ? AND n < ? ORDER BY n DESC LIMIT ?',
+          `SELECT * FROM holdfast_audit WHERE collection = ? AND record = ? AND n < ?
+             AND (code IS NULL OR code NOT IN (SELECT value FROM json_each(?))) ORDER BY n DESC LIMIT ?`,
           collection,
           record,
           before,
+          JSON.stringify(without),
           limit,
         )
         .map(entryOf),
