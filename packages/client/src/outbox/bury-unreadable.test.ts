@@ -61,6 +61,23 @@ describe('what cannot be read', () => {
     )
   })
 
+  test.each(['offer', 'group_id'])(
+    '[OB-12] a part of a fold whose %s is damaged is offered by itself, whichever part it is',
+    async (column) => {
+      for (const damaged of [1, 2]) {
+        const device = await givenDevice()
+        const id = await device.items.insert({ name: 'a' })
+        await device.items.update(id, { name: 'b' })
+        await cut(device)
+        await device.database.write((tx) =>
+          tx.run(`UPDATE _outbox SET ${column} = 77 WHERE seq = ?`, [damaged]),
+        )
+        const told = [...(await cut(device)), ...(await cut(device))].flatMap(({ seqs }) => seqs)
+        expect(new Set(told)).toEqual(new Set([1, 2]))
+      }
+    },
+  )
+
   test('[OB-12] damage in what an entry stands on, what it had been answered, or where it belongs keeps nothing else back', async () => {
     for (const column of ['depends', 'was', 'op', 'at', 'status', 'collection']) {
       for (const isOffered of [false, true]) {

@@ -29,8 +29,8 @@ export async function buryUnreadable(tx: LocalTransaction, rows: readonly SqlRow
 }
 
 /**
- * The same of what was offered before, waits for a new identity, or is in no known state: it would be passed over for ever. A fold whose text
- * cannot be read is offered anew. Rules: OB-12.
+ * The same of what was offered before, waits for a new identity, or is in no known state: it would be passed over for ever.
+ * A fold whose text cannot be read is offered anew, and what names an offer that it is no part of. Rules: OB-12.
  */
 export async function buryOffered(tx: LocalTransaction): Promise<void> {
   const rows = await tx.all(
@@ -45,6 +45,11 @@ export async function buryOffered(tx: LocalTransaction): Promise<void> {
     tx,
     rows.filter((row) => readEntry(row) === undefined),
   )
+  const lost = await tx.all(
+    `SELECT seq FROM _outbox AS e WHERE offer IS NOT NULL AND offer <> seq AND status IN ('sending', 'pending') AND NOT EXISTS (
+       SELECT 1 FROM _outbox AS lead WHERE lead.seq = e.offer AND lead.offer = lead.seq AND lead.group_id IS e.group_id)`,
+  )
+  if (lost.length > 0) await offerAfresh(tx, seqsOf(lost))
   const untold = seqsOf(rows.filter(({ wire }) => typeof wire === 'string' && readObject(wire) === undefined))
   if (untold.length > 0) await offerAfresh(tx, [...untold, ...(await restOf(tx, 'offer', untold))])
 }
