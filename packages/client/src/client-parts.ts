@@ -51,8 +51,7 @@ const silence: Logger = { log: () => undefined }
 export async function openParts<S extends Schema<FieldsByCollection>>(
   options: ClientOptions<S> & Pick<SyncContext, 'onIdentity'>,
 ): Promise<ClientParts<S>> {
-  const { env = systemEnvironment } = options
-  const { logger: given = silence } = options
+  const { env = systemEnvironment, logger: given = silence } = options
   // What it throws is its own failure, and none of the work that it was told of.
   const logger: Logger = { log: (...line) => callListener((told) => given.log(...told), line) }
   const schema = withSystemCollections(options.schema)

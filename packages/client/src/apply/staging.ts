@@ -41,19 +41,13 @@ export async function keepProgress(tx: LocalTransaction, progress: PullProgress)
 }
 
 /** Whatever was staged goes, and a snapshot of everything is to be fetched. */
-export async function beginReset(tx: LocalTransaction, schemaVersion: number): Promise<PullProgress> {
-  await dropStaging(tx)
-  const fresh = startPull(null, schemaVersion)
-  await keepProgress(tx, fresh)
-  return fresh
+export function beginReset(tx: LocalTransaction, schemaVersion: number): Promise<PullProgress> {
+  return begin(tx, startPull(null, schemaVersion))
 }
 
 /** The pull begins anew where it began, as for other grants; one that replaces everything still does. Rules: AP-3, AP-12. */
-export async function beginAgain(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
-  await dropStaging(tx)
-  const fresh = { ...startPull(progress.base, progress.schema), isWhole: progress.isWhole }
-  await keepProgress(tx, fresh)
-  return fresh
+export function beginAgain(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
+  return begin(tx, { ...startPull(progress.base, progress.schema), isWhole: progress.isWhole })
 }
 
 /**
@@ -63,6 +57,12 @@ export async function beginAgain(tx: LocalTransaction, progress: PullProgress): 
 export async function beginWhole(tx: LocalTransaction, progress: PullProgress): Promise<PullProgress> {
   if (progress.isWhole) throw new SyncError('RESPONSE_INVALID', 'own rows were asked for and did not come')
   return beginAgain(tx, { ...progress, isWhole: true })
+}
+
+async function begin(tx: LocalTransaction, fresh: PullProgress): Promise<PullProgress> {
+  await dropStaging(tx)
+  await keepProgress(tx, fresh)
+  return fresh
 }
 
 /** Where a pull begins. */

@@ -223,14 +223,23 @@ async function requeueLetter(
   await requeue(tx, context, letter)
 }
 
+/** The entry of a row as it stands by now; undefined when it cannot be read. */
+async function entryNow(tx: LocalReader, row: SqlRow): Promise<Entry | undefined> {
+  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
+  return stored && readEntry(stored)
+}
+
+async function writePayload(tx: LocalTransaction, row: SqlRow, text: string): Promise<void> {
+  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
+}
+
 /** Takes out of an entry of an older app what this one has no more. */
 async function leaveOutGone(
   tx: LocalTransaction,
   { fieldsByName }: CollectionSchema,
   row: SqlRow,
 ): Promise<void> {
-  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
-  const payload = (stored && readEntry(stored)?.payload) ?? emptyPayload
+  const payload = (await entryNow(tx, row))?.payload ?? emptyPayload
   const known = <Value>(members: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> =>
     Object.fromEntries(Object.entries(members).filter(([name]) => fieldsByName.has(name)))
   const { changes, base, increments, additions, removals } = payload
@@ -242,7 +251,7 @@ async function leaveOutGone(
     removals: known(removals),
   })
   if (text === payloadText(payload)) return
-  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
+  await writePayload(tx, row, text)
 }
 
 /** An entry stands on the creates of the records that it refers to now. */
@@ -251,8 +260,7 @@ async function standOnReferred(
   collection: CollectionSchema,
   { row, letter }: { readonly row: SqlRow; readonly letter: readonly number[] },
 ): Promise<void> {
-  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
-  const entry = stored === undefined ? undefined : readEntry(stored)
+  const entry = await entryNow(tx, row)
   if (entry === undefined) return
   const before = await tx.all(
     'SELECT seq FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) AND record = ? AND collection = ?',
@@ -272,8 +280,7 @@ async function editEntry(
   collection: CollectionSchema,
   { row, name, wanted }: { readonly row: SqlRow; readonly name: string; readonly wanted: Values },
 ): Promise<void> {
-  const [stored] = await tx.all(`SELECT ${entryColumns} FROM _outbox WHERE seq = ?`, [seqOf(row)])
-  const old = (stored === undefined ? undefined : readEntry(stored)?.payload) ?? emptyPayload
+  const old = (await entryNow(tx, row))?.payload ?? emptyPayload
   // Fields that merge as one travel as one: the others of the group keep what the mutation said of them.
   const group = collection.fieldsByName.get(name)?.group?.fields ?? []
   const mates = Object.entries(old.changes).filter(([member]) => group.includes(member))
@@ -283,7 +290,7 @@ async function editEntry(
       ? { ...old, changes: { ...old.changes, [name]: wanted[name] ?? null } }
       : overlaid(old, payloadOfUpdate(collection, await valuesBefore(tx, collection, row), value), name)
   const text = payloadText(payload)
-  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
+  await writePayload(tx, row, text)
   const { record, created_at: createdAt } = row
   const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }
   await queueUploads(tx, { ...written, payload: text })

@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 
 import { givenReports } from '../live/given-reports.ts'
+import { givenHost } from './given-host.ts'
 import { LeaderLink } from './leader-link.ts'
 import { runInTab } from './tab-transaction.ts'
 import type { Envelope, LeaderMessage, TabMessage } from './tab-messages.ts'
@@ -47,16 +48,7 @@ let count = 0
 async function openLink(): Promise<void> {
   worker = new GivenWorker()
   link = new LeaderLink({
-    host: {
-      name: `given-${++count}`,
-      server: null,
-      account: null,
-      durability: 'full',
-      sync: {},
-      hasAuth: false,
-      hasSealedTokens: false,
-      seals: false,
-    },
+    host: { ...givenHost, name: `given-${++count}` },
     schemaVersion: 1,
     makeWorker: () => worker,
     known: () => null,

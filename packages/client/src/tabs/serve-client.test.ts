@@ -1,21 +1,11 @@
 import { collection, defineSchema, SyncError, text } from '@holdfast/core'
 import { afterEach, expect, test, vi } from 'vitest'
 
+import { givenHost } from './given-host.ts'
 import { serveClient } from './serve-client.ts'
-import type { HostOptions } from './tab-messages.ts'
 
 const schema = defineSchema({ version: 1, collections: { items: collection({ fields: { name: text() } }) } })
-const options: HostOptions = {
-  name: 'served',
-  tab: 't1',
-  server: null,
-  account: null,
-  durability: 'full',
-  sync: {},
-  hasAuth: false,
-  hasSealedTokens: false,
-  seals: false,
-}
+const options = { ...givenHost, name: 'served', tab: 't1' }
 
 afterEach(() => vi.unstubAllGlobals())
 
