@@ -3,6 +3,7 @@ import { bothSides } from './both-sides.ts'
 import { bounds } from './bounds.ts'
 import type { Checker } from './checker.ts'
 import { convergence } from './convergence.ts'
+import { countedAttempts } from './counted-attempts.ts'
 import { counters } from './counters.ts'
 import { decisions } from './decisions.ts'
 import { durability } from './durability.ts'
@@ -51,6 +52,7 @@ export const checkers: readonly Checker[] = [
   oneDispute,
   bothSides,
   bounds,
+  countedAttempts,
   liveLists,
 ]
 

@@ -39,6 +39,7 @@ export type Observation =
   | GrantsChanged
   | ResponseSent
   | RequestSent
+  | AnswerGiven
   | Measured
   | Healed
   | RunEnded
@@ -334,6 +335,12 @@ export interface RequestSent extends OnDisk {
   readonly route: string
   /** Of the body; 0 when there was no network to send it by. */
   readonly bytes?: number
+}
+
+/** A device was given an answer to a request, or the head of one, whoever it is from. */
+export interface AnswerGiven extends OnDisk {
+  readonly kind: 'answer'
+  readonly route: string
 }
 
 /** Something that has a limit was measured. */

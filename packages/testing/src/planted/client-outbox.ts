@@ -268,7 +268,7 @@ import { settle } from '../outbox/outbox.ts'`,
     ],
     story:
       'A bad night of the network counts against every single edit: they wait for minutes, and in the end die.',
-    expect: ['liveness', 'no-lost-mutation'],
+    expect: ['counted-attempts', 'liveness', 'no-lost-mutation'],
   },
   {
     id: 'refusal-forgotten',

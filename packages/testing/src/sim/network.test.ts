@@ -42,6 +42,7 @@ function given(faults: Partial<NetworkFaults> = {}, answerLength = 40): Given {
       }),
       expireToken: (user) => void expired.push(user),
       onRequest: () => undefined,
+      onAnswer: () => undefined,
       onResponse: () => undefined,
     },
     { ...healthy(50), ...faults },

@@ -25,6 +25,8 @@ export interface NetworkParts {
   readonly expireToken: (user: string, forMs: number) => void
   /** With the bytes of the body; 0 when there was no network to send it by. */
   readonly onRequest: (sender: Sender, route: string, bytes: number) => void
+  /** A sender was given an answer, whoever it is from, or the head of one. */
+  readonly onAnswer: (sender: Sender, route: string) => void
   readonly onResponse: (sender: Sender, route: string, status: number, text: string) => void
   /** Asked before chance is. */
   readonly strike?: () => Strike
@@ -92,6 +94,7 @@ export class Network {
     const give: Give = (response) =>
       sender.life.deliver(() => {
         this.#endings.delete(end)
+        this.#parts.onAnswer(sender, route)
         resolve(response)
       })
     const refuse = (afterMs: number): void => {

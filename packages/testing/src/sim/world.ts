@@ -315,6 +315,9 @@ export class World {
       onRequest: ({ name }, route, bytes) => {
         this.observe({ kind: 'request', atMs: this.scheduler.nowMs, disk: name, route, bytes })
       },
+      onAnswer: ({ name }, route) => {
+        this.observe({ kind: 'answer', atMs: this.scheduler.nowMs, disk: name, route })
+      },
       onResponse: ({ user }, route, status, text) => {
         const scopesSeen = marksIn(text)
         const scopesServed = route === 'pull' || route === 'snapshot' ? scopesNamed(text) : []
