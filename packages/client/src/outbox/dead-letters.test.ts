@@ -169,6 +169,22 @@ describe('retry', () => {
     })
   })
 
+  test('[OB-17] what was written on a letter saw what the letter says once it is edited', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'taken', price: '1.00' })
+    await cut(device)
+    await refuse(device, [1])
+    await device.items.update(id, { name: 'later', price: '2.00' })
+    await device.items.update(id, { name: 'last' })
+    const [letter] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(letter?.id ?? '', { name: 'free' })
+    expect((await entriesOf(device)).map(({ payload: { base, changes } }) => ({ base, changes }))).toEqual([
+      { base: null, changes: expect.objectContaining({ name: 'free', price: '1.00' }) },
+      { base: { name: 'free', price: '1.00' }, changes: { name: 'later', price: '2.00' } },
+      { base: { name: 'later' }, changes: { name: 'last' } },
+    ])
+  })
+
   test('[OB-17, VAL-1] of two records of one id in a letter the one is edited that was named', async () => {
     const device = await givenDevice()
     const id = await device.steps.insert({ label: 'a step' })
@@ -320,6 +336,24 @@ describe('discard', () => {
       { after: null, payload: { changes: { name: 'stacked' }, base: { name: 'Laptop' } } },
     ])
     expect(await device.items.get(id)).toMatchObject({ name: 'stacked', price: '1.00', _state: 'pending' })
+  })
+
+  test('[OB-16] what the server has as well was seen there, and stays seen when a letter that says the same is discarded', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'same', price: '2.00' })
+    const [dead] = await entriesOf(device)
+    await cut(device)
+    await refuse(device, [dead?.seq ?? 0])
+    // Somebody else wrote the same, and the device has read it.
+    await device.database.write((tx) =>
+      tx.run("UPDATE _shadow SET data = json_set(data, '$.name', 'same'), version = version + 1"),
+    )
+    await device.items.update(id, { name: 'next', price: '3.00' })
+    await lettersOf(device).discard(dead?.id ?? '')
+    expect(await entriesOf(device)).toMatchObject([
+      { payload: { changes: { name: 'next', price: '3.00' }, base: { name: 'same', price: '1.00' } } },
+    ])
   })
 
   test('[OB-16] an edit that was retried keeps what it saw when a later one that saw it is discarded', async () => {

@@ -17,7 +17,7 @@ import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { checksum } from './checksum.ts'
-import { discardEntries } from './discard-entries.ts'
+import { discardEntries, showInstead } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
@@ -292,6 +292,10 @@ async function editEntry(
   const text = payloadText(payload)
   await writePayload(tx, row, text)
   const { record, created_at: createdAt } = row
+  const later = (await entriesOfRecord(tx, collection.name, String(record))).filter(
+    ({ seq }) => seq > seqOf(row),
+  )
+  await showInstead(tx, later, { gone: old.changes, seen: payload.changes })
   const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }
   await queueUploads(tx, { ...written, payload: text })
 }

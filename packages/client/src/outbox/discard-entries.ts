@@ -1,7 +1,7 @@
 import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@holdfast/core'
 
 import type { LocalTransaction } from '../local/local-database.ts'
-import { rebuildRecords, recordsIn } from '../local/records.ts'
+import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord } from './outbox.ts'
@@ -28,7 +28,7 @@ export async function discardEntries(
       (other) => other.seq > Number(row.seq) && !gone.has(other.seq),
     )
     if (row.op === 'create') for (const other of later) gone.set(other.seq, other.id)
-    else if (entry !== undefined) await handOver(tx, entry, later)
+    else if (entry !== undefined) await handOver(tx, schema, { entry, later })
   }
   await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...gone.keys()]),
@@ -40,14 +40,38 @@ export async function discardEntries(
 }
 
 /**
- * Later edits that saw values of `entry` see what it saw instead, up to the next one that changed the field. One that was
- * written before and moved behind it when it was retried saw other values.
+ * Later edits that saw values of `entry` see what it saw instead, and stand on what it stood on. A value that the server
+ * has as well was seen there, whoever else wrote it.
  */
-export async function handOver(tx: LocalTransaction, entry: Entry, later: readonly Entry[]): Promise<void> {
-  const seen: Record<string, Json> = { ...entry.payload.base }
+export async function handOver(
+  tx: LocalTransaction,
+  schema: Schema,
+  { entry, later }: { readonly entry: Entry; readonly later: readonly Entry[] },
+): Promise<void> {
+  const collection = schema.collections.get(entry.collection)
+  const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
+  await showInstead(tx, later, {
+    gone: without(entry.payload.changes, server?.kind === 'live' ? server.values : {}),
+    seen: entry.payload.base ?? {},
+  })
   for (const other of later) {
-    const isFresh = other.status === 'pending' && other.offer === null
-    const base = isFresh ? rebased(other.payload.base, seen, entry.payload.changes) : other.payload.base
+    if (isFresh(other) && other.after === entry.id)
+      await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
+  }
+}
+
+/**
+ * Later edits that saw the values `gone` saw those of `seen`, up to the next one that changed the field. One that was
+ * written before and moved behind when its letter was retried saw other values.
+ */
+export async function showInstead(
+  tx: LocalTransaction,
+  later: readonly Entry[],
+  { gone, seen }: { readonly gone: Values; readonly seen: Values },
+): Promise<void> {
+  const left: Record<string, Json> = { ...seen }
+  for (const other of later) {
+    const base = isFresh(other) ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
       const text = payloadText({ ...other.payload, base })
       await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [
@@ -56,17 +80,25 @@ export async function handOver(tx: LocalTransaction, entry: Entry, later: readon
         other.seq,
       ])
     }
-    if (isFresh && other.after === entry.id) {
-      await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
-    }
-    for (const name of Object.keys(other.payload.changes)) delete seen[name]
+    for (const name of Object.keys(other.payload.changes)) delete left[name]
   }
+}
+
+/** Of these values those that stand nowhere else. */
+function without(values: Values, elsewhere: Values): Values {
+  return Object.fromEntries(
+    Object.entries(values).filter(([name, value]) => !jsonEqual(value, elsewhere[name])),
+  )
+}
+
+function isFresh({ status, offer }: Entry): boolean {
+  return status === 'pending' && offer === null
 }
 
 /** A base with what `seen` says in the fields that hold the value `gone`. */
 function rebased(base: Payload['base'], seen: Values, gone: Values): Payload['base'] {
   const isOf = (name: string, value: Json): boolean =>
-    Object.hasOwn(seen, name) && jsonEqual(value, gone[name])
+    Object.hasOwn(seen, name) && Object.hasOwn(gone, name) && jsonEqual(value, gone[name])
   if (base === null || !Object.entries(base).some(([name, value]) => isOf(name, value))) return base
   return Object.fromEntries(
     Object.entries(base).map(([name, value]) => [name, isOf(name, value) ? (seen[name] ?? null) : value]),

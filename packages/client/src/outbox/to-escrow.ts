@@ -1,3 +1,5 @@
+import type { Schema } from '@holdfast/core'
+
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { rebuildRecords, recordsIn } from '../local/records.ts'
@@ -41,7 +43,7 @@ export async function moveToEscrow(
   await renewRefused(tx, context, left)
   const going = await goingSeqs(tx, left)
   if (going.length === 0) return []
-  await standAside(tx, going)
+  await standAside(tx, context.schema, going)
   const rows = await tx.all(
     `UPDATE _outbox SET escrow = CASE WHEN offer IS NULL THEN 1 ELSE 2 END, verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL,
        status = CASE WHEN status = 'sending' OR held_by = ?1 THEN status ELSE 'pending' END,
@@ -86,7 +88,7 @@ async function goingSeqs(tx: LocalReader, left: LeftRecords): Promise<readonly n
 }
 
 /** As if they had never been written: from the newest to the oldest, so that each hands over what it stood on itself. */
-async function standAside(tx: LocalTransaction, going: readonly number[]): Promise<void> {
+async function standAside(tx: LocalTransaction, schema: Schema, going: readonly number[]): Promise<void> {
   const gone = new Set(going)
   const rows = await tx.all(
     `SELECT ${entryColumns} FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC`,
@@ -94,11 +96,8 @@ async function standAside(tx: LocalTransaction, going: readonly number[]): Promi
   )
   for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) {
     const later = await entriesOfRecord(tx, entry.collection, entry.record)
-    await handOver(
-      tx,
-      entry,
-      later.filter(({ seq }) => seq > entry.seq && !gone.has(seq)),
-    )
+    const staying = later.filter(({ seq }) => seq > entry.seq && !gone.has(seq))
+    await handOver(tx, schema, { entry, later: staying })
   }
 }
 
@@ -142,7 +141,7 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
     else others.push(...seqs)
   }
   const unaware = rows.filter(({ escrow }) => escrow === 0)
-  await standAside(tx, seqsOf(unaware))
+  await standAside(tx, context.schema, seqsOf(unaware))
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
   await drop(tx, [...kept, ...seqsOf(taken)])
   const made = recordsIn(unaware.filter(({ op }) => op === 'create'))

@@ -14,6 +14,7 @@ import { latestStands } from './latest-stands.ts'
 import { liveLists } from './live-lists.ts'
 import { liveness } from './liveness.ts'
 import { monotone } from './monotone.ts'
+import { needlessLoss } from './needless-loss.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
 import { noResurrection } from './no-resurrection.ts'
 import { oneDispute } from './one-dispute.ts'
@@ -58,5 +59,5 @@ export const checkers: readonly Checker[] = [
 
 /** Every promise, for a schema whose facts `factsOf` gives. */
 export function checkersFor(facts: SchemaFacts): readonly Checker[] {
-  return [...checkers, referencesAndUnique(facts), writeRights(facts), decisions(facts)]
+  return [...checkers, referencesAndUnique(facts), writeRights(facts), decisions(facts), needlessLoss(facts)]
 }

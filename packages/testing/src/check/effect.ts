@@ -1,4 +1,5 @@
 import type { Checker } from './checker.ts'
+import { decisionsOf } from './decisions-of.ts'
 import { type FoldedWrite, foldedWrite } from './folded-write.ts'
 import { AuditModel, type ModelRow } from './model.ts'
 import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
@@ -200,19 +201,4 @@ function problemsOfDecisions({ outcome, decisions, row, before, line }: Verdict)
 
 function isEmpty({ changes, increments, members }: FoldedWrite): boolean {
   return [changes, increments, members].every((part) => Object.keys(part).length === 0)
-}
-
-/** By field, in the order they were made; the result of the last one stands. */
-function decisionsOf(decisions: Json): ReadonlyMap<string, readonly Decision[]> {
-  const byField = new Map<string, Decision[]>()
-  if (!Array.isArray(decisions)) return byField
-  for (const decision of decisions as readonly unknown[]) {
-    if (decision === null || typeof decision !== 'object') continue
-    // Only decisions are written there; a member that is missing shows as undefined.
-    const { field, ...rest } = decision as Decision & { readonly field: string }
-    const known = byField.get(field)
-    if (known) known.push(rest)
-    else byField.set(field, [rest])
-  }
-  return byField
 }

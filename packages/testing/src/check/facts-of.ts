@@ -11,7 +11,8 @@ export function factsOf(schema: Schema): SchemaFacts {
     }
     const unique = collection.unique.map(({ fields, ignoreCase }) => ({ fields, ignoresCase: ignoreCase }))
     const scopes = collection.scopes.map(({ literals, fields }) => ({ literals, fields }))
-    facts[name] = { references, unique, scopes }
+    const groups = collection.groups.map(({ fields }) => fields)
+    facts[name] = { references, unique, scopes, groups, isStrict: collection.strict }
   }
   return facts
 }

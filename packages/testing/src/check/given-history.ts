@@ -177,6 +177,7 @@ export class GivenHistory {
       status: line.status ?? 'applied',
       decisions: line.decisions ?? [],
       code: line.code ?? null,
+      acceptedBy: line.acceptedBy ?? null,
     })
   }
 

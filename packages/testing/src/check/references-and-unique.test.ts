@@ -32,8 +32,14 @@ const badge = (...rows: readonly [string, string][]) => ({
   },
 })
 
-test('[SIM-83] the facts of a schema are its references and unique keys', () => {
-  expect(facts['items']).toEqual({ references: { box: 'boxes' }, unique: [], scopes: [] })
+test('[SIM-83] the facts of a schema are its references and unique keys, its scopes, groups and strictness', () => {
+  expect(facts['items']).toEqual({
+    references: { box: 'boxes' },
+    unique: [],
+    scopes: [],
+    groups: [],
+    isStrict: false,
+  })
   expect(facts['badges']).toEqual({
     references: {},
     unique: [
@@ -41,6 +47,8 @@ test('[SIM-83] the facts of a schema are its references and unique keys', () => 
       { fields: ['label'], ignoresCase: true },
     ],
     scopes: [],
+    groups: [],
+    isStrict: false,
   })
 })
 

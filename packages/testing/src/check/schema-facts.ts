@@ -15,4 +15,8 @@ export interface CollectionFacts {
     readonly literals: readonly string[]
     readonly fields: readonly string[]
   }[]
+  /** Whether any change that its author has not seen is a conflict. */
+  readonly isStrict?: boolean
+  /** Fields that merge as one. */
+  readonly groups?: readonly (readonly string[])[]
 }

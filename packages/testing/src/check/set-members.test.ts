@@ -185,6 +185,29 @@ describe('sets that are right', () => {
     expect(found(anew, ['b'])).toEqual([])
   })
 
+  test('[SIM-86] who takes out what lies in escrow does not know of it: accepted later, either may stand', () => {
+    const history = (acceptedBy: string | null): GivenHistory => {
+      const told = givenTags().write(2, add('a')).send(2).rule(2, { status: 'rejected', code: 'ESCROWED' })
+      ann(told.gone(2), 3, remove('a'), withoutEffect)
+      const taken = { user: 'ann', device: 'D1', mutation: 'm2', acceptedBy } as const
+      return told
+        .line({ ...taken, version: 9, before: { tags: [] }, after: { tags: ['a'] } })
+        .add({
+          kind: 'escrow-ruled',
+          atMs: 0,
+          user: 'ann',
+          device: 'D1',
+          id: 'm2',
+          status: 'accepted',
+          verdict: 'applied',
+          version: 9,
+        })
+    }
+    expect(found(history('op'), ['a'])).toEqual([])
+    expect(found(history('op'), [])).toEqual([])
+    expect(found(history(null), ['a'])).toHaveLength(1)
+  })
+
   test('[SIM-86] a create that met a record: who saw that replaces its sets, who did not joins them', () => {
     const create: GivenWrite = { op: 'create', changes: { tags: ['b'] }, resolves: 'c1' }
     const history = (baseVersion: number): GivenHistory =>

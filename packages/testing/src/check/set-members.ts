@@ -35,6 +35,8 @@ interface Spoken {
   /** How often the server had been restored: versions of later histories say nothing about earlier ones. */
   readonly history: number
   readonly items: readonly Item[]
+  /** It came out of escrow: while it was there, its author's device did not show it. */
+  readonly isAccepted: boolean
 }
 
 interface RecordBook {
@@ -110,7 +112,8 @@ class MemberWatch {
       for (const item of items) this.#noteFields(item)
       const { version, id } = outcome
       const book = this.#records.get(`${line.collection}/${line.record}`)
-      book?.spoken.push({ outcome: `${device} ${id}`, version, history: this.#history, items })
+      const isAccepted = typeof line.acceptedBy === 'string'
+      book?.spoken.push({ outcome: `${device} ${id}`, version, history: this.#history, items, isAccepted })
     }
   }
 
@@ -233,7 +236,7 @@ class MemberWatch {
     if (this.#hasSeen(item, spoken)) return true
     const [mine, theirs] = [item.write.first, by.write.first]
     // A decision passes what waits, and is no word on it.
-    if (mine.resolves !== null || item.disk !== by.disk) return false
+    if (mine.resolves !== null || spoken.isAccepted || item.disk !== by.disk) return false
     const [now, then] = [this.#generations.get(item.write), this.#generations.get(by.write)]
     return now === then && mine.seq > theirs.seq && item.seq > by.seq
   }

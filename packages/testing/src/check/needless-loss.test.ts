@@ -1,0 +1,167 @@
+import { describe, expect, test } from 'vitest'
+
+import { givenConflict, givenHistory, type GivenHistory } from './given-history.ts'
+import { needlessLoss } from './needless-loss.ts'
+import type { DumpedConflict, EntryWritten, Values } from './observation.ts'
+import type { SchemaFacts } from './schema-facts.ts'
+
+const checker = needlessLoss({ items: { references: {}, unique: [] } })
+
+/** A beam stands at the dock, and d1 has read that much of it. */
+function givenBeam(): GivenHistory {
+  return givenHistory()
+    .line({ op: 'create', after: { name: 'beam', shelf: 'dock', row: 1 } })
+    .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 1 })
+}
+
+/** Its author saw it at the dock, and puts it on shelf A. */
+function toShelf(history: GivenHistory, more: Parameters<GivenHistory['write']>[1] = {}): GivenHistory {
+  return history.write(1, { changes: { shelf: 'A' }, base: { shelf: 'dock' }, ...more })
+}
+
+function disputed(history: GivenHistory): GivenHistory {
+  return history.send(1).rule(1, { status: 'conflict' })
+}
+
+function conflictOf(more: Partial<DumpedConflict> = {}): DumpedConflict {
+  return givenConflict('c1', { reason: 'fields', fields: ['shelf'], records: ['items/r1'], ...more })
+}
+
+function found(history: GivenHistory, conflict = conflictOf(), facts?: SchemaFacts): readonly string[] {
+  return history
+    .end({ server: { conflicts: [conflict] } })
+    .found(facts ? needlessLoss({ items: { references: {}, unique: [], ...facts['items'] } }) : checker)
+}
+
+const moved = { before: { shelf: 'dock' }, after: { shelf: 'hall' } }
+const renamed = { before: { name: 'beam' }, after: { name: 'girder' } }
+const needless = [
+  'conflict c1 over items/r1 is about its shelf (fields), which nobody else had changed since version 1, up to which its device had read',
+]
+
+describe('a conflict', () => {
+  test('[SIM-101] of which only one side is there', () => {
+    expect(found(disputed(toShelf(givenBeam())))).toEqual(needless)
+  })
+
+  test('[SIM-101] legal: somebody else moved it meanwhile', () => {
+    expect(found(disputed(toShelf(givenBeam()).line(moved)))).toEqual([])
+    expect(found(disputed(toShelf(givenBeam().line(moved))))).toEqual([])
+  })
+
+  test('[SIM-101] over a field that nobody else changed', () => {
+    expect(found(disputed(toShelf(givenBeam()).line(renamed)))).toEqual(needless)
+  })
+
+  test('[SIM-101] over what its author had read', () => {
+    const read = givenBeam()
+      .line(moved)
+      .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+    read.add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 3 })
+    expect(found(disputed(toShelf(read)))).toHaveLength(1)
+  })
+
+  test('[SIM-101] over what its author wrote before', () => {
+    const own = givenBeam()
+      .write(2, { changes: { shelf: 'dock' }, base: { shelf: 'dock' } })
+      .send(2)
+    expect(
+      found(disputed(toShelf(own.rule(2, { before: { shelf: 'dock' }, after: { shelf: 'dock' } })))),
+    ).toEqual(needless)
+  })
+
+  test('[SIM-101] legal: in a strict collection, and over a field that merges as one with another', () => {
+    const history = (): GivenHistory => disputed(toShelf(givenBeam()).line(renamed))
+    const items = { references: {}, unique: [] }
+    expect(found(history(), conflictOf(), { items: { ...items, isStrict: true } })).toEqual([])
+    expect(found(history(), conflictOf(), { items: { ...items, groups: [['name', 'shelf']] } })).toEqual([])
+    const quiet = disputed(toShelf(givenBeam()))
+    expect(found(quiet, conflictOf(), { items: { ...items, isStrict: true } })).toHaveLength(1)
+  })
+
+  test('[SIM-101] over a deletion that nobody made', () => {
+    const over = conflictOf({ reason: 'delete' })
+    expect(found(disputed(toShelf(givenBeam())), over)).toHaveLength(1)
+    expect(found(disputed(toShelf(givenBeam()).line({ op: 'delete' })), over)).toEqual([])
+    expect(found(disputed(toShelf(givenBeam()).line({ op: 'delete' })))).toEqual([])
+  })
+
+  test('[SIM-101] legal: somebody kept theirs, over which it was written', () => {
+    const history = toShelf(givenBeam()).line({
+      op: 'none',
+      version: null,
+      status: 'lost',
+      after: { shelf: 'B' },
+    })
+    expect(found(disputed(history))).toEqual([])
+    const other = toShelf(givenBeam()).line({
+      op: 'none',
+      version: null,
+      status: 'refused',
+      after: { shelf: 'B' },
+    })
+    expect(found(disputed(other))).toHaveLength(1)
+    const settled = toShelf(givenBeam()).write(2, { resolves: 'c0' }).send(2).rule(2, { op: 'none' })
+    expect(found(disputed(settled))).toEqual([])
+  })
+
+  test('[SIM-101] legal: its author had seen a value that never stood on the server', () => {
+    expect(found(disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } })))).toEqual([])
+  })
+
+  test('[SIM-101] legal: of a transaction, of a settlement, over a unique key, over several records', () => {
+    expect(found(disputed(toShelf(givenBeam(), { group: 'g1' })))).toEqual([])
+    expect(found(disputed(toShelf(givenBeam(), { resolves: 'c0' })))).toEqual([])
+    expect(found(disputed(toShelf(givenBeam())), conflictOf({ reason: 'unique' }))).toEqual([])
+    const two = conflictOf({ records: ['items/r1', 'items/r2'] })
+    expect(found(disputed(toShelf(givenBeam())), two)).toEqual([])
+  })
+
+  test('[SIM-101] legal: on a copy of a disk, on one that was put back, once the server was', () => {
+    const entry = (history: GivenHistory): EntryWritten => history.entry(1, { changes: { shelf: 'A' } })
+    const copied = toShelf(givenBeam())
+    expect(found(disputed(copied.copy(entry(copied))))).toEqual([])
+    expect(found(disputed(toShelf(givenBeam()).powerCut('fast')))).toEqual([])
+    expect(found(disputed(toShelf(givenBeam()).restore(1)))).toEqual([])
+  })
+})
+
+const gone = (rule: string): Values => ({
+  field: 'shelf',
+  rule,
+  winner: 'theirs',
+  mine: 'A',
+  theirs: 'dock',
+  result: 'dock',
+})
+
+describe('a value that gives way', () => {
+  const gaveWay = (history: GivenHistory, rule = 'latest'): GivenHistory =>
+    history
+      .send(1)
+      .rule(1, { status: 'merged', line: false })
+      .line({
+        op: 'none',
+        version: null,
+        user: 'ann',
+        device: 'D1',
+        mutation: 'm1',
+        status: 'merged',
+        decisions: [gone(rule)],
+      })
+      .end()
+  const told = [
+    'm1 gave way in shelf of items/r1 (latest), which nobody else had changed since version 1, up to which its device had read',
+  ]
+
+  test('[SIM-101] to nobody', () => {
+    expect(gaveWay(toShelf(givenBeam())).found(checker)).toEqual(told)
+    expect(gaveWay(toShelf(givenBeam()).line(renamed)).found(checker)).toEqual(told)
+    expect(gaveWay(toShelf(givenBeam()), 'onDelete.delete').found(checker)).toHaveLength(1)
+  })
+
+  test('[SIM-101] legal: to what somebody else wrote', () => {
+    expect(gaveWay(toShelf(givenBeam()).line(moved)).found(checker)).toEqual([])
+    expect(gaveWay(toShelf(givenBeam()).line({ op: 'delete' }), 'onDelete.delete').found(checker)).toEqual([])
+  })
+})

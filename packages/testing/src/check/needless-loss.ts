@@ -1,0 +1,213 @@
+import type { Checker } from './checker.ts'
+import { decisionsOf } from './decisions-of.ts'
+import { foldedWrite } from './folded-write.ts'
+import type {
+  DumpedConflict,
+  Json,
+  Observation,
+  RunEnded,
+  ServerAudit,
+  ServerOutcome,
+} from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
+import { sameValue } from './same-value.ts'
+import type { SchemaFacts } from './schema-facts.ts'
+
+/**
+ * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
+ * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
+ * wrote; in a `strict` collection, and against a deletion, any change of the record. Left out is what copies of a disk
+ * write, and what is written once a server was put back: they know of things that they have not read; and what was written
+ * on a value that never stood on the server, because it was refused or renamed there. Rules: SIM-101.
+ */
+export function needlessLoss(facts: SchemaFacts): Checker {
+  return {
+    name: 'needless-loss',
+    promise: 'Only what others changed meanwhile is disputed, or gives way.',
+    start: (fail) => {
+      const watch = new MeetingWatch(fail, facts)
+      return (o) => watch.observe(o)
+    },
+  }
+}
+
+/** What a line of the audit log did to a record. */
+interface Change {
+  readonly version: number
+  readonly line: ServerAudit
+  /** Who keeps theirs changes nothing, and what was written on top of mine meets it all the same. */
+  readonly isSettlement: boolean
+}
+
+/** An edit, and what others had changed of its record by the time the server ruled on it. */
+interface Meeting {
+  readonly record: string
+  readonly collection: string
+  readonly sinceVersion: number
+  readonly others: readonly Change[]
+  /** Fields that its author had seen with a value that the server never had. */
+  readonly ownOnly: ReadonlySet<string>
+}
+
+class MeetingWatch {
+  readonly #fail: (message: string) => void
+  readonly #facts: SchemaFacts
+  readonly #book: RunBook
+  /** By disk, how far it has read. */
+  readonly #position = new Map<string, number>()
+  /** How far its disk had read when a mutation was written, by the key it was written under. */
+  readonly #readWhenWritten = new Map<string, number>()
+  /** By record, in the order of the log. */
+  readonly #changes = new Map<string, Change[]>()
+  /** By record and field, every value that ever stood on the server. */
+  readonly #stood = new Map<string, Json[]>()
+  readonly #meetings = new Map<string, Meeting>()
+  /** Copies of each other, and disks that are as they were earlier. */
+  readonly #copies = new Set<string>()
+  #isRestored = false
+  /** Of the newest line. */
+  #version = 0
+
+  constructor(fail: (message: string) => void, facts: SchemaFacts) {
+    this.#fail = fail
+    this.#facts = facts
+    this.#book = new RunBook((commit) => this.#commit(commit))
+  }
+
+  observe(o: Observation): void {
+    this.#book.observe(o)
+    switch (o.kind) {
+      case 'cursor':
+        this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
+        return
+      case 'entry-written':
+        if (!this.#readWhenWritten.has(o.id)) this.#readWhenWritten.set(o.id, this.#position.get(o.disk) ?? 0)
+        return
+      case 'device-copied':
+        this.#copies.add(o.disk).add(o.to)
+        return
+      case 'device-lost':
+        this.#copies.add(o.disk)
+        return
+      case 'server-restored':
+        this.#isRestored = true
+        return
+      case 'end':
+        this.#end(o)
+        return
+      default:
+    }
+  }
+
+  #commit({ outcomes, lines }: Commit): void {
+    if (this.#isRestored) return
+    for (const line of lines) {
+      this.#version = Math.max(this.#version, line.version ?? 0)
+      const isSettlement = line.status === 'lost' || this.#isSettlement(line)
+      if (line.op === 'none' && !isSettlement) continue
+      const record = `${line.collection}/${line.record}`
+      const made = line.op === 'none' ? {} : line.after
+      for (const [field, value] of Object.entries(made ?? {})) this.#note(`${record} ${field}`, value)
+      const changes = this.#changes.get(record) ?? []
+      changes.push({ version: line.version ?? this.#version + 0.5, line, isSettlement })
+      this.#changes.set(record, changes)
+    }
+    for (const outcome of outcomes) {
+      const meeting = this.#meetingOf(outcome)
+      if (!meeting) continue
+      if (outcome.status === 'conflict') this.#meetings.set(outcome.id, meeting)
+      const line = lines.find(({ device, mutation }) => device === outcome.device && mutation === outcome.id)
+      if (outcome.status === 'merged' && line) this.#judgeDecisions(line, meeting)
+    }
+  }
+
+  /** undefined where what its author knew cannot be told. */
+  #meetingOf(outcome: ServerOutcome): Meeting | undefined {
+    const items = this.#book.membersOf(outcome)
+    const first = items?.[0]?.write.first
+    if (!items || !first || items.some((item) => !this.#isPlain(item))) return undefined
+    const read = items.map(({ write }) => this.#readWhenWritten.get(write.first.id) ?? 0)
+    const sinceVersion = Math.min(...read)
+    const record = `${first.collection}/${first.record}`
+    const changes = this.#changes.get(record) ?? []
+    const others = changes.filter(
+      ({ version, line, isSettlement }) =>
+        version > sinceVersion && (isSettlement || line.device !== outcome.device || line.mutation === null),
+    )
+    // What it saw then: the base of what was written on a letter that is discarded is another by now.
+    const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
+    const seen = Object.entries(foldedWrite(asWritten).base)
+    const ownOnly = new Set(
+      seen.flatMap(([field, value]) => (this.#hasStood(`${record} ${field}`, value) ? [] : [field])),
+    )
+    return { record, collection: first.collection, sinceVersion, others, ownOnly }
+  }
+
+  #note(place: string, value: Json): void {
+    const known = this.#stood.get(place) ?? []
+    known.push(value)
+    this.#stood.set(place, known)
+  }
+
+  #hasStood(place: string, value: Json): boolean {
+    return this.#stood.get(place)?.some((stood) => sameValue(stood, value)) ?? value === null
+  }
+
+  #isPlain({ disk, write }: Item): boolean {
+    const { group, op, resolves } = write.first
+    return group === null && op !== 'create' && resolves === null && !this.#copies.has(disk)
+  }
+
+  #isSettlement({ device, mutation, status }: ServerAudit): boolean {
+    const isTaken = status === 'applied' || status === 'merged'
+    const outcome = isTaken && device !== null && mutation !== null && this.#book.outcomeOf(device, mutation)
+    const items = outcome ? this.#book.membersOf(outcome) : undefined
+    return items?.some(({ write }) => write.first.resolves !== null) === true
+  }
+
+  #judgeDecisions(line: ServerAudit, meeting: Meeting): void {
+    for (const [field, decisions] of decisionsOf(line.decisions))
+      for (const { winner, rule } of decisions) {
+        if (winner !== 'theirs') continue
+        const isTouched = rule.startsWith('onDelete')
+          ? meeting.others.length > 0
+          : this.#isTouched(field, meeting)
+        if (!isTouched)
+          this.#fail(
+            `${line.mutation} gave way in ${field} of ${meeting.record} (${rule}), ${whatNobody(meeting)}`,
+          )
+      }
+  }
+
+  /** Fields that merge as one are changed together. */
+  #isTouched(field: string, { collection, others, ownOnly }: Meeting): boolean {
+    const group = this.#facts[collection]?.groups?.find((fields) => fields.includes(field)) ?? [field]
+    return group.some((name) => ownOnly.has(name) || others.some((other) => touches(other, name)))
+  }
+
+  #isMet({ reason, fields = [], records }: DumpedConflict, meeting: Meeting): boolean {
+    if (reason === 'unique' || records?.length !== 1) return true
+    const isWhole = reason === 'delete' || this.#facts[meeting.collection]?.isStrict === true
+    return isWhole ? meeting.others.length > 0 : fields.some((field) => this.#isTouched(field, meeting))
+  }
+
+  #end({ server }: RunEnded): void {
+    for (const conflict of server.conflicts) {
+      const meeting = this.#meetings.get(conflict.mutation)
+      if (!meeting || this.#isMet(conflict, meeting)) continue
+      const { id, reason, fields = [] } = conflict
+      this.#fail(
+        `conflict ${id} over ${meeting.record} is about its ${fields.join(', ')} (${reason}), ${whatNobody(meeting)}`,
+      )
+    }
+  }
+}
+
+function whatNobody({ sinceVersion }: Meeting): string {
+  return `which nobody else had changed since version ${sinceVersion}, up to which its device had read`
+}
+
+function touches({ line: { op, before, after }, isSettlement }: Change, field: string): boolean {
+  if (isSettlement || op !== 'update') return true
+  return Object.hasOwn(after ?? {}, field) || Object.hasOwn(before ?? {}, field)
+}
