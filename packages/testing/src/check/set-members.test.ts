@@ -190,18 +190,16 @@ describe('sets that are right', () => {
       const told = givenTags().write(2, add('a')).send(2).rule(2, { status: 'rejected', code: 'ESCROWED' })
       ann(told.gone(2), 3, remove('a'), withoutEffect)
       const taken = { user: 'ann', device: 'D1', mutation: 'm2', acceptedBy } as const
-      return told
-        .line({ ...taken, version: 9, before: { tags: [] }, after: { tags: ['a'] } })
-        .add({
-          kind: 'escrow-ruled',
-          atMs: 0,
-          user: 'ann',
-          device: 'D1',
-          id: 'm2',
-          status: 'accepted',
-          verdict: 'applied',
-          version: 9,
-        })
+      return told.line({ ...taken, version: 9, before: { tags: [] }, after: { tags: ['a'] } }).add({
+        kind: 'escrow-ruled',
+        atMs: 0,
+        user: 'ann',
+        device: 'D1',
+        id: 'm2',
+        status: 'accepted',
+        verdict: 'applied',
+        version: 9,
+      })
     }
     expect(found(history('op'), ['a'])).toEqual([])
     expect(found(history('op'), [])).toEqual([])
