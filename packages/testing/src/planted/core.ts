@@ -157,6 +157,15 @@ export const corePlants: readonly Plant[] = [
     expect: ['effect', 'audit-completeness'],
   },
   {
+    id: 'version-decides-what-was-seen',
+    case: 'ME-1',
+    file: `${merge}/merge-fields.ts`,
+    edits: [{ find: `if (!knowsBase(field, merging)) return`, replace: `if (field.name !== '') return` }],
+    story:
+      'Two people fill in different fields of one form, and are asked to decide between what nobody disputes.',
+    expect: ['needless-loss'],
+  },
+  {
     id: 'max-keeps-the-smaller',
     case: 'ME-9',
     file: `${merge}/decide-field.ts`,
