@@ -217,6 +217,7 @@ function statementFunctions(capture: Capture): readonly string[] {
       'END IF;',
     ]),
     define('updated', 'new_rows', [
+      ...enterUnseen(capture),
       'IF own IS NOT NULL THEN',
       run(puts(capture, 'new_rows n')),
       'ELSE',
@@ -232,7 +233,11 @@ function statementFunctions(capture: Capture): readonly string[] {
       removed,
       'END IF;',
     ]),
-    define('deleted', 'old_rows', [...gone('old_rows').map(run), ...afterReturn(capture)]),
+    define('deleted', 'old_rows', [
+      ...enterUnseen(capture),
+      ...gone('old_rows').map(run),
+      ...afterReturn(capture),
+    ]),
     truncateFunction(capture, gone(truncated)),
   ]
 }
@@ -297,6 +302,19 @@ function putNew(capture: Capture): readonly string[] {
     'END IF;',
     `IF NOT is_so THEN ${runLarge(firstPuts(capture, 'new_rows n'))}`,
     `ELSE ${run(puts(capture, 'new_rows n'))}`,
+    'END IF;',
+  ]
+}
+
+/**
+ * Where a snapshot may be older than the entries of rows that were adopted meanwhile, which nobody wrote to, they are entered
+ * as they were. PostgreSQL refuses that with a serialization failure when there are entries that the snapshot does not show:
+ * otherwise those would stay as they are.
+ */
+function enterUnseen(capture: Capture): readonly string[] {
+  return [
+    `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN`,
+    run(`${firstPuts(capture, 'old_rows n')} ON CONFLICT DO NOTHING`),
     'END IF;',
   ]
 }
