@@ -16,7 +16,7 @@ import {
   puts,
   tombstones,
 } from './capture-sql.ts'
-import { type Naming, quoteText } from './columns.ts'
+import { type Naming, quoteText, realTime } from './columns.ts'
 
 /** Above this many rows a statement is planned anew: a plan made for one row would take for ever with 100,000. */
 const fewRows = 100
@@ -115,7 +115,7 @@ function statementTriggers({ collection }: Pick<Capture, 'collection'>, table: s
 /** Settings can be made up by anybody; those that say who writes count from whoever may use our schema. */
 const isServer = `has_schema_privilege(session_user, 'holdfast', 'USAGE')`
 
-/** Runs with the writer's rights and touches nothing but the row and settings. */
+/** Runs with the writer's rights and touches nothing but the row and settings. A time that is none counts as not given. */
 function rowFunction(capture: Capture): string {
   const { collection } = capture
   const fields = collection.fields.map(({ name }) => name)
@@ -125,7 +125,12 @@ function rowFunction(capture: Capture): string {
     : differs
   const places = [...new Set(collection.scopes.flatMap((scope) => scope.fields))]
   const moved = `IF ${isDistinct(capture, places, ['NEW', 'OLD'])} THEN PERFORM set_config('holdfast.moved', '1', true); END IF;`
-  const updatedAt = 'NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at OR NEW.updated_at IS NULL'
+  const isReal = (time: string): string => `(${time} ${realTime}) IS TRUE`
+  const given = (time: string): string =>
+    `CASE WHEN ${isReal(`NEW.${time}`)} THEN date_trunc('milliseconds', NEW.${time}) ELSE now_ms END`
+  const deletedAt = hasDeletedAt(collection)
+    ? `IF NEW.deleted_at IS NOT NULL AND NOT ${isReal('NEW.deleted_at')} THEN NEW.deleted_at := now_ms; END IF;`
+    : ''
   return `CREATE OR REPLACE FUNCTION ${functionName(collection, 'row')}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   now_ms timestamptz := date_trunc('milliseconds', statement_timestamp());
@@ -135,19 +140,26 @@ BEGIN
     ${moved}
   END IF;
   IF coalesce(current_setting('holdfast.own', true), '') <> '' AND pg_trigger_depth() = 1 AND ${isServer} THEN RETURN NEW; END IF;
+  ${deletedAt}
   IF TG_OP = 'INSERT' THEN
     NEW.version := current_setting('holdfast.version')::bigint;
-    NEW.created_at := coalesce(date_trunc('milliseconds', NEW.created_at), now_ms);
-    NEW.updated_at := coalesce(date_trunc('milliseconds', NEW.updated_at), now_ms);
-  ELSIF ${changed} OR current_setting('holdfast.touch', true) = '1' THEN
-    NEW.version := greatest(current_setting('holdfast.version')::bigint, OLD.version + 1);
-    IF ${updatedAt} THEN NEW.updated_at := now_ms; END IF;
-  ELSE
-    NEW.version := OLD.version;
-    NEW.server_updated_at := OLD.server_updated_at;
+    NEW.created_at := ${given('created_at')};
+    NEW.updated_at := ${given('updated_at')};
+    NEW.server_updated_at := now_ms;
     RETURN NEW;
   END IF;
-  NEW.server_updated_at := now_ms;
+  IF NOT ${isReal('NEW.created_at')} THEN
+    NEW.created_at := CASE WHEN ${isReal('OLD.created_at')} THEN OLD.created_at ELSE now_ms END;
+  END IF;
+  IF ${changed} OR current_setting('holdfast.touch', true) = '1' THEN
+    NEW.version := greatest(current_setting('holdfast.version')::bigint, OLD.version + 1);
+    IF NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at OR NOT ${isReal('NEW.updated_at')} THEN NEW.updated_at := now_ms; END IF;
+    NEW.server_updated_at := now_ms;
+    RETURN NEW;
+  END IF;
+  NEW.version := OLD.version;
+  NEW.server_updated_at := OLD.server_updated_at;
+  IF NOT ${isReal('NEW.updated_at')} THEN NEW.updated_at := OLD.updated_at; END IF;
   RETURN NEW;
 END $$`
 }

@@ -1,5 +1,5 @@
 import type { CollectionSchema, FieldKind, FieldSchema } from '@holdfast/core'
-import { checkOf, type Naming } from '../columns.ts'
+import { checkOf, type Naming, realTime } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { hasDeletedAt, quoteName } from '../../sql.ts'
 import type { ColumnShape, TableShape } from './table-shape.ts'
@@ -205,13 +205,16 @@ export async function unfitValues(
       const values = { at, says: `a value that no ${field.kind} can hold`, when: `NOT (${check})` }
       return [...(field.optional ? [] : [nulls]), ...(check === '' ? [] : [values])]
     }),
-    ...Object.keys(ownTypes)
-      .filter((name) => shape.columns.get(name)?.isNullable === true)
-      .map((name) => ({
-        at: `${naming.table(collection)}.${name}`,
-        says: 'null: set it',
-        when: `${quoteName(name)} IS NULL`,
-      })),
+    ...ownColumns(collection).flatMap((name) => {
+      const at = `${naming.table(collection)}.${name}`
+      const column = quoteName(name)
+      const nulls = { at, says: 'null: set it', when: `${column} IS NULL` }
+      const times = { at, says: 'a time that no device can hold', when: `NOT (${column} ${realTime})` }
+      const shaped = shape.columns.get(name)
+      if (!shaped) return []
+      const mayBeNull = shaped.isNullable && name !== 'deleted_at'
+      return [...(mayBeNull ? [nulls] : []), ...(name === 'version' ? [] : [times])]
+    }),
   ]
   if (cases.length === 0) return []
   const counts = cases.map(({ when }, index) => `count(*) FILTER (WHERE ${when}) AS c${index}`)
