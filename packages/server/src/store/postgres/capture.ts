@@ -170,6 +170,8 @@ function defineFunction(
   what: string,
   { seen, body }: { readonly seen: string; readonly body: readonly string[] },
 ): string {
+  const others = `ARRAY(SELECT k.key FROM holdfast.key_numbers k WHERE k.collection = ${name}
+    AND k.key <> ALL (coalesce(nullif(split_part(own, ':', 3), ''), '{}')::integer[]))`
   return `CREATE OR REPLACE FUNCTION ${functionName(collection, what)}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -178,6 +180,8 @@ DECLARE
   own text := CASE WHEN is_server THEN nullif(current_setting('holdfast.own', true), '') END;
   v_maker integer := nullif(split_part(own, ':', 1), '0')::integer;
   v_first bigint := split_part(own, ':', 2)::bigint;
+  -- Unique keys that whoever writes through a server leaves to servers of another schema.
+  v_others integer[] := ${collection.unique.length === 0 ? "'{}'" : `CASE WHEN own IS NULL THEN '{}' ELSE ${others} END`};
   -- Whoever writes through the server itself is named; others are nobody we know.
   v_account text := CASE WHEN is_server THEN nullif(current_setting('holdfast.account', true), '') END;
   v_this bigint;
@@ -205,7 +209,9 @@ function statementFunctions(capture: Capture): readonly string[] {
   const leave = [isMoved, run(leaves(capture)), 'END IF;']
   const removed = run(deletes(capture, removedSince(capture)))
   const changedRows = 'new_rows n JOIN old_rows o ON o.id = n.id AND n.version <> o.version'
-  const ifForeign = [`IF own IS NULL OR EXISTS (SELECT 1 FROM new_rows n WHERE NOT ${inline(isOwn)}) THEN`]
+  const ifForeign = [
+    `IF own IS NULL OR v_others <> '{}' OR EXISTS (SELECT 1 FROM new_rows n WHERE NOT ${inline(isOwn)}) THEN`,
+  ]
   const gone = (rows: string): readonly string[] => [
     auditOfDeletes(capture, rows),
     ...noteUnique(capture, `${rows} o`, 'o'),
@@ -261,7 +267,7 @@ const truncated = 'ONLY {truncated}'
 function truncateFunction(capture: Capture, statements: readonly string[]): string {
   const dynamic = (sql: string): string =>
     `EXECUTE replace($sql$${bind(sql)}$sql$, '{truncated}', TG_RELID::regclass::text)`
-  const using = 'USING v_this, v_at, v_maker, v_account, v_first;'
+  const using = 'USING v_this, v_at, v_maker, v_account, v_first, v_others;'
   const seen = `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'holdfast: TRUNCATE of a captured table needs READ COMMITTED' USING HINT = 'Use DELETE, or another isolation level.';
   END IF;
@@ -273,22 +279,22 @@ function truncateFunction(capture: Capture, statements: readonly string[]): stri
 }
 
 function bind(sql: string): string {
-  const names = ['{this}', '{at}', '{maker}', '{account}', '{first}']
+  const names = ['{this}', '{at}', '{maker}', '{account}', '{first}', '{others}']
   return names.reduce((bound, name, index) => bound.replaceAll(name, `$${index + 1}`), sql)
 }
 
 function inline(sql: string): string {
-  return sql.replaceAll(/\{(this|at|maker|account|first)\}/g, 'v_$1')
+  return sql.replaceAll(/\{(this|at|maker|account|first|others)\}/g, 'v_$1')
 }
 
-/** A statement of a trigger function, planned once for few rows and each time for many. `{this}`, `{at}`, `{maker}`, `{account}`, `{first}` are its own. */
+/** A statement of a trigger function, planned once for few rows and each time for many. `{this}`, `{at}`, `{maker}`, `{account}`, `{first}`, `{others}` are its own. */
 function run(sql: string): string {
   return `IF is_large THEN ${runLarge(sql)} ELSE ${inline(sql)}; END IF;`
 }
 
 /** The same of a statement that is run for many rows alone. */
 function runLarge(sql: string): string {
-  return `EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first;`
+  return `EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first, v_others;`
 }
 
 /** A question of a trigger function, planned in the same way. */

@@ -1,5 +1,6 @@
 import { SyncError } from '@holdfast/core'
 import type { Connection } from './connection.ts'
+import { readKeyNumbers } from './key-numbers.ts'
 import { scopeLockClass } from './system-tables.ts'
 import { enterRows } from './migration/enter-rows.ts'
 import { inTransaction, lockTimeoutMs } from './migration/in-batches.ts'
@@ -44,13 +45,14 @@ export async function carryOut(
     }
     return made
   })
+  const keys = await readKeyNumbers(db, setup.schema)
   let rows = 0
   for (const step of plan.steps) {
     if (step.kind === 'index') await db.exec(step.sql)
     if (step.kind === 'rows') {
       const { collection: name = '', work = 'adopt' } = step.rows ?? {}
       const collection = setup.schema.collections.get(name)
-      if (collection) rows += await enterRows(db, { ...setup, collection, work, onRows })
+      if (collection) rows += await enterRows(db, { ...setup, keys, collection, work, onRows })
     }
     if (step.kind === 'index' || step.kind === 'rows') onStep?.(step.says)
   }

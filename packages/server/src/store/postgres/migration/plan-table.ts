@@ -1,10 +1,11 @@
 import type { CollectionSchema } from '@holdfast/core'
-import { checkOf, columnOf, type Naming, quoteText } from '../columns.ts'
+import { checkOf, columnOf, type Naming } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { quoteName } from '../../sql.ts'
 import { captureTable } from './capture-table.ts'
 import { ownColumns, refuseTable, unfitValues } from './check-table.ts'
 import { enterSql } from './enter-rows.ts'
+import { type KeptKeys, missingKeys } from './keep-keys.ts'
 import { captureSteps } from './missing-statements.ts'
 import { changeOf, type CollectionChange } from './schema-change.ts'
 import type { PlanParts, RowWork } from './steps.ts'
@@ -15,6 +16,7 @@ interface TablePlan {
   readonly collection: CollectionSchema
   /** What the database was made for before, of this collection. */
   readonly before: Readonly<Record<string, unknown>> | undefined
+  readonly kept: KeptKeys
   readonly parts: PlanParts
 }
 
@@ -31,9 +33,7 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
     return
   }
   const change: CollectionChange =
-    before === undefined
-      ? { refusals: [], movesRows: false, changesUnique: false }
-      : changeOf(collection, before)
+    before === undefined ? { refusals: [], movesRows: false } : changeOf(collection, before)
   const shape = await readTable(db, table)
   const isAdopted = shape !== null && before === undefined
   parts.refusals.push(...change.refusals)
@@ -56,9 +56,18 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
     )),
   )
   await planIndexes(db, plan, shape)
+  const { steps, isUnread } = missingKeys(collection, plan.kept)
+  parts.steps.push(...steps)
   if (isAdopted) planRows(plan, shape, 'adopt')
   if (change.movesRows) planRows(plan, shape, 'move')
-  if (change.changesUnique) planRows(plan, shape, 'unique')
+  // What is entered is read for keys as well; other rows are where the feed has known the table before.
+  if (isUnread && (!isAdopted || (await isInFeed(db, collection)))) planRows(plan, shape, 'unique')
+}
+
+async function isInFeed(db: Connection, { name }: CollectionSchema): Promise<boolean> {
+  const there = await db.get(`SELECT to_regclass('holdfast.feed') IS NOT NULL AS there`)
+  if (there?.['there'] !== true) return false
+  return (await db.get('SELECT 1 FROM holdfast.feed WHERE collection = $1 LIMIT 1', name)) !== undefined
 }
 
 /** Our own columns. Defaults are constants, so that PostgreSQL adds them without rewriting the table. */
@@ -168,18 +177,12 @@ async function planIndexes(
 const workSays: Readonly<Record<RowWork, string>> = {
   adopt: 'bring the rows of {} into the feed, in batches',
   move: 'move the rows of {} to the scopes they lie in now, in batches',
-  unique: 'read the unique keys of the rows of {} again, in batches',
+  unique: 'read the unique keys of the rows of {}, in batches',
 }
 
 function planRows({ naming, collection, parts }: TablePlan, shape: TableShape | null, work: RowWork): void {
   if (shape === null) return
   const table = naming.table(collection)
-  if (work === 'unique')
-    parts.steps.push({
-      kind: 'structure',
-      says: `forget the unique keys of ${table}`,
-      sql: `DELETE FROM holdfast.unique_keys WHERE collection = ${quoteText(collection.name)}`,
-    })
   const about = shape.rows > 0 ? ` (about ${Math.round(shape.rows)})` : ''
   parts.steps.push({
     kind: 'rows',

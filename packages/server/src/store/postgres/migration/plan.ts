@@ -2,6 +2,7 @@ import { describeSchema } from '@holdfast/core'
 import { quoteText } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { postgresLayout, systemFunctions, systemTables } from '../system-tables.ts'
+import { keptKeys, settleKeysSql } from './keep-keys.ts'
 import { captureSteps } from './missing-statements.ts'
 import { planTable } from './plan-table.ts'
 import { describedCollections, sharedTables } from './schema-change.ts'
@@ -25,8 +26,10 @@ export async function makePlan(db: Connection, { schema, naming }: MigrationSetu
   )
   await planSystem(db, before?.layout, parts)
   const known = describedCollections(before?.described ?? '')
+  const kept = await keptKeys(db, known)
+  parts.steps.push(...kept.steps)
   for (const collection of schema.collections.values())
-    await planTable(db, { naming, collection, before: known.get(collection.name), parts })
+    await planTable(db, { naming, collection, before: known.get(collection.name), kept, parts })
   const described = describeSchema(schema)
   if (before?.described !== described || before.layout < postgresLayout)
     parts.steps.push({
@@ -34,7 +37,8 @@ export async function makePlan(db: Connection, { schema, naming }: MigrationSetu
       says: `note that the database is prepared for schema version ${schema.version}`,
       sql: `INSERT INTO holdfast.state (one, epoch, layout, schema_version, described)
   VALUES (1, gen_random_uuid()::text, ${postgresLayout}, ${schema.version}, ${quoteText(described)})
-  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described`,
+  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described;
+${settleKeysSql(schema)}`,
     })
   return parts
 }
