@@ -34,6 +34,9 @@ export const systemTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS holdfast.state (
     one integer PRIMARY KEY CHECK (one = 1), epoch text NOT NULL, horizon bigint NOT NULL DEFAULT 0, layout integer NOT NULL,
     schema_version integer NOT NULL, described text NOT NULL, made_at timestamptz NOT NULL DEFAULT now())`,
+  // Schemas whose migration was begun and none ended since, in that order.
+  `CREATE TABLE IF NOT EXISTS holdfast.begun (
+    n bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, schema_version integer NOT NULL, described text NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS holdfast.transactions (
     n bigint PRIMARY KEY, xid xid8 NOT NULL, position bigint UNIQUE, bound xid8, tag text,
     is_open boolean NOT NULL DEFAULT true)`,

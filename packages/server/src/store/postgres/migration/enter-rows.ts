@@ -6,7 +6,7 @@ import type { Connection } from '../connection.ts'
 import type { Tables } from '../read-records.ts'
 import { uniqueStatements } from '../write-unique.ts'
 import { hasDeletedAt } from '../../sql.ts'
-import { inTransaction } from './in-batches.ts'
+import { asBegun } from './begun.ts'
 import type { RowWork } from './steps.ts'
 
 /** Whose rows. */
@@ -38,7 +38,7 @@ export async function enterRows(db: Connection, run: RowsRun): Promise<number> {
   let after: string | null = null
   let total = 0
   for (;;) {
-    const batch: Batch = await inTransaction(db, async () => {
+    const batch: Batch = await asBegun(db, run.schema, async () => {
       // Locked first: what is decided on then is of after every wait.
       const rows = after === null ? await db.all(sql.lock('true')) : await db.all(sql.lock(beyond), after)
       const ids = rows.map((row) => String(row['id']))

@@ -7,6 +7,7 @@ import { ownColumns, refuseTable, unfitValues } from './check-table.ts'
 import { enterSql } from './enter-rows.ts'
 import { type KeptKeys, missingKeys } from './keep-keys.ts'
 import { captureSteps } from './missing-statements.ts'
+import { planIndexes } from './make-indexes.ts'
 import { changeOf, type CollectionChange } from './schema-change.ts'
 import type { PlanParts, RowWork } from './steps.ts'
 import { readTable, type TableShape } from './table-shape.ts'
@@ -16,6 +17,8 @@ interface TablePlan {
   readonly collection: CollectionSchema
   /** What the database was made for before, of this collection. */
   readonly before: Readonly<Record<string, unknown>> | undefined
+  /** For what else a migration was begun, which may have gone through some of its rows. */
+  readonly begun: readonly Readonly<Record<string, unknown>>[]
   readonly kept: KeptKeys
   readonly parts: PlanParts
 }
@@ -55,11 +58,12 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
       `capture every change of ${table} by functions of ours and triggers`,
     )),
   )
-  await planIndexes(db, plan, shape)
+  parts.steps.push(...(await planIndexes(db, plan, shape)))
   const { steps, isUnread } = missingKeys(collection, plan.kept)
   parts.steps.push(...steps)
   if (isAdopted) planRows(plan, shape, 'adopt')
-  if (change.movesRows) planRows(plan, shape, 'move')
+  const isMoved = change.movesRows || plan.begun.some((begun) => changeOf(collection, begun).movesRows)
+  if (isMoved && !isAdopted) planRows(plan, shape, 'move')
   // What is entered is read for keys as well; other rows are where the feed has known the table before.
   if (isUnread && (!isAdopted || (await isInFeed(db, collection)))) planRows(plan, shape, 'unique')
 }
@@ -143,35 +147,6 @@ function noteColumns({ naming, collection, parts }: TablePlan, shape: TableShape
     )
   if (shape.hidesRows)
     parts.notes.push(`${table} forces row level security: the server sees what its policies let its role see`)
-}
-
-async function planIndexes(
-  db: Connection,
-  { naming, collection, parts }: TablePlan,
-  shape: TableShape | null,
-): Promise<void> {
-  const table = naming.table(collection)
-  const [namespace] = naming.tableParts(collection)
-  const hasRows = shape !== null && (await db.get(`SELECT 1 FROM ${table} LIMIT 1`)) !== undefined
-  // A partitioned table takes no index concurrently.
-  const isAlone = hasRows && shape.kind === 'r'
-  for (const fields of collection.indexes) {
-    const name = `holdfast_${collection.name}_${fields.join('_')}`.slice(0, 63)
-    const there = shape?.indexes.find((index) => index.name === name)
-    if (there?.isValid === true) continue
-    if (there !== undefined)
-      parts.steps.push({
-        kind: 'index',
-        says: `drop our index ${name}, which was never finished`,
-        sql: `DROP INDEX CONCURRENTLY IF EXISTS ${quoteName(namespace)}.${quoteName(name)}`,
-      })
-    const on = [...fields.map((field) => naming.column(collection, field)), 'id'].join(', ')
-    parts.steps.push({
-      kind: isAlone ? 'index' : 'structure',
-      says: `index ${table} by ${fields.join(', ')}${isAlone ? ', while others go on writing' : ''}`,
-      sql: `CREATE INDEX ${isAlone ? 'CONCURRENTLY ' : ''}IF NOT EXISTS ${quoteName(name)} ON ${table} (${on})`,
-    })
-  }
 }
 
 const workSays: Readonly<Record<RowWork, string>> = {
