@@ -191,6 +191,12 @@ END $$`,
 DECLARE
   number bigint;
 BEGIN
+  -- Whoever moves another record of the same conflict goes first or comes after, and sees what became of it; one whose
+  -- snapshot is older fails.
+  UPDATE holdfast.conflicts c SET version = c.version WHERE c.id IN (
+    SELECT r.conflict FROM holdfast.feed f
+    JOIN holdfast.conflict_records r ON r.collection = f.collection AND r.record = f.record
+    WHERE f.tx = this AND f.collection <> '_conflicts');
   number := nextval('holdfast.numbers');
   INSERT INTO holdfast.feed (scope, collection, record, tx, version, op)
     SELECT DISTINCT f.scope, '_conflicts', c.id, this, c.version, 'put'
