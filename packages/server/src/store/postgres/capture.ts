@@ -67,6 +67,16 @@ export const triggerNames = {
   truncated: 'zzz_holdfast_truncated',
 }
 
+/** The triggers of a collection's table, each with the function that it calls. */
+export function triggersOf(
+  collection: CollectionSchema,
+): readonly (readonly [name: string, calls: string])[] {
+  return Object.entries(triggerNames).map(([what, name]) => [
+    name,
+    what === 'begin' ? 'holdfast.begin_statement' : functionName(collection, what),
+  ])
+}
+
 /** Name of one of a collection's functions. */
 function functionName({ name }: CollectionSchema, what: string): string {
   return `holdfast.${quoteName(`${name}_${what}`)}`

@@ -120,8 +120,8 @@ class PostgresStore implements Store {
     this.#opened = { pool, setup, tables: { ...prepared, keys: new Map() } }
     try {
       await this.#use(async (db) => {
-        if (!migrate) return checkMigrated(db, setup.schema)
-        if (!(await isMigrated(db, setup.schema))) await carryOut(db, prepared)
+        if (!migrate) return checkMigrated(db, prepared)
+        if (!(await isMigrated(db, prepared))) await carryOut(db, prepared)
       })
       const keys = await this.#use((db) => readKeyNumbers(db, setup.schema))
       this.#opened = { pool, setup, tables: { ...prepared, keys } }

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { GivenDevice } from '../../../given-engine.ts'
 import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, runMigration } from '../maintenance.ts'
-import { postgresStore } from '../postgres-store.ts'
+import { postgresStore, type PostgresStoreOptions } from '../postgres-store.ts'
 import { type GivenDatabase, givenPrepared } from './given-database.ts'
 
 const fields = { place: text(), name: text(), code: text({ default: '' }) }
@@ -157,5 +157,36 @@ describe.skipIf(!hasPostgres())('a change of unique keys beside a server', () =>
       { says: '{"fields":["code","name"],"ignoreCase":false}', same: false, keys: 2 },
       { says: '{"fields":["name"],"ignoreCase":false}', same: true, keys: 2 },
     ])
+  })
+})
+
+describe.skipIf(!hasPostgres())('a server on tables that are not captured', () => {
+  const open = async (options: Partial<PostgresStoreOptions> = {}): Promise<void> => {
+    const store = postgresStore({ url: db.url, pollMs: 0, listen: false, ...options })
+    const engine = await createEngine({ schema: first, store, scopes: () => '*' })
+    await engine.close()
+  }
+
+  test.each([
+    ['a trigger that is gone', 'DROP TRIGGER zzz_holdfast_inserted ON items'],
+    ['one that is off', 'ALTER TABLE items DISABLE TRIGGER zzz_holdfast_row'],
+    [
+      'a table that was copied to its place',
+      `ALTER TABLE items RENAME TO kept; CREATE TABLE items (LIKE kept INCLUDING ALL)`,
+    ],
+    ['a table that is gone', 'DROP TABLE items'],
+  ])('[MI-17] with %s does not start, and with migrate: true brings it there first', async (_, sql) => {
+    await open()
+    for (const each of sql.split('; ')) await db.ask(each)
+    await expect(open()).rejects.toMatchObject({ code: 'STORE_FOREIGN' })
+    await open({ migrate: true })
+    await open()
+  })
+
+  test('[MI-17] nor with another table that the same collection is mapped to', async () => {
+    await db.ask('CREATE TABLE things (LIKE items INCLUDING ALL)')
+    await expect(open({ tables: { items: { table: 'things' } } })).rejects.toMatchObject({
+      code: 'STORE_FOREIGN',
+    })
   })
 })
