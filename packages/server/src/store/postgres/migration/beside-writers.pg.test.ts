@@ -82,4 +82,15 @@ describe.skipIf(!hasPostgres())('a migration beside writers', () => {
     ])
     expect(await ills()).toEqual([])
   })
+
+  test('[FE-9] null in a required field of an adopted table is refused from then on', async () => {
+    await db.ask(
+      `CREATE TABLE items (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), place text, name text NOT NULL)`,
+    )
+    await db.ask(`INSERT INTO items (place, name) VALUES ('berlin', 'one')`)
+    await runMigration({ url: db.url, schema })
+    await expect(db.ask('UPDATE items SET place = NULL')).rejects.toThrow('holdfast_place')
+    await expect(db.ask(`INSERT INTO items (name) VALUES ('two')`)).rejects.toThrow('holdfast_place')
+    expect(await ills()).toEqual([])
+  })
 })

@@ -190,12 +190,13 @@ function isOfLiveRows(predicate: string | null): boolean {
   return parts.includes(says)
 }
 
-/** What rows hold that their fields or we cannot. Reads the whole table once. Rules: MI-3, MI-11. */
+/** What rows hold that their fields, or some of them, or we cannot. Reads the whole table once. Rules: MI-3, MI-11. */
 export async function unfitValues(
   db: Connection,
   { naming, collection, shape }: TableAsked,
+  fields: readonly FieldSchema[] = collection.fields,
 ): Promise<readonly string[]> {
-  const there = collection.fields.filter(({ name }) => shape.columns.has(naming.columnName(collection, name)))
+  const there = fields.filter(({ name }) => shape.columns.has(naming.columnName(collection, name)))
   const cases = [
     ...there.flatMap((field) => {
       const column = naming.column(collection, field.name)

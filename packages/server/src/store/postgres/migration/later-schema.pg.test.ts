@@ -167,6 +167,34 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     expect(await illTexts(later)).toEqual([])
   })
 
+  test('[MI-3] [FE-9] a new field over a column that is there: what it cannot hold is refused, then and from then on', async () => {
+    await db.ask('ALTER TABLE items ADD COLUMN size bigint, ADD COLUMN hue text')
+    await db.ask(`UPDATE items SET size = 1, hue = 'red'`)
+    await db.ask(`UPDATE items SET size = 9007199254740993 WHERE name = 'thing 1'`)
+    await db.ask(`UPDATE items SET hue = NULL WHERE name IN ('thing 2', 'thing 3')`)
+    const later = defineSchema({
+      version: 2,
+      collections: {
+        items: collection({
+          fields: { ...fields, size: integer({ optional: true }), hue: text() },
+          scope: 'place:{place}',
+          unique: [['name']],
+        }),
+      },
+    })
+    const { refusals } = await planMigration({ url: db.url, schema: later })
+    expect(refusals).toEqual([
+      '"public"."items".size holds in 1 row a value that no integer can hold',
+      '"public"."items".hue holds in 2 rows null, and the field is required',
+    ])
+    await db.ask(`UPDATE items SET size = NULL, hue = 'blue'`)
+    await runMigration({ url: db.url, schema: later })
+    for (const sets of ['size = 9007199254740993', 'hue = NULL'])
+      await expect(db.ask(`UPDATE items SET ${sets}`)).rejects.toThrow('holdfast_')
+    await db.ask(`UPDATE items SET size = NULL, hue = 'green'`)
+    expect(await illTexts(later)).toEqual([])
+  })
+
   test('[MI-14] what an older version prepared is brought to this one; until then a server refuses to start', async () => {
     const columns = (): Promise<unknown> =>
       db.ask(

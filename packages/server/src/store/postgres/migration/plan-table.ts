@@ -1,4 +1,4 @@
-import type { CollectionSchema } from '@holdfast/core'
+import { type CollectionSchema, type FieldSchema, isObject } from '@holdfast/core'
 import { checkOf, columnOf, type Naming } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { quoteName } from '../../sql.ts'
@@ -46,7 +46,9 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
     parts.refusals.push(...refusals)
     // What cannot be read is not looked into.
     if (refusals.length > 0) return
-    if (isAdopted) parts.refusals.push(...(await unfitValues(db, { naming, collection, shape })))
+    const fields = newFields(plan)
+    if (isAdopted || fields.some(({ name }) => shape.columns.has(naming.columnName(collection, name))))
+      parts.refusals.push(...(await unfitValues(db, { naming, collection, shape }, fields)))
     await planColumns(db, plan, shape)
     noteColumns(plan, shape)
   }
@@ -66,6 +68,12 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
   if (isMoved && !isAdopted) planRows(plan, shape, 'move')
   // What is entered is read for keys as well; other rows are where the feed has known the table before.
   if (isUnread && (!isAdopted || (await isInFeed(db, collection)))) planRows(plan, shape, 'unique')
+}
+
+/** Fields that the database was not made for before, whether their columns are there or not. */
+function newFields({ collection, before }: TablePlan): readonly FieldSchema[] {
+  const known = isObject(before?.['fields']) ? before['fields'] : {}
+  return collection.fields.filter(({ name }) => !Object.hasOwn(known, name))
 }
 
 async function isInFeed(db: Connection, { name }: CollectionSchema): Promise<boolean> {
@@ -97,11 +105,9 @@ function planNewTable({ naming, collection, parts }: TablePlan): void {
   })
 }
 
-async function planColumns(
-  db: Connection,
-  { naming, collection, before, parts }: TablePlan,
-  shape: TableShape,
-): Promise<void> {
+async function planColumns(db: Connection, plan: TablePlan, shape: TableShape): Promise<void> {
+  const { naming, collection, parts } = plan
+  const added = new Set(newFields(plan))
   const table = naming.table(collection)
   const add = (name: string, sql: string): void => {
     parts.steps.push({
@@ -121,13 +127,16 @@ async function planColumns(
         )
       add(name, columnOf(field, quoteName(name), { checks: false }))
     }
-    const check = checkOf(field, quoteName(name))
     const constraint = `holdfast_${name}`.slice(0, 63)
-    if (check !== '' && (isMissing || before === undefined) && !shape.constraints.has(constraint))
+    const check = [
+      checkOf(field, quoteName(name)),
+      !field.optional && shape.columns.get(name)?.isNullable === true ? `${quoteName(name)} IS NOT NULL` : '',
+    ].filter((each) => each !== '')
+    if (check.length > 0 && added.has(field) && !shape.constraints.has(constraint))
       parts.steps.push({
         kind: 'structure',
         says: `let ${table}.${name} take only what a ${field.kind} can hold, from now on`,
-        sql: `ALTER TABLE ${table} ADD CONSTRAINT ${quoteName(constraint)} CHECK (${check}) NOT VALID`,
+        sql: `ALTER TABLE ${table} ADD CONSTRAINT ${quoteName(constraint)} CHECK (${check.join(' AND ')}) NOT VALID`,
       })
   }
   for (const name of ownColumns(collection)) if (!shape.columns.has(name)) add(name, ownSql[name] ?? '')
