@@ -84,7 +84,7 @@ BEGIN
   SET LOCAL lock_timeout = '1s';
   FOR each IN SELECT c.oid::regclass AS name, c.relkind AS kind, s.seqstart AS first FROM pg_class c
       LEFT JOIN pg_sequence s ON s.seqrelid = c.oid
-      WHERE c.relnamespace ${ours} AND c.relkind IN ('r', 'S') AND c.oid <> 'holdfast.state'::regclass LOOP
+      WHERE c.relnamespace ${ours} AND c.relkind IN ('r', 'S') AND c.relname !~ '^(state|key_numbers.*)$' LOOP
     IF each.kind = 'S' THEN PERFORM setval(each.name, each.first, false);
     ELSE EXECUTE format('DELETE FROM %s', each.name); END IF;
   END LOOP;

@@ -41,7 +41,7 @@ import { pushBatch } from './push/push-batch.ts'
 import type { PushContext } from './push/push-context.ts'
 import { resolveConflict } from './push/resolve-conflict.ts'
 import { VerdictCounts } from './push/verdict-counts.ts'
-import { scopeList, sees, visibilityOf } from './scope/grants.ts'
+import { checkGrants, scopeList, sees, visibilityOf } from './scope/grants.ts'
 import type { Store, StoredDevice, StoreReader } from './store/store.ts'
 import { ConstraintError } from './store/store-errors.ts'
 import { systemEnvironment } from './system-environment.ts'
@@ -101,7 +101,7 @@ export async function createEngine<U extends User>(
   const parts: EngineParts<U> = { context, feed, counts, oldestSchema }
   return {
     schemaVersion: schema.version,
-    grantsOf: async (user) => scopes(user),
+    grantsOf: async (user) => checkGrants(await scopes(user)),
     ...writesOf(parts),
     ...readsOf(parts),
     concerns: ({ user, grants }, event) =>

@@ -161,6 +161,36 @@ describe('who asks', () => {
     expect(body).toMatchObject({ error: { code: 'SERVER_FAILED', retry: 'backoff' } })
   })
 
+  test.each<{ scope: unknown; what: string }>([
+    { scope: '', what: 'a list with an empty name' },
+    { scope: '*', what: 'a list with the name that stands for everything' },
+    { scope: 'warehouse:\u0000', what: 'a name that PostgreSQL cannot hold' },
+    { scope: 'warehouse:\ud800', what: 'half of a sign' },
+    { scope: undefined, what: 'nothing' },
+  ])(
+    '[PH-14] a host that grants $what is a failed server: nobody sees what lies in no scope',
+    async ({ scope }) => {
+      // No row lies in a scope so long.
+      const nowhere = 'x'.repeat(300)
+      const { ask, grants, logs } = await serve()
+      expect((await ask('POST /sync/push', pushed(createItem(1)))).status).toBe(200)
+      grants.set('boss', '*')
+      await ask(`PATCH /records/items/${record}`, { user: 'boss', body: { warehouseId: nowhere } })
+      // As a host without types may grant.
+      for (const granted of [[scope], ['warehouse:1', scope]] as string[][]) {
+        grants.set('eve', granted)
+        const { status, text } = await ask('GET /sync/pull', { user: 'eve' })
+        expect([status, text.includes('Laptop')]).toEqual([500, false])
+      }
+      expect(String(logs.at(-1)?.fields['err'])).toContain('scopes() granted')
+    },
+  )
+
+  test('[PH-14] a host that grants a text which is no list is a failed server', async () => {
+    const { ask } = await serve({ scopes: () => 'warehouse:1' as '*' })
+    expect((await ask('GET /sync/pull')).status).toBe(500)
+  })
+
   test('[PH-15] a database of another account is turned away, and nothing is done', async () => {
     const { ask } = await serve()
     const push = pushed(createItem())

@@ -1,4 +1,4 @@
-import { globalScope, personalScope } from '@holdfast/core'
+import { globalScope, isStorableText, personalScope } from '@holdfast/core'
 import type { Grants, User } from '../engine.ts'
 
 /** What one user may see now. */
@@ -7,6 +7,21 @@ export interface Visibility {
   readonly scopes: ReadonlySet<string> | '*'
   /** The scopes nobody has to grant: they are never reported as entered or revoked. */
   readonly implicit: readonly string[]
+}
+
+/**
+ * What a host granted, as long as a row can lie in each of it: `''` is where rows lie that are in no scope, and a device takes
+ * `'*'` for everything. Errors: Error, as whatever a host throws. Rules: PH-14.
+ */
+export function checkGrants(granted: unknown): Grants {
+  if (granted === '*') return granted
+  if (!Array.isArray(granted)) throw new Error('scopes() granted what is neither a list nor "*"')
+  const names: readonly unknown[] = granted
+  return names.map((name) => {
+    if (typeof name !== 'string' || name === '' || name === '*' || !isStorableText(name))
+      throw new Error(`scopes() granted what is no name of a scope: ${JSON.stringify(name)}`)
+    return name
+  })
 }
 
 /** The visibility that grants amount to. Rules: SC-1, SC-2. */

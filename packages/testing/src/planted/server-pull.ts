@@ -157,11 +157,11 @@ export const serverPullPlants: readonly Plant[] = [
     file: 'packages/server/src/server.ts',
     edits: [
       {
-        find: `grantsOf: async (user) => scopes(user),`,
+        find: `grantsOf: async (user) => checkGrants(await scopes(user)),`,
         replace: `grantsOf: async (user) => {
       const known = remembered.get(user.id)
       if (known && env.now() - known.at < 60_000) return known.grants
-      const grants = await scopes(user)
+      const grants = checkGrants(await scopes(user))
       remembered.set(user.id, { at: env.now(), grants })
       return grants
     },`,

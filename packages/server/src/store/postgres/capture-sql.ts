@@ -170,7 +170,10 @@ export function clocks(capture: Capture, rows: string): readonly string[] {
   ]
 }
 
-/** Unique keys compare text as SQL cannot; the engine reads these notes before its next decision. */
+/**
+ * Unique keys compare text as SQL cannot; the engine reads these notes before its next decision. Of what an engine wrote
+ * itself, those are left that it does not know, because its schema is another one.
+ */
 export function noteUnique(
   { naming, collection, name }: Capture,
   rows: string,
@@ -180,6 +183,7 @@ export function noteUnique(
   const before = row === 'n' ? 'NULL::json' : jsonObject(fieldMembers(naming, collection, 'o'))
   const isForeign = rows.includes('new_rows') ? `NOT ${isOwn}` : isUnknown(name)
   return [
-    `INSERT INTO holdfast.foreign_writes (collection, record, before) SELECT ${name}, ${row}.id, ${before} FROM ${rows} WHERE ${isForeign}`,
+    `INSERT INTO holdfast.foreign_writes (collection, record, before, keys) SELECT ${name}, ${row}.id, ${before},
+      CASE WHEN NOT ${isForeign} THEN {others}::integer[] END FROM ${rows} WHERE ${isForeign} OR {others}::integer[] <> '{}'`,
   ]
 }

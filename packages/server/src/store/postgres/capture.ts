@@ -16,7 +16,7 @@ import {
   puts,
   tombstones,
 } from './capture-sql.ts'
-import { type Naming, quoteText } from './columns.ts'
+import { type Naming, quoteText, realTime } from './columns.ts'
 
 /** Above this many rows a statement is planned anew: a plan made for one row would take for ever with 100,000. */
 const fewRows = 100
@@ -67,6 +67,16 @@ export const triggerNames = {
   truncated: 'zzz_holdfast_truncated',
 }
 
+/** The triggers of a collection's table, each with the function that it calls. */
+export function triggersOf(
+  collection: CollectionSchema,
+): readonly (readonly [name: string, calls: string])[] {
+  return Object.entries(triggerNames).map(([what, name]) => [
+    name,
+    what === 'begin' ? 'holdfast.begin_statement' : functionName(collection, what),
+  ])
+}
+
 /** Name of one of a collection's functions. */
 function functionName({ name }: CollectionSchema, what: string): string {
   return `holdfast.${quoteName(`${name}_${what}`)}`
@@ -115,7 +125,7 @@ function statementTriggers({ collection }: Pick<Capture, 'collection'>, table: s
 /** Settings can be made up by anybody; those that say who writes count from whoever may use our schema. */
 const isServer = `has_schema_privilege(session_user, 'holdfast', 'USAGE')`
 
-/** Runs with the writer's rights and touches nothing but the row and settings. */
+/** Runs with the writer's rights and touches nothing but the row and settings. A time that is none counts as not given. */
 function rowFunction(capture: Capture): string {
   const { collection } = capture
   const fields = collection.fields.map(({ name }) => name)
@@ -125,7 +135,12 @@ function rowFunction(capture: Capture): string {
     : differs
   const places = [...new Set(collection.scopes.flatMap((scope) => scope.fields))]
   const moved = `IF ${isDistinct(capture, places, ['NEW', 'OLD'])} THEN PERFORM set_config('holdfast.moved', '1', true); END IF;`
-  const updatedAt = 'NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at OR NEW.updated_at IS NULL'
+  const isReal = (time: string): string => `(${time} ${realTime}) IS TRUE`
+  const given = (time: string): string =>
+    `CASE WHEN ${isReal(`NEW.${time}`)} THEN date_trunc('milliseconds', NEW.${time}) ELSE now_ms END`
+  const deletedAt = hasDeletedAt(collection)
+    ? `IF NEW.deleted_at IS NOT NULL AND NOT ${isReal('NEW.deleted_at')} THEN NEW.deleted_at := now_ms; END IF;`
+    : ''
   return `CREATE OR REPLACE FUNCTION ${functionName(collection, 'row')}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   now_ms timestamptz := date_trunc('milliseconds', statement_timestamp());
@@ -135,19 +150,26 @@ BEGIN
     ${moved}
   END IF;
   IF coalesce(current_setting('holdfast.own', true), '') <> '' AND pg_trigger_depth() = 1 AND ${isServer} THEN RETURN NEW; END IF;
+  ${deletedAt}
   IF TG_OP = 'INSERT' THEN
     NEW.version := current_setting('holdfast.version')::bigint;
-    NEW.created_at := coalesce(date_trunc('milliseconds', NEW.created_at), now_ms);
-    NEW.updated_at := coalesce(date_trunc('milliseconds', NEW.updated_at), now_ms);
-  ELSIF ${changed} OR current_setting('holdfast.touch', true) = '1' THEN
-    NEW.version := greatest(current_setting('holdfast.version')::bigint, OLD.version + 1);
-    IF ${updatedAt} THEN NEW.updated_at := now_ms; END IF;
-  ELSE
-    NEW.version := OLD.version;
-    NEW.server_updated_at := OLD.server_updated_at;
+    NEW.created_at := ${given('created_at')};
+    NEW.updated_at := ${given('updated_at')};
+    NEW.server_updated_at := now_ms;
     RETURN NEW;
   END IF;
-  NEW.server_updated_at := now_ms;
+  IF NOT ${isReal('NEW.created_at')} THEN
+    NEW.created_at := CASE WHEN ${isReal('OLD.created_at')} THEN OLD.created_at ELSE now_ms END;
+  END IF;
+  IF ${changed} OR current_setting('holdfast.touch', true) = '1' THEN
+    NEW.version := greatest(current_setting('holdfast.version')::bigint, OLD.version + 1);
+    IF NEW.updated_at IS NOT DISTINCT FROM OLD.updated_at OR NOT ${isReal('NEW.updated_at')} THEN NEW.updated_at := now_ms; END IF;
+    NEW.server_updated_at := now_ms;
+    RETURN NEW;
+  END IF;
+  NEW.version := OLD.version;
+  NEW.server_updated_at := OLD.server_updated_at;
+  IF NOT ${isReal('NEW.updated_at')} THEN NEW.updated_at := OLD.updated_at; END IF;
   RETURN NEW;
 END $$`
 }
@@ -158,6 +180,8 @@ function defineFunction(
   what: string,
   { seen, body }: { readonly seen: string; readonly body: readonly string[] },
 ): string {
+  const others = `ARRAY(SELECT k.key FROM holdfast.key_numbers k WHERE k.collection = ${name}
+    AND k.key <> ALL (coalesce(nullif(split_part(own, ':', 3), ''), '{}')::integer[]))`
   return `CREATE OR REPLACE FUNCTION ${functionName(collection, what)}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -166,6 +190,8 @@ DECLARE
   own text := CASE WHEN is_server THEN nullif(current_setting('holdfast.own', true), '') END;
   v_maker integer := nullif(split_part(own, ':', 1), '0')::integer;
   v_first bigint := split_part(own, ':', 2)::bigint;
+  -- Unique keys that whoever writes through a server leaves to servers of another schema.
+  v_others integer[] := ${collection.unique.length === 0 ? "'{}'" : `CASE WHEN own IS NULL THEN '{}' ELSE ${others} END`};
   -- Whoever writes through the server itself is named; others are nobody we know.
   v_account text := CASE WHEN is_server THEN nullif(current_setting('holdfast.account', true), '') END;
   v_this bigint;
@@ -193,7 +219,9 @@ function statementFunctions(capture: Capture): readonly string[] {
   const leave = [isMoved, run(leaves(capture)), 'END IF;']
   const removed = run(deletes(capture, removedSince(capture)))
   const changedRows = 'new_rows n JOIN old_rows o ON o.id = n.id AND n.version <> o.version'
-  const ifForeign = [`IF own IS NULL OR EXISTS (SELECT 1 FROM new_rows n WHERE NOT ${inline(isOwn)}) THEN`]
+  const ifForeign = [
+    `IF own IS NULL OR v_others <> '{}' OR EXISTS (SELECT 1 FROM new_rows n WHERE NOT ${inline(isOwn)}) THEN`,
+  ]
   const gone = (rows: string): readonly string[] => [
     auditOfDeletes(capture, rows),
     ...noteUnique(capture, `${rows} o`, 'o'),
@@ -217,6 +245,7 @@ function statementFunctions(capture: Capture): readonly string[] {
       'END IF;',
     ]),
     define('updated', 'new_rows', [
+      ...enterUnseen(capture),
       'IF own IS NOT NULL THEN',
       run(puts(capture, 'new_rows n')),
       'ELSE',
@@ -232,7 +261,11 @@ function statementFunctions(capture: Capture): readonly string[] {
       removed,
       'END IF;',
     ]),
-    define('deleted', 'old_rows', [...gone('old_rows').map(run), ...afterReturn(capture)]),
+    define('deleted', 'old_rows', [
+      ...enterUnseen(capture),
+      ...gone('old_rows').map(run),
+      ...afterReturn(capture),
+    ]),
     truncateFunction(capture, gone(truncated)),
   ]
 }
@@ -244,7 +277,7 @@ const truncated = 'ONLY {truncated}'
 function truncateFunction(capture: Capture, statements: readonly string[]): string {
   const dynamic = (sql: string): string =>
     `EXECUTE replace($sql$${bind(sql)}$sql$, '{truncated}', TG_RELID::regclass::text)`
-  const using = 'USING v_this, v_at, v_maker, v_account, v_first;'
+  const using = 'USING v_this, v_at, v_maker, v_account, v_first, v_others;'
   const seen = `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
     RAISE EXCEPTION 'holdfast: TRUNCATE of a captured table needs READ COMMITTED' USING HINT = 'Use DELETE, or another isolation level.';
   END IF;
@@ -256,22 +289,22 @@ function truncateFunction(capture: Capture, statements: readonly string[]): stri
 }
 
 function bind(sql: string): string {
-  const names = ['{this}', '{at}', '{maker}', '{account}', '{first}']
+  const names = ['{this}', '{at}', '{maker}', '{account}', '{first}', '{others}']
   return names.reduce((bound, name, index) => bound.replaceAll(name, `$${index + 1}`), sql)
 }
 
 function inline(sql: string): string {
-  return sql.replaceAll(/\{(this|at|maker|account|first)\}/g, 'v_$1')
+  return sql.replaceAll(/\{(this|at|maker|account|first|others)\}/g, 'v_$1')
 }
 
-/** A statement of a trigger function, planned once for few rows and each time for many. `{this}`, `{at}`, `{maker}`, `{account}`, `{first}` are its own. */
+/** A statement of a trigger function, planned once for few rows and each time for many. `{this}`, `{at}`, `{maker}`, `{account}`, `{first}`, `{others}` are its own. */
 function run(sql: string): string {
   return `IF is_large THEN ${runLarge(sql)} ELSE ${inline(sql)}; END IF;`
 }
 
 /** The same of a statement that is run for many rows alone. */
 function runLarge(sql: string): string {
-  return `EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first;`
+  return `EXECUTE $sql$${bind(sql)}$sql$ USING v_this, v_at, v_maker, v_account, v_first, v_others;`
 }
 
 /** A question of a trigger function, planned in the same way. */
@@ -297,6 +330,19 @@ function putNew(capture: Capture): readonly string[] {
     'END IF;',
     `IF NOT is_so THEN ${runLarge(firstPuts(capture, 'new_rows n'))}`,
     `ELSE ${run(puts(capture, 'new_rows n'))}`,
+    'END IF;',
+  ]
+}
+
+/**
+ * Where a snapshot may be older than the entries of rows that were adopted meanwhile, which nobody wrote to, they are entered
+ * as they were. PostgreSQL refuses that with a serialization failure when there are entries that the snapshot does not show:
+ * otherwise those would stay as they are.
+ */
+function enterUnseen(capture: Capture): readonly string[] {
+  return [
+    `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN`,
+    run(`${firstPuts(capture, 'old_rows n')} ON CONFLICT DO NOTHING`),
     'END IF;',
   ]
 }

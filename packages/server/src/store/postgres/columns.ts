@@ -74,6 +74,9 @@ export function columnType({ kind }: FieldSchema): string {
   }
 }
 
+/** Behind a column of times: those that a device can hold. */
+export const realTime = "BETWEEN '0001-01-01T00:00:00Z' AND '9999-12-31T23:59:59.999Z'"
+
 const safeInteger = Number.MAX_SAFE_INTEGER
 
 /**
@@ -102,7 +105,7 @@ export function checkOf({ kind }: Pick<FieldSchema, 'kind'>, column: string): st
     case 'decimal':
       return `${column} NOT IN ('NaN', 'Infinity', '-Infinity')`
     case 'timestamp':
-      return `${column} BETWEEN '0001-01-01T00:00:00Z' AND '9999-12-31T23:59:59.999Z'`
+      return `${column} ${realTime}`
     case 'set':
       return `jsonb_typeof(${column}) = 'array'`
     case 'attachment':

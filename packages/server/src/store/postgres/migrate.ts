@@ -1,8 +1,9 @@
 import { SyncError } from '@holdfast/core'
 import type { Connection } from './connection.ts'
-import { scopeLockClass } from './system-tables.ts'
+import { readKeyNumbers } from './key-numbers.ts'
+import { asBegun, asOnly, begin } from './migration/begun.ts'
 import { enterRows } from './migration/enter-rows.ts'
-import { inTransaction, lockTimeoutMs } from './migration/in-batches.ts'
+import { makeIndexes } from './migration/make-indexes.ts'
 import { makePlan } from './migration/plan.ts'
 import type { MigrationPlan, MigrationSetup } from './migration/steps.ts'
 
@@ -30,11 +31,9 @@ export async function carryOut(
   setup: MigrationSetup,
   { onStep, onRows }: MigrationProgress = {},
 ): Promise<MigrationReport> {
-  const plan = await inTransaction(db, async () => {
-    // One at a time; another one then finds it done.
-    await db.exec(
-      `SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(${scopeLockClass + 1}, 1); SET LOCAL lock_timeout = ${lockTimeoutMs}`,
-    )
+  const { schema } = setup
+  const plan = await asOnly(db, async () => {
+    // Another one of the same schema may have done it meanwhile.
     const made = await makePlan(db, setup)
     refuse(made)
     for (const { kind, says, sql } of made.steps) {
@@ -42,21 +41,23 @@ export async function carryOut(
       await db.exec(sql)
       onStep?.(says)
     }
+    if (made.steps.some(({ kind }) => kind === 'state')) await begin(db, schema)
     return made
   })
+  const keys = await readKeyNumbers(db, schema)
+  if (plan.steps.some(({ kind }) => kind === 'index'))
+    for (const collection of schema.collections.values())
+      await makeIndexes(db, { ...setup, collection }, (says) => onStep?.(says))
   let rows = 0
-  for (const step of plan.steps) {
-    if (step.kind === 'index') await db.exec(step.sql)
-    if (step.kind === 'rows') {
-      const { collection: name = '', work = 'adopt' } = step.rows ?? {}
-      const collection = setup.schema.collections.get(name)
-      if (collection) rows += await enterRows(db, { ...setup, collection, work, onRows })
-    }
-    if (step.kind === 'index' || step.kind === 'rows') onStep?.(step.says)
+  for (const { kind, says, rows: of } of plan.steps) {
+    const collection = schema.collections.get(of?.collection ?? '')
+    if (kind !== 'rows' || !collection) continue
+    rows += await enterRows(db, { ...setup, keys, collection, work: of?.work ?? 'adopt', onRows })
+    onStep?.(says)
   }
   for (const { kind, says, sql } of plan.steps) {
     if (kind !== 'state') continue
-    await db.exec(sql)
+    await asBegun(db, schema, () => db.exec(sql))
     onStep?.(says)
   }
   return { plan, rows }

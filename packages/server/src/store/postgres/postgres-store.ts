@@ -7,6 +7,7 @@ import { beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { type Driver, driver, openPool } from './driver.ts'
 import { escrowQueries, escrowStatements } from './escrow.ts'
 import { eventQueries, eventStatements } from './events.ts'
+import { readKeyNumbers } from './key-numbers.ts'
 import { carryOut } from './migrate.ts'
 import { checkMigrated, isMigrated } from './migration/state.ts'
 import { deviceQueries, type ReadOptions } from './read-devices.ts'
@@ -115,12 +116,15 @@ class PostgresStore implements Store {
     const pg = driver()
     const pool = openPool(pg, url, connections)
     const naming = new Naming(tables)
-    this.#opened = { pool, setup, tables: { schema: setup.schema, naming } }
+    const prepared = { schema: setup.schema, naming }
+    this.#opened = { pool, setup, tables: { ...prepared, keys: new Map() } }
     try {
       await this.#use(async (db) => {
-        if (!migrate) return checkMigrated(db, setup.schema)
-        if (!(await isMigrated(db, setup.schema))) await carryOut(db, { schema: setup.schema, naming })
+        if (!migrate) return checkMigrated(db, prepared)
+        if (!(await isMigrated(db, prepared))) await carryOut(db, prepared)
       })
+      const keys = await this.#use((db) => readKeyNumbers(db, setup.schema))
+      this.#opened = { pool, setup, tables: { ...prepared, keys } }
       const { head, epoch } = await this.read((tx) => tx.state())
       this.#marks.push({ atMs: setup.env.monotonicMs(), position: head })
       const paced = (run: () => Promise<void>): Paced =>
@@ -316,7 +320,7 @@ function readerOf(db: Connection, tables: Tables, options: ReadOptions): StoreRe
   return {
     ...deviceQueries(db, options),
     ...recordQueries(db, tables, options),
-    ...decisionQueries(db, options),
+    ...decisionQueries(db, tables, options),
     ...pageQueries(db, tables),
     ...digestQueries(db, tables),
     ...historyQueries(db),

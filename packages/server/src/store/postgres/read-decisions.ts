@@ -1,9 +1,11 @@
-import { conflictsCollection, isUuid } from '@holdfast/core'
-import type { StoreReader } from '../store.ts'
+import { conflictsCollection, isUuid, SyncError } from '@holdfast/core'
+import type { StoreReader, UniqueText } from '../store.ts'
 import { changeOf, conflictOf, ownerOf } from '../stored-rows.ts'
 import { fieldMembers, iso, jsonObject, Naming } from './columns.ts'
 import type { Connection } from './connection.ts'
+import type { KeyNumbers } from './key-numbers.ts'
 import { type ReadOptions, uuidsOf } from './read-devices.ts'
+import type { Tables } from './read-records.ts'
 
 type DecisionQueries = Pick<
   StoreReader,
@@ -11,7 +13,11 @@ type DecisionQueries = Pick<
 >
 
 /** Reads of what decides about a mutation beside the record itself. */
-export function decisionQueries(db: Connection, { locks }: ReadOptions): DecisionQueries {
+export function decisionQueries(
+  db: Connection,
+  { keys }: Pick<Tables, 'keys'>,
+  { locks }: ReadOptions,
+): DecisionQueries {
   return {
     changesSince: async (name, since) => {
       if (since.length === 0) return []
@@ -38,25 +44,49 @@ export function decisionQueries(db: Connection, { locks }: ReadOptions): Decisio
       const { user = null, device = null } = author ?? {}
       return (await db.all(openConflictsSql, collections, ids, user, device)).map(conflictOf)
     },
-    uniqueOwners: async (texts) => {
-      if (texts.length === 0) return []
-      const sql = `SELECT u.collection, u.key, u.text, u.record FROM holdfast.unique_keys u
-        JOIN unnest($1::text[], $2::integer[], $3::text[]) k (collection, key, text)
-        ON u.collection = k.collection AND u.key = k.key AND u.text = k.text`
-      const rows = await db.all(
-        sql,
-        texts.map((each) => each.collection),
-        texts.map((each) => each.key),
-        texts.map((each) => each.text),
-      )
-      return rows.map(ownerOf)
-    },
+    uniqueOwners: (texts) => readOwners(db, keys, texts),
     scopesOf: async (name, record) => {
       if (!isUuid(record)) return []
       const sql = `SELECT scope FROM holdfast.feed WHERE collection = $1 AND record = $2 AND op <> 'leave'`
       return (await db.all(sql, name, record)).map((row) => String(row['scope']))
     },
   }
+}
+
+/**
+ * Who has unique keys. Errors: STORE_BUSY where a later schema has given one up, so that nobody else's records are found by it
+ * any more: a server that knows that schema is to answer.
+ */
+async function readOwners(
+  db: Connection,
+  keys: KeyNumbers,
+  texts: readonly UniqueText[],
+): ReturnType<StoreReader['uniqueOwners']> {
+  if (texts.length === 0) return []
+  const numbers = texts.map(({ collection, key }) => keys.get(collection)?.[key] ?? null)
+  const places = new Map(texts.map(({ collection, key }, at) => [`${collection} ${numbers[at]}`, key]))
+  const collections = texts.map((each) => each.collection)
+  const [given, rows] = await Promise.all([
+    db.get(
+      `SELECT 1 FROM (SELECT DISTINCT collection, key FROM unnest($1::text[], $2::integer[]) k (collection, key)) k
+       WHERE NOT EXISTS (SELECT 1 FROM holdfast.key_numbers n WHERE n.collection = k.collection AND n.key = k.key)`,
+      collections,
+      numbers,
+    ),
+    db.all(
+      `SELECT u.collection, u.key, u.text, u.record FROM holdfast.unique_keys u
+       JOIN unnest($1::text[], $2::integer[], $3::text[]) k (collection, key, text)
+       ON u.collection = k.collection AND u.key = k.key AND u.text = k.text`,
+      collections,
+      numbers,
+      texts.map((each) => each.text),
+    ),
+  ])
+  if (given)
+    throw new SyncError('STORE_BUSY', 'a later schema has other unique keys: this server is to be replaced')
+  return rows.map((row) =>
+    ownerOf({ ...row, key: places.get(`${String(row['collection'])} ${Number(row['key'])}`) ?? -1 }),
+  )
 }
 
 const changesSql = `SELECT a.record, a.version, a.account AS "user", a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, (SELECT coalesce(json_agg(k), '[]') FROM (

@@ -12,6 +12,7 @@ import { hasDeletedAt } from '../sql.ts'
 import { parseValues, textOrNull } from '../stored-rows.ts'
 import { canonicalMembers, columnType, fieldMembers, iso, jsonObject, type Naming } from './columns.ts'
 import type { Connection, PgRow, PgValue } from './connection.ts'
+import type { KeyNumbers } from './key-numbers.ts'
 import { type ReadOptions, uuidsOf } from './read-devices.ts'
 
 type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
@@ -20,6 +21,7 @@ type RecordQueries = Pick<StoreReader, 'records' | 'recordText' | 'list'>
 export interface Tables {
   readonly schema: Schema
   readonly naming: Naming
+  readonly keys: KeyNumbers
 }
 
 /** Reads of records. */

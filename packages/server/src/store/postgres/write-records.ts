@@ -60,7 +60,8 @@ export function recordStatements(
       isWritten = true
       for (const group of groupsOf(records)) {
         const collection = collectionOf(group.collection)
-        db.send(`SELECT set_config('holdfast.own', $1, true)`, `${group.maker ?? 0}:${first ?? 0}`)
+        const kept = (tables.keys.get(collection.name) ?? []).join(',')
+        db.send(`SELECT set_config('holdfast.own', $1, true)`, `${group.maker ?? 0}:${first ?? 0}:{${kept}}`)
         const altered = await writeGroup(db, { naming, collection, group })
         if (altered.length === 0) continue
         isAltered = true

@@ -5,6 +5,7 @@ import { hasDeletedAt } from '../sql.ts'
 import { columnLists, type ListColumn, listValues } from './column-lists.ts'
 import { fieldMembers, jsonObject } from './columns.ts'
 import type { Connection } from './connection.ts'
+import type { KeyNumbers } from './key-numbers.ts'
 import { decisionQueries } from './read-decisions.ts'
 import type { Tables } from './read-records.ts'
 
@@ -19,9 +20,10 @@ export type UniqueStatements = Pick<StoreWriter, 'uniqueOwners' | 'writeUnique'>
 
 /** Reads and writes of unique keys, which remember what the transaction has seen. */
 export function uniqueStatements(db: Connection, tables: Tables): UniqueStatements {
-  const { uniqueOwners } = decisionQueries(db, { locks: true })
+  const { uniqueOwners } = decisionQueries(db, tables, { locks: true })
   const owners = new Map<string, Set<string>>()
-  const writeUnique: StoreWriter['writeUnique'] = (changes) => writeUniqueKeys(db, owners, changes)
+  const writeUnique: StoreWriter['writeUnique'] = (changes) =>
+    writeUniqueKeys(db, { owners, keys: tables.keys }, changes)
   let noting = Promise.resolve()
   return {
     writeUnique,
@@ -48,16 +50,16 @@ function keyOf({ collection, key, text }: UniqueText): string {
 /** What is given up goes first, so that two records can swap a key. */
 async function writeUniqueKeys(
   db: Connection,
-  owners: Map<string, Set<string>>,
+  { owners, keys }: { readonly owners: Map<string, Set<string>>; readonly keys: KeyNumbers },
   changes: Parameters<StoreWriter['writeUnique']>[0],
 ): Promise<void> {
   const final = new Map(changes.map((change) => [`${keyOf(change)} ${change.record}`, change]))
   const removed = [...final.values()].filter(({ op }) => op === 'remove')
   if (removed.length > 0) {
     db.send(
-      `DELETE FROM holdfast.unique_keys u USING ${columnLists(keyColumns)} x
+      `DELETE FROM holdfast.unique_keys u USING ${columnLists(keyColumns(keys))} x
        WHERE u.collection = x.collection AND u.key = x.key AND u.text = x.text AND u.record = x.record`,
-      ...listValues(keyColumns, removed),
+      ...listValues(keyColumns(keys), removed),
     )
     for (const each of removed) owners.get(keyOf(each))?.delete(each.record)
   }
@@ -71,41 +73,57 @@ async function writeUniqueKeys(
   })
   db.send(
     `INSERT INTO holdfast.unique_keys (collection, key, text, record, is_sole)
-     SELECT x.collection, x.key, x.text, x.record, x.is_sole FROM ${columnLists(addedColumns)} x
+     SELECT x.collection, x.key, x.text, x.record, x.is_sole FROM ${columnLists(addedColumns(keys))} x
      ON CONFLICT (collection, key, text, record) DO NOTHING`,
-    ...listValues(addedColumns, rows),
+    ...listValues(addedColumns(keys), rows),
   )
 }
 
 type KeptKey = UniqueText & { readonly record: string }
 
-const keyColumns: readonly ListColumn<KeptKey>[] = [
-  { name: 'collection', type: 'text', of: ({ collection }) => collection },
-  { name: 'key', type: 'integer', of: ({ key }) => key },
-  { name: 'text', type: 'text', of: ({ text }) => text },
-  { name: 'record', type: 'uuid', of: ({ record }) => record },
-]
+function keyColumns(keys: KeyNumbers): readonly ListColumn<KeptKey>[] {
+  return [
+    { name: 'collection', type: 'text', of: ({ collection }) => collection },
+    { name: 'key', type: 'integer', of: ({ collection, key }) => keys.get(collection)?.[key] ?? null },
+    { name: 'text', type: 'text', of: ({ text }) => text },
+    { name: 'record', type: 'uuid', of: ({ record }) => record },
+  ]
+}
 
-const addedColumns: readonly ListColumn<KeptKey & { readonly isSole: boolean }>[] = [
-  ...keyColumns,
-  { name: 'is_sole', type: 'boolean', of: ({ isSole }) => isSole },
-]
+function addedColumns(keys: KeyNumbers): readonly ListColumn<KeptKey & { readonly isSole: boolean }>[] {
+  return [...keyColumns(keys), { name: 'is_sole', type: 'boolean', of: ({ isSole }) => isSole }]
+}
 
 interface NotesRead extends Tables {
   readonly writeUnique: StoreWriter['writeUnique']
 }
 
+/**
+ * Takes notes that are to be read for keys of $1 and $2, and leaves for whoever knows them those of the other keys that are
+ * kept: a server of another schema may run beside this one.
+ */
+const notesSql = `WITH mine (collection, key) AS MATERIALIZED (SELECT * FROM unnest($1::text[], $2::integer[]) k),
+   few AS (SELECT w.n FROM holdfast.foreign_writes w WHERE EXISTS (SELECT 1 FROM mine k
+     WHERE k.collection = w.collection AND (w.keys IS NULL OR k.key = ANY (w.keys))) ORDER BY w.n LIMIT ${foreignBatch} FOR UPDATE),
+   gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.*),
+   kept AS (INSERT INTO holdfast.foreign_writes (collection, record, before, keys)
+     SELECT g.collection, g.record, g.before, o.keys FROM gone g CROSS JOIN LATERAL (SELECT array_agg(n.key) AS keys
+       FROM holdfast.key_numbers n WHERE n.collection = g.collection AND (g.keys IS NULL OR n.key = ANY (g.keys))
+       AND NOT EXISTS (SELECT 1 FROM mine k WHERE k.collection = n.collection AND k.key = n.key)) o
+     WHERE o.keys IS NOT NULL ORDER BY g.n)
+ SELECT n, collection, record, before::text AS before FROM gone ORDER BY n`
+
 /** Brings the unique keys up to what other writers did. SQL compares text otherwise, so capture leaves notes. */
-async function readForeignNotes(db: Connection, { naming, schema, writeUnique }: NotesRead): Promise<void> {
-  // A server with a later schema reads those of collections that this one does not know.
-  const names = [...schema.collections.keys()]
+async function readForeignNotes(
+  db: Connection,
+  { naming, schema, keys, writeUnique }: NotesRead,
+): Promise<void> {
+  const numbers = [...keys].flatMap(([name, some]) => some.map((key) => ({ name, key })))
   for (;;) {
     const notes = await db.all(
-      `WITH few AS (SELECT n FROM holdfast.foreign_writes WHERE collection = ANY($1::text[])
-         ORDER BY n LIMIT ${foreignBatch} FOR UPDATE),
-       gone AS (DELETE FROM holdfast.foreign_writes w USING few WHERE w.n = few.n RETURNING w.n, w.collection, w.record, w.before::text AS before)
-       SELECT * FROM gone ORDER BY n`,
-      names,
+      notesSql,
+      numbers.map(({ name }) => name),
+      numbers.map(({ key }) => key),
     )
     if (notes.length === 0) return
     const byCollection = Map.groupBy(notes, (note) => String(note['collection']))

@@ -1,5 +1,5 @@
 import type { CollectionSchema, FieldKind, FieldSchema } from '@holdfast/core'
-import { checkOf, type Naming } from '../columns.ts'
+import { checkOf, type Naming, realTime } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { hasDeletedAt, quoteName } from '../../sql.ts'
 import type { ColumnShape, TableShape } from './table-shape.ts'
@@ -190,12 +190,13 @@ function isOfLiveRows(predicate: string | null): boolean {
   return parts.includes(says)
 }
 
-/** What rows hold that their fields or we cannot. Reads the whole table once. Rules: MI-3, MI-11. */
+/** What rows hold that their fields, or some of them, or we cannot. Reads the whole table once. Rules: MI-3, MI-11. */
 export async function unfitValues(
   db: Connection,
   { naming, collection, shape }: TableAsked,
+  fields: readonly FieldSchema[] = collection.fields,
 ): Promise<readonly string[]> {
-  const there = collection.fields.filter(({ name }) => shape.columns.has(naming.columnName(collection, name)))
+  const there = fields.filter(({ name }) => shape.columns.has(naming.columnName(collection, name)))
   const cases = [
     ...there.flatMap((field) => {
       const column = naming.column(collection, field.name)
@@ -205,13 +206,16 @@ export async function unfitValues(
       const values = { at, says: `a value that no ${field.kind} can hold`, when: `NOT (${check})` }
       return [...(field.optional ? [] : [nulls]), ...(check === '' ? [] : [values])]
     }),
-    ...Object.keys(ownTypes)
-      .filter((name) => shape.columns.get(name)?.isNullable === true)
-      .map((name) => ({
-        at: `${naming.table(collection)}.${name}`,
-        says: 'null: set it',
-        when: `${quoteName(name)} IS NULL`,
-      })),
+    ...ownColumns(collection).flatMap((name) => {
+      const at = `${naming.table(collection)}.${name}`
+      const column = quoteName(name)
+      const nulls = { at, says: 'null: set it', when: `${column} IS NULL` }
+      const times = { at, says: 'a time that no device can hold', when: `NOT (${column} ${realTime})` }
+      const shaped = shape.columns.get(name)
+      if (!shaped) return []
+      const mayBeNull = shaped.isNullable && name !== 'deleted_at'
+      return [...(mayBeNull ? [nulls] : []), ...(name === 'version' ? [] : [times])]
+    }),
   ]
   if (cases.length === 0) return []
   const counts = cases.map(({ when }, index) => `count(*) FILTER (WHERE ${when}) AS c${index}`)

@@ -1,11 +1,12 @@
-import { type CollectionSchema, globalScope, type Schema } from '@holdfast/core'
+import { type CollectionSchema, globalScope } from '@holdfast/core'
 import { captureOf } from '../capture.ts'
 import { puts } from '../capture-sql.ts'
 import { iso, type Naming, quoteText, scopeExpressions } from '../columns.ts'
 import type { Connection } from '../connection.ts'
+import type { Tables } from '../read-records.ts'
 import { uniqueStatements } from '../write-unique.ts'
 import { hasDeletedAt } from '../../sql.ts'
-import { inTransaction } from './in-batches.ts'
+import { asBegun } from './begun.ts'
 import type { RowWork } from './steps.ts'
 
 /** Whose rows. */
@@ -15,8 +16,7 @@ export interface TableRows {
 }
 
 /** How rows are gone through. */
-export interface RowsRun extends TableRows {
-  readonly schema: Schema
+export interface RowsRun extends TableRows, Tables {
   readonly work: RowWork
   /** Told after each batch how many rows it had. */
   readonly onRows?: ((rows: number) => void) | undefined
@@ -32,19 +32,21 @@ const batchRows = 1_000
  * Rules: MI-4, MI-5, MI-12.
  */
 export async function enterRows(db: Connection, run: RowsRun): Promise<number> {
-  const { sql, collection } = { sql: statements(run, run.work), collection: run.collection }
+  const { collection } = run
+  const keys = run.keys.get(collection.name) ?? []
+  const sql = statements(run, run.work)
   let after: string | null = null
   let total = 0
   for (;;) {
-    const batch: Batch = await inTransaction(db, async () => {
+    const batch: Batch = await asBegun(db, run.schema, async () => {
       // Locked first: what is decided on then is of after every wait.
       const rows = after === null ? await db.all(sql.lock('true')) : await db.all(sql.lock(beyond), after)
       const ids = rows.map((row) => String(row['id']))
       const entered =
         run.work === 'unique' ? ids : (await db.all(sql.check, ids)).map((row) => String(row['id']))
-      if (entered.length > 0 && run.work !== 'unique') await enterBatch(db, sql, entered)
+      if (entered.length > 0 && run.work !== 'unique') await enterBatch(db, { sql, keys }, entered)
       if (entered.length > 0 && collection.unique.length > 0) {
-        await db.all(sql.noteUnique, entered)
+        await db.all(sql.noteUnique, entered, keys)
         await uniqueStatements(db, run).readForeignNotes()
       }
       return { last: ids.at(-1) ?? null, entered: entered.length }
@@ -61,12 +63,16 @@ interface Batch {
   readonly entered: number
 }
 
-async function enterBatch(db: Connection, sql: Statements, ids: readonly string[]): Promise<void> {
+async function enterBatch(
+  db: Connection,
+  { sql, keys }: { readonly sql: Statements; readonly keys: readonly number[] },
+  ids: readonly string[],
+): Promise<void> {
   const row = await db.get(
     `SELECT holdfast.this_transaction() AS this, nextval('holdfast.numbers') AS number`,
   )
   const [current, number] = [Number(row?.['this']), Number(row?.['number'])]
-  await db.all(`SELECT set_config('holdfast.own', $1, true)`, `0:${number}`)
+  await db.all(`SELECT set_config('holdfast.own', $1, true)`, `0:${number}:{${keys.join(',')}}`)
   const renewed = (await db.all(sql.renew, ids, number)).map(({ id }) => String(id))
   await db.all(`SELECT set_config('holdfast.own', '', true)`)
   await db.all(sql.put, ids, current)
@@ -74,7 +80,7 @@ async function enterBatch(db: Connection, sql: Statements, ids: readonly string[
   if (renewed.length > 0) {
     await db.all(sql.leave, renewed, current)
     await db.all(sql.untomb, renewed)
-    await db.all(sql.unkey, renewed)
+    await db.all(sql.unkey, renewed, keys)
     await db.all('SELECT holdfast.move_conflicts($1)', current)
   }
   await db.all('SELECT holdfast.ask_stamp($1)', current)
@@ -125,8 +131,8 @@ function statements(rows: TableRows, work: RowWork): Statements {
     leave: `UPDATE holdfast.feed f SET op = 'leave', tx = $2::bigint, version = r.version, maker = NULL, at = ${now}
       FROM ${table} r WHERE ${among} AND f.collection = ${name} AND f.record = r.id AND f.op <> 'leave' AND f.version < r.version`,
     untomb: `DELETE FROM holdfast.tombstones t WHERE t.collection = ${name} AND t.record = ANY($1::uuid[])`,
-    unkey: `DELETE FROM holdfast.unique_keys u WHERE u.collection = ${name} AND u.record = ANY($1::uuid[])`,
-    noteUnique: `INSERT INTO holdfast.foreign_writes (collection, record) SELECT ${name}, n.id FROM ${live}`,
+    unkey: `DELETE FROM holdfast.unique_keys u WHERE u.collection = ${name} AND u.record = ANY($1::uuid[]) AND u.key = ANY($2::integer[])`,
+    noteUnique: `INSERT INTO holdfast.foreign_writes (collection, record, keys) SELECT ${name}, n.id, $2::integer[] FROM ${live}`,
     // A stamp that is there says more than the row's time.
     clocks:
       stamps.length === 0

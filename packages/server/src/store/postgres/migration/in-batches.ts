@@ -1,3 +1,4 @@
+import { SyncError } from '@holdfast/core'
 import { beginWrite, type Connection, RaceLost } from '../connection.ts'
 
 /** A transaction that lost a race is tried so many times. */
@@ -11,7 +12,9 @@ export async function inTransaction<Result>(db: Connection, work: () => Promise<
     try {
       return await db.transact(beginWrite(lockTimeoutMs), work)
     } catch (error) {
-      if (!(error instanceof RaceLost) || attempt === attempts) throw error
+      if (!(error instanceof RaceLost)) throw error
+      if (attempt === attempts)
+        throw new SyncError('STORE_BUSY', 'other writers were faster each time', { cause: error })
     }
   }
 }

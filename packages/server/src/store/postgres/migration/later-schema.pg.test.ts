@@ -128,16 +128,19 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
       },
     })
     expect((await planMigration({ url: db.url, schema: later })).steps.map(({ says }) => says)).toEqual([
-      'forget the unique keys of "public"."items"',
-      expect.stringMatching(/^read the unique keys of the rows of "public"."items" again, in batches/),
+      'keep the unique keys of items that are new',
+      expect.stringMatching(/^read the unique keys of the rows of "public"."items", in batches/),
       'note that the database is prepared for schema version 2',
     ])
     expect(await runMigration({ url: db.url, schema: later })).toMatchObject({ rows: 1_500 })
     expect(
-      await db.ask('SELECT key, count(*)::int AS keys FROM holdfast.unique_keys GROUP BY key ORDER BY key'),
+      await db.ask(
+        `SELECT n.says, count(*)::int AS keys FROM holdfast.unique_keys u
+         LEFT JOIN holdfast.key_numbers n USING (collection, key) GROUP BY 1 ORDER BY 1`,
+      ),
     ).toEqual([
-      { key: 0, keys: 1_500 },
-      { key: 1, keys: 1_500 },
+      { says: '{"fields":["area","name"],"ignoreCase":false}', keys: 1_500 },
+      { says: '{"fields":["place","name"],"ignoreCase":false}', keys: 1_500 },
     ])
     expect(await db.ask('SELECT count(*)::int AS notes FROM holdfast.foreign_writes')).toEqual([{ notes: 0 }])
   })
@@ -161,6 +164,34 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     expect(await db.ask('SELECT DISTINCT size FROM items')).toEqual([{ size: '3' }])
     await expect(db.ask('UPDATE items SET size = 9007199254740992')).rejects.toThrow('holdfast_size')
     expect((await planMigration({ url: db.url, schema: later })).steps).toEqual([])
+    expect(await illTexts(later)).toEqual([])
+  })
+
+  test('[MI-3] [FE-9] a new field over a column that is there: what it cannot hold is refused, then and from then on', async () => {
+    await db.ask('ALTER TABLE items ADD COLUMN size bigint, ADD COLUMN hue text')
+    await db.ask(`UPDATE items SET size = 1, hue = 'red'`)
+    await db.ask(`UPDATE items SET size = 9007199254740993 WHERE name = 'thing 1'`)
+    await db.ask(`UPDATE items SET hue = NULL WHERE name IN ('thing 2', 'thing 3')`)
+    const later = defineSchema({
+      version: 2,
+      collections: {
+        items: collection({
+          fields: { ...fields, size: integer({ optional: true }), hue: text() },
+          scope: 'place:{place}',
+          unique: [['name']],
+        }),
+      },
+    })
+    const { refusals } = await planMigration({ url: db.url, schema: later })
+    expect(refusals).toEqual([
+      '"public"."items".size holds in 1 row a value that no integer can hold',
+      '"public"."items".hue holds in 2 rows null, and the field is required',
+    ])
+    await db.ask(`UPDATE items SET size = NULL, hue = 'blue'`)
+    await runMigration({ url: db.url, schema: later })
+    for (const sets of ['size = 9007199254740993', 'hue = NULL'])
+      await expect(db.ask(`UPDATE items SET ${sets}`)).rejects.toThrow('holdfast_')
+    await db.ask(`UPDATE items SET size = NULL, hue = 'green'`)
     expect(await illTexts(later)).toEqual([])
   })
 

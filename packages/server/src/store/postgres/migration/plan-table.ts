@@ -1,11 +1,13 @@
-import type { CollectionSchema } from '@holdfast/core'
-import { checkOf, columnOf, type Naming, quoteText } from '../columns.ts'
+import { type CollectionSchema, type FieldSchema, isObject } from '@holdfast/core'
+import { checkOf, columnOf, type Naming } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { quoteName } from '../../sql.ts'
 import { captureTable } from './capture-table.ts'
 import { ownColumns, refuseTable, unfitValues } from './check-table.ts'
 import { enterSql } from './enter-rows.ts'
+import { type KeptKeys, missingKeys } from './keep-keys.ts'
 import { captureSteps } from './missing-statements.ts'
+import { planIndexes } from './make-indexes.ts'
 import { changeOf, type CollectionChange } from './schema-change.ts'
 import type { PlanParts, RowWork } from './steps.ts'
 import { readTable, type TableShape } from './table-shape.ts'
@@ -15,6 +17,9 @@ interface TablePlan {
   readonly collection: CollectionSchema
   /** What the database was made for before, of this collection. */
   readonly before: Readonly<Record<string, unknown>> | undefined
+  /** For what else a migration was begun, which may have gone through some of its rows. */
+  readonly begun: readonly Readonly<Record<string, unknown>>[]
+  readonly kept: KeptKeys
   readonly parts: PlanParts
 }
 
@@ -31,9 +36,7 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
     return
   }
   const change: CollectionChange =
-    before === undefined
-      ? { refusals: [], movesRows: false, changesUnique: false }
-      : changeOf(collection, before)
+    before === undefined ? { refusals: [], movesRows: false } : changeOf(collection, before)
   const shape = await readTable(db, table)
   const isAdopted = shape !== null && before === undefined
   parts.refusals.push(...change.refusals)
@@ -43,7 +46,9 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
     parts.refusals.push(...refusals)
     // What cannot be read is not looked into.
     if (refusals.length > 0) return
-    if (isAdopted) parts.refusals.push(...(await unfitValues(db, { naming, collection, shape })))
+    const fields = newFields(plan)
+    if (isAdopted || fields.some(({ name }) => shape.columns.has(naming.columnName(collection, name))))
+      parts.refusals.push(...(await unfitValues(db, { naming, collection, shape }, fields)))
     await planColumns(db, plan, shape)
     noteColumns(plan, shape)
   }
@@ -55,10 +60,26 @@ export async function planTable(db: Connection, plan: TablePlan): Promise<void> 
       `capture every change of ${table} by functions of ours and triggers`,
     )),
   )
-  await planIndexes(db, plan, shape)
+  parts.steps.push(...(await planIndexes(db, plan, shape)))
+  const { steps, isUnread } = missingKeys(collection, plan.kept)
+  parts.steps.push(...steps)
   if (isAdopted) planRows(plan, shape, 'adopt')
-  if (change.movesRows) planRows(plan, shape, 'move')
-  if (change.changesUnique) planRows(plan, shape, 'unique')
+  const isMoved = change.movesRows || plan.begun.some((begun) => changeOf(collection, begun).movesRows)
+  if (isMoved && !isAdopted) planRows(plan, shape, 'move')
+  // What is entered is read for keys as well; other rows are where the feed has known the table before.
+  if (isUnread && (!isAdopted || (await isInFeed(db, collection)))) planRows(plan, shape, 'unique')
+}
+
+/** Fields that the database was not made for before, whether their columns are there or not. */
+function newFields({ collection, before }: TablePlan): readonly FieldSchema[] {
+  const known = isObject(before?.['fields']) ? before['fields'] : {}
+  return collection.fields.filter(({ name }) => !Object.hasOwn(known, name))
+}
+
+async function isInFeed(db: Connection, { name }: CollectionSchema): Promise<boolean> {
+  const there = await db.get(`SELECT to_regclass('holdfast.feed') IS NOT NULL AS there`)
+  if (there?.['there'] !== true) return false
+  return (await db.get('SELECT 1 FROM holdfast.feed WHERE collection = $1 LIMIT 1', name)) !== undefined
 }
 
 /** Our own columns. Defaults are constants, so that PostgreSQL adds them without rewriting the table. */
@@ -84,11 +105,9 @@ function planNewTable({ naming, collection, parts }: TablePlan): void {
   })
 }
 
-async function planColumns(
-  db: Connection,
-  { naming, collection, before, parts }: TablePlan,
-  shape: TableShape,
-): Promise<void> {
+async function planColumns(db: Connection, plan: TablePlan, shape: TableShape): Promise<void> {
+  const { naming, collection, parts } = plan
+  const added = new Set(newFields(plan))
   const table = naming.table(collection)
   const add = (name: string, sql: string): void => {
     parts.steps.push({
@@ -108,13 +127,16 @@ async function planColumns(
         )
       add(name, columnOf(field, quoteName(name), { checks: false }))
     }
-    const check = checkOf(field, quoteName(name))
     const constraint = `holdfast_${name}`.slice(0, 63)
-    if (check !== '' && (isMissing || before === undefined) && !shape.constraints.has(constraint))
+    const check = [
+      checkOf(field, quoteName(name)),
+      !field.optional && shape.columns.get(name)?.isNullable === true ? `${quoteName(name)} IS NOT NULL` : '',
+    ].filter((each) => each !== '')
+    if (check.length > 0 && added.has(field) && !shape.constraints.has(constraint))
       parts.steps.push({
         kind: 'structure',
         says: `let ${table}.${name} take only what a ${field.kind} can hold, from now on`,
-        sql: `ALTER TABLE ${table} ADD CONSTRAINT ${quoteName(constraint)} CHECK (${check}) NOT VALID`,
+        sql: `ALTER TABLE ${table} ADD CONSTRAINT ${quoteName(constraint)} CHECK (${check.join(' AND ')}) NOT VALID`,
       })
   }
   for (const name of ownColumns(collection)) if (!shape.columns.has(name)) add(name, ownSql[name] ?? '')
@@ -136,50 +158,15 @@ function noteColumns({ naming, collection, parts }: TablePlan, shape: TableShape
     parts.notes.push(`${table} forces row level security: the server sees what its policies let its role see`)
 }
 
-async function planIndexes(
-  db: Connection,
-  { naming, collection, parts }: TablePlan,
-  shape: TableShape | null,
-): Promise<void> {
-  const table = naming.table(collection)
-  const [namespace] = naming.tableParts(collection)
-  const hasRows = shape !== null && (await db.get(`SELECT 1 FROM ${table} LIMIT 1`)) !== undefined
-  // A partitioned table takes no index concurrently.
-  const isAlone = hasRows && shape.kind === 'r'
-  for (const fields of collection.indexes) {
-    const name = `holdfast_${collection.name}_${fields.join('_')}`.slice(0, 63)
-    const there = shape?.indexes.find((index) => index.name === name)
-    if (there?.isValid === true) continue
-    if (there !== undefined)
-      parts.steps.push({
-        kind: 'index',
-        says: `drop our index ${name}, which was never finished`,
-        sql: `DROP INDEX CONCURRENTLY IF EXISTS ${quoteName(namespace)}.${quoteName(name)}`,
-      })
-    const on = [...fields.map((field) => naming.column(collection, field)), 'id'].join(', ')
-    parts.steps.push({
-      kind: isAlone ? 'index' : 'structure',
-      says: `index ${table} by ${fields.join(', ')}${isAlone ? ', while others go on writing' : ''}`,
-      sql: `CREATE INDEX ${isAlone ? 'CONCURRENTLY ' : ''}IF NOT EXISTS ${quoteName(name)} ON ${table} (${on})`,
-    })
-  }
-}
-
 const workSays: Readonly<Record<RowWork, string>> = {
   adopt: 'bring the rows of {} into the feed, in batches',
   move: 'move the rows of {} to the scopes they lie in now, in batches',
-  unique: 'read the unique keys of the rows of {} again, in batches',
+  unique: 'read the unique keys of the rows of {}, in batches',
 }
 
 function planRows({ naming, collection, parts }: TablePlan, shape: TableShape | null, work: RowWork): void {
   if (shape === null) return
   const table = naming.table(collection)
-  if (work === 'unique')
-    parts.steps.push({
-      kind: 'structure',
-      says: `forget the unique keys of ${table}`,
-      sql: `DELETE FROM holdfast.unique_keys WHERE collection = ${quoteText(collection.name)}`,
-    })
   const about = shape.rows > 0 ? ` (about ${Math.round(shape.rows)})` : ''
   parts.steps.push({
     kind: 'rows',

@@ -2,6 +2,8 @@ import { describeSchema } from '@holdfast/core'
 import { quoteText } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { postgresLayout, systemFunctions, systemTables } from '../system-tables.ts'
+import { begunSchemas } from './begun.ts'
+import { keptKeys, settleKeysSql } from './keep-keys.ts'
 import { captureSteps } from './missing-statements.ts'
 import { planTable } from './plan-table.ts'
 import { describedCollections, sharedTables } from './schema-change.ts'
@@ -25,16 +27,31 @@ export async function makePlan(db: Connection, { schema, naming }: MigrationSetu
   )
   await planSystem(db, before?.layout, parts)
   const known = describedCollections(before?.described ?? '')
+  const begun = (await begunSchemas(db, schema)).map(describedCollections)
+  const kept = await keptKeys(db, known)
+  parts.steps.push(...kept.steps)
   for (const collection of schema.collections.values())
-    await planTable(db, { naming, collection, before: known.get(collection.name), parts })
+    await planTable(db, {
+      naming,
+      collection,
+      before: known.get(collection.name),
+      begun: begun.flatMap((collections) => {
+        const of = collections.get(collection.name)
+        return of === undefined ? [] : [of]
+      }),
+      kept,
+      parts,
+    })
   const described = describeSchema(schema)
-  if (before?.described !== described || before.layout < postgresLayout)
+  if (before?.described !== described || before.layout < postgresLayout || begun.length > 0)
     parts.steps.push({
       kind: 'state',
       says: `note that the database is prepared for schema version ${schema.version}`,
       sql: `INSERT INTO holdfast.state (one, epoch, layout, schema_version, described)
   VALUES (1, gen_random_uuid()::text, ${postgresLayout}, ${schema.version}, ${quoteText(described)})
-  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described`,
+  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described;
+DELETE FROM holdfast.begun;
+${settleKeysSql(schema)}`,
     })
   return parts
 }

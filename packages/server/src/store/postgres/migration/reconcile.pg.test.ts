@@ -192,6 +192,12 @@ describe.skipIf(!hasPostgres())('doctor and reconcile', () => {
       '"public"."items".stock holds in 1 row a value that no counter can hold',
       '"public"."items".due holds in 1 row a value that no timestamp can hold',
     ])
+    await db.ask(`SET session_replication_role = replica`)
+    await db.ask(`UPDATE items SET due = NULL, stock = 1, updated_at = 'infinity' WHERE name = 'thing 1'`)
+    await db.ask(`SET session_replication_role = origin`)
+    expect(await ills()).toEqual([
+      '"public"."items".updated_at holds in 1 row a time that no device can hold',
+    ])
   })
 
   test('[MI-11] settings that matter are told of', async () => {

@@ -1,6 +1,7 @@
 import { type CollectionSchema, SyncError } from '@holdfast/core'
 import { quoteText } from '../columns.ts'
 import type { Connection } from '../connection.ts'
+import { readKeyNumbers } from '../key-numbers.ts'
 import { numberStep } from '../system-tables.ts'
 import { enterRows, type TableRows } from './enter-rows.ts'
 import { countGone, countWrong, unstampedSql } from './examine.ts'
@@ -38,8 +39,9 @@ export async function mend(db: Connection, setup: MigrationSetup, isDry: boolean
     )
   const collections: CollectionReport[] = []
   if (!isDry) await raiseNumbers(db, setup)
+  const keys = await readKeyNumbers(db, setup.schema)
   for (const collection of setup.schema.collections.values()) {
-    const rows = { ...setup, collection }
+    const rows = { ...setup, keys, collection }
     collections.push(
       isDry
         ? { name: collection.name, entered: await countWrong(db, rows), deleted: await countGone(db, rows) }

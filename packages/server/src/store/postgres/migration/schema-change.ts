@@ -7,7 +7,6 @@ export interface CollectionChange {
   /** Why it cannot be. */
   readonly refusals: readonly string[]
   readonly movesRows: boolean
-  readonly changesUnique: boolean
 }
 
 /** Collections by name, as `describeSchema` said them when the database was last prepared. */
@@ -36,20 +35,9 @@ export function changeOf(collection: CollectionSchema, old: Described): Collecti
   })
   if (old['deletes'] !== collection.deletes)
     refusals.push(`${collection.name}: deletes was "${String(old['deletes'])}" and must stay so`)
-  const differs = (name: 'scopes' | 'unique', now: Json): boolean =>
-    // As it was read from canonical JSON.
-    canonicalJson((old[name] ?? null) as Json) !== canonicalJson(now)
-  return {
-    refusals,
-    movesRows: differs(
-      'scopes',
-      collection.scopes.map(({ text }) => text),
-    ),
-    changesUnique: differs(
-      'unique',
-      collection.unique.map((key) => ({ ...key })),
-    ),
-  }
+  const scopes = collection.scopes.map(({ text }) => text)
+  // As it was read from canonical JSON.
+  return { refusals, movesRows: canonicalJson((old['scopes'] ?? null) as Json) !== canonicalJson(scopes) }
 }
 
 /** Whether two collections share a table; says which. */
