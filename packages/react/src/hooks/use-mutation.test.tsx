@@ -1,5 +1,6 @@
-import { act, cleanup } from '@testing-library/react'
-import { type ReactNode, StrictMode } from 'react'
+import { act, cleanup, screen } from '@testing-library/react'
+import { userEvent } from '@testing-library/user-event'
+import { type ReactNode, StrictMode, useState } from 'react'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type GivenApp, givenApp, hooks, type ShopClient } from '../given-app.tsx'
@@ -205,6 +206,24 @@ describe('a mutation', () => {
     expect(now().status).toBe('pending')
     await app.sync(db)
     expect(now().status).toBe('applied')
+  })
+
+  test('[RE-5] is what it was in the render that it was called from, whatever is shown a moment later', async () => {
+    const next = await db.items.insert({ name: 'Chain' })
+    function Page(): ReactNode {
+      const [shown, setShown] = useState(item)
+      const save = useMutation((client, note: string) => client.items.update(shown, { note }))
+      const saveAndGoOn = (): void => {
+        save.mutate('typed for the rope')
+        setShown(next)
+      }
+      return <button onClick={saveAndGoOn}>Save and next</button>
+    }
+    await app.show(db, <Page />)
+    await act(async () => userEvent.click(screen.getByRole('button')))
+    await app.pass()
+    expect(await db.items.get(item)).toMatchObject({ note: 'typed for the rope' })
+    expect(await db.items.get(next)).toMatchObject({ note: null })
   })
 
   test('[RE-12] waits for a client that is being opened, and fails with a code where there is none', async () => {

@@ -44,13 +44,15 @@ export function useMutation<Args extends readonly unknown[], Result>(
   const runs = useRef(0)
   useFollowed(isWaiting(state) && waiting?.run === state.run ? waiting : null, dispatch)
   const mutateAsync = useCallback(async (...args: Args): Promise<Result> => {
+    // Of the render that was on the page when it was called: the next one may speak of another record, or of another client.
+    const { fn: called, opening: given } = latest.current
     const run = ++runs.current
     dispatch({ kind: 'called', run })
     try {
-      const client = await clientOf(latest.current.opening)
+      const client = await clientOf(given)
       const writes: TrackedWrite[] = []
       const db = trackedClient(client, (write) => writes.push(write))
-      const data = await latest.current.fn(db, ...args)
+      const data = await called(db, ...args)
       dispatch({ kind: 'stored', run, data })
       follow({ run, client, writes })
       Promise.all(writes.map((write) => write.verdict())).then(
