@@ -116,7 +116,7 @@ function proxyWrites(
   }
   return {
     insert: (values) => run('insert', [values]) as Promise<string>,
-    update: (id, changes) => change('update', [id, changes]),
+    update: (id, changes, seen) => change('update', [id, changes, seen]),
     increment: (id, amounts) => change('increment', [id, amounts]),
     add: (id, members) => change('add', [id, members]),
     remove: (id, members) => change('remove', [id, members]),
@@ -140,7 +140,7 @@ function proxyOutbox(
       watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
       get: (id) => call(['deadLetters', 'get'], id),
       retry: (id) => call(['deadLetters', 'retry'], id),
-      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
+      editAndRetry: (id, changes, seen) => call(['deadLetters', 'editAndRetry'], id, changes, seen),
       discard: (id) => call(['deadLetters', 'discard'], id),
       export: (id) => call(['deadLetters', 'export'], id),
     },
