@@ -36,6 +36,15 @@ async function press(name: string | RegExp): Promise<void> {
   await app.pass()
 }
 
+/** Types other text over what stands in a field. */
+async function retype(label: string, text: string): Promise<void> {
+  const field = screen.getByLabelText(label)
+  await act(async () => {
+    await userEvent.clear(field)
+    await userEvent.type(field, text)
+  })
+}
+
 /** Ann and bob changed the price of one item, bob first. */
 async function givenConflict(name = 'Rope'): Promise<string> {
   const id = await ann.items.insert({ name, price: '1.00', stock: 5 })
@@ -116,6 +125,35 @@ describe('the conflict screen', () => {
     await press('Save')
     await app.sync(ann)
     expect(app.server.record('items', id)).toMatchObject({ price: '2.50', note: 'mine' })
+  })
+
+  test('[RE-9] what nobody typed into stays as it is to the letter', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', note: '', tags: [' loose '] })
+    await app.sync(ann)
+    await app.sync(bob)
+    await bob.items.delete(id)
+    await app.sync(bob)
+    await ann.items.update(id, { price: '3.00', note: '', tags: [' loose ', 'b'] })
+    await app.sync(ann)
+    await app.show(ann, <ConflictScreen />)
+    await press('Edit…')
+    await retype('Price', '2.50')
+    await press('Save')
+    await app.sync(ann)
+    expect(app.server.record('items', id)).toMatchObject({ price: '2.50', note: '', tags: [' loose ', 'b'] })
+  })
+
+  test('[RE-9] starts from mine also where that is nothing', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await app.sync(ann)
+    await app.sync(bob)
+    await bob.items.update(id, { price: '2.00' })
+    await app.sync(bob)
+    await ann.items.update(id, { price: null })
+    await app.sync(ann)
+    await app.show(ann, <ConflictScreen />)
+    await press('Edit…')
+    expect(screen.getByLabelText<HTMLInputElement>('Price').value).toBe('')
   })
 
   test('[RE-9] a value the field refuses is said in the form, and nothing is decided', async () => {
@@ -240,9 +278,44 @@ describe('the dead-letter list', () => {
       await userEvent.type(price, '1.50')
     })
     await press('Save and retry')
-    expect(edit.mock.calls).toEqual([[expect.any(String), { price: '1.50' }]])
+    expect(edit.mock.calls).toEqual([
+      [expect.any(String), { price: '1.50' }, { price: '-1.00', note: 'cheap' }],
+    ])
     await app.sync(ann)
     expect(app.server.record('items', id)).toMatchObject({ price: '1.50', note: 'cheap' })
+  })
+
+  test('[RE-10] sends nothing of what others did to a field that nobody typed into', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', stock: 10 })
+    await app.sync(ann)
+    await app.sync(bob)
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await ann.items.update(id, { price: '-1.00', stock: 11 })
+    await app.sync(ann)
+    await app.show(ann, <DeadLetterList />)
+    await press('Edit and retry…')
+    await bob.items.increment(id, { stock: -5 })
+    await app.sync(bob)
+    await app.sync(ann)
+    await retype('Price', '1.50')
+    await press('Save and retry')
+    await app.sync(ann)
+    expect(app.server.record('items', id)).toMatchObject({ price: '1.50', stock: 6 })
+  })
+
+  test('[RE-10] leaves a set as it was meant where its record is gone meanwhile', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await app.sync(ann)
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await ann.items.update(id, { price: '-1.00', tags: ['new'] })
+    await app.sync(ann)
+    await ann.items.delete(id)
+    const edit = vi.spyOn(ann.deadLetters, 'editAndRetry')
+    await app.show(ann, <DeadLetterList />)
+    await press('Edit and retry…')
+    await retype('Price', '1.50')
+    await press('Save and retry')
+    expect(edit.mock.calls[0]?.[1]).toEqual({ price: '1.50' })
   })
 
   test('[RE-10] discards after asking, with the way back focused', async () => {

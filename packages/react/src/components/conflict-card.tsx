@@ -242,7 +242,7 @@ function fieldsToEdit(
       key: `${prefixOf(index)}${name}`,
       collection: part.collection,
       name,
-      value: mine ?? theirs ?? null,
+      value: (mine === undefined ? theirs : mine) ?? null,
       suggestions:
         mine === undefined || theirs === undefined
           ? []
