@@ -65,6 +65,9 @@ export interface ConflictLabels {
   readonly save: string
   readonly cancel: string
   readonly settled: string
+  /** Of a conflict that was open when it was shown. */
+  readonly over: string
+  readonly goOn: string
   readonly kinds: Readonly<Record<'fields' | 'delete' | 'unique', string>>
   /** The rule of a field in one sentence, which Holdfast says in English. */
   readonly rule: (english: string, field: string | null) => string
@@ -238,6 +241,8 @@ export const englishLabels: Labels = {
     save: 'Save',
     cancel: 'Cancel',
     settled: 'Decided. It is sent with the next sync.',
+    over: 'No longer open: somebody else has decided it, or it is out of your sight.',
+    goOn: 'Go on',
     kinds: {
       fields: 'Both changed the same',
       delete: 'Changed and deleted',
