@@ -5,11 +5,11 @@ import { readRepositoryFile } from './source-files.ts'
 
 /** What an app imports, and the most it may cost, bytes of gzip. docs/react.md shows the same. */
 const budgets = [
-  { name: 'the hooks', code: "export { createHooks } from '@holdfast/react'", gzip: 6_200 },
+  { name: 'the hooks', code: "export { createHooks } from '@holdfast/react'", gzip: 6_500 },
   {
     name: 'the hooks and the status bar',
     code: "export { createHooks, StatusBar } from '@holdfast/react'",
-    gzip: 8_500,
+    gzip: 9_000,
   },
   { name: 'everything', code: "export * from '@holdfast/react'", gzip: 16_500 },
   { name: 'the inspector', code: "export * from '@holdfast/react/inspector'", gzip: 5_500 },

@@ -176,6 +176,33 @@ describe('a mutation', () => {
     expect(now()).toMatchObject({ status: 'idle', error: null })
   })
 
+  test('[RE-5] waits for writes that its function did not wait for, and fails with them', async () => {
+    const { now, mutate } = await givenMutation()
+    await mutate(async (client) => {
+      for (const note of ['one', 'two']) void client.items.update(item, { note })
+      void client.items.verdict(item)
+    })
+    expect(now().status).toBe('pending')
+    await app.sync(db)
+    expect(now()).toMatchObject({ status: 'applied', verdicts: [{}, {}] })
+    await mutate(async (client) => {
+      client.items.update(item, { price: 'cheap' }).catch(() => undefined)
+    })
+    expect(now()).toMatchObject({ status: 'failed', error: { code: 'VALUE_INVALID' } })
+  })
+
+  test('[RE-5] follows a dead letter that is tried again', async () => {
+    const { now, mutate } = await givenMutation()
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await db.items.update(item, { price: '3.00' })
+    await app.sync(db)
+    const [letter] = await db.deadLetters.list()
+    await mutate((client) => client.deadLetters.editAndRetry(letter?.id ?? '', { price: '4.00' }))
+    expect(now().status).toBe('pending')
+    await app.sync(db)
+    expect(now().status).toBe('applied')
+  })
+
   test('[RE-5] what changes nothing, or writes nothing, says so at once', async () => {
     const { now, mutate } = await givenMutation()
     await mutate((client) => client.items.update(item, { name: 'Rope' }))

@@ -51,8 +51,18 @@ export function useMutation<Args extends readonly unknown[], Result>(
     try {
       const client = await clientOf(given)
       const writes: TrackedWrite[] = []
-      const db = trackedClient(client, (write) => writes.push(write))
+      const under = new Set<Promise<unknown>>()
+      const db = trackedClient(client, {
+        begun: (write) => {
+          under.add(write)
+          const end = (): void => void under.delete(write)
+          write.then(end, end)
+        },
+        written: (write) => writes.push(write),
+      })
       const data = await called(db, ...args)
+      // What the function did not wait for is its work all the same, and nobody else would hear that it failed.
+      while (under.size > 0) await Promise.all(under)
       dispatch({ kind: 'stored', run, data })
       follow({ run, client, writes })
       Promise.all(writes.map((write) => write.verdict())).then(
