@@ -11,11 +11,18 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
   const status = useSyncStatus()
   const [isSafe, setSafe] = useState<boolean | null>(null)
   useEffect(() => {
-    void db.canSafelySignOut().then(setSafe)
+    let isOver = false
+    // What cannot be asked is not known to be safe.
+    const take = (safe: boolean): void => void (isOver || setSafe(safe))
+    db.canSafelySignOut().then(take, () => take(false))
+    return () => {
+      isOver = true
+    }
   }, [db, status])
   const unsent = [
     counted(status?.pendingCount ?? 0, 'change', 'changes'),
     counted(status?.attachments.uploads ?? 0, 'photo', 'photos'),
+    counted(status?.deadLetterCount ?? 0, 'refused change', 'refused changes'),
   ].filter((text) => text !== null)
   const sendNow = async (): Promise<void> => {
     await db.attachments.retry()
@@ -38,9 +45,9 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
             They stay on this device and are sent when you sign in here again. Until then nobody else sees
             them.
           </Text>
-        ) : (
+        ) : isSafe === true ? (
           <Text>Everything you did has reached the server.</Text>
-        )}
+        ) : null}
         <Group justify="flex-end">
           {isSafe === false ? (
             <Button variant="default" onClick={() => void sendNow().catch(() => undefined)}>
