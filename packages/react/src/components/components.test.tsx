@@ -1,3 +1,4 @@
+import type { SyncStatus } from '@holdfast/client'
 import { act, screen, within } from '@testing-library/react'
 import { userEvent } from '@testing-library/user-event'
 import axe from 'axe-core'
@@ -462,6 +463,28 @@ describe('the status bar', () => {
     app.server.heal()
     await press('Retry now')
     expect(screen.getByRole('status').textContent).toBe('All changes saved')
+  })
+
+  test('[RE-7] what waits for a review is not saved as far as anybody is told, and what was lost is not forgotten', async () => {
+    const status = await ann.status.get()
+    const noticedAt = '2026-11-19T10:00:00.000Z'
+    const told = {
+      ...status,
+      escrowCount: 2,
+      storage: { isPersistent: false, loss: { store: 'one', unsentCount: 3, noticedAt } },
+    }
+    const client: ShopClient = Object.assign(Object.create(ann) as ShopClient, {
+      status: {
+        ...ann.status,
+        subscribe: (listener: (status: SyncStatus) => void) => {
+          listener(told)
+          return () => undefined
+        },
+      },
+    })
+    await app.show(client, <StatusBar />)
+    expect(screen.getByRole('status').textContent).toBe('2 changes wait for a review')
+    expect(screen.getByText(/^3 unsent changes were removed by the browser before 19 Nov 2026/)).toBeDefined()
   })
 
   test('[RE-7] shows the way to what needs a person', async () => {
