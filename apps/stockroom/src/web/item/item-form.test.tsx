@@ -138,6 +138,27 @@ describe('the form of an item', () => {
     ])
   })
 
+  test('writes each text that is saved, however fast, and none twice', async () => {
+    await show(<Form />)
+    const save = (): boolean => fireEvent.click(screen.getByRole('button', { name: 'Save' }))
+    await type('Notes', 'one')
+    act(() => void save())
+    act(() => void save())
+    await type('Notes', 'two')
+    await act(async () => void save())
+    await type('Notes', 'three')
+    await act(() => env.advance(0))
+    expect((await db.outbox.list()).map(({ payload }) => payload.changes['notes'])).toEqual(['one', 'two'])
+    expect(field('Notes').value).toBe('three')
+    await act(async () => void save())
+    await act(() => env.advance(0))
+    expect((await db.outbox.list()).map(({ payload }) => payload.base)).toEqual([
+      { notes: '' },
+      { notes: 'one' },
+      { notes: 'two' },
+    ])
+  })
+
   test('stays with what was typed when somebody else removes the item', async () => {
     await show(<ItemDrawer id={item} onClose={() => undefined} />)
     await type('Location', 'C-03-3')

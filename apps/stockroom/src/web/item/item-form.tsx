@@ -17,7 +17,6 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
   const error = saving.error ?? tags.error
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    if (saving.status === 'writing') return
     save((typed, seen) => {
       const price = typed.price?.trim().replace(',', '.')
       return saving.mutateAsync({ ...typed, ...(price !== undefined && { price }) }, seen)

@@ -44,15 +44,15 @@ export function useDraft(item: Item): DraftHandle {
       setSeen({})
     },
     save: (write) => {
+      // What is typed into a field from now on is typed over what is being stored.
+      setSeen({ ...seen, ...draft })
       write(draft, seen).then(
         () => {
-          // What was typed into a field while it was being stored is typed over what was stored.
           setDraft((now) => without(now, draft))
-          setSeen((now) => ({ ...now, ...draft }))
           setSaved({ values: draft, over: item })
         },
         // The mutation says why.
-        () => undefined,
+        () => setSeen((now) => ({ ...now, ...seen })),
       )
     },
   }
