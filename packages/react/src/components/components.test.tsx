@@ -403,6 +403,21 @@ describe('the dead-letter list', () => {
     expect(await ann.items.get(id)).toMatchObject({ price: '1.00', note: null })
   })
 
+  test('[RE-10] a double click tries one letter again, not the one that comes in its place', async () => {
+    await givenDeadLetter()
+    await givenDeadLetter()
+    await app.show(ann, <DeadLetterList />)
+    const retry = (): HTMLElement => screen.getAllByRole('button', { name: 'Retry' })[0] as HTMLElement
+    await act(async () => userEvent.click(retry()))
+    await app.pass()
+    await act(async () => userEvent.click(retry()))
+    await app.pass()
+    expect(await ann.deadLetters.list()).toHaveLength(1)
+    await app.pass(1_000)
+    await act(async () => userEvent.click(retry()))
+    expect(await ann.deadLetters.list()).toHaveLength(0)
+  })
+
   test('[RE-10] exports every byte', async () => {
     const id = await givenDeadLetter()
     const files: string[] = []

@@ -9,6 +9,7 @@ import { Button } from './button.tsx'
 import { classNames } from './class-names.ts'
 import { ConflictCard, ConflictName } from './conflict-card.tsx'
 import { EmptyState } from './empty-state.tsx'
+import { useHeld } from './use-held.ts'
 import type { RenderValue } from './value-view.tsx'
 
 /** Class names by part, added to the own ones. */
@@ -52,9 +53,7 @@ export function ConflictScreen(props: ConflictScreenProps): ReactElement {
           {labels.conflict.title}
         </h2>
         {conflicts.length === 0 ? null : (
-          <span className="holdfast-hint">
-            {labels.conflict.count(conflicts.length - countDecided(conflicts, decided))}
-          </span>
+          <span className="holdfast-hint">{labels.conflict.count(undecided(conflicts, decided).length)}</span>
         )}
       </header>
       <p role="status" className="holdfast-hidden">
@@ -89,8 +88,8 @@ export function ConflictScreen(props: ConflictScreenProps): ReactElement {
   )
 }
 
-function countDecided(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): number {
-  return conflicts.filter(({ id }) => decided.has(id)).length
+function undecided(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): readonly Conflict[] {
+  return conflicts.filter(({ id, status }) => status === 'open' && !decided.has(id))
 }
 
 interface Choice {
@@ -116,9 +115,6 @@ interface Shown {
   readonly query: string
 }
 
-/** How long a conflict that came in the place of another takes no decision, ms: a double click is meant for the first. */
-const heldMs = 500
-
 /**
  * Which conflict is shown: the first that nobody has decided, until another one is chosen, or it is decided here. What others
  * do takes it from nobody: what comes, comes behind it, and when it is decided elsewhere it stays until somebody goes on.
@@ -134,7 +130,7 @@ function useChoice(
   const [told, setTold] = useState('')
   const { screen, isHeld, move } = useMoves()
   const [shown, setShown] = useState<Shown>()
-  const open = conflicts.filter(({ id }) => !decided.has(id))
+  const open = undecided(conflicts, decided)
   const known = shown?.client === client && shown?.query === query ? shown : undefined
   const stays = conflicts.find(({ id }) => id === known?.conflict.id)
   const isOver = known !== undefined && stays === undefined && !known.isDecided
@@ -167,23 +163,21 @@ function useChoice(
 
 /** Moves to another conflict: the focus goes to it, and for a moment it takes no decision. */
 function useMoves(): Pick<Choice, 'screen' | 'isHeld'> & { readonly move: () => void } {
-  const { env } = useHoldfast()
   const screen = useRef<HTMLElement>(null)
   const [moves, setMoves] = useState(0)
-  const [isHeld, setHeld] = useState(false)
+  const { isHeld, hold } = useHeld()
   useEffect(() => {
-    if (moves === 0) return undefined
+    if (moves === 0) return
     // The button that was pressed is gone: whoever uses the keyboard goes on at what came in its place.
     const next =
       screen.current?.querySelector<HTMLElement>('h3') ?? screen.current?.querySelector<HTMLElement>('h2')
     next?.focus()
-    return env.setTimer(() => setHeld(false), heldMs)
-  }, [moves, env])
+  }, [moves])
   return {
     screen,
     isHeld,
     move: () => {
-      setHeld(true)
+      hold()
       setMoves((count) => count + 1)
     },
   }

@@ -20,6 +20,8 @@ export interface DeadLetterCardProps {
   readonly letter: DeadLetter
   readonly renderValue?: RenderValue
   readonly onExport?: () => void
+  /** Nothing is done about it for now. */
+  readonly isHeld?: boolean
   /** Called with what to read out once the letter is on its way or discarded. */
   readonly onGone?: (told: string) => void
   readonly className?: string
@@ -33,6 +35,7 @@ export function DeadLetterCard({
   letter,
   renderValue,
   onExport,
+  isHeld = false,
   onGone,
   className,
 }: DeadLetterCardProps): ReactElement {
@@ -46,7 +49,7 @@ export function DeadLetterCard({
     await does(db.deadLetters)
     onGone?.(told)
   })
-  const isBusy = act.status === 'writing'
+  const isBusy = act.status === 'writing' || isHeld
   const close = (): void => setMode('shown')
   useReturnFocus(mode === 'edited', edit)
   useReturnFocus(mode === 'discarded', discard)
