@@ -139,6 +139,8 @@ describe('the conflict screen', () => {
     await app.show(ann, <ConflictScreen />)
     await press('Edit…')
     await retype('Price', '2.50')
+    // Members that are no lines of their own are not edited as lines.
+    expect(screen.getByLabelText<HTMLInputElement>('Tags').value).toBe('[\n  " loose ",\n  "b"\n]')
     await press('Save')
     await app.sync(ann)
     expect(app.server.record('items', id)).toMatchObject({ price: '2.50', note: '', tags: [' loose ', 'b'] })
