@@ -1,3 +1,4 @@
+import type { SyncStatus } from '@holdfast/client'
 import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { type ReactElement, useEffect, useState } from 'react'
 
@@ -9,16 +10,7 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
   const db = useClient()
   const session = useSession()
   const status = useSyncStatus()
-  const [isSafe, setSafe] = useState<boolean | null>(null)
-  useEffect(() => {
-    let isOver = false
-    // What cannot be asked is not known to be safe.
-    const take = (safe: boolean): void => void (isOver || setSafe(safe))
-    db.canSafelySignOut().then(take, () => take(false))
-    return () => {
-      isOver = true
-    }
-  }, [db, status])
+  const isSafe = useIsSafe(status)
   const unsent = [
     counted(status?.pendingCount ?? 0, 'change', 'changes'),
     counted(status?.attachments.uploads ?? 0, 'photo', 'photos'),
@@ -68,6 +60,22 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
       </Stack>
     </Modal>
   )
+}
+
+/** Whether nothing is lost with the database, asked anew with every status; null until it is known. */
+function useIsSafe(status: SyncStatus | undefined): boolean | null {
+  const db = useClient()
+  const [isSafe, setSafe] = useState<boolean | null>(null)
+  useEffect(() => {
+    let isOver = false
+    // What cannot be asked is not known to be safe.
+    const take = (safe: boolean): void => void (isOver || setSafe(safe))
+    db.canSafelySignOut().then(take, () => take(false))
+    return () => {
+      isOver = true
+    }
+  }, [db, status])
+  return isSafe
 }
 
 /** null for none. */

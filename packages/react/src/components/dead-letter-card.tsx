@@ -50,7 +50,6 @@ export function DeadLetterCard({
     onGone?.(told)
   })
   const isBusy = act.status === 'writing' || isHeld
-  const close = (): void => setMode('shown')
   useReturnFocus(mode === 'edited', edit)
   useReturnFocus(mode === 'discarded', discard)
   return (
@@ -77,7 +76,7 @@ export function DeadLetterCard({
           onSubmit={(id, changes, seen) =>
             act.mutate({ does: (letters) => letters.editAndRetry(id, changes, seen), told: words.retried })
           }
-          onCancel={close}
+          onCancel={() => setMode('shown')}
         />
       ) : null}
       {mode === 'discarded' ? (
@@ -86,7 +85,7 @@ export function DeadLetterCard({
           onConfirm={() =>
             act.mutate({ does: (letters) => letters.discard(letter.id), told: words.discarded })
           }
-          onCancel={close}
+          onCancel={() => setMode('shown')}
         />
       ) : null}
     </article>
