@@ -266,6 +266,28 @@ describe('a mutation', () => {
     expect(none.now()).toMatchObject({ status: 'failed', error: { code: 'CLIENT_MISSING' } })
   })
 
+  test('[RE-5] a failure that no component shows is reported by the platform', async () => {
+    const reported: unknown[] = []
+    const others = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    process.on('unhandledRejection', (error) => reported.push(error))
+    const { now, mutate } = await givenMutation()
+    await mutate((client) => client.items.update(item, { price: 'shown' }))
+    await act(async () => {
+      now().mutate((client) => client.items.update(item, { price: 'overtaken' }))
+      now().mutate((client) => client.items.increment(item, { stock: -1 }))
+    })
+    await app.pass()
+    await act(async () => {
+      now().mutate((client) => client.items.delete('of a component that is gone'))
+      cleanup()
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.removeAllListeners('unhandledRejection')
+    for (const other of others) process.on('unhandledRejection', other)
+    expect(reported).toMatchObject([{ code: 'VALUE_INVALID' }, { code: 'RECORD_NOT_FOUND' }])
+  })
+
   test('[RE-5] goes on without its component, and tells nobody', async () => {
     const { now } = await givenMutation()
     await act(async () => now().mutate((client) => client.items.increment(item, { stock: -1 })))
