@@ -7,6 +7,7 @@ import {
   parseInsert,
   parseUpdate,
   type RowOf,
+  SyncError,
   type UpdateOf,
 } from '@holdfast/core'
 
@@ -89,6 +90,11 @@ export function collectionWrites<F extends Fields>(
     },
     async update(id, changes, row) {
       const wanted = parseUpdate(collection, changes)
+      // A form of one record that is saved into another would find everything changed there.
+      if (row?.id !== undefined && row.id !== id) {
+        const message = `what was seen is the ${collection.name} ${row.id}, not ${id}`
+        throw new SyncError('VALUE_INVALID', message, { at: collection.name })
+      }
       const { values: seen, version } = seenIn(collection, wanted, row)
       return change(id, (values) => updatePayload(collection, values, wanted, seen), version)
     },

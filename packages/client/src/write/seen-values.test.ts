@@ -47,6 +47,14 @@ describe('an update of what was seen before', () => {
     expect(await device.items.get(id)).toMatchObject({ price: '3.00', name: 'Long rope', note: 'mine' })
   })
 
+  test('[WR-14] takes a version that is none for one that was not told', async () => {
+    const device = await givenDevice()
+    const id = await givenItem(device)
+    for (const [n, _version] of [Number.NaN, -1, 1e300, 9].entries())
+      await device.items.update(id, { note: `${n}` }, { note: null, _version })
+    expect((await entriesOf(device)).map(({ baseVersion }) => baseVersion)).toEqual([5, 5, 5, 5])
+  })
+
   test('[WR-14] adds to a counter and a set what was done to them, whatever they are by now', async () => {
     const device = await givenDevice()
     const id = await givenItem(device)
@@ -79,6 +87,11 @@ describe('an update of what was seen before', () => {
     expect((await device.items.update(id, { price: '1.00' }, seen)).mutation).toBeNull()
     const wrong = { price: 7 } as unknown as { readonly price: string }
     await expect(device.items.update(id, { price: '3.00' }, wrong)).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    })
+    const other = await device.items.insert({ name: 'Chain' })
+    await device.database.write((tx) => tx.run('DELETE FROM _outbox'))
+    await expect(device.items.update(other, { price: '3.00' }, seen)).rejects.toMatchObject({
       code: 'VALUE_INVALID',
     })
     await expect(

@@ -36,7 +36,7 @@ export function seenIn(collection: CollectionSchema, wanted: Values, row: unknow
   const version = row['_version']
   return {
     values: { ...parseUpdate(collection, given), ...empty },
-    version: typeof version === 'number' ? version : undefined,
+    version: Number.isSafeInteger(version) && Number(version) >= 0 ? Number(version) : undefined,
   }
 }
 
