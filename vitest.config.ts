@@ -107,6 +107,8 @@ export default defineConfig({
         },
         test: {
           ...componentTests,
+          // Apps have the React that their own dependencies were made for.
+          include: ['packages/*/src/**/*.test.tsx'],
           name: 'react 18',
           server: { deps: { inline: [/@testing-library/] } },
           env: { HOLDFAST_REACT: '18' },

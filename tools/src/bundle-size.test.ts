@@ -5,13 +5,13 @@ import { readRepositoryFile } from './source-files.ts'
 
 /** What an app imports, and the most it may cost, bytes of gzip. docs/react.md shows the same. */
 const budgets = [
-  { name: 'the hooks', code: "export { createHooks } from '@holdfast/react'", gzip: 6_000 },
+  { name: 'the hooks', code: "export { createHooks } from '@holdfast/react'", gzip: 6_500 },
   {
     name: 'the hooks and the status bar',
     code: "export { createHooks, StatusBar } from '@holdfast/react'",
-    gzip: 8_500,
+    gzip: 9_200,
   },
-  { name: 'everything', code: "export * from '@holdfast/react'", gzip: 16_000 },
+  { name: 'everything', code: "export * from '@holdfast/react'", gzip: 17_000 },
   { name: 'the inspector', code: "export * from '@holdfast/react/inspector'", gzip: 5_500 },
   { name: '`styles.css`', code: "import '@holdfast/react/styles.css'", gzip: 3_500 },
 ]
@@ -29,7 +29,7 @@ describe('the client in a browser, without React, Kysely and SQLite', () => {
     {
       name: 'the worker',
       code: "export { serveClient } from '@holdfast/client/browser-worker'",
-      gzip: 95_500,
+      gzip: 96_000,
     },
   ])('$name fits its budget, and the page on browsers says which', async ({ name, code, gzip }) => {
     const { gzipBytes } = await bundleSize(code, beside)

@@ -1,11 +1,11 @@
 import { openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { collection, counter, decimal, defineSchema, text } from '@holdfast/core'
+import { collection, counter, decimal, defineSchema, type TablesOf, text } from '@holdfast/core'
 import { createFakeServer, createVirtualEnvironment } from '@holdfast/testing'
 import { act, cleanup, fireEvent, render, screen } from '@testing-library/react'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ReactElement, type ReactNode, Suspense } from 'react'
+import { type ReactElement, type ReactNode, Suspense, useState } from 'react'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import { createNetworkConditions, Inspector } from './inspector/index.ts'
@@ -17,6 +17,8 @@ const schema = defineSchema({
     items: collection({ fields: { name: text(), stock: counter(), price: decimal({ optional: true }) } }),
   },
 })
+
+type Item = TablesOf<typeof schema>['items']
 
 // The page shows what stands between each pair of marks, word for word.
 
@@ -65,6 +67,25 @@ function Sell({ id }: { readonly id: string }): ReactElement {
   )
 }
 // end sell
+
+// begin form
+function PriceForm({ item }: { readonly item: Item }): ReactElement {
+  const [seen] = useState(item)
+  const [price, setPrice] = useState(item.price ?? '')
+  const save = useMutation((db) => db.items.update(seen.id, { price }, seen))
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault()
+        save.mutate()
+      }}
+    >
+      <input aria-label="Price" value={price} onChange={(event) => setPrice(event.target.value)} />
+      <button>Save</button> {save.error === null ? save.status : save.error.message}
+    </form>
+  )
+}
+// end form
 
 // begin suspense
 function Names(): ReactElement {
@@ -144,7 +165,7 @@ describe('the page on React', () => {
     const source = readFileSync(import.meta.filename, 'utf8')
     const page = readFileSync(join(import.meta.dirname, '../../../docs/react.md'), 'utf8')
     const examples = [...source.matchAll(/^\/\/ begin (\w+)\n([\s\S]*?)^\/\/ end \1$/gm)]
-    expect(examples.map(([, name]) => name)).toHaveLength(7)
+    expect(examples.map(([, name]) => name)).toHaveLength(8)
     for (const [, , text = ''] of examples) expect(page).toContain(text)
 
     const db = await client
@@ -164,6 +185,18 @@ describe('the page on React', () => {
     await act(() => env.advance(10_000))
     expect(screen.getByText('Alles gespeichert')).toBeDefined()
     expect(server.record('items', id)).toMatchObject({ stock: 2 })
+    cleanup()
+    const item = await db.items.get(id)
+    if (item !== undefined) await show(<PriceForm item={item} />)
+    server.write('items', id, { price: '2.00' })
+    await act(() => env.advance(60_000))
+    await act(async () => {
+      fireEvent.change(screen.getByLabelText('Price'), { target: { value: '3.00' } })
+      fireEvent.click(screen.getByRole('button', { name: 'Save' }))
+    })
+    await act(() => env.advance(60_000))
+    expect(server.record('items', id)).toMatchObject({ price: '2.00' })
+    expect(await db.conflicts.list()).toMatchObject([{ parts: [{ mine: { price: '3.00' } }] }])
     cleanup()
     await act(async () => {
       render(

@@ -6,6 +6,10 @@ export interface StatusLabels {
   readonly region: string
   readonly saved: string
   readonly needsYou: (count: number) => string
+  /** Changes that wait for somebody else's decision. */
+  readonly inReview: (count: number) => string
+  /** Changes that were never sent and are gone with what the browser removed. */
+  readonly lost: (count: number, when: string) => string
   readonly opening: string
   readonly pending: (count: number) => string
   /** Files whose bytes the server does not have. */
@@ -65,6 +69,9 @@ export interface ConflictLabels {
   readonly save: string
   readonly cancel: string
   readonly settled: string
+  /** Of a conflict that was open when it was shown. */
+  readonly over: string
+  readonly goOn: string
   readonly kinds: Readonly<Record<'fields' | 'delete' | 'unique', string>>
   /** The rule of a field in one sentence, which Holdfast says in English. */
   readonly rule: (english: string, field: string | null) => string
@@ -164,6 +171,9 @@ export const englishLabels: Labels = {
     region: 'Sync status',
     saved: 'All changes saved',
     needsYou: (count) => `${plural(count, 'change needs', 'changes need')} a decision`,
+    inReview: (count) => `${plural(count, 'change waits', 'changes wait')} for a review`,
+    lost: (count, when) =>
+      `${plural(count, 'unsent change was', 'unsent changes were')} removed by the browser before ${when}`,
     opening: 'Opening…',
     pending: (count) => `${plural(count, 'change', 'changes')} to send`,
     uploads: (count) => `${plural(count, 'file', 'files')} to send`,
@@ -238,6 +248,8 @@ export const englishLabels: Labels = {
     save: 'Save',
     cancel: 'Cancel',
     settled: 'Decided. It is sent with the next sync.',
+    over: 'No longer open: somebody else has decided it, or it is out of your sight.',
+    goOn: 'Go on',
     kinds: {
       fields: 'Both changed the same',
       delete: 'Changed and deleted',

@@ -167,6 +167,30 @@ describe('a collection', () => {
     )
   })
 
+  test('[TD-3] [WR-14] what was drafted before somebody else wrote the same does not take its place unasked', async () => {
+    const id = await db.items.insert({ name: 'Rope' })
+    await sync()
+    const items = itemsOf()
+    await items.preload()
+    const form = createTransaction({
+      autoCommit: false,
+      mutationFn: async ({ transaction }) => items.utils.acceptMutations(transaction),
+    })
+    form.mutate(() =>
+      items.update(id, (draft) => {
+        draft.name = 'mine'
+      }),
+    )
+    server.write('items', id, { name: 'theirs' })
+    await sync()
+    await form.commit()
+    await sync()
+    expect(await db.conflicts.list()).toMatchObject([
+      { parts: [{ mine: { name: 'mine' }, theirs: { name: 'theirs' } }] },
+    ])
+    expect(server.record('items', id)).toMatchObject({ name: 'theirs' })
+  })
+
   test('[TD-2] what is stored is settled, also when the row cannot be read at that moment', async () => {
     const items = itemsOf(
       Object.assign(Object.create(db) as typeof db, {

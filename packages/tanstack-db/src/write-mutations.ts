@@ -15,7 +15,7 @@ export interface Written {
 }
 
 /** The writes of one collection, with any fields. */
-type Writes = Pick<ClientTransaction<Schema>[string], 'insert' | 'update' | 'delete' | 'get'>
+type Writes = Pick<ClientTransaction<Schema>[string], 'insert' | 'update' | 'delete'>
 
 /**
  * Writes mutations down: one as itself, several as one transaction, seen whole or not at all on every device. Resolves when
@@ -27,8 +27,7 @@ export async function writeMutations(
 ): Promise<readonly Written[]> {
   const [only, ...others] = mutations
   if (only === undefined) return []
-  if (others.length === 0 && !isRelative(only))
-    return [await writeOne(client, client.collection(only.collection.name), only)]
+  if (others.length === 0) return [await writeOne(client, client.collection(only.collection.name), only)]
   return client.transaction(async (tx) => {
     const written: Written[] = []
     for (const mutation of mutations) {
@@ -48,7 +47,8 @@ async function writeOne(client: Client<Schema>, writes: Writes, mutation: NamedM
   }
   const receipt =
     type === 'update'
-      ? await writes.update(record, await changedFields(writes, mutation))
+      ? // What the draft was made of may be older than what the device has by now.
+        await writes.update(record, changedFields(mutation), mutation.original)
       : await writes.delete(record)
   return { record, verdict: () => receipt.verdict() }
 }
@@ -61,41 +61,7 @@ function insertedFields(collection: CollectionSchema, values: Fields): Fields {
   return Object.fromEntries(given.map((name) => [name, values[name]]))
 }
 
-/** Fields whose changes add up: what was seen may be older than what the device has by now. */
-function relativeFields({ collection, changes }: NamedMutation): CollectionSchema['fields'] {
-  const isRelativeKind = (kind: string): boolean => kind === 'counter' || kind === 'set'
-  return collection.fields.filter(({ name, kind }) => isRelativeKind(kind) && name in changes)
-}
-
-/** Whether what it writes depends on the row, so that both belong into one transaction. */
-function isRelative(mutation: NamedMutation): boolean {
-  return mutation.type === 'update' && relativeFields(mutation).length > 0
-}
-
-async function changedFields(writes: Writes, mutation: NamedMutation): Promise<Fields> {
-  const { changes, original } = mutation
-  const wanted: Record<string, unknown> = Object.fromEntries(
-    Object.entries(changes).filter(([name]) => !/^[_$]/.test(name)),
-  )
-  const relative = relativeFields(mutation)
-  const row: Fields | undefined = relative.length === 0 ? undefined : await writes.get(String(mutation.key))
-  // Without a row the write says so.
-  if (row === undefined) return wanted
-  const seen: Fields = original
-  for (const { name } of relative) wanted[name] = carriedOver(seen[name], wanted[name], row[name])
-  return wanted
-}
-
-/** What made `after` of `before`, done to `now`: an amount added, members added and removed. */
-function carriedOver(before: unknown, after: unknown, now: unknown): unknown {
-  if (typeof before === 'number' && typeof after === 'number' && typeof now === 'number')
-    return now + after - before
-  if (!isList(before) || !isList(after) || !isList(now)) return after
-  const [had, has] = [new Set(before), new Set(after)]
-  const stays = now.filter((member) => has.has(member) || !had.has(member))
-  return [...new Set([...stays, ...after.filter((member) => !had.has(member))])]
-}
-
-function isList(value: unknown): value is readonly unknown[] {
-  return Array.isArray(value)
+/** What was changed, without what Holdfast and TanStack DB add to a row. */
+function changedFields({ changes }: NamedMutation): Fields {
+  return Object.fromEntries(Object.entries(changes).filter(([name]) => !/^[_$]/.test(name)))
 }

@@ -33,9 +33,12 @@ export interface ItemEdit {
   readonly notes?: string
 }
 
-/** Only what was changed travels, so that two people who change different fields never meet. */
-export async function editItem(db: Warehouse, item: string, edit: ItemEdit): Promise<void> {
-  await db.items.update(item, edit)
+/**
+ * Only what was changed travels, so that two people who change different fields never meet. `seen` is what stood there
+ * before it was typed over: what somebody else wrote since is met and not overwritten.
+ */
+export async function editItem(db: Warehouse, item: string, edit: ItemEdit, seen: ItemEdit): Promise<void> {
+  await db.items.update(item, edit, seen)
 }
 
 /** A photo and what the item says of it. Both are on this device once this is over; the bytes are sent on their own. */

@@ -1,3 +1,4 @@
+import type { SyncStatus } from '@holdfast/client'
 import { Button, Group, Modal, Stack, Text } from '@mantine/core'
 import { type ReactElement, useEffect, useState } from 'react'
 
@@ -9,13 +10,11 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
   const db = useClient()
   const session = useSession()
   const status = useSyncStatus()
-  const [isSafe, setSafe] = useState<boolean | null>(null)
-  useEffect(() => {
-    void db.canSafelySignOut().then(setSafe)
-  }, [db, status])
+  const isSafe = useIsSafe(status)
   const unsent = [
     counted(status?.pendingCount ?? 0, 'change', 'changes'),
     counted(status?.attachments.uploads ?? 0, 'photo', 'photos'),
+    counted(status?.deadLetterCount ?? 0, 'refused change', 'refused changes'),
   ].filter((text) => text !== null)
   const sendNow = async (): Promise<void> => {
     await db.attachments.retry()
@@ -38,9 +37,9 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
             They stay on this device and are sent when you sign in here again. Until then nobody else sees
             them.
           </Text>
-        ) : (
+        ) : isSafe === true ? (
           <Text>Everything you did has reached the server.</Text>
-        )}
+        ) : null}
         <Group justify="flex-end">
           {isSafe === false ? (
             <Button variant="default" onClick={() => void sendNow().catch(() => undefined)}>
@@ -61,6 +60,22 @@ export function SignOut({ onStay }: { readonly onStay: () => void }): ReactEleme
       </Stack>
     </Modal>
   )
+}
+
+/** Whether nothing is lost with the database, asked anew with every status; null until it is known. */
+function useIsSafe(status: SyncStatus | undefined): boolean | null {
+  const db = useClient()
+  const [isSafe, setSafe] = useState<boolean | null>(null)
+  useEffect(() => {
+    let isOver = false
+    // What cannot be asked is not known to be safe.
+    const take = (safe: boolean): void => void (isOver || setSafe(safe))
+    db.canSafelySignOut().then(take, () => take(false))
+    return () => {
+      isOver = true
+    }
+  }, [db, status])
+  return isSafe
 }
 
 /** null for none. */

@@ -62,5 +62,7 @@ function chipOf(status: SyncStatus | undefined): Chip {
     return { text: `Receiving ${progress.rows.toLocaleString('en-GB')}`, color: 'cyan', isBusy: true }
   if (toSend > 0) return { text: `${toSend} to send`, color: 'cyan', isBusy: true }
   if (lastSyncAt === null) return { text: 'First sync', color: 'cyan', isBusy: true }
+  const toDecide = status.conflictCount + status.deadLetterCount
+  if (toDecide > 0) return { text: `All sent · ${toDecide} to decide`, color: 'violet' }
   return { text: 'All sent', color: 'teal' }
 }

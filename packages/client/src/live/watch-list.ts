@@ -8,7 +8,10 @@ export interface WatchedList<Item> {
   readonly listener: (items: readonly Item[]) => void
 }
 
-/** Tells the list at once and after every commit that touched its table. Returns the way to stop. Rules: LQ-8. */
+/**
+ * Tells the list at once and after every commit that touched its table; where it could not be read, after the next commit.
+ * Returns the way to stop. Rules: LQ-8.
+ */
 export function watchList<Item>(
   database: Pick<TransactionRunner, 'onCommit'>,
   { table, list, listener }: WatchedList<Item>,
@@ -23,15 +26,18 @@ export function watchList<Item>(
     // One after the other, so that an older list never comes last.
     while (isStale && !isStopped) {
       isStale = false
-      // A database that was closed has nothing more to say.
       const items = await list().catch(() => undefined)
-      if (items === undefined) break
+      if (items === undefined) {
+        // A database that was closed has nothing more to say; one that failed has with its next commit.
+        isStale = true
+        break
+      }
       if (!isStopped) callListener(listener, items)
     }
     isReading = false
   }
   const stop = database.onCommit(({ tables }) => {
-    if (tables.has(table)) void tell()
+    if (tables.has(table) || isStale) void tell()
   })
   void tell()
   return () => {

@@ -1,6 +1,8 @@
 import {
+  applyPayload,
   type CollectionSchema,
   emptyPayload,
+  type Json,
   parseUpdate,
   type Payload,
   payloadOfUpdate,
@@ -21,6 +23,7 @@ import { discardEntries, showInstead } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
+import { carriedOver, seenIn } from '../write/seen-values.ts'
 import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
 
 /** One mutation of a dead letter. */
@@ -63,10 +66,15 @@ export interface DeadLettersApi {
   /** Offers it again as it is; what waits behind it follows in order. Errors: ENTRY_UNREADABLE. */
   retry(id: string): Promise<void>
   /**
-   * The same with other values in fields of the named mutation's record. Errors: those of an update; VALUE_INVALID for a
-   * delete; ENTRY_UNREADABLE where another part of it cannot be read.
+   * The same with other values in fields of the named mutation's record. `seen` is the record as it was shown to whoever
+   * changed them: then a counter or a set is changed by what they did to it. Errors: those of an update; VALUE_INVALID for
+   * a delete; ENTRY_UNREADABLE where another part of it cannot be read.
    */
-  editAndRetry(id: string, changes: Readonly<Record<string, unknown>>): Promise<void>
+  editAndRetry(
+    id: string,
+    changes: Readonly<Record<string, unknown>>,
+    seen?: Readonly<Record<string, unknown>>,
+  ): Promise<void>
   /** Forgets it, as if it had never been written: the record shows what the server and the other edits make of it. */
   discard(id: string): Promise<Discarded>
   /** Every byte of it, for a person or a tool. All of them unless an id is given. */
@@ -83,14 +91,14 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
     watch: (listener) => watchList(database, { table: '_outbox', list, listener }),
     get: (id) => database.read(async (tx) => letterOf(tx, await rowsOf(tx, id))),
     retry: (id) => database.write(async (tx) => retryLetter(tx, context, await rowsOf(tx, id))),
-    editAndRetry: (id, changes) =>
+    editAndRetry: (id, changes, seen) =>
       database.write(async (tx) => {
         const rows = await rowsOf(tx, id)
         const named = rows.find((each) => each.id === id)
         const own = rows.filter(
           ({ record, collection }) => record === named?.record && collection === named?.collection,
         )
-        await editLetter(tx, schema, { own, changes })
+        await editLetter(tx, schema, { own, changes, seen })
         assertReadable(await rowsOf(tx, id))
         await requeueLetter(tx, context, rows)
       }),
@@ -186,9 +194,14 @@ interface Edit {
   /** The mutations of the letter that are about the record to be edited. */
   readonly own: readonly SqlRow[]
   readonly changes: Readonly<Record<string, unknown>>
+  readonly seen: Readonly<Record<string, unknown>> | undefined
 }
 
-async function editLetter(tx: LocalTransaction, schema: Schema, { own: all, changes }: Edit): Promise<void> {
+async function editLetter(
+  tx: LocalTransaction,
+  schema: Schema,
+  { own: all, changes, seen: shown }: Edit,
+): Promise<void> {
   const own = all.filter(({ op }) => op !== 'delete')
   const last = own.at(-1)
   const collection = schema.collections.get(String(last?.collection))
@@ -196,11 +209,12 @@ async function editLetter(tx: LocalTransaction, schema: Schema, { own: all, chan
     throw new SyncError('VALUE_INVALID', 'a delete has no values to edit')
   }
   const wanted = parseUpdate(collection, changes)
+  const { values: seen } = seenIn(collection, wanted, shown)
   for (const name of Object.keys(wanted)) {
     // The last to touch the field decides what it becomes.
     const target =
       own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
-    await editEntry(tx, collection, { row: target, name, wanted })
+    await editEntry(tx, collection, { row: target, name, wanted, seen })
   }
 }
 
@@ -278,17 +292,23 @@ async function standOnReferred(
 async function editEntry(
   tx: LocalTransaction,
   collection: CollectionSchema,
-  { row, name, wanted }: { readonly row: SqlRow; readonly name: string; readonly wanted: Values },
+  edit: { readonly row: SqlRow; readonly name: string; readonly wanted: Values; readonly seen: Values },
 ): Promise<void> {
+  const { row, name, wanted, seen } = edit
   const old = (await entryNow(tx, row))?.payload ?? emptyPayload
+  const before = row.op === 'create' ? {} : await valuesBefore(tx, collection, row)
+  const made = applyPayload(collection, before, old)[name] ?? null
+  const next = Object.hasOwn(seen, name)
+    ? relativeTo(collection, name, { seen: seen[name] ?? null, wanted: wanted[name] ?? null, made })
+    : (wanted[name] ?? null)
   // Fields that merge as one travel as one: the others of the group keep what the mutation said of them.
   const group = collection.fieldsByName.get(name)?.group?.fields ?? []
   const mates = Object.entries(old.changes).filter(([member]) => group.includes(member))
-  const value = { ...Object.fromEntries(mates), [name]: wanted[name] ?? null }
+  const value = { ...Object.fromEntries(mates), [name]: next }
   const payload =
     row.op === 'create'
-      ? { ...old, changes: { ...old.changes, [name]: wanted[name] ?? null } }
-      : overlaid(old, payloadOfUpdate(collection, await valuesBefore(tx, collection, row), value), name)
+      ? { ...old, changes: { ...old.changes, [name]: next } }
+      : overlaid(old, payloadOfUpdate(collection, before, value), name)
   const text = payloadText(payload)
   await writePayload(tx, row, text)
   const { record, created_at: createdAt } = row
@@ -298,6 +318,16 @@ async function editEntry(
   await showInstead(tx, later, { gone: old.changes, seen: payload.changes })
   const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }
   await queueUploads(tx, { ...written, payload: text })
+}
+
+/** What a mutation is to make of a field: of what adds up it made `made`, and is to make as much more as was done to `seen`. */
+function relativeTo(
+  { fieldsByName }: CollectionSchema,
+  name: string,
+  { seen, wanted, made }: { readonly seen: Json; readonly wanted: Json; readonly made: Json },
+): Json {
+  const kind = fieldsByName.get(name)?.kind
+  return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted
 }
 
 /** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */

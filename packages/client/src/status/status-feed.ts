@@ -1,3 +1,5 @@
+import { type Environment, SyncError } from '@holdfast/core'
+
 import type { Foretelling } from '../conflicts/foretold.ts'
 import { callListener } from '../live/call-listener.ts'
 import type { LocalDatabase } from '../local/local-database.ts'
@@ -22,20 +24,30 @@ export interface StatusApi {
   metrics(): Promise<SyncMetrics>
 }
 
+/** How long after a look that failed there is another one, ms. */
+const againMs = 1_000
+
 /** Tells listeners when the status has changed. Rules: ST-2, ST-3. */
 export class StatusFeed implements StatusApi {
   readonly #database: LocalDatabase
   readonly #foretelling: Foretelling
   readonly #facts: () => EngineFacts
+  readonly #env: Pick<Environment, 'setTimer'>
   readonly #listeners = new Set<(status: SyncStatus) => void>()
   #told = ''
   #isReading = false
   #isStale = false
 
-  constructor(database: LocalDatabase, foretelling: Foretelling, facts: () => EngineFacts) {
+  constructor(
+    database: LocalDatabase,
+    foretelling: Foretelling,
+    facts: () => EngineFacts,
+    env: Pick<Environment, 'setTimer'>,
+  ) {
     this.#database = database
     this.#foretelling = foretelling
     this.#facts = facts
+    this.#env = env
   }
 
   get(): Promise<SyncStatus> {
@@ -63,8 +75,7 @@ export class StatusFeed implements StatusApi {
     this.#isReading = true
     while (this.#isStale && this.#listeners.size > 0) {
       this.#isStale = false
-      // A database that was closed meanwhile has nothing more to say.
-      const status = await this.get().catch(() => undefined)
+      const status = await this.get().catch((error: unknown) => this.#lookAgain(error))
       if (!status) break
       // Ages change with every look and are no news by themselves.
       const told = JSON.stringify({ ...status, oldestPendingAgeMs: status.oldestPendingAgeMs === null })
@@ -73,5 +84,12 @@ export class StatusFeed implements StatusApi {
       for (const listener of this.#listeners) callListener(listener, status)
     }
     this.#isReading = false
+  }
+
+  /** What was told last may not be so any more, and nothing else may happen for long. */
+  #lookAgain(error: unknown): undefined {
+    // A database that was closed meanwhile has nothing more to say.
+    if (error instanceof SyncError && error.code === 'CLIENT_CLOSED') return
+    this.#env.setTimer(() => this.refresh(), againMs)
   }
 }

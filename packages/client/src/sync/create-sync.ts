@@ -140,7 +140,7 @@ class SyncSide implements SyncParts {
     })
     this.#transfers = this.#makeTransfers()
     this.#foretelling = new Foretelling(schema)
-    this.status = new StatusFeed(database, this.#foretelling, () => this.#facts())
+    this.status = new StatusFeed(database, this.#foretelling, () => this.#facts(), env)
     this.conflicts = this.conflictsOn(database)
     this.attachments = this.attachmentsOn(database)
     this.sync = this.#makeApi()

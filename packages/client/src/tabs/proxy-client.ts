@@ -116,7 +116,7 @@ function proxyWrites(
   }
   return {
     insert: (values) => run('insert', [values]) as Promise<string>,
-    update: (id, changes) => change('update', [id, changes]),
+    update: (id, changes, seen) => change('update', [id, changes, seen]),
     increment: (id, amounts) => change('increment', [id, amounts]),
     add: (id, members) => change('add', [id, members]),
     remove: (id, members) => change('remove', [id, members]),
@@ -140,7 +140,7 @@ function proxyOutbox(
       watch: (listener) => followList(link, { of: 'deadLetters' }, listener),
       get: (id) => call(['deadLetters', 'get'], id),
       retry: (id) => call(['deadLetters', 'retry'], id),
-      editAndRetry: (id, changes) => call(['deadLetters', 'editAndRetry'], id, changes),
+      editAndRetry: (id, changes, seen) => call(['deadLetters', 'editAndRetry'], id, changes, seen),
       discard: (id) => call(['deadLetters', 'discard'], id),
       export: (id) => call(['deadLetters', 'export'], id),
     },
@@ -236,7 +236,12 @@ function watchQuery<S extends Schema, Row>(
 ): () => void {
   const full = withSystemCollections(schema)
   const view = new RowView()
-  const report = onError ?? ((error): void => logger.log('error', 'watch failed', { error: String(error) }))
+  const told = onError ?? ((error): void => logger.log('error', 'watch failed', { error: String(error) }))
+  let hasFailed = false
+  const report = (error: unknown): void => {
+    hasFailed = true
+    told(error)
+  }
   let decode = decoderOf(full, [])
   let received: typeof view.stored = []
   const query = compiledOrError(build)
@@ -249,7 +254,10 @@ function watchQuery<S extends Schema, Row>(
     onRows: ({ diff, columns }) => {
       if (columns !== undefined) decode = decoderOf(full, columns)
       received = applyDiff(received, diff)
-      if (!view.take(received, decode)) return
+      // Whoever was told of a failure wants to know when it is over, although the rows are those from before.
+      const isNews = view.take(received, decode) || hasFailed
+      hasFailed = false
+      if (!isNews) return
       try {
         // Kysely inferred Row from the query that gives the rows.
         onRows(view.rows as readonly Row[])

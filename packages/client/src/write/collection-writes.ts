@@ -7,6 +7,7 @@ import {
   parseInsert,
   parseUpdate,
   type RowOf,
+  SyncError,
   type UpdateOf,
 } from '@holdfast/core'
 
@@ -14,6 +15,7 @@ import type { LocalReader } from '../local/local-database.ts'
 import { readRow } from '../local/records.ts'
 import { rowToRecord } from '../local/tables.ts'
 import { additionPayload, incrementPayload, removalPayload, updatePayload } from './payload-of-call.ts'
+import { seenIn } from './seen-values.ts'
 import type { WriteVerdict } from './verdicts.ts'
 import type { Written, WriteSession } from './write-session.ts'
 
@@ -43,9 +45,11 @@ export interface CollectionWrites<F extends Fields> {
   insert(values: InsertOf<F>): Promise<string>
   /**
    * Changes fields. A counter set to a value travels as the difference, a set as what came and went; fields that are
-   * equal already are left out. Errors: RECORD_NOT_FOUND, TRANSITION_REFUSED and those of insert.
+   * equal already are left out. `seen` is the record as it was when somebody began to change it, such as the row that a form
+   * was filled with: then what is equal to that is left out, and what others have written since is met, not overwritten.
+   * Errors: RECORD_NOT_FOUND, TRANSITION_REFUSED and those of insert.
    */
-  update(id: string, changes: UpdateOf<F>): Promise<Receipt>
+  update(id: string, changes: UpdateOf<F>, seen?: Partial<RowOf<F>>): Promise<Receipt>
   /** Adds amounts to counters. Errors: RECORD_NOT_FOUND, VALUE_INVALID. */
   increment(id: string, amounts: IncrementOf<F>): Promise<Receipt>
   /** Adds members to sets. Errors: RECORD_NOT_FOUND, VALUE_INVALID, VALUE_TOO_LARGE. */
@@ -73,16 +77,26 @@ export function collectionWrites<F extends Fields>(
   collection: CollectionSchema,
   runner: WriteRunner,
 ): CollectionWrites<F> {
-  const change = async (id: string, payloadFor: Parameters<WriteSession['change']>[2]): Promise<Receipt> =>
-    runner.receipt(await runner.run((session) => session.change(collection, id, payloadFor)))
+  const change = async (
+    id: string,
+    payloadFor: Parameters<WriteSession['change']>[2],
+    seenVersion?: number,
+  ): Promise<Receipt> =>
+    runner.receipt(await runner.run((session) => session.change(collection, id, payloadFor, seenVersion)))
   return {
     async insert(values) {
       const parsed = parseInsert(collection, values)
       return (await runner.run((session) => session.insert(collection, parsed))).record
     },
-    async update(id, changes) {
+    async update(id, changes, row) {
       const wanted = parseUpdate(collection, changes)
-      return change(id, (values) => updatePayload(collection, values, wanted))
+      // A form of one record that is saved into another would find everything changed there.
+      if (row?.id !== undefined && row.id !== id) {
+        const message = `what was seen is the ${collection.name} ${row.id}, not ${id}`
+        throw new SyncError('VALUE_INVALID', message, { at: collection.name })
+      }
+      const { values: seen, version } = seenIn(collection, wanted, row)
+      return change(id, (values) => updatePayload(collection, values, wanted, seen), version)
     },
     increment: (id, amounts) => change(id, (values) => incrementPayload(collection, values, amounts)),
     add: (id, members) => change(id, (values) => additionPayload(collection, values, members)),

@@ -15,10 +15,16 @@ import {
 
 /**
  * What an update of a row with these values says, once every field with a state machine allows its step. `wanted` comes
- * from `parseUpdate`. Errors: TRANSITION_REFUSED, VALUE_INVALID for a counter whose difference is not exact.
+ * from `parseUpdate`; `seen` holds what its author saw where that is not what stands. Errors: TRANSITION_REFUSED,
+ * VALUE_INVALID for a counter whose difference is not exact, VALUE_TOO_LARGE.
  */
-export function updatePayload(collection: CollectionSchema, values: Values, wanted: Values): Payload {
-  const payload = payloadOfUpdate(collection, values, wanted)
+export function updatePayload(
+  collection: CollectionSchema,
+  values: Values,
+  wanted: Values,
+  seen: Values = {},
+): Payload {
+  const payload = payloadOfUpdate(collection, { ...values, ...seen }, wanted)
   for (const [name, next] of Object.entries(payload.changes)) {
     const field = collection.fieldsByName.get(name)
     if (field !== undefined)
@@ -26,7 +32,11 @@ export function updatePayload(collection: CollectionSchema, values: Values, want
   }
   // A difference is an amount like any other, and must be exact.
   incrementPayload(collection, values, payload.increments)
-  return payload
+  if (Object.keys(seen).length === 0) return payload
+  // Of what came and went, some may be there, or gone, by now.
+  const { additions } = additionPayload(collection, values, payload.additions)
+  const { removals } = removalPayload(collection, values, payload.removals)
+  return { ...payload, additions, removals }
 }
 
 /** Amounts by counter. Errors: FIELD_UNKNOWN, FIELD_SERVER_OWNED, VALUE_INVALID. */

@@ -126,18 +126,23 @@ export class WriteSession {
     })
   }
 
-  /** Writes what `payloadFor` makes of the record's values. Errors: RECORD_NOT_FOUND and those of `payloadFor`. */
+  /**
+   * Writes what `payloadFor` makes of the record's values; its author saw them in that version, or as they stand. Errors:
+   * RECORD_NOT_FOUND and those of `payloadFor`.
+   */
   async change(
     collection: CollectionSchema,
     record: string,
     payloadFor: (values: Values) => Payload,
+    seenVersion: number = Number.POSITIVE_INFINITY,
   ): Promise<Written> {
     const { row, values } = await this.#readLive(collection, record)
     const payload = payloadFor(values)
     const changed = applyPayload(values, payload)
     if (changed.size === 0) return { record, mutation: null, seq: null }
     const text = this.#weigh(collection, payload)
-    const standing = await this.#standOn(collection, row, values)
+    const now = await this.#standOn(collection, row, values)
+    const standing = { ...now, baseVersion: Math.min(now.baseVersion, seenVersion) }
     const creates = await referredCreates(this.#tx, collection, payload.changes)
     const { at, iso } = await this.#clock.next(this.#tx)
     await this.#updateRow({ collection, row, changed, iso })

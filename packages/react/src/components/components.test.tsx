@@ -1,3 +1,4 @@
+import type { SyncStatus } from '@holdfast/client'
 import { act, screen, within } from '@testing-library/react'
 import { userEvent } from '@testing-library/user-event'
 import axe from 'axe-core'
@@ -34,6 +35,15 @@ async function press(name: string | RegExp): Promise<void> {
     await userEvent.click(screen.getByRole('button', { name }))
   })
   await app.pass()
+}
+
+/** Types other text over what stands in a field. */
+async function retype(label: string, text: string): Promise<void> {
+  const field = screen.getByLabelText(label)
+  await act(async () => {
+    await userEvent.clear(field)
+    await userEvent.type(field, text)
+  })
 }
 
 /** Ann and bob changed the price of one item, bob first. */
@@ -118,6 +128,37 @@ describe('the conflict screen', () => {
     expect(app.server.record('items', id)).toMatchObject({ price: '2.50', note: 'mine' })
   })
 
+  test('[RE-9] what nobody typed into stays as it is to the letter', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', note: '', tags: [' loose '] })
+    await app.sync(ann)
+    await app.sync(bob)
+    await bob.items.delete(id)
+    await app.sync(bob)
+    await ann.items.update(id, { price: '3.00', note: '', tags: [' loose ', 'b'] })
+    await app.sync(ann)
+    await app.show(ann, <ConflictScreen />)
+    await press('Edit…')
+    await retype('Price', '2.50')
+    // Members that are no lines of their own are not edited as lines.
+    expect(screen.getByLabelText<HTMLInputElement>('Tags').value).toBe('[\n  " loose ",\n  "b"\n]')
+    await press('Save')
+    await app.sync(ann)
+    expect(app.server.record('items', id)).toMatchObject({ price: '2.50', note: '', tags: [' loose ', 'b'] })
+  })
+
+  test('[RE-9] starts from mine also where that is nothing', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await app.sync(ann)
+    await app.sync(bob)
+    await bob.items.update(id, { price: '2.00' })
+    await app.sync(bob)
+    await ann.items.update(id, { price: null })
+    await app.sync(ann)
+    await app.show(ann, <ConflictScreen />)
+    await press('Edit…')
+    expect(screen.getByLabelText<HTMLInputElement>('Price').value).toBe('')
+  })
+
   test('[RE-9] a value the field refuses is said in the form, and nothing is decided', async () => {
     await givenConflict()
     await app.show(ann, <ConflictScreen />)
@@ -186,10 +227,79 @@ describe('the conflict screen', () => {
     await press('Keep mine')
     expect(document.activeElement?.textContent).toBe('Chain')
     expect(screen.getByText('1 decision to make')).toBeDefined()
+    await app.pass(1_000)
     await press('Keep theirs')
     expect(screen.getByText('0 decisions to make')).toBeDefined()
     await app.sync(ann)
     expect(screen.getByText('No conflicts')).toBeDefined()
+  })
+
+  test('[RE-9] a double click decides one conflict, not the one that comes in its place', async () => {
+    await givenConflict('Rope')
+    await app.pass(1_000)
+    await givenConflict('Chain')
+    await app.show(ann, <ConflictScreen />)
+    await press('Keep mine')
+    await press('Keep mine')
+    expect(await ann.outbox.list({ isDecision: true })).toHaveLength(1)
+    await app.pass(1_000)
+    await press('Keep mine')
+    expect(await ann.outbox.list({ isDecision: true })).toHaveLength(2)
+  })
+
+  test('[RE-9] a conflict that is settled elsewhere stays with what was typed until somebody goes on', async () => {
+    await givenConflict('Rope')
+    await app.pass(1_000)
+    await givenConflict('Chain')
+    await app.sync(bob)
+    await app.show(ann, <ConflictScreen />)
+    await press('Edit…')
+    await retype('Price', '2.50')
+    const [first] = await bob.conflicts.list()
+    await bob.conflicts.keepTheirs(first?.id ?? '')
+    await app.sync(bob)
+    await app.sync(ann)
+    expect(screen.getByRole('heading', { level: 3, name: 'Rope' })).toBeDefined()
+    expect(screen.getByText(/No longer open/)).toBeDefined()
+    expect(screen.getByLabelText<HTMLInputElement>('Price').value).toBe('2.50')
+    expect(await violations()).toEqual([])
+    await press('Save')
+    expect(screen.getByRole('alert').textContent).toContain('CONFLICT_CLOSED')
+    expect(screen.getByLabelText<HTMLInputElement>('Price').value).toBe('2.50')
+    await press('Go on')
+    expect(document.activeElement?.textContent).toBe('Chain')
+    expect(screen.queryByText(/No longer open/)).toBeNull()
+    await bob.conflicts.keepTheirs((await bob.conflicts.list())[0]?.id ?? '')
+    await app.sync(bob)
+    await app.sync(ann)
+    await press('Go on')
+    expect(screen.getByText('No conflicts')).toBeDefined()
+  })
+
+  test('[RE-9] an older conflict that comes later takes nobody’s place', async () => {
+    const [rope, chain] = [
+      await ann.items.insert({ name: 'Rope', price: '1.00' }),
+      await ann.items.insert({ name: 'Chain', price: '1.00' }),
+    ]
+    await app.sync(ann)
+    await app.sync(bob)
+    await bob.items.update(rope, { price: '2.00' })
+    await bob.items.update(chain, { price: '2.00' })
+    await app.sync(bob)
+    await ann.items.update(chain, { price: '3.00' })
+    await app.sync(ann)
+    await app.pass(1_000)
+    await bob.items.update(rope, { price: '4.00' })
+    app.server.write('items', rope, { price: '5.00' })
+    app.server.script({ on: 'pull', times: 1, fault: { kind: 'cut', when: 'before' } })
+    await app.sync(bob)
+    await app.show(bob, <ConflictScreen />)
+    await press('Edit…')
+    await retype('Price', '4.50')
+    await app.sync(bob)
+    expect(await bob.conflicts.list()).toMatchObject([{ record: chain }, { record: rope }])
+    expect(screen.getByRole('heading', { level: 3, name: 'Rope' })).toBeDefined()
+    expect(screen.getByLabelText<HTMLInputElement>('Price').value).toBe('4.50')
   })
 
   test('[RE-9] says when somebody else was faster', async () => {
@@ -240,9 +350,44 @@ describe('the dead-letter list', () => {
       await userEvent.type(price, '1.50')
     })
     await press('Save and retry')
-    expect(edit.mock.calls).toEqual([[expect.any(String), { price: '1.50' }]])
+    expect(edit.mock.calls).toEqual([
+      [expect.any(String), { price: '1.50' }, { price: '-1.00', note: 'cheap' }],
+    ])
     await app.sync(ann)
     expect(app.server.record('items', id)).toMatchObject({ price: '1.50', note: 'cheap' })
+  })
+
+  test('[RE-10] sends nothing of what others did to a field that nobody typed into', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', stock: 10 })
+    await app.sync(ann)
+    await app.sync(bob)
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await ann.items.update(id, { price: '-1.00', stock: 11 })
+    await app.sync(ann)
+    await app.show(ann, <DeadLetterList />)
+    await press('Edit and retry…')
+    await bob.items.increment(id, { stock: -5 })
+    await app.sync(bob)
+    await app.sync(ann)
+    await retype('Price', '1.50')
+    await press('Save and retry')
+    await app.sync(ann)
+    expect(app.server.record('items', id)).toMatchObject({ price: '1.50', stock: 6 })
+  })
+
+  test('[RE-10] leaves a set as it was meant where its record is gone meanwhile', async () => {
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await app.sync(ann)
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await ann.items.update(id, { price: '-1.00', tags: ['new'] })
+    await app.sync(ann)
+    await ann.items.delete(id)
+    const edit = vi.spyOn(ann.deadLetters, 'editAndRetry')
+    await app.show(ann, <DeadLetterList />)
+    await press('Edit and retry…')
+    await retype('Price', '1.50')
+    await press('Save and retry')
+    expect(edit.mock.calls[0]?.[1]).toEqual({ price: '1.50' })
   })
 
   test('[RE-10] discards after asking, with the way back focused', async () => {
@@ -258,6 +403,21 @@ describe('the dead-letter list', () => {
     await press('Discard')
     expect(await ann.deadLetters.list()).toEqual([])
     expect(await ann.items.get(id)).toMatchObject({ price: '1.00', note: null })
+  })
+
+  test('[RE-10] a double click tries one letter again, not the one that comes in its place', async () => {
+    await givenDeadLetter()
+    await givenDeadLetter()
+    await app.show(ann, <DeadLetterList />)
+    const retry = (): HTMLElement => screen.getAllByRole('button', { name: 'Retry' })[0] as HTMLElement
+    await act(async () => userEvent.click(retry()))
+    await app.pass()
+    await act(async () => userEvent.click(retry()))
+    await app.pass()
+    expect(await ann.deadLetters.list()).toHaveLength(1)
+    await app.pass(1_000)
+    await act(async () => userEvent.click(retry()))
+    expect(await ann.deadLetters.list()).toHaveLength(0)
   })
 
   test('[RE-10] exports every byte', async () => {
@@ -320,6 +480,28 @@ describe('the status bar', () => {
     app.server.heal()
     await press('Retry now')
     expect(screen.getByRole('status').textContent).toBe('All changes saved')
+  })
+
+  test('[RE-7] what waits for a review is not saved as far as anybody is told, and what was lost is not forgotten', async () => {
+    const status = await ann.status.get()
+    const noticedAt = '2026-11-19T10:00:00.000Z'
+    const told = {
+      ...status,
+      escrowCount: 2,
+      storage: { isPersistent: false, loss: { store: 'one', unsentCount: 3, noticedAt } },
+    }
+    const client: ShopClient = Object.assign(Object.create(ann) as ShopClient, {
+      status: {
+        ...ann.status,
+        subscribe: (listener: (status: SyncStatus) => void) => {
+          listener(told)
+          return () => undefined
+        },
+      },
+    })
+    await app.show(client, <StatusBar />)
+    expect(screen.getByRole('status').textContent).toBe('2 changes wait for a review')
+    expect(screen.getByText(/^3 unsent changes were removed by the browser before 19 Nov 2026/)).toBeDefined()
   })
 
   test('[RE-7] shows the way to what needs a person', async () => {

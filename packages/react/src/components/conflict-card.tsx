@@ -25,6 +25,10 @@ export interface ConflictCardProps {
   readonly conflict: Conflict
   /** The decision that is on its way, if there is one. */
   readonly decided?: Entry
+  /** It is not open any more, by somebody else's decision: what was typed stays, and nothing can be decided. */
+  readonly isOver?: boolean
+  /** No decision is taken for now. */
+  readonly isHeld?: boolean
   /** What the record is called; a text field that names it unless said. */
   readonly title?: string
   readonly renderValue?: RenderValue
@@ -36,6 +40,7 @@ export interface ConflictCardProps {
 /** One conflict: both versions side by side, what differs, why there is a question, and the ways out. Rules: RE-9. */
 export function ConflictCard(props: ConflictCardProps): ReactElement {
   const { conflict, decided, className, renderValue, onSettled } = props
+  const isOver = props.isOver === true || conflict.status !== 'open'
   const { labels, opening } = useHoldfast()
   const [isEditing, setEditing] = useState(false)
   const edit = useRef<HTMLButtonElement>(null)
@@ -48,7 +53,7 @@ export function ConflictCard(props: ConflictCardProps): ReactElement {
     setEditing(false)
     onSettled?.(conflict)
   })
-  const isBusy = settle.status === 'writing'
+  const isBusy = settle.status === 'writing' || props.isHeld === true
   useReturnFocus(isEditing, edit)
   return (
     <article
@@ -67,7 +72,11 @@ export function ConflictCard(props: ConflictCardProps): ReactElement {
         />
       ))}
       <ActionError error={settle.error} />
-      {decided === undefined ? (
+      {isOver ? (
+        <p role="status" className="holdfast-note">
+          {labels.conflict.over}
+        </p>
+      ) : decided === undefined ? (
         <Choices
           {...{ conflict, sides, isBusy, isEditing }}
           editRef={edit}
@@ -77,7 +86,7 @@ export function ConflictCard(props: ConflictCardProps): ReactElement {
       ) : (
         <p className="holdfast-decided">{labels.conflict.settled}</p>
       )}
-      {isEditing && decided === undefined ? (
+      {isEditing ? (
         <MergeForm
           {...{ conflict, sides, isBusy }}
           onSubmit={(values) => settle.mutate((conflicts) => conflicts.merge(conflict.id, values))}
@@ -242,7 +251,7 @@ function fieldsToEdit(
       key: `${prefixOf(index)}${name}`,
       collection: part.collection,
       name,
-      value: mine ?? theirs ?? null,
+      value: (mine === undefined ? theirs : mine) ?? null,
       suggestions:
         mine === undefined || theirs === undefined
           ? []

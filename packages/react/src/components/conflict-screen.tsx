@@ -5,9 +5,11 @@ import { useHoldfast } from '../holdfast-context.ts'
 import { useConflicts } from '../hooks/use-conflicts.ts'
 import { useDecided } from '../hooks/use-decided.ts'
 import { ActionError } from './action-error.tsx'
+import { Button } from './button.tsx'
 import { classNames } from './class-names.ts'
 import { ConflictCard, ConflictName } from './conflict-card.tsx'
 import { EmptyState } from './empty-state.tsx'
+import { useHeld } from './use-held.ts'
 import type { RenderValue } from './value-view.tsx'
 
 /** Class names by part, added to the own ones. */
@@ -38,7 +40,7 @@ export function ConflictScreen(props: ConflictScreenProps): ReactElement {
   const { conflicts, status, error } = useConflicts(query)
   const decided = useDecided()
   const headingId = useId()
-  const { screen, chosen, choose, moveOn, told } = useChoice(conflicts, decided)
+  const { screen, chosen, isOver, isHeld, choose, moveOn, goOn, told } = useChoice(conflicts, decided, query)
   return (
     <section
       ref={screen}
@@ -51,16 +53,14 @@ export function ConflictScreen(props: ConflictScreenProps): ReactElement {
           {labels.conflict.title}
         </h2>
         {conflicts.length === 0 ? null : (
-          <span className="holdfast-hint">
-            {labels.conflict.count(conflicts.length - countDecided(conflicts, decided))}
-          </span>
+          <span className="holdfast-hint">{labels.conflict.count(undecided(conflicts, decided).length)}</span>
         )}
       </header>
       <p role="status" className="holdfast-hidden">
         {told}
       </p>
       <ActionError error={error} />
-      {status === 'ready' && conflicts.length === 0 ? (
+      {status === 'ready' && chosen === undefined ? (
         <EmptyState title={labels.conflict.none} hint={labels.conflict.noneHint} />
       ) : null}
       <div className="holdfast-screen__body">
@@ -68,43 +68,104 @@ export function ConflictScreen(props: ConflictScreenProps): ReactElement {
           <ConflictList {...{ conflicts, decided, chosen, choose, titleOf }} className={parts.list} />
         )}
         {chosen === undefined ? null : (
-          <ConflictCard
-            key={chosen.id}
-            conflict={chosen}
-            decided={decided.get(chosen.id)}
-            title={titleOf?.(chosen)}
-            renderValue={renderValue}
-            onSettled={moveOn}
-            className={parts.card}
-          />
+          <div>
+            <ConflictCard
+              key={chosen.id}
+              conflict={chosen}
+              decided={decided.get(chosen.id)}
+              isOver={isOver}
+              isHeld={isHeld}
+              title={titleOf?.(chosen)}
+              renderValue={renderValue}
+              onSettled={moveOn}
+              className={parts.card}
+            />
+            {isOver ? <Button onClick={goOn}>{labels.conflict.goOn}</Button> : null}
+          </div>
         )}
       </div>
     </section>
   )
 }
 
-function countDecided(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): number {
-  return conflicts.filter(({ id }) => decided.has(id)).length
+function undecided(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): readonly Conflict[] {
+  return conflicts.filter(({ id, status }) => status === 'open' && !decided.has(id))
 }
 
 interface Choice {
   readonly screen: RefObject<HTMLElement | null>
   readonly chosen: Conflict | undefined
+  /** The chosen one is not among those of the query any more, and nobody has decided it here. */
+  readonly isOver: boolean
+  /** Another one was here a moment ago. */
+  readonly isHeld: boolean
   readonly choose: (conflict: Conflict) => void
   readonly moveOn: (settled: Conflict) => void
+  /** Leaves one that is over. */
+  readonly goOn: () => void
   /** What is read out after a decision. */
   readonly told: string
 }
 
-/** Which conflict is shown: the chosen one while it is there, else the first that nobody has decided. */
-function useChoice(conflicts: readonly Conflict[], decided: ReadonlyMap<string, Entry>): Choice {
-  const { labels } = useHoldfast()
-  const screen = useRef<HTMLElement>(null)
-  const [chosenId, setChosenId] = useState<string>()
-  const [moves, setMoves] = useState(0)
+/** What is shown, of which database and which query. */
+interface Shown {
+  readonly conflict: Conflict
+  readonly isDecided: boolean
+  readonly client: unknown
+  readonly query: string
+}
+
+/**
+ * Which conflict is shown: the first that nobody has decided, until another one is chosen, or it is decided here. What others
+ * do takes it from nobody: what comes, comes behind it, and when it is decided elsewhere it stays until somebody goes on.
+ */
+function useChoice(
+  conflicts: readonly Conflict[],
+  decided: ReadonlyMap<string, Entry>,
+  wanted: ConflictQuery | undefined,
+): Choice {
+  const { labels, opening } = useHoldfast()
+  const { client } = opening
+  const query = JSON.stringify(wanted ?? {})
   const [told, setTold] = useState('')
-  const open = conflicts.filter(({ id }) => !decided.has(id))
-  const chosen = conflicts.find(({ id }) => id === chosenId) ?? open[0] ?? conflicts[0]
+  const { screen, isHeld, move } = useMoves()
+  const [shown, setShown] = useState<Shown>()
+  const open = undecided(conflicts, decided)
+  const known = shown?.client === client && shown?.query === query ? shown : undefined
+  const stays = conflicts.find(({ id }) => id === known?.conflict.id)
+  const isOver = known !== undefined && stays === undefined && !known.isDecided
+  const chosen = stays ?? (isOver ? known.conflict : undefined) ?? open[0] ?? conflicts[0]
+  const show = (conflict: Conflict | undefined, isDecided: boolean): void =>
+    setShown(conflict && { conflict, isDecided, client, query })
+  const isDecided = chosen !== undefined && decided.has(chosen.id)
+  const isNews = chosen !== known?.conflict || (isDecided && known?.isDecided === false)
+  if (isNews && (chosen !== undefined || shown !== undefined)) show(chosen, isDecided)
+  return {
+    screen,
+    chosen,
+    isOver,
+    isHeld,
+    told,
+    choose: (conflict) => show(conflict, decided.has(conflict.id)),
+    moveOn: (settled) => {
+      const at = open.findIndex(({ id }) => id === settled.id)
+      const next = open[at + 1] ?? open[at - 1]
+      show(next ?? settled, next === undefined)
+      setTold(labels.conflict.settled)
+      move()
+    },
+    goOn: () => {
+      show(open[0] ?? conflicts[0], false)
+      move()
+    },
+  }
+}
+
+/** Moves to another conflict: the focus goes to it, and for a moment it takes no decision. */
+function useMoves(): Pick<Choice, 'screen' | 'isHeld'> & { readonly move: () => void } {
+  const screen = useRef<HTMLElement>(null)
+  const [moves, setMoves] = useState(0)
+  const { isHeld, hold } = useHeld()
   useEffect(() => {
     if (moves === 0) return
     // The button that was pressed is gone: whoever uses the keyboard goes on at what came in its place.
@@ -114,14 +175,9 @@ function useChoice(conflicts: readonly Conflict[], decided: ReadonlyMap<string, 
   }, [moves])
   return {
     screen,
-    chosen,
-    told,
-    choose: ({ id }) => setChosenId(id),
-    moveOn: (settled) => {
-      const at = open.findIndex(({ id }) => id === settled.id)
-      const next = open[at + 1] ?? open[at - 1]
-      setChosenId(next?.id ?? settled.id)
-      setTold(labels.conflict.settled)
+    isHeld,
+    move: () => {
+      hold()
       setMoves((count) => count + 1)
     },
   }

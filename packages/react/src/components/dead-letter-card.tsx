@@ -20,6 +20,8 @@ export interface DeadLetterCardProps {
   readonly letter: DeadLetter
   readonly renderValue?: RenderValue
   readonly onExport?: () => void
+  /** Nothing is done about it for now. */
+  readonly isHeld?: boolean
   /** Called with what to read out once the letter is on its way or discarded. */
   readonly onGone?: (told: string) => void
   readonly className?: string
@@ -33,6 +35,7 @@ export function DeadLetterCard({
   letter,
   renderValue,
   onExport,
+  isHeld = false,
   onGone,
   className,
 }: DeadLetterCardProps): ReactElement {
@@ -46,8 +49,7 @@ export function DeadLetterCard({
     await does(db.deadLetters)
     onGone?.(told)
   })
-  const isBusy = act.status === 'writing'
-  const close = (): void => setMode('shown')
+  const isBusy = act.status === 'writing' || isHeld
   useReturnFocus(mode === 'edited', edit)
   useReturnFocus(mode === 'discarded', discard)
   return (
@@ -71,10 +73,10 @@ export function DeadLetterCard({
         <EditLetter
           letter={letter}
           isBusy={isBusy}
-          onSubmit={(id, changes) =>
-            act.mutate({ does: (letters) => letters.editAndRetry(id, changes), told: words.retried })
+          onSubmit={(id, changes, seen) =>
+            act.mutate({ does: (letters) => letters.editAndRetry(id, changes, seen), told: words.retried })
           }
-          onCancel={close}
+          onCancel={() => setMode('shown')}
         />
       ) : null}
       {mode === 'discarded' ? (
@@ -83,7 +85,7 @@ export function DeadLetterCard({
           onConfirm={() =>
             act.mutate({ does: (letters) => letters.discard(letter.id), told: words.discarded })
           }
-          onCancel={close}
+          onCancel={() => setMode('shown')}
         />
       ) : null}
     </article>
@@ -245,33 +247,48 @@ function Wanted({
 interface EditLetterProps {
   readonly letter: DeadLetter
   readonly isBusy: boolean
-  readonly onSubmit: (mutation: string, changes: Values) => void
+  /** `seen`: the fields as the form was opened with them. */
+  readonly onSubmit: (mutation: string, changes: Values, seen: Values) => void
   readonly onCancel: () => void
 }
 
 /** The record of the culprit: the first member that was refused for a reason of its own and has values. */
 function EditLetter({ letter, isBusy, onSubmit, onCancel }: EditLetterProps): ReactElement | null {
-  const { labels } = useHoldfast()
   const editable = letter.mutations.filter(isEditable)
   const mutation = editable.find(({ error }) => error.code !== 'DEPENDENCY_FAILED') ?? editable[0]
   const { record, status } = useRecord<Values>(mutation?.collection ?? '', mutation?.record ?? null)
   if (mutation === undefined || status === 'pending') return null
-  const fields = fieldsOf(mutation, record)
-  const changed = (values: Values): Values =>
-    Object.fromEntries(
-      fields.flatMap(({ key, value }) =>
-        JSON.stringify(values[key] ?? null) === JSON.stringify(value) ? [] : [[key, values[key] ?? null]],
-      ),
-    )
+  return (
+    <EditMutation
+      key={mutation.id}
+      {...{ mutation, record, isBusy, onCancel }}
+      onSubmit={(changes, seen) => onSubmit(mutation.id, changes, seen)}
+    />
+  )
+}
+
+interface EditMutationProps {
+  readonly mutation: DeadMutation
+  readonly record: Values | undefined
+  readonly isBusy: boolean
+  readonly onSubmit: (changes: Values, seen: Values) => void
+  readonly onCancel: () => void
+}
+
+/** Whatever becomes of the record meanwhile, only what was edited is sent, and counts from what was shown. */
+function EditMutation(props: EditMutationProps): ReactElement {
+  const { labels } = useHoldfast()
+  const [fields] = useState(() => fieldsOf(props.mutation, props.record))
+  const seen: Values = Object.fromEntries(fields.map(({ key, value }) => [key, value]))
   return (
     <RecordForm
       title={labels.deadLetter.editTitle}
       fields={fields}
       submit={labels.deadLetter.saveAndRetry}
       cancel={labels.deadLetter.cancel}
-      isBusy={isBusy}
-      onSubmit={(values) => onSubmit(mutation.id, changed(values))}
-      onCancel={onCancel}
+      isBusy={props.isBusy}
+      onSubmit={(_, changed) => props.onSubmit(changed, seen)}
+      onCancel={props.onCancel}
     />
   )
 }
@@ -279,11 +296,12 @@ function EditLetter({ letter, isBusy, onSubmit, onCancel }: EditLetterProps): Re
 /** The fields the mutation touches, as the record shows them: with it and what was written since. */
 function fieldsOf({ payload, collection }: DeadMutation, record: Values | undefined): readonly FormField[] {
   const { changes } = payload ?? emptyPayload
+  const shown = record ?? changes
   return touchedFields(payload ?? emptyPayload).map((name) => ({
     key: name,
     collection,
     name,
-    value: record?.[name] ?? changes[name] ?? null,
+    value: shown[name] ?? null,
   }))
 }
 

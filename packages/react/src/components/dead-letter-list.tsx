@@ -10,6 +10,7 @@ import { classNames } from './class-names.ts'
 import { DeadLetterCard } from './dead-letter-card.tsx'
 import { EmptyState } from './empty-state.tsx'
 import { saveFile } from './save-file.ts'
+import { useHeld } from './use-held.ts'
 import type { RenderValue } from './value-view.tsx'
 
 /** Class names by part, added to the own ones. */
@@ -36,6 +37,7 @@ export function DeadLetterList(props: DeadLetterListProps): ReactElement {
   const headingId = useId()
   const heading = useRef<HTMLHeadingElement>(null)
   const [told, setTold] = useState('')
+  const { isHeld, hold } = useHeld()
   const exporting = useMutation(async (db, letter: DeadLetter | undefined) => {
     const rows = await db.deadLetters.export(letter?.id)
     onExport(JSON.stringify(rows, null, 2), words.exportFile)
@@ -72,8 +74,10 @@ export function DeadLetterList(props: DeadLetterListProps): ReactElement {
               renderValue={renderValue}
               className={parts.card}
               onExport={() => exporting.mutate(letter)}
+              isHeld={isHeld}
               onGone={(text) => {
                 setTold(text)
+                hold()
                 // The card and its buttons go: whoever uses the keyboard goes on at the heading.
                 heading.current?.focus()
               }}

@@ -72,11 +72,14 @@ function Details({ status, line }: { readonly status: SyncStatus; readonly line:
   const format = useFormat()
   const nowMs = useNow(tickMs)
   const words = labels.status
-  const { attachments, pendingCount, lastSyncAt, retryAt } = status
+  const { attachments, escrowCount, pendingCount, lastSyncAt, retryAt, storage } = status
   const unsent: string[] = []
   if (pendingCount > 0) unsent.push(words.pending(pendingCount))
   if (attachments.uploads > 0) unsent.push(words.uploads(attachments.uploads))
+  if (escrowCount > 0) unsent.push(words.inReview(escrowCount))
   const parts = unsent.filter((text) => text !== line.text)
+  const loss = storage?.loss
+  if (loss && loss.unsentCount > 0) parts.push(words.lost(loss.unsentCount, format.dateTime(loss.noticedAt)))
   const oldestMs = useOldestAgeMs(status, nowMs)
   if (oldestMs !== null && oldestMs >= 60_000) parts.push(words.oldest(format.duration(oldestMs)))
   if (retryAt !== null && nowMs !== null && line.action === 'retry') {

@@ -41,5 +41,7 @@ export function statusLine(status: SyncStatus | undefined, labels: Labels, forma
   const waitingCount = status.conflictCount + status.deadLetterCount
   if (waitingCount > 0)
     return { tone: 'attention', icon: 'split', text: words.needsYou(waitingCount), action: 'sync' }
+  if (status.escrowCount > 0)
+    return { tone: 'waiting', icon: 'clock', text: words.inReview(status.escrowCount), action: 'sync' }
   return { tone: 'ok', icon: 'check', text: words.saved, action: 'sync' }
 }

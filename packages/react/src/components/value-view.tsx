@@ -33,9 +33,9 @@ export function ValueView({
   if (own !== undefined) return <>{own}</>
   if (value === null || value === '') return <span className="holdfast-empty">{labels.conflict.empty}</span>
   if (typeof value === 'boolean') return <>{value ? labels.conflict.yes : labels.conflict.no}</>
-  if (typeof value === 'number') return <>{format.number(value)}</>
+  if (typeof value === 'number') return <>{format.exactNumber(value)}</>
   if (typeof value === 'string')
-    return <span className="holdfast-text">{kind === 'timestamp' ? format.dateTime(value) : value}</span>
+    return <span className="holdfast-text">{kind === 'timestamp' ? format.exactDateTime(value) : value}</span>
   if (kind === 'attachment' && 'size' in value) {
     const name = 'name' in value && typeof value.name === 'string' ? value.name : ''
     return <>{`${name} ${format.bytes(Number(value.size))}`.trim()}</>

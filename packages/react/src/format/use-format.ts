@@ -11,6 +11,9 @@ export interface Format {
   /** Day and time. */
   dateTime(iso: string): string
   number(value: number): string
+  /** The same for values, of which different ones must not look alike: to the millisecond, and to the last digit. */
+  exactDateTime(iso: string): string
+  exactNumber(value: number): string
   bytes(value: number): string
 }
 
@@ -27,11 +30,37 @@ function inUnits(ms: number): { readonly unit: (typeof units)[number][0]; readon
   return { unit, count: Math.floor(ms / unitMs) }
 }
 
+/** Digits behind the point that a platform writes at most, and those that tell any double from any other. */
+const [exactDigits, widthOfDouble] = [20, 17]
+
+const toTheMinute: Intl.DateTimeFormatOptions = {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: 'numeric',
+  minute: '2-digit',
+}
+
+/** What day and time to the minute leave out of a moment: seconds, and which of two hours of one name it is in. */
+function precisionOf(date: Date): Intl.DateTimeFormatOptions | undefined {
+  const hour = 3_600_000
+  const isTwice = [-hour, hour].some((ms) => new Date(date.getTime() + ms).getHours() === date.getHours())
+  const hasMs = date.getMilliseconds() !== 0
+  const hasSeconds = hasMs || date.getSeconds() !== 0
+  if (!isTwice && !hasSeconds) return undefined
+  return {
+    ...(hasSeconds && { second: '2-digit' }),
+    ...(hasMs && { fractionalSecondDigits: 3 }),
+    ...(isTwice && { timeZoneName: 'short' }),
+  }
+}
+
 /** Makes the formats of a locale. Pure: the zone is the platform's. */
 export function formatOf(locale: string | undefined): Format {
   const relative = new Intl.RelativeTimeFormat(locale, { style: 'short' })
   const dateTime = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' })
   const number = new Intl.NumberFormat(locale)
+  const exactNumber = new Intl.NumberFormat(locale, { maximumFractionDigits: exactDigits })
   return {
     relative: (ms) => {
       const { unit, count } = inUnits(Math.abs(ms))
@@ -46,6 +75,18 @@ export function formatOf(locale: string | undefined): Format {
       return Number.isNaN(date.getTime()) ? iso : dateTime.format(date)
     },
     number: (value) => number.format(value),
+    exactDateTime: (iso) => {
+      const date = new Date(iso)
+      const precision = precisionOf(date)
+      if (Number.isNaN(date.getTime())) return iso
+      return precision === undefined
+        ? dateTime.format(date)
+        : new Intl.DateTimeFormat(locale, { ...toTheMinute, ...precision }).format(date)
+    },
+    exactNumber: (value) => {
+      const isTiny = value !== 0 && Math.abs(value) < 10 ** (widthOfDouble - exactDigits)
+      return isTiny ? String(value) : exactNumber.format(value)
+    },
     bytes: (value) => {
       const unit = value < 1_000 ? 'byte' : value < 1_000_000 ? 'kilobyte' : 'megabyte'
       const size = unit === 'byte' ? value : value / (unit === 'kilobyte' ? 1_000 : 1_000_000)

@@ -11,6 +11,8 @@ export interface EditedField {
   readonly schema: FieldSchema | undefined
   readonly kind: EditorKind
   readonly text: string
+  /** The value that the text was made of; no editor shows every part of every value. */
+  readonly given: { readonly value: Json; readonly text: string }
 }
 
 /** A field as it stands in a form before anybody typed. `samples` are values it has or had, to tell what it is. */
@@ -20,7 +22,8 @@ export function editedField(
   samples: readonly Json[],
 ): EditedField {
   const kind = editorKindOf(named.schema?.kind, [value, ...samples])
-  return { ...named, kind, text: valueToText(kind, value) }
+  const text = valueToText(kind, value)
+  return { ...named, kind, text, given: { value, text } }
 }
 
 /** What `FieldEditor` takes. */

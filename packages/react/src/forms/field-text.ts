@@ -1,4 +1,4 @@
-import type { FieldKind, Json } from '@holdfast/core'
+import { type FieldKind, isJsonArray, type Json } from '@holdfast/core'
 
 /** How a field is edited: `line` and `lines` hold text, the others say what the text stands for. */
 export type EditorKind =
@@ -32,7 +32,7 @@ export function editorKindOf(kind: FieldKind | undefined, samples: readonly Json
     case 'timestamp':
       return 'time'
     case 'set':
-      return 'list'
+      return samples.every(isListable) ? 'list' : 'json'
     case 'json':
       return 'json'
     case 'attachment':
@@ -52,6 +52,12 @@ function editorOfSamples(samples: readonly Json[]): EditorKind {
   if (typeof sample === 'number') return 'number'
   if (typeof sample === 'boolean') return 'boolean'
   return 'json'
+}
+
+/** Whether each member stays what it is as a line of its own. */
+function isListable(value: Json): boolean {
+  if (!isJsonArray(value)) return true
+  return value.every((member) => typeof member !== 'string' || /^\S(?:.*\S)?$/.test(member))
 }
 
 function isLong(value: Json): boolean {

@@ -1,10 +1,10 @@
-import type { Json, Values } from '@holdfast/core'
+import { type Json, jsonEqual, type Values } from '@holdfast/core'
 import { type FormEvent, type ReactElement, useEffect, useId, useRef, useState } from 'react'
 
 import { Button } from '../components/button.tsx'
 import { useHoldfast } from '../holdfast-context.ts'
 import { type EditedField, editedField, FieldEditor } from './field-editor.tsx'
-import { textToValue } from './field-text.ts'
+import { textToValue, valueToText } from './field-text.ts'
 
 /** A value that a click puts into the form. */
 export interface Suggestion {
@@ -31,17 +31,21 @@ export interface RecordFormProps {
   readonly submit: string
   readonly cancel: string
   readonly isBusy: boolean
-  /** Every field as it is now, by key. */
-  readonly onSubmit: (values: Values) => void
+  /** Every field as it is now, by key, and those that are other than they were when the form was opened. */
+  readonly onSubmit: (values: Values, changed: Values) => void
   readonly onCancel: () => void
 }
 
-/** Fields in a form. The first is focused when it opens; Escape cancels. */
+/**
+ * Fields in a form, as they were when it was opened: what comes later changes nothing of it. The first is focused when it
+ * opens; Escape cancels. What nobody typed into has the very value that it had.
+ */
 export function RecordForm(props: RecordFormProps): ReactElement {
   const { labels } = useHoldfast()
   const id = useId()
   const form = useRef<HTMLFormElement>(null)
-  const { edited, put } = useEditedFields(props.fields)
+  const [opened] = useState(props.fields)
+  const { edited, type, pick } = useEditedFields(opened)
   const [mistakes, setMistakes] = useState<Readonly<Record<string, string>>>({})
   useEffect(() => {
     form.current?.querySelector<HTMLElement>('input, textarea, select')?.focus()
@@ -53,7 +57,7 @@ export function RecordForm(props: RecordFormProps): ReactElement {
     const { values, wrong } = readFields(edited)
     setMistakes(Object.fromEntries(wrong.map((key) => [key, labels.form.invalidJson])))
     const [first] = wrong
-    if (first === undefined) props.onSubmit(values)
+    if (first === undefined) props.onSubmit(values, changedOf(opened, values))
     else form.current?.querySelector<HTMLElement>(`[id="${id}-${first}"]`)?.focus()
   }
 
@@ -76,11 +80,11 @@ export function RecordForm(props: RecordFormProps): ReactElement {
             field={field}
             id={`${id}-${field.key}`}
             mistake={mistakes[field.key] ?? null}
-            onText={(text) => put(index, text)}
+            onText={(text) => type(index, text)}
           />
           <Suggestions
-            suggestions={props.fields[index]?.suggestions ?? []}
-            onPick={(value) => put(index, editedField(field, value, []).text)}
+            suggestions={opened[index]?.suggestions ?? []}
+            onPick={(value) => pick(index, value)}
           />
         </div>
       ))}
@@ -94,10 +98,11 @@ export function RecordForm(props: RecordFormProps): ReactElement {
   )
 }
 
-/** The fields as they stand in the form, and the way to put text into one. */
+/** The fields as they stand in the form, and the ways to put text or a value into one. */
 function useEditedFields(fields: readonly FormField[]): {
   readonly edited: readonly EditedField[]
-  readonly put: (index: number, text: string) => void
+  readonly type: (index: number, text: string) => void
+  readonly pick: (index: number, value: Json) => void
 } {
   const { schema, labels } = useHoldfast()
   const [edited, setEdited] = useState<readonly EditedField[]>(() =>
@@ -111,11 +116,26 @@ function useEditedFields(fields: readonly FormField[]): {
       )
     }),
   )
+  const put = (index: number, change: (field: EditedField) => Partial<EditedField>): void =>
+    setEdited((before) => before.map((field, n) => (n === index ? { ...field, ...change(field) } : field)))
   return {
     edited,
-    put: (index, text) =>
-      setEdited((before) => before.map((field, n) => (n === index ? { ...field, text } : field))),
+    type: (index, text) => put(index, () => ({ text })),
+    pick: (index, value) =>
+      put(index, ({ kind }) => {
+        const text = valueToText(kind, value)
+        return { text, given: { value, text } }
+      }),
   }
+}
+
+function changedOf(opened: readonly FormField[], values: Values): Values {
+  return Object.fromEntries(
+    opened.flatMap(({ key, value }) => {
+      const now = values[key]
+      return now === undefined || jsonEqual(now, value) ? [] : [[key, now]]
+    }),
+  )
 }
 
 function Suggestions({
@@ -137,17 +157,16 @@ function Suggestions({
   )
 }
 
-/** Values by key, and the keys of fields that hold none. What cannot be edited is left out. */
+/** Values by key, and the keys of fields that hold none. */
 function readFields(fields: readonly EditedField[]): {
   readonly values: Values
   readonly wrong: readonly string[]
 } {
   const values: Record<string, Json> = {}
   const wrong: string[] = []
-  for (const { key, kind, text, schema } of fields) {
-    if (kind === 'fixed') {
-      const read = textToValue('json', text)
-      if ('value' in read) values[key] = read.value
+  for (const { key, kind, text, schema, given } of fields) {
+    if (text === given.text) {
+      values[key] = given.value
       continue
     }
     const read = textToValue(kind, text, {

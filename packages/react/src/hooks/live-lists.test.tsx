@@ -2,7 +2,7 @@ import { act } from '@testing-library/react'
 import type { Conflict, DeadLetter, Entry, ForetoldConflict, SyncStatus } from '@holdfast/client'
 import type { ReactNode } from 'react'
 import { renderToString } from 'react-dom/server'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
 import { type GivenApp, givenApp, hooks, type ShopClient } from '../given-app.tsx'
 
@@ -93,5 +93,23 @@ describe('what is live beside rows', () => {
   test('[RE-12] is empty and not known on a server', () => {
     renderToString(app.element(null, <Everything />))
     expect(seen).toEqual({ status: undefined, conflicts: [], foretold: [], letters: [], entries: [] })
+  })
+
+  test('[RE-8] what is foretold is told again after a failure, also when it is the same', async () => {
+    const statuses: string[] = []
+    function Foretold(): ReactNode {
+      const { status } = useForetold()
+      if (status !== statuses.at(-1)) statuses.push(status)
+      return null
+    }
+    await app.show(db, <Foretold />)
+    vi.spyOn(db.conflicts, 'foretold').mockRejectedValueOnce(new Error('the disk'))
+    await act(() => db.items.update(item, { note: 'one' }))
+    await app.pass()
+    await act(() => db.items.update(item, { note: 'two' }))
+    await app.pass()
+    await act(() => db.items.insert({ name: 'Chain' }))
+    await app.pass()
+    expect(statuses).toEqual(['pending', 'ready', 'error', 'ready'])
   })
 })

@@ -22,8 +22,12 @@ export function buildQuery<Tables, Row>(build: QueryBuilder<Tables, Row> | null)
   }
 }
 
-/** A value such that different values are spelled differently. */
+/** A value such that different values are spelled differently: JSON has one word for null and for every number it cannot hold. */
 function spell(value: unknown): unknown {
-  if (typeof value === 'bigint') return [`${value}`]
-  return value instanceof Uint8Array ? [...value] : value === undefined ? ['undefined'] : value
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number' && Number.isFinite(value)) return value
+  if (value instanceof Uint8Array) return [...value]
+  // Anything else cannot be bound, and never gets as far as rows.
+  const number = typeof value === 'number' || typeof value === 'bigint' ? ` ${value}` : ''
+  return [`${typeof value}${number}`]
 }

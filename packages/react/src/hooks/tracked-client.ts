@@ -10,6 +10,13 @@ export interface TrackedWrite {
   verdict(): Promise<WriteVerdict>
 }
 
+/** What is told of the writes that are made through a tracked client. */
+export interface WriteListener {
+  /** A call that writes, and is over when what it wrote is stored. */
+  readonly begun: (call: Promise<unknown>) => void
+  readonly written: (write: TrackedWrite) => void
+}
+
 type Call = (...args: readonly unknown[]) => unknown
 type Members = Readonly<Record<string, unknown>>
 
@@ -19,27 +26,49 @@ type Members = Readonly<Record<string, unknown>>
  */
 export function trackedClient(
   client: Client<Schema>,
-  onWrite: (write: TrackedWrite) => void,
+  { begun, written: onWrite }: WriteListener,
 ): Client<Schema> {
+  const begin = <Value>(call: Promise<Value>): Promise<Value> => {
+    begun(call)
+    return call
+  }
   const collections = new Map<string, unknown>()
   for (const [name, member] of Object.entries(client)) {
-    if (isCollection(member)) collections.set(name, trackedCollection({ client, name, api: member, onWrite }))
+    if (isCollection(member))
+      collections.set(name, awaited(trackedCollection({ client, name, api: member, onWrite }), begin))
+  }
+  const transaction = async (fn: (tx: Members) => Promise<unknown>): Promise<unknown> => {
+    const writes: TrackedWrite[] = []
+    const value = await client.transaction((tx) =>
+      fn(trackedTransaction(client, tx, (write) => writes.push(write))),
+    )
+    for (const write of writes) onWrite(write)
+    return value
   }
   const overrides = {
     ...Object.fromEntries(collections),
     collection: (name: string) => collections.get(name) ?? client.collection(name),
-    transaction: async (fn: (tx: Members) => Promise<unknown>) => {
-      const writes: TrackedWrite[] = []
-      const value = await client.transaction((tx) =>
-        fn(trackedTransaction(client, tx, (write) => writes.push(write))),
-      )
-      for (const write of writes) onWrite(write)
-      return value
-    },
-    conflicts: trackedConflicts(client, onWrite),
+    transaction: (fn: (tx: Members) => Promise<unknown>) => begin(transaction(fn)),
+    conflicts: { ...client.conflicts, ...awaited(trackedConflicts(client, onWrite), begin) },
+    deadLetters: { ...client.deadLetters, ...awaited(trackedLetters(client, onWrite), begin) },
   }
   // Members that are not overridden are those of the client itself, whose functions need no `this`.
   return Object.assign(Object.create(client) as Client<Schema>, overrides)
+}
+
+/** Members that only ask: a verdict may be days away. */
+const questions: ReadonlySet<string> = new Set(['get', 'verdict', 'history', 'lostValues'])
+
+/** The same members, of each call of which that writes `begin` is told. */
+function awaited(members: Members, begin: (call: Promise<unknown>) => Promise<unknown>): Members {
+  return Object.fromEntries(
+    Object.entries(members).map(([name, call]) => [
+      name,
+      isCall(call) && !questions.has(name)
+        ? (...args: readonly unknown[]) => begin(Promise.resolve(call(...args)))
+        : call,
+    ]),
+  )
 }
 
 function isCollection(member: unknown): member is Members {
@@ -87,10 +116,7 @@ function trackedTransaction(
 
 const settlements = ['keepMine', 'keepTheirs', 'keepBoth', 'merge', 'discard'] as const
 
-function trackedConflicts(
-  client: Client<Schema>,
-  onWrite: (write: TrackedWrite) => void,
-): Client<Schema>['conflicts'] {
+function trackedConflicts(client: Client<Schema>, onWrite: (write: TrackedWrite) => void): Members {
   const { conflicts } = client
   const tracked: Record<string, unknown> = {}
   for (const name of settlements) {
@@ -103,7 +129,23 @@ function trackedConflicts(
       return settled
     }
   }
-  return { ...conflicts, ...tracked }
+  return tracked
+}
+
+/** What is tried again has other keys, so that it is followed by its records. */
+function trackedLetters(client: Client<Schema>, onWrite: (write: TrackedWrite) => void): Members {
+  const { deadLetters } = client
+  const followed = async (id: string, retry: () => Promise<void>): Promise<void> => {
+    const { mutations } = await deadLetters.get(id)
+    await retry()
+    const records = new Map(mutations.map((each) => [`${each.collection} ${each.record}`, each]))
+    for (const { collection, record } of records.values())
+      onWrite({ record, mutation: null, verdict: async () => client.collection(collection).verdict(record) })
+  }
+  const retry: Client<Schema>['deadLetters']['retry'] = (id) => followed(id, () => deadLetters.retry(id))
+  const editAndRetry: Client<Schema>['deadLetters']['editAndRetry'] = (id, ...edit) =>
+    followed(id, () => deadLetters.editAndRetry(id, ...edit))
+  return { retry, editAndRetry }
 }
 
 function isCall(member: unknown): member is Call {

@@ -32,12 +32,19 @@ export function useConflicts(query: ConflictQuery = {}): ConflictsResult {
 
 const startForetold: StartOnClient<readonly ForetoldConflict[]> = (client) => (tell, fail) => {
   let isStopped = false
-  const told = keepIdentities<ForetoldConflict>(({ mutation }) => mutation, tell)
+  const fresh = (): ReturnType<typeof keepIdentities<ForetoldConflict>> =>
+    keepIdentities<ForetoldConflict>(({ mutation }) => mutation, tell)
+  let told = fresh()
   // What is foretold changes with a pull or with the outbox, and both are in the status.
   const stop = client.status.subscribe(() => {
     client.conflicts.foretold().then(
       (foretold) => isStopped || told(foretold),
-      (error: unknown) => isStopped || fail(error),
+      (error: unknown) => {
+        if (isStopped) return
+        // Whoever was told of the failure wants to know when it is over, although nothing else is foretold than before.
+        told = fresh()
+        fail(error)
+      },
     )
   })
   return () => {

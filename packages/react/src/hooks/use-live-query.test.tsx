@@ -143,6 +143,34 @@ describe('a live query', () => {
     expect(text()).toBe('ready: Chain, Rope')
   })
 
+  test('[RE-1] never shows what another client had, also where it is to keep the rows before', async () => {
+    await db.items.insert({ name: 'of ann' })
+    const other = await app.open({ user: 'bob' })
+    const seen: string[] = []
+    function List(): ReactNode {
+      const { rows, status } = useLiveQuery((q) => q.selectFrom('items').select('name'), {
+        keepPrevious: true,
+      })
+      seen.push(`${status}: ${rows.map(({ name }) => name).join(', ')}`)
+      return <p>{seen.at(-1)}</p>
+    }
+    const { rerender } = await app.show(db, <List />)
+    expect(text()).toBe('ready: of ann')
+    seen.length = 0
+    rerender(app.element(other, <List />))
+    await app.pass()
+    expect([...new Set(seen)]).toEqual(['pending: ', 'ready: '])
+  })
+
+  test('[RE-1] is another one for numbers that JSON does not have', async () => {
+    await db.items.insert({ name: 'Rope', stock: 3 })
+    const { rerender } = await app.show(db, <Names limit={Number.POSITIVE_INFINITY} />)
+    expect(text()).toBe('ready: Rope')
+    rerender(app.element(db, <Names limit={Number.NEGATIVE_INFINITY} />))
+    await app.pass()
+    expect(text()).toBe('ready: ')
+  })
+
   test('[RE-8] that cannot be built or run is an error with its code, and keeps the rows it had', async () => {
     function Wrong({ column }: { readonly column: 'name' }): ReactNode {
       const { status, error } = useLiveQuery((q) => q.selectFrom('items').select(column))
@@ -188,6 +216,34 @@ describe('a live query for Suspense', () => {
     await act(() => db.items.insert({ name: 'Chain' }))
     await app.pass()
     expect(text()).toBe('Chain, Rope')
+  })
+
+  test('[RE-4] is waited for as long as it takes, and asked once', async () => {
+    await db.items.insert({ name: 'Rope' })
+    const watch = db.watch.bind(db)
+    const begun = vi.spyOn(db, 'watch').mockImplementation((...args) => {
+      let stop = (): void => undefined
+      const cancel = app.env.setTimer(() => (stop = watch(...args)), 8_000)
+      return () => {
+        cancel()
+        stop()
+      }
+    })
+    const page = app.element(
+      db,
+      <Suspense fallback={<p>waiting</p>}>
+        <Names />
+      </Suspense>,
+    )
+    const { unmount } = render(page)
+    await app.pass(7_000)
+    expect(text()).toBe('waiting')
+    await app.pass(1_000)
+    expect(text()).toBe('Rope')
+    expect(begun).toHaveBeenCalledTimes(1)
+    unmount()
+    await app.pass(5_000)
+    expect(app.env.timerCount).toBe(0)
   })
 
   test('[RE-4] throws errors to the boundary, and asks anew when it is tried again', async () => {

@@ -75,10 +75,13 @@ type WatchOf<Tables> = <Row>(
   onError: (error: unknown) => void,
 ) => () => void
 
-/** The last value there was, for as long as there is none of the query that is asked for now. */
+/** The last value this client gave, for as long as there is none of the query that is asked for now. */
 function usePrevious<T>(snapshot: Snapshot<T>, isWanted: boolean): T | undefined {
-  const [previous, setPrevious] = useState<{ readonly value: T }>()
+  const { client } = useHoldfast().opening
+  const [previous, setPrevious] = useState<{ readonly value: T; readonly client: unknown }>()
   const { value } = snapshot
-  if (isWanted && value !== undefined && value !== previous?.value) setPrevious({ value })
-  return isWanted ? previous?.value : undefined
+  const isNews = value !== previous?.value || client !== previous?.client
+  if (isWanted && value !== undefined && isNews) setPrevious({ value, client })
+  // What another account saw is nothing to show meanwhile.
+  return isWanted && previous?.client === client ? previous.value : undefined
 }

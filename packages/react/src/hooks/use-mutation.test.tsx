@@ -1,5 +1,6 @@
-import { act, cleanup } from '@testing-library/react'
-import { type ReactNode, StrictMode } from 'react'
+import { act, cleanup, screen } from '@testing-library/react'
+import { userEvent } from '@testing-library/user-event'
+import { type ReactNode, StrictMode, useState } from 'react'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 import { type GivenApp, givenApp, hooks, type ShopClient } from '../given-app.tsx'
@@ -175,6 +176,33 @@ describe('a mutation', () => {
     expect(now()).toMatchObject({ status: 'idle', error: null })
   })
 
+  test('[RE-5] waits for writes that its function did not wait for, and fails with them', async () => {
+    const { now, mutate } = await givenMutation()
+    await mutate(async (client) => {
+      for (const note of ['one', 'two']) void client.items.update(item, { note })
+      void client.items.verdict(item)
+    })
+    expect(now().status).toBe('pending')
+    await app.sync(db)
+    expect(now()).toMatchObject({ status: 'applied', verdicts: [{}, {}] })
+    await mutate(async (client) => {
+      client.items.update(item, { price: 'cheap' }).catch(() => undefined)
+    })
+    expect(now()).toMatchObject({ status: 'failed', error: { code: 'VALUE_INVALID' } })
+  })
+
+  test('[RE-5] follows a dead letter that is tried again', async () => {
+    const { now, mutate } = await givenMutation()
+    app.server.injectRefusals(1, 'CONSTRAINT_FAILED')
+    await db.items.update(item, { price: '3.00' })
+    await app.sync(db)
+    const [letter] = await db.deadLetters.list()
+    await mutate((client) => client.deadLetters.editAndRetry(letter?.id ?? '', { price: '4.00' }))
+    expect(now().status).toBe('pending')
+    await app.sync(db)
+    expect(now().status).toBe('applied')
+  })
+
   test('[RE-5] what changes nothing, or writes nothing, says so at once', async () => {
     const { now, mutate } = await givenMutation()
     await mutate((client) => client.items.update(item, { name: 'Rope' }))
@@ -207,6 +235,24 @@ describe('a mutation', () => {
     expect(now().status).toBe('applied')
   })
 
+  test('[RE-5] is what it was in the render that it was called from, whatever is shown a moment later', async () => {
+    const next = await db.items.insert({ name: 'Chain' })
+    function Page(): ReactNode {
+      const [shown, setShown] = useState(item)
+      const save = useMutation((client, note: string) => client.items.update(shown, { note }))
+      const saveAndGoOn = (): void => {
+        save.mutate('typed for the rope')
+        setShown(next)
+      }
+      return <button onClick={saveAndGoOn}>Save and next</button>
+    }
+    await app.show(db, <Page />)
+    await act(async () => userEvent.click(screen.getByRole('button')))
+    await app.pass()
+    expect(await db.items.get(item)).toMatchObject({ note: 'typed for the rope' })
+    expect(await db.items.get(next)).toMatchObject({ note: null })
+  })
+
   test('[RE-12] waits for a client that is being opened, and fails with a code where there is none', async () => {
     const { promise, resolve } = Promise.withResolvers<ShopClient>()
     const opening = await givenMutation(promise)
@@ -218,6 +264,28 @@ describe('a mutation', () => {
     const none = await givenMutation(null)
     await none.mutate((client) => client.items.update(item, { note: 'never' }))
     expect(none.now()).toMatchObject({ status: 'failed', error: { code: 'CLIENT_MISSING' } })
+  })
+
+  test('[RE-5] a failure that no component shows is reported by the platform', async () => {
+    const reported: unknown[] = []
+    const others = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    process.on('unhandledRejection', (error) => reported.push(error))
+    const { now, mutate } = await givenMutation()
+    await mutate((client) => client.items.update(item, { price: 'shown' }))
+    await act(async () => {
+      now().mutate((client) => client.items.update(item, { price: 'overtaken' }))
+      now().mutate((client) => client.items.increment(item, { stock: -1 }))
+    })
+    await app.pass()
+    await act(async () => {
+      now().mutate((client) => client.items.delete('of a component that is gone'))
+      cleanup()
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.removeAllListeners('unhandledRejection')
+    for (const other of others) process.on('unhandledRejection', other)
+    expect(reported).toMatchObject([{ code: 'VALUE_INVALID' }, { code: 'RECORD_NOT_FOUND' }])
   })
 
   test('[RE-5] goes on without its component, and tells nobody', async () => {

@@ -16,7 +16,10 @@ import { trackedClient, type TrackedWrite } from './tracked-client.ts'
 
 /** A way to write, and what came of the newest call. */
 export interface MutationHandle<Args extends readonly unknown[], Result> extends MutationState<Result> {
-  /** Calls the function. What it throws ends in `error`. The same function in every render. */
+  /**
+   * Calls the function. What it throws ends in `error`, or is reported by the platform when the component is gone by then or
+   * has called again. The same function in every render.
+   */
   readonly mutate: (...args: Args) => void
   /** Calls the function and resolves when its writes are stored on this device, never waiting for the network; rejects with what it throws. */
   readonly mutateAsync: (...args: Args) => Promise<Result>
@@ -44,13 +47,13 @@ export function useMutation<Args extends readonly unknown[], Result>(
   const runs = useRef(0)
   useFollowed(isWaiting(state) && waiting?.run === state.run ? waiting : null, dispatch)
   const mutateAsync = useCallback(async (...args: Args): Promise<Result> => {
+    // Of the render that was on the page when it was called: the next one may speak of another record, or of another client.
+    const { fn: called, opening: given } = latest.current
     const run = ++runs.current
     dispatch({ kind: 'called', run })
     try {
-      const client = await clientOf(latest.current.opening)
-      const writes: TrackedWrite[] = []
-      const db = trackedClient(client, (write) => writes.push(write))
-      const data = await latest.current.fn(db, ...args)
+      const client = await clientOf(given)
+      const { data, writes } = await performed(client, (db) => called(db, ...args))
       dispatch({ kind: 'stored', run, data })
       follow({ run, client, writes })
       Promise.all(writes.map((write) => write.verdict())).then(
@@ -64,10 +67,19 @@ export function useMutation<Args extends readonly unknown[], Result>(
       throw error
     }
   }, [])
+  const isShown = useRef(false)
+  useEffect(() => {
+    isShown.current = true
+    return () => void (isShown.current = false)
+  }, [])
   const mutate = useCallback(
     (...args: Args): void => {
-      // The reducer has been told already.
-      mutateAsync(...args).catch(() => undefined)
+      const stored = mutateAsync(...args)
+      const run = runs.current
+      stored.catch((error: unknown) => {
+        // Where the component does not show it, nobody but the platform can be told: as a rejection that nobody handles.
+        if (!isShown.current || run !== runs.current) throw error
+      })
     },
     [mutateAsync],
   )
@@ -84,6 +96,27 @@ async function clientOf(opening: Opening): Promise<Client<Schema>> {
   if (opening.status === 'open') return opening.client
   if (opening.status === 'opening') return opening.promise
   throw new SyncError('CLIENT_MISSING', 'HoldfastProvider was given no client')
+}
+
+/** Runs a function up to the end of all that it writes, and says what that was. */
+async function performed<Result>(
+  client: Client<Schema>,
+  fn: (db: Client<Schema>) => Promise<Result>,
+): Promise<{ readonly data: Result; readonly writes: readonly TrackedWrite[] }> {
+  const writes: TrackedWrite[] = []
+  const begun = new Set<Promise<unknown>>()
+  const db = trackedClient(client, {
+    begun: (call) => {
+      begun.add(call)
+      const end = (): void => void begun.delete(call)
+      call.then(end, end)
+    },
+    written: (write) => writes.push(write),
+  })
+  const data = await fn(db)
+  // What the function did not wait for is its work all the same, and nobody else would hear that it failed.
+  while (begun.size > 0) await Promise.all(begun)
+  return { data, writes }
 }
 
 interface Waiting {

@@ -43,6 +43,17 @@ describe('the inspector', () => {
     expect(await violations()).toEqual([])
   })
 
+  test('[RE-14] does not say that the server has everything before it knows, nor while a file is to be sent', async () => {
+    await db.items.update(item, { photo: await db.attachments.add(Uint8Array.of(1, 2, 3)) })
+    app.server.script({ on: 'upload', fault: { kind: 'answer', status: 500 } })
+    await app.sync(db)
+    const shown = await app.show(db, <Inspector isOpen />)
+    expect(screen.getByText('The outbox is empty; files that are to be sent: 1.')).toBeDefined()
+    shown.unmount()
+    await app.show(null, <Inspector isOpen />)
+    expect(screen.getByText('Reading…')).toBeDefined()
+  })
+
   test('[RE-14] says why a record is as it is, beside what the server has of it', async () => {
     await db.items.update(item, { price: '3.00' })
     await app.show(db, <Inspector isOpen />)

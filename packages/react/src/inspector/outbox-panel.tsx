@@ -12,10 +12,20 @@ export interface Place {
 
 /** What is in the outbox, entry by entry. */
 export function OutboxPanel({ onRecord }: { readonly onRecord: (place: Place) => void }): ReactElement {
-  const { entries } = useOutbox()
+  const { entries, status: reading, error } = useOutbox()
   const status = useSyncStatus()
-  if (entries.length === 0)
-    return <p className="holdfast-hint">The outbox is empty: the server has everything.</p>
+  if (entries.length === 0) {
+    const files = status?.attachments.uploads
+    if (reading !== 'ready' || files === undefined)
+      return <p className="holdfast-hint">{error === null ? 'Reading…' : error.message}</p>
+    return (
+      <p className="holdfast-hint">
+        {files === 0
+          ? 'The outbox is empty: the server has everything.'
+          : `The outbox is empty; files that are to be sent: ${files}.`}
+      </p>
+    )
+  }
   return (
     <>
       <table className="holdfast-inspector__table">

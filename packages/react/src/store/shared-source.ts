@@ -60,11 +60,14 @@ export class SharedSource<T> {
     }
   }
 
-  /** Resolves with the first value or failure. Keeps the source going for a while although nobody has subscribed. */
+  /**
+   * Resolves with the first value or failure. Until then somebody waits for it, and for a while after it although nobody
+   * has subscribed: begun anew each time, a query that takes longer than that would never have been waited for long enough.
+   */
   first(): Promise<void> {
     this.#first ??= Promise.withResolvers<void>()
+    this.#cancelDrop?.()
     this.#begin()
-    if (this.#listeners.size === 0) this.#dropAfter(lingerMs)
     return this.#first.promise
   }
 
@@ -84,8 +87,10 @@ export class SharedSource<T> {
   }
 
   #take(snapshot: Snapshot<T>): void {
+    const isFirst = this.#snapshot.status === 'pending'
     this.#snapshot = snapshot
     this.#first?.resolve()
+    if (isFirst && this.#listeners.size === 0) this.#dropAfter(lingerMs)
     for (const listener of this.#listeners) listener()
   }
 

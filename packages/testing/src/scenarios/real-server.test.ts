@@ -81,6 +81,29 @@ describe('against the real server', () => {
     expect(await itemsOf(bob)).toMatchObject([{ stock: Number.MAX_SAFE_INTEGER - 3 }])
   })
 
+  test('[WR-14] a form that was filled before others wrote meets what they wrote', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const id = await ann.items.insert({ name: 'Rope', price: '1.00', stock: 10, tags: ['a'] })
+    await sync(ann)
+    await sync(bob)
+    const form = await ann.items.get(id)
+    await bob.items.update(id, { price: '2.00', name: 'Long rope', stock: 4 })
+    await sync(bob)
+    await sync(ann)
+    // She typed a price and took one; the rest stands in the form as it was.
+    await ann.items.update(id, { name: 'Rope', price: '3.00', stock: 9, tags: ['a'] }, form)
+    expect(await ann.conflicts.foretold()).toMatchObject([{ record: id }])
+    await sync(ann)
+    await sync(bob)
+    expect(await bob.conflicts.list()).toMatchObject([
+      { parts: [{ fields: ['price'], mine: { price: '3.00' }, theirs: { price: '2.00' } }] },
+    ])
+    const [conflict] = await bob.conflicts.list()
+    await bob.conflicts.keepTheirs(conflict?.id ?? '')
+    await sync(bob)
+    expect(await itemsOf(bob)).toMatchObject([{ name: 'Long rope', price: '2.00', stock: 3 }])
+  })
+
   test('[FO-7] members that were replaced by as many others, again and again, get through', async () => {
     const ann = await open('ann')
     const tags = (letter: string): string[] => Array.from({ length: 600 }, (_, n) => `${letter}${n}`)

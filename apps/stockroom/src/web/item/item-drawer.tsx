@@ -1,6 +1,6 @@
 import { Divider, Drawer, Group, Stack, Text } from '@mantine/core'
 import { ConflictCard, RecordBadge } from '@holdfast/react'
-import type { ReactElement } from 'react'
+import { type ReactElement, useState } from 'react'
 
 import { useConflicts, useRecord } from '../hooks.ts'
 import type { Item } from '../queries.ts'
@@ -15,7 +15,12 @@ export function ItemDrawer(props: {
   readonly id: string | null
   readonly onClose: () => void
 }): ReactElement {
-  const { record, status } = useRecord('items', props.id)
+  const { record: found, status } = useRecord('items', props.id)
+  const [last, setLast] = useState<Item>()
+  if (found !== undefined && found !== last) setLast(found)
+  // What was typed into the form of an item stays on the page when somebody else removes the item.
+  const record = found ?? (last?.id === props.id ? last : undefined)
+  const isGone = found === undefined && props.id !== null && status === 'ready'
   return (
     <Drawer
       opened={props.id !== null}
@@ -26,10 +31,12 @@ export function ItemDrawer(props: {
       closeButtonProps={{ 'aria-label': 'Close' }}
       styles={{ title: { flex: 1, minWidth: 0 } }}
     >
-      {record === undefined ? null : <ItemDetails key={record.id} item={record} onRemoved={props.onClose} />}
-      {record === undefined && props.id !== null && status === 'ready' ? (
-        <Text c="dimmed">This item was removed from the warehouse.</Text>
+      {isGone ? (
+        <Text c="dimmed" role="status" mb={record === undefined ? 0 : 'md'}>
+          This item was removed from the warehouse.
+        </Text>
       ) : null}
+      {record === undefined ? null : <ItemDetails key={record.id} item={record} onRemoved={props.onClose} />}
     </Drawer>
   )
 }

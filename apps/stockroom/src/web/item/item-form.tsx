@@ -1,25 +1,27 @@
 import { Button, Group, NumberInput, Stack, TagsInput, Text, Textarea, TextInput } from '@mantine/core'
-import { type FormEvent, type ReactElement, useState } from 'react'
+import type { FormEvent, ReactElement } from 'react'
 
 import { useMutation } from '../hooks.ts'
 import { IconCheck } from '../icons.ts'
 import { editItem, type ItemEdit, retag } from '../mutations.ts'
 import type { Item } from '../queries.ts'
+import { type Draft, useDraft } from './use-draft.ts'
 
-type Draft = Partial<Pick<Item, 'price' | 'location' | 'minimum' | 'notes'>>
-
-/** What can be edited of an item. What somebody else changes meanwhile shows at once, unless it is being edited here. */
+/** What can be edited of an item. */
 export function ItemForm({ item }: { readonly item: Item }): ReactElement {
-  const { draft, isChanged, edit, drop, keepUntil } = useDraft(item)
-  const save = useMutation((db, change: ItemEdit) => editItem(db, item.id, change))
+  const { draft, shown, edit, drop, save } = useDraft(item)
+  const saving = useMutation((db, change: ItemEdit, seen: Draft) => editItem(db, item.id, change, seen))
   const tags = useMutation((db, after: readonly string[]) => retag(db, item.id, { before: item.tags, after }))
   const isPrice = draft.price === undefined || /^\d{1,6}([.,]\d{1,2})?$/.test(draft.price.trim())
+  const isChanged = Object.keys(draft).length > 0
+  const error = saving.error ?? tags.error
   const submit = (event: FormEvent): void => {
     event.preventDefault()
-    const price = draft.price?.trim().replace(',', '.')
-    keepUntil(save.mutateAsync({ ...draft, ...(price !== undefined && { price }) }))
+    save((typed, seen) => {
+      const price = typed.price?.trim().replace(',', '.')
+      return saving.mutateAsync({ ...typed, ...(price !== undefined && { price }) }, seen)
+    })
   }
-  const shown = { ...item, ...draft }
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
@@ -39,9 +41,9 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
           value={shown.notes}
           onChange={(event) => edit({ notes: event.currentTarget.value })}
         />
-        {save.error === null ? null : (
+        {error === null ? null : (
           <Text size="sm" c="red" role="alert">
-            {save.error.message}
+            {error.message}
           </Text>
         )}
         <Group justify="flex-end" gap="xs">
@@ -57,38 +59,6 @@ export function ItemForm({ item }: { readonly item: Item }): ReactElement {
       </Stack>
     </form>
   )
-}
-
-interface DraftHandle {
-  readonly draft: Draft
-  readonly isChanged: boolean
-  readonly edit: (change: Draft) => void
-  readonly drop: () => void
-  /** It is being stored: it is shown until the row that holds it comes, and stays where it could not be stored. */
-  readonly keepUntil: (stored: Promise<unknown>) => void
-}
-
-/** What is typed over an item. */
-function useDraft(item: Item): DraftHandle {
-  const [draft, setDraft] = useState<Draft>({})
-  const [savedOver, setSavedOver] = useState<Item | null>(null)
-  if (savedOver !== null && savedOver !== item) {
-    setSavedOver(null)
-    setDraft({})
-  }
-  return {
-    draft,
-    isChanged: savedOver === null && Object.keys(draft).length > 0,
-    edit: (change) => {
-      setSavedOver(null)
-      setDraft({ ...draft, ...change })
-    },
-    drop: () => setDraft({}),
-    keepUntil: (stored) => {
-      setSavedOver(item)
-      stored.catch(() => setSavedOver(null))
-    },
-  }
 }
 
 interface FieldsProps {

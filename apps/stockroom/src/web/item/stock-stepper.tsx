@@ -12,7 +12,7 @@ import { useSession } from '../session.tsx'
 export function StockStepper({ item }: { readonly item: Item }): ReactElement {
   const { person } = useSession()
   const [many, setMany] = useState<string | number>(10)
-  const { mutate } = useMutation((db, amount: number) =>
+  const { mutate, error } = useMutation((db, amount: number) =>
     move(db, { item: item.id, kind: amount > 0 ? 'received' : 'picked', amount, person }),
   )
   const amount = Math.round(Number(many)) || 0
@@ -52,6 +52,11 @@ export function StockStepper({ item }: { readonly item: Item }): ReactElement {
             Receive
           </Button>
         </Group>
+        {error === null ? null : (
+          <Text size="sm" c="red" role="alert">
+            {error.message}
+          </Text>
+        )}
       </Stack>
     </Paper>
   )

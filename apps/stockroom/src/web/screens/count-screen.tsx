@@ -10,6 +10,8 @@ import { useSession } from '../session.tsx'
 import { VirtualList } from '../virtual-list.tsx'
 
 const aisles = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('')
+/** As a field of a form has it. */
+type Count = string | number
 type Line = Pick<Item, 'id' | 'name' | 'sku' | 'location' | 'stock' | 'minimum' | '_state'>
 
 /** An aisle in the order one walks it. What was found is booked as a difference, so counts of several people add up. */
@@ -17,6 +19,11 @@ export function CountScreen(): ReactElement {
   const { person } = useSession()
   const [aisle, setAisle] = useState(person === 'ben' ? 'N' : 'A')
   const [shelf, setShelf] = useState('')
+  // Kept here and not in the lines: of a long sheet, only the lines that are seen are in the page.
+  const [found, setFound] = useState<Readonly<Record<string, Count>>>({})
+  const put = (id: string, count: Count): void => setFound((all) => ({ ...all, [id]: count }))
+  const clear = (id: string, booked: Count): void =>
+    setFound((all) => (all[id] === booked ? { ...all, [id]: '' } : all))
   const { rows } = useLiveQuery(countSheet(`${aisle}-${shelf.trim()}`), { keepPrevious: true })
   return (
     <section className="screen">
@@ -51,22 +58,43 @@ export function CountScreen(): ReactElement {
         label="Count sheet"
         rows={rows}
         lineHeight={76}
-        line={(item, style) => <CountLine key={item.id} item={item} style={style} />}
+        line={(item, style) => (
+          <CountLine
+            key={item.id}
+            {...{ item, style }}
+            found={found[item.id] ?? ''}
+            onFound={(count) => put(item.id, count)}
+            onBooked={(count) => clear(item.id, count)}
+          />
+        )}
       />
     </section>
   )
 }
 
-function CountLine({ item, style }: { readonly item: Line; readonly style: CSSProperties }): ReactElement {
+interface CountLineProps {
+  readonly item: Line
+  readonly style: CSSProperties
+  /** What was typed. */
+  readonly found: Count
+  readonly onFound: (count: Count) => void
+  /** Called once it is stored: until then it stays where it was typed. */
+  readonly onBooked: (count: Count) => void
+}
+
+function CountLine({ item, style, found, onFound, onBooked }: CountLineProps): ReactElement {
   const { person } = useSession()
-  const [found, setFound] = useState<string | number>('')
   const count = useMutation((db, amount: number) =>
     move(db, { item: item.id, kind: 'counted', amount, person }),
   )
   const isCounted = found !== '' && Number.isInteger(Number(found))
   const book = (): void => {
-    if (isCounted) count.mutate(Number(found) - item.stock)
-    setFound('')
+    if (!isCounted || count.status === 'writing') return
+    count.mutateAsync(Number(found) - item.stock).then(
+      () => onBooked(found),
+      // The line says why.
+      () => undefined,
+    )
   }
   return (
     <div className="list__line" style={{ ...style, gridTemplateColumns: 'minmax(0, 1fr) 84px 68px', gap: 8 }}>
@@ -86,7 +114,8 @@ function CountLine({ item, style }: { readonly item: Line; readonly style: CSSPr
         allowDecimal={false}
         placeholder="Found"
         value={found}
-        onChange={setFound}
+        onChange={onFound}
+        error={count.error?.message}
         onKeyDown={(event) => {
           if (event.key === 'Enter') book()
         }}
