@@ -63,6 +63,7 @@ async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUti
     try {
       const pool = await sqlite3.installOpfsSAHPoolVfs(options)
       if (pool.isPaused()) await pool.unpauseVfs()
+      await fill(pool)
       return pool
     } catch (error) {
       const isHeld = error instanceof DOMException && error.name === 'NoModificationAllowedError'
@@ -71,6 +72,17 @@ async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUti
         throw new SyncError('STORE_LOCKED', 'another worker has the files', { cause: error })
       await new Promise<void>((resolve) => env.setTimer(resolve, handoverStepMs))
     }
+  }
+}
+
+/** A worker that was killed as it made the pool left a part of it. A database that is there is opened with what it has. */
+async function fill(pool: SAHPoolUtil): Promise<void> {
+  try {
+    await pool.reserveMinimumCapacity(poolFiles)
+  } catch (error) {
+    if (pool.getFileCount() > 0) return
+    pool.pauseVfs()
+    throw error
   }
 }
 
