@@ -25,6 +25,15 @@ test('[BR-16] a pool whose making was cut short gets the room it lacks', async (
   await connection.close()
 })
 
+test('[BR-2] nothing is written behind a commit, whose lack of room would refuse what is in the log already', async () => {
+  const connection = await RemoteConnection.open(`${run}-padding`)
+  await connection.exec('PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t (n INTEGER)')
+  await connection.exec('PRAGMA wal_checkpoint(truncate)')
+  await connection.exec('INSERT INTO t VALUES (1)')
+  expect(await connection.all('PRAGMA wal_checkpoint')).toMatchObject([{ log: 1 }])
+  await connection.close()
+})
+
 /** Where the files of a pool lie. */
 async function poolOf(place: string): Promise<FileSystemDirectoryHandle> {
   let folder = await navigator.storage.getDirectory()
