@@ -69,6 +69,11 @@ describe.each([
         shop.db.query((q) => q.selectFrom('items').select('name').where('name', '=', 'before')),
       )
     expect(await names()).toEqual([{ name: 'before' }])
+    // Also for who comes back before there is any.
+    await page.reload()
+    await page.waitForFunction(() => 'shop' in globalThis)
+    await page.evaluate((how) => shop.open(how), { hasFiles })
+    expect(await names()).toEqual([{ name: 'before' }])
     await session.send('Storage.overrideQuotaForOrigin', { origin })
     await page.evaluate(() => shop.db.items.insert({ site: 'north', name: 'after' }))
     expect(await page.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
