@@ -37,19 +37,16 @@ export function indexedDbStorage(name: string): SqliteDriver {
   return { name: `IndexedDB ${name}`, open: () => openFile(name) }
 }
 
-/** Whether there is a database of that name. Browsers that cannot tell have none. */
-export async function hasIndexedDb(name: string): Promise<boolean> {
-  const known = await indexedDB.databases?.().catch(() => [])
-  return known?.some((each) => each.name === databaseName(name)) ?? false
+/** Under which name IndexedDB has the blocks of a database. */
+export function filesDatabase(name: string): string {
+  return `holdfast-files:${name}`
 }
-
-const databaseName = (name: string): string => `holdfast-files:${name}`
 
 async function openFile(name: string): Promise<SqliteConnection> {
   const sqlite3 = await loadWasm()
-  const unlock = await lock(databaseName(name))
+  const unlock = await lock(filesDatabase(name))
   try {
-    const blocks = await openBlocks(databaseName(name))
+    const blocks = await openBlocks(filesDatabase(name))
     const file = await readFile(blocks)
     const path = `/${encodeURIComponent(name)}`
     const forget = addMemoryFile(sqlite3, path, file)

@@ -130,6 +130,17 @@ test('[BR-14] a database stays in IndexedDB, where it was made, also when files 
   expect(await later.evaluate((record) => shop.db.items.get(record), id)).toMatchObject({ name: 'Lamp' })
 })
 
+test('[BR-14] a database whose file system is refused for once is not begun anew somewhere else', async () => {
+  const page = await tabs.tab({ hasFiles: true })
+  const id = await page.evaluate(() => shop.db.items.insert({ site: 'north', name: 'Lamp' }))
+  await page.close()
+  await expect(tabs.tab({ hasFiles: false })).rejects.toThrow(/is not given by the browser/)
+  for (const each of chromium.context.pages()) await each.goto('about:blank')
+  const later = await tabs.tab({ hasFiles: true })
+  expect(await later.evaluate((record) => shop.db.items.get(record), id)).toMatchObject({ name: 'Lamp' })
+  expect((await later.evaluate(() => shop.db.status.get())).storage?.loss).toBeNull()
+})
+
 test('[BR-11] whether the browser keeps what is stored is asked for and shown', async () => {
   const page = await tabs.tab()
   const [told, asked] = await page.evaluate(async () => [
