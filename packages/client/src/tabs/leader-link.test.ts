@@ -62,10 +62,9 @@ async function openLink(): Promise<void> {
   await opened
 }
 
-afterEach(async () => {
+afterEach(() => {
   // Nothing that a failed test left open is waited for.
-  worker.dispatchEvent(new Event('error'))
-  await link.close()
+  void link.close()
 })
 
 test('[BR-6] a function that outlives its leader reaches nothing of the transaction that the next one opens', async () => {
@@ -130,4 +129,14 @@ test('[BR-5] a tab that closes while the leader goes has its answer from the nex
   await worker.tell({ kind: 'result', call, value: 'r1' })
   expect(await answer).toBe('r1')
   await closed
+})
+
+test('[BR-17] what nobody caught in a worker that leads is no answer to what was asked of it', async () => {
+  await openLink()
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  const call = worker.sent.flatMap((message) => (message.kind === 'call' ? [message.call] : []))[0] ?? -1
+  worker.dispatchEvent(new Event('error'))
+  await worker.tell({ kind: 'result', call, value: 'r1' })
+  expect(await answer).toBe('r1')
 })
