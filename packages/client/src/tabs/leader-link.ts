@@ -161,6 +161,14 @@ export class LeaderLink {
     this.#askWho()
   }
 
+  /** Gives the database up for good; whoever waits for something, now or later, learns why. */
+  abandon(error: Error): void {
+    this.#isDone = true
+    this.#own.stop()
+    this.#leave()
+    this.#fail(error)
+  }
+
   /**
    * Leaves, after what was asked for before has its answer; the database closes if it was open here, and another tab
    * goes on with it.

@@ -104,6 +104,31 @@ describe.each([
     expect((await later.evaluate(() => shop.db.status.get())).storage?.loss).toEqual(status.storage?.loss)
   })
 
+  test('[BR-18] what is removed under open tabs is given up by all of them, and told of by the next one', async () => {
+    const [first, second] = [await tabs.tab({ hasFiles }), await tabs.tab({ hasFiles })]
+    await second.evaluate(() => shop.db.items.insert({ site: 'north', name: 'removed' }))
+    await first.waitForFunction(() => localStorage.getItem('holdfast:shop')?.includes('"unsentCount":1'))
+    const session = await first.context().newCDPSession(first)
+    await session.send('Storage.clearDataForOrigin', { origin: tabs.shop.url, storageTypes: 'all' })
+    const refusal = (page: Page): Promise<unknown> =>
+      page.evaluate(() =>
+        shop.db.items.insert({ site: 'north', name: 'refused' }).then(
+          () => 'stored',
+          (error: unknown) => Reflect.get(Object(error), 'message') as unknown,
+        ),
+      )
+    const removed = 'what was stored here was removed: load the page anew'
+    for (const page of [first, second])
+      await expect.poll(() => refusal(page), { timeout: 10_000 }).toBe(removed)
+    const later = await tabs.tab({ hasFiles })
+    await later.evaluate(() => shop.db.items.insert({ site: 'north', name: 'anew' }))
+    expect(await later.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name')))).toEqual([
+      { name: 'anew' },
+    ])
+    expect((await later.evaluate(() => shop.db.status.get())).storage?.loss?.unsentCount).toBeGreaterThan(0)
+    for (const page of [first, second]) expect(await refusal(page)).toBe(removed)
+  })
+
   test('[BR-5, BR-14] the leading tab is killed in the middle of writes of another: none is lost or doubled', async () => {
     const first = await tabs.tab({ hasFiles })
     const second = await tabs.tab({ hasFiles })
