@@ -140,3 +140,20 @@ test('[BR-17] what nobody caught in a worker that leads is no answer to what was
   await worker.tell({ kind: 'result', call, value: 'r1' })
   expect(await answer).toBe('r1')
 })
+
+test('[BR-4] a call says what it was given then, whatever becomes of that, also to the next leader', async () => {
+  await openLink()
+  const values = { name: 'Lamp', tags: ['x'] }
+  const answer = link.call(['collection', 'items', 'insert'], [values])
+  // As a form does that makes room for the next one.
+  Object.assign(values, { name: '' })
+  values.tags.length = 0
+  await turn()
+  const given = { args: [{ name: 'Lamp', tags: ['x'] }] }
+  expect(worker.sent).toMatchObject([given])
+  worker.sent.length = 0
+  await worker.lead('second')
+  expect(worker.sent).toMatchObject([given])
+  await worker.tell({ kind: 'result', call: 0, value: 'r1' })
+  expect(await answer).toBe('r1')
+})

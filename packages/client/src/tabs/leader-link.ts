@@ -18,7 +18,7 @@ import type {
 import { tabProtocol } from './tab-messages.ts'
 import type { LeaderLinkOptions } from './leader-link-options.ts'
 import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
-import { type Following, mayWrite, type PendingCall } from './pending-call.ts'
+import { copied, type Following, mayWrite, type PendingCall } from './pending-call.ts'
 import { type FromWorker, OwnWorker } from './own-worker.ts'
 import { PendingSteps } from './pending-steps.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
@@ -102,13 +102,13 @@ export class LeaderLink {
   }
 
   /** Calls a member of the client. `onReady`: what to do whenever the leader has opened a transaction for it. */
-  call(
+  async call(
     path: readonly string[],
-    args: readonly unknown[],
+    given: readonly unknown[],
     { trace = null, onReady }: { trace?: string | null; onReady?: (call: number) => void } = {},
   ): Promise<unknown> {
-    if (this.#closing !== undefined)
-      return Promise.reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
+    if (this.#closing !== undefined) throw new SyncError('CLIENT_CLOSED', 'the client was closed')
+    const args = copied(given)
     const number = this.#numbers++
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const ready = onReady && ((): void => onReady(number))
@@ -126,9 +126,9 @@ export class LeaderLink {
   }
 
   /** One step of a transaction. */
-  step(call: number, step: number, what: Step): Promise<unknown> {
-    if (!this.isOpen(call)) return Promise.reject(leaderGone())
-    this.#send({ kind: 'step', call, step, what })
+  async step(call: number, step: number, { path, args }: Step): Promise<unknown> {
+    if (!this.isOpen(call)) throw leaderGone()
+    this.#send({ kind: 'step', call, step, what: { path, args: copied(args) } })
     return this.#steps.add(call, step)
   }
 
@@ -373,17 +373,14 @@ export class LeaderLink {
     }
   }
 
-  /** Something in it cannot be copied, such as the wrapper of a framework around plain values. */
+  /** What a query is asked with cannot be copied: the others shall not suffer for it. */
   #postAlone(route: Route, message: TabMessage): void {
     try {
       route.post({ leader: route.leader, messages: [message] })
     } catch (error) {
-      const refusal = new SyncError(
-        'VALUE_INVALID',
-        `an argument cannot be sent to the worker: ${String(error)}`,
-      )
-      if (message.kind === 'call') this.#settle(message.call, (call) => call.reject(refusal))
-      if (message.kind === 'step') this.#steps.settle(message, (step) => step.reject(refusal))
+      if (message.kind !== 'watch' && message.kind !== 'follow') return
+      const refusal = new SyncError('VALUE_INVALID', `a query cannot be sent to the worker: ${String(error)}`)
+      this.#following.get(message.id)?.onError?.(refusal)
     }
   }
 }
