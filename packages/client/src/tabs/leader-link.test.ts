@@ -1,3 +1,4 @@
+import { SyncError } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
 
 import { givenReports } from '../live/given-reports.ts'
@@ -6,6 +7,7 @@ import { LeaderLink } from './leader-link.ts'
 import { runInTab } from './tab-transaction.ts'
 import type { Envelope, LeaderMessage, TabMessage } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
+import { errorToWire } from './wire-error.ts'
 
 /** A worker whose part the test plays: it says what the leader would, and sees what the tab sends. */
 class GivenWorker extends EventTarget {
@@ -27,6 +29,11 @@ class GivenWorker extends EventTarget {
     this.#say({ kind: 'leading', leader, tab: link.tab, protocol: tabProtocol })
     const identity = { device: 'd1', account: null, server: null }
     await this.tell({ kind: 'welcome', identity, pausedBy: null })
+  }
+
+  /** It has the lead, and cannot open the database. */
+  fail(error: SyncError): void {
+    this.#say({ kind: 'failed', error: errorToWire(error) })
   }
 
   async tell(...messages: LeaderMessage[]): Promise<void> {
@@ -156,4 +163,29 @@ test('[BR-4] a call says what it was given then, whatever becomes of that, also 
   expect(worker.sent).toMatchObject([given])
   await worker.tell({ kind: 'result', call: 0, value: 'r1' })
   expect(await answer).toBe('r1')
+})
+
+test('[BR-5] what may have been stored is not told to have failed where the next leader cannot open the database yet', async () => {
+  await openLink()
+  const locked = new SyncError('STORE_LOCKED', 'another worker has the files')
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  worker.fail(locked)
+  const fresh = link.call(['collection', 'items', 'insert'], [{}])
+  await expect(fresh).rejects.toThrow(locked)
+  await expect(link.call(['collection', 'items', 'insert'], [{}])).rejects.toThrow(locked)
+  worker.sent.length = 0
+  await worker.lead('second')
+  expect(worker.sent).toMatchObject([{ call: 0, isRepeat: true }])
+  await worker.tell({ kind: 'result', call: 0, value: 'r1' })
+  expect(await answer).toBe('r1')
+})
+
+test('[BR-5] a tab that closes while nobody can open the database does not wait for what it asked before', async () => {
+  await openLink()
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  worker.fail(new SyncError('STORE_LOCKED', 'another worker has the files'))
+  await expect(link.call(['collection', 'items', 'insert'], [{}])).rejects.toThrow('another worker')
+  await Promise.all([link.close(), expect(answer).rejects.toThrow('another worker')])
 })

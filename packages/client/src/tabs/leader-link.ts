@@ -179,6 +179,7 @@ export class LeaderLink {
   }
 
   async #close(): Promise<void> {
+    if (this.#failure !== undefined && !this.#isWelcome) this.#fail(this.#failure)
     // When the leader goes meanwhile, the answers come from the next one.
     await Promise.allSettled(this.#unfinished())
     this.#isDone = true
@@ -217,7 +218,7 @@ export class LeaderLink {
   /** Another tab may be able to open the database, and is given a moment. */
   #failUnlessLed(error: Error): void {
     systemEnvironment.setTimer(() => {
-      if (this.#route === undefined) this.#fail(error)
+      if (this.#route === undefined) this.#fail(error, true)
     }, otherLeaderMs)
   }
 
@@ -255,10 +256,11 @@ export class LeaderLink {
     this.#route?.close()
     this.#route = undefined
     this.#serving = undefined
-    this.#isWelcome = false
     this.#outgoing = []
     this.#steps.rejectAll(leaderGone())
-    for (const call of this.#calls.values()) Object.assign(call, { isRepeat: true, isOpen: false })
+    for (const call of this.#calls.values())
+      Object.assign(call, { isRepeat: call.isRepeat || this.#isWelcome, isOpen: false })
+    this.#isWelcome = false
     for (const following of this.#following.values()) following.onRestart?.()
   }
 
@@ -345,13 +347,17 @@ export class LeaderLink {
     }
   }
 
-  /** The database cannot be opened here. What waits learns why; a later call tries once more. */
-  #fail(error: Error): void {
+  /**
+   * The database cannot be opened here. What waits learns why, but for what an earlier leader may have stored, as long as
+   * there may be another.
+   */
+  #fail(error: Error, mayBeLed = false): void {
     this.#failure = error
     this.#welcome.reject(error)
-    for (const { reject } of this.#calls.values()) reject(error)
-    this.#calls.clear()
-    this.#writes.clear()
+    for (const [number, { isRepeat }] of this.#calls) {
+      if (mayBeLed && isRepeat && this.#writes.has(number) && this.#closing === undefined) continue
+      this.#settle(number, (call) => call.reject(error))
+    }
     for (const following of this.#following.values())
       callListener((failure) => following.onError?.(failure), error)
   }
