@@ -7,6 +7,7 @@ import type { SealedBatch, SealedToken } from './sealed-batch.ts'
 import {
   eraseSealedBatches,
   retryLater,
+  type SealedFor,
   type SendOptions,
   type SendReport,
   sendSealedBatches,
@@ -90,6 +91,20 @@ describe('what is sent', () => {
     answerWith(() => (n++ === 1 ? Response.error() : Response.json({ results: [] })))
     expect(outcomesOf(await send())).toEqual(['sent', 'unreached', 'sent'])
     expect(store.batches.map(({ name }) => name)).toEqual(['second'])
+  })
+
+  test('[BG-4] of several databases each, also where no token ever comes for one, and nobody answers for another', async () => {
+    for (const name of ['first', 'second', 'third']) await store.put(sealed({ name, id: name }))
+    answerWith(() =>
+      requests.length === 1 ? new Promise<never>(() => undefined) : Response.json({ results: [] }),
+    )
+    const token = ({ name }: SealedFor): Promise<string> =>
+      name === 'first' ? new Promise<never>(() => undefined) : Promise.resolve('ann')
+    const sending = send({ token })
+    await env.advance(1_000)
+    expect(store.batches.map(({ name }) => name)).toEqual(['first', 'second'])
+    await env.advance(limits.requestTimeoutMs)
+    expect(outcomesOf(await sending)).toEqual(['noToken', 'unreached', 'sent'])
   })
 
   test('[BG-7] nothing is, while a tab has the database open', async () => {
@@ -184,6 +199,14 @@ describe('the token', () => {
     expect(requests[0]?.headers.get('authorization') ?? null).toBe(used === null ? null : `Bearer ${used}`)
     expect(outcomesOf(report)).toEqual([used === null ? 'noToken' : 'sent'])
     expect(store.batches.length).toBe(used === null ? 1 : 0)
+  })
+
+  test('[BG-5] of the service worker is asked for when the one beside the batch is refused', async () => {
+    await store.put(sealed({ token: lasting }))
+    const isTaken = (): boolean => requests.at(-1)?.headers.get('authorization') === 'Bearer ann.worker'
+    answerWith(() => (isTaken() ? Response.json({ results: [] }) : Response.json({}, { status: 401 })))
+    expect(outcomesOf(await send())).toEqual(['sent'])
+    expect([requests.length, store.batches.length]).toEqual([2, 0])
   })
 
   test('[BG-5] is asked for by account and server', async () => {

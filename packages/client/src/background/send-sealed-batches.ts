@@ -16,7 +16,7 @@ export interface SealedFor {
 
 /** What sending needs; all of it is there in a service worker, but for the token. */
 export interface SendOptions {
-  /** A token for a batch that has none, or whose own is over. null leaves the batch alone, and so does failing. */
+  /** A token for a batch that has none, or whose own is over or refused. null leaves the batch alone, and so does failing. */
   readonly token?: (batch: SealedFor) => string | null | Promise<string | null>
   readonly env?: Pick<Environment, 'fetch' | 'gzip' | 'now' | 'setTimer'>
   readonly store?: SealedStore
@@ -45,9 +45,12 @@ export interface SendReport {
 export async function sendSealedBatches(options: SendOptions = {}): Promise<SendReport> {
   const { env = systemEnvironment, store = indexedDbSealedStore(), isLed = isLedByTab, token } = options
   const sending = { env, store, isLed, token }
-  const batches: { name: string; outcome: SendOutcome }[] = []
-  for (const batch of await readBatches(store))
-    batches.push({ name: batch.name, outcome: await sendOne(batch, sending) })
+  const batches = await Promise.all(
+    (await readBatches(store)).map(async (batch) => ({
+      name: batch.name,
+      outcome: await sendOne(batch, sending),
+    })),
+  )
   const isWorthRepeating = batches.some(({ outcome }) => outcome === 'unreached' || outcome === 'led')
   return { batches, isWorthRepeating }
 }
@@ -72,48 +75,56 @@ async function readBatches(store: SealedStore): Promise<readonly SealedBatch[]> 
 }
 
 async function sendOne(batch: SealedBatch, sending: Sending): Promise<SendOutcome> {
-  const { store, isLed } = sending
+  const { env, isLed } = sending
   if (await isLed(batch.name)) return 'led'
-  const token = await tokenFor(batch, sending)
-  if (token === null) return 'noToken'
+  const { token: held } = batch
+  const lasts = held !== null && held.expiresAtMs > env.now()
+  const outcome = lasts ? await sendWith(held.token, batch, sending) : 'noToken'
+  if (outcome !== 'noToken') return outcome
+  // The one that lay there may have been called back, and the clock may be wrong.
+  const token = await within(env, () => askToken(batch, sending))
+  return typeof token === 'string' ? sendWith(token, batch, sending) : 'noToken'
+}
+
+async function sendWith(token: string, { id }: SealedBatch, sending: Sending): Promise<SendOutcome> {
+  const { store } = sending
   // Asking for a token may take long: somebody may have signed out meanwhile, or a tab may have sealed more.
-  const current = (await readBatches(store)).find(({ id }) => id === batch.id)
+  const current = (await readBatches(store)).find((batch) => batch.id === id)
   if (current === undefined) return 'led'
   const outcome = outcomeOf(await ask(current, token, sending))
   if (outcome === 'sent') await store.remove(current)
   return outcome
 }
 
-async function tokenFor(
-  { name, account, request, token }: SealedBatch,
-  sending: Sending,
-): Promise<string | null> {
-  if (token !== null && token.expiresAtMs > sending.env.now()) return token.token
-  try {
-    return (await sending.token?.({ name, account, server: request.server })) ?? null
-  } catch {
-    return null
-  }
+async function askToken({ name, account, request }: SealedBatch, { token }: Sending): Promise<string | null> {
+  return (await token?.({ name, account, server: request.server })) ?? null
 }
 
 /** undefined: there was no answer, or not the whole of one. */
 type Answered = { readonly status: number; readonly body: unknown } | undefined
 
-async function ask({ request: said }: SealedBatch, token: string, { env }: Sending): Promise<Answered> {
+function ask({ request: said }: SealedBatch, token: string, { env }: Sending): Promise<Answered> {
+  return within(env, async (signal) => {
+    const { request } = await makeRequest(env, said, { token, signal })
+    const response = await env.fetch(request)
+    const text = await response.text()
+    return { status: response.status, body: parseJson(text) }
+  })
+}
+
+/** What the work comes to; undefined when it fails, and when it takes longer than a request may. */
+async function within<T>(
+  env: Sending['env'],
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T | undefined> {
   const controller = new AbortController()
   const late = Promise.withResolvers<undefined>()
   const cancel = env.setTimer(() => {
     controller.abort()
     late.resolve(undefined)
   }, limits.requestTimeoutMs)
-  const asking = async (): Promise<Answered> => {
-    const { request } = await makeRequest(env, said, { token, signal: controller.signal })
-    const response = await env.fetch(request)
-    const text = await response.text()
-    return { status: response.status, body: parseJson(text) }
-  }
   try {
-    return await Promise.race([asking(), late.promise])
+    return await Promise.race([work(controller.signal), late.promise])
   } catch {
     return undefined
   } finally {

@@ -2,7 +2,7 @@ import { SyncError } from '@holdfast/core'
 import type { Database, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 
 import { systemEnvironment } from '../system-environment.ts'
-import { BlockFile, type FileChanges } from './block-file.ts'
+import { BlockFile, blockBytes, type FileChanges } from './block-file.ts'
 import { doneOf, resultOf } from './idb-request.ts'
 import { loadWasm } from './load-wasm.ts'
 import { addMemoryFile, memoryFiles } from './memory-files.ts'
@@ -22,8 +22,10 @@ import { wasmBinding } from './wasm-binding.ts'
 /** How long opening waits for a worker that has just ended to let go of the database, ms. */
 const handoverMs = 5_000
 
-/** What of IndexedDB holds a file: its blocks by their numbers, and its size. */
+/** What of IndexedDB holds a file: its blocks by their numbers. */
 const storeName = 'blocks'
+
+/** Its size, for older apps: the blocks themselves say as much. */
 const sizeKey = 'size'
 
 /**
@@ -35,19 +37,16 @@ export function indexedDbStorage(name: string): SqliteDriver {
   return { name: `IndexedDB ${name}`, open: () => openFile(name) }
 }
 
-/** Whether there is a database of that name. Browsers that cannot tell have none. */
-export async function hasIndexedDb(name: string): Promise<boolean> {
-  const known = await indexedDB.databases?.().catch(() => [])
-  return known?.some((each) => each.name === databaseName(name)) ?? false
+/** Under which name IndexedDB has the blocks of a database. */
+export function filesDatabase(name: string): string {
+  return `holdfast-files:${name}`
 }
-
-const databaseName = (name: string): string => `holdfast-files:${name}`
 
 async function openFile(name: string): Promise<SqliteConnection> {
   const sqlite3 = await loadWasm()
-  const unlock = await lock(databaseName(name))
+  const unlock = await lock(filesDatabase(name))
   try {
-    const blocks = await openBlocks(databaseName(name))
+    const blocks = await openBlocks(filesDatabase(name))
     const file = await readFile(blocks)
     const path = `/${encodeURIComponent(name)}`
     const forget = addMemoryFile(sqlite3, path, file)
@@ -98,10 +97,14 @@ async function readFile(blocks: IDBDatabase): Promise<BlockFile> {
   const [keys, values] = await Promise.all([resultOf(store.getAllKeys()), resultOf(store.getAll())])
   const held = new Map<number, Uint8Array>()
   let size = 0
-  for (const [index, key] of keys.entries()) {
-    if (key === sizeKey) size = Number(values[index])
-    // Nobody else stores anything there.
-    else held.set(Number(key), values[index] as Uint8Array)
+  for (const [index, number] of keys.entries()) {
+    const block: unknown = values[index]
+    if (typeof number !== 'number') continue
+    if (!(block instanceof Uint8Array) || block.length !== blockBytes)
+      throw new SyncError('STORE_CORRUPT', `IndexedDB: block ${number} is none`)
+    held.set(number, block)
+    // SQLite writes whole pages, and one at the end of its file.
+    size = (number + 1) * blockBytes
   }
   return new BlockFile(held, size)
 }

@@ -1,3 +1,5 @@
+import { expect, test } from 'vitest'
+
 import { testDriver } from './driver-contract.ts'
 import { RemoteConnection } from './given-remote-connection.ts'
 
@@ -12,15 +14,40 @@ testDriver({
   growUntilKilled: (place) => RemoteConnection.growUntilKilled(place, 50),
 })
 
+test('[BR-16] a pool whose making was cut short gets the room it lacks', async () => {
+  const place = `${run}-cut-short`
+  // What a tab leaves that is killed as it opens its database for the first time.
+  const pool = await poolOf(place)
+  await pool.getFileHandle('the first of six', { create: true })
+  const connection = await RemoteConnection.open(place)
+  await connection.exec('PRAGMA journal_mode = wal; CREATE TABLE t (n INTEGER); VACUUM')
+  expect(await connection.all('SELECT name FROM sqlite_schema')).toEqual([{ name: 't' }])
+  await connection.close()
+})
+
+test('[BR-2] nothing is written behind a commit, whose lack of room would refuse what is in the log already', async () => {
+  const connection = await RemoteConnection.open(`${run}-padding`)
+  await connection.exec('PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t (n INTEGER)')
+  await connection.exec('PRAGMA wal_checkpoint(truncate)')
+  await connection.exec('INSERT INTO t VALUES (1)')
+  expect(await connection.all('PRAGMA wal_checkpoint')).toMatchObject([{ log: 1 }])
+  await connection.close()
+})
+
+/** Where the files of a pool lie. */
+async function poolOf(place: string): Promise<FileSystemDirectoryHandle> {
+  let folder = await navigator.storage.getDirectory()
+  for (const name of ['.holdfast', place, '.opaque'])
+    folder = await folder.getDirectoryHandle(name, { create: true })
+  return folder
+}
+
 /** Writes over the database's file in its pool; the pool keeps a header of 4,096 bytes before it. */
 async function spoilPool(place: string): Promise<void> {
   const connection = await RemoteConnection.open(place)
   await connection.exec('CREATE TABLE t (n INTEGER)')
   await connection.close()
-  const root = await navigator.storage.getDirectory()
-  const holdfast = await root.getDirectoryHandle('.holdfast')
-  const pool = await (await holdfast.getDirectoryHandle(place)).getDirectoryHandle('.opaque')
-  for await (const handle of pool.values()) {
+  for await (const handle of (await poolOf(place)).values()) {
     if (handle.kind !== 'file') continue
     const file = await handle.getFile()
     if (file.size <= 4_096) continue

@@ -1,4 +1,4 @@
-import type { SAHPoolUtil, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
+import type { Database, SAHPoolUtil, Sqlite3Static } from '@sqlite.org/sqlite-wasm'
 import { SyncError } from '@holdfast/core'
 
 import { systemEnvironment } from '../system-environment.ts'
@@ -31,6 +31,7 @@ async function openPool(name: string): Promise<SqliteConnection> {
   const pool = await acquire(sqlite3, name)
   try {
     const database = new pool.OpfsSAHPoolDb('/holdfast.sqlite')
+    writeNoPadding(sqlite3, database)
     takeFault()
     const binding = wasmBinding(sqlite3, database, isOutOfRoom)
     // Before anything else: without shared memory SQLite reads a log only when nobody else can be there.
@@ -63,6 +64,7 @@ async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUti
     try {
       const pool = await sqlite3.installOpfsSAHPoolVfs(options)
       if (pool.isPaused()) await pool.unpauseVfs()
+      await fill(pool)
       return pool
     } catch (error) {
       const isHeld = error instanceof DOMException && error.name === 'NoModificationAllowedError'
@@ -72,6 +74,43 @@ async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUti
       await new Promise<void>((resolve) => env.setTimer(resolve, handoverStepMs))
     }
   }
+}
+
+/** A worker that was killed as it made the pool left a part of it. A database that is there is opened with what it has. */
+async function fill(pool: SAHPoolUtil): Promise<void> {
+  try {
+    await pool.reserveMinimumCapacity(poolFiles)
+  } catch (error) {
+    if (pool.getFileCount() > 0) return
+    pool.pauseVfs()
+    throw error
+  }
+}
+
+let isWithoutPadding = false
+
+/**
+ * Says of the pool's files what SQLite assumes of every other file: that a write leaves the bytes beside it alone. Otherwise
+ * each commit is followed in the log by padding, and one for whose padding there is no room fails although it is in the
+ * log, from where the next opening takes it. Source: https://www.sqlite.org/psow.html
+ */
+function writeNoPadding({ capi, wasm }: Sqlite3Static, database: Database): void {
+  if (isWithoutPadding) return
+  isWithoutPadding = true
+  const found = wasm.alloc(8)
+  capi.sqlite3_file_control(database, 'main', capi.SQLITE_FCNTL_FILE_POINTER, found)
+  const file = new capi.sqlite3_file(wasm.peekPtr(found))
+  // The declarations lack what the structure has. All files of all pools share their methods.
+  const methods = new capi.sqlite3_io_methods(Reflect.get(file, '$pMethods'))
+  const traits = capi.SQLITE_IOCAP_UNDELETABLE_WHEN_OPEN | capi.SQLITE_IOCAP_POWERSAFE_OVERWRITE
+  Reflect.set(
+    methods,
+    '$xDeviceCharacteristics',
+    wasm.installFunction('i(p)', () => traits),
+  )
+  methods.dispose()
+  file.dispose()
+  wasm.dealloc(found)
 }
 
 function outOfRoomOr(error: unknown): SyncError {

@@ -1,3 +1,4 @@
+import { SyncError } from '@holdfast/core'
 import { afterEach, expect, test } from 'vitest'
 
 import { givenReports } from '../live/given-reports.ts'
@@ -6,6 +7,7 @@ import { LeaderLink } from './leader-link.ts'
 import { runInTab } from './tab-transaction.ts'
 import type { Envelope, LeaderMessage, TabMessage } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
+import { errorToWire } from './wire-error.ts'
 
 /** A worker whose part the test plays: it says what the leader would, and sees what the tab sends. */
 class GivenWorker extends EventTarget {
@@ -27,6 +29,11 @@ class GivenWorker extends EventTarget {
     this.#say({ kind: 'leading', leader, tab: link.tab, protocol: tabProtocol })
     const identity = { device: 'd1', account: null, server: null }
     await this.tell({ kind: 'welcome', identity, pausedBy: null })
+  }
+
+  /** It has the lead, and cannot open the database. */
+  fail(error: SyncError): void {
+    this.#say({ kind: 'failed', error: errorToWire(error) })
   }
 
   async tell(...messages: LeaderMessage[]): Promise<void> {
@@ -62,10 +69,9 @@ async function openLink(): Promise<void> {
   await opened
 }
 
-afterEach(async () => {
+afterEach(() => {
   // Nothing that a failed test left open is waited for.
-  worker.dispatchEvent(new Event('error'))
-  await link.close()
+  void link.close()
 })
 
 test('[BR-6] a function that outlives its leader reaches nothing of the transaction that the next one opens', async () => {
@@ -130,4 +136,56 @@ test('[BR-5] a tab that closes while the leader goes has its answer from the nex
   await worker.tell({ kind: 'result', call, value: 'r1' })
   expect(await answer).toBe('r1')
   await closed
+})
+
+test('[BR-17] what nobody caught in a worker that leads is no answer to what was asked of it', async () => {
+  await openLink()
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  const call = worker.sent.flatMap((message) => (message.kind === 'call' ? [message.call] : []))[0] ?? -1
+  worker.dispatchEvent(new Event('error'))
+  await worker.tell({ kind: 'result', call, value: 'r1' })
+  expect(await answer).toBe('r1')
+})
+
+test('[BR-4] a call says what it was given then, whatever becomes of that, also to the next leader', async () => {
+  await openLink()
+  const values = { name: 'Lamp', tags: ['x'] }
+  const answer = link.call(['collection', 'items', 'insert'], [values])
+  // As a form does that makes room for the next one.
+  Object.assign(values, { name: '' })
+  values.tags.length = 0
+  await turn()
+  const given = { args: [{ name: 'Lamp', tags: ['x'] }] }
+  expect(worker.sent).toMatchObject([given])
+  worker.sent.length = 0
+  await worker.lead('second')
+  expect(worker.sent).toMatchObject([given])
+  await worker.tell({ kind: 'result', call: 0, value: 'r1' })
+  expect(await answer).toBe('r1')
+})
+
+test('[BR-5] what may have been stored is not told to have failed where the next leader cannot open the database yet', async () => {
+  await openLink()
+  const locked = new SyncError('STORE_LOCKED', 'another worker has the files')
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  worker.fail(locked)
+  const fresh = link.call(['collection', 'items', 'insert'], [{}])
+  await expect(fresh).rejects.toThrow(locked)
+  await expect(link.call(['collection', 'items', 'insert'], [{}])).rejects.toThrow(locked)
+  worker.sent.length = 0
+  await worker.lead('second')
+  expect(worker.sent).toMatchObject([{ call: 0, isRepeat: true }])
+  await worker.tell({ kind: 'result', call: 0, value: 'r1' })
+  expect(await answer).toBe('r1')
+})
+
+test('[BR-5] a tab that closes while nobody can open the database does not wait for what it asked before', async () => {
+  await openLink()
+  const answer = link.call(['collection', 'items', 'insert'], [{}])
+  await turn()
+  worker.fail(new SyncError('STORE_LOCKED', 'another worker has the files'))
+  await expect(link.call(['collection', 'items', 'insert'], [{}])).rejects.toThrow('another worker')
+  await Promise.all([link.close(), expect(answer).rejects.toThrow('another worker')])
 })

@@ -7,29 +7,25 @@ import type {
   Announcement,
   CallMessage,
   Envelope,
-  HostOptions,
   KnownPause,
   LeaderMessage,
   PageFacts,
-  PageMessage,
   Step,
   TabMessage,
   TokenReason,
   WelcomeMessage,
-  WorkerMessage,
 } from './tab-messages.ts'
 import { tabProtocol } from './tab-messages.ts'
 import type { LeaderLinkOptions } from './leader-link-options.ts'
 import { channelRoute, leaderGone, type Route, workerRoute } from './leader-route.ts'
-import { type Following, mayWrite, type PendingCall } from './pending-call.ts'
+import { copied, type Following, mayWrite, type PendingCall } from './pending-call.ts'
+import { type FromWorker, OwnWorker } from './own-worker.ts'
 import { PendingSteps } from './pending-steps.ts'
 import { commonChannel, tabChannel, tabLock } from './tab-names.ts'
 import { errorToWire, wireToError } from './wire-error.ts'
 
 /** How long a tab that cannot open the database waits for another that can, ms. */
 const otherLeaderMs = 2_000
-
-type FromWorker = PageMessage | Announcement | Envelope<LeaderMessage>
 
 /**
  * A tab's connection to whoever leads. Calls that have no answer when the leader goes are offered to the next one, and
@@ -46,8 +42,10 @@ export class LeaderLink {
   readonly #following = new Map<number, Following>()
   readonly #welcome: PromiseWithResolvers<void> = Promise.withResolvers()
   readonly #life: PromiseWithResolvers<void> = Promise.withResolvers()
-  #worker: Worker | undefined
+  readonly #own: OwnWorker
   #route: Route | undefined
+  /** The own worker, when that is whom the tab has turned to. */
+  #serving: Worker | undefined
   #isWelcome = false
   #outgoing: TabMessage[] = []
   #numbers = 0
@@ -55,7 +53,6 @@ export class LeaderLink {
   #pausedBy: KnownPause
   #page: PageFacts = { isVisible: true, conditions: {} }
   #failure: Error | undefined
-  readonly #resigned: PromiseWithResolvers<void> = Promise.withResolvers()
   #closing: Promise<void> | undefined
   /** What was asked for before the close has its answer. */
   #isDone = false
@@ -64,6 +61,17 @@ export class LeaderLink {
     this.#options = options
     this.#common = new BroadcastChannel(commonChannel(options.host.name))
     this.#common.addEventListener('message', ({ data }: MessageEvent<Announcement>) => this.#hear(data))
+    this.#own = new OwnWorker({
+      makeWorker: options.makeWorker,
+      standing: () => ({
+        kind: 'contend',
+        options: { ...options.host, tab: this.tab },
+        known: options.known(),
+      }),
+      onMessage: (message, worker) => this.#hearWorker(message, worker),
+      isServing: (worker) => worker === this.#serving,
+      onBroken: (error) => this.#failUnlessLed(error),
+    })
   }
 
   /** Resolves when a leader has taken the tab in. Errors: those of opening the database. */
@@ -76,7 +84,7 @@ export class LeaderLink {
     })
     // The leader learns of the end of a tab by its lock, so the lock comes first.
     await held.promise
-    this.#contend()
+    this.#own.contend()
     this.#askWho()
     await this.#welcome.promise
   }
@@ -94,13 +102,13 @@ export class LeaderLink {
   }
 
   /** Calls a member of the client. `onReady`: what to do whenever the leader has opened a transaction for it. */
-  call(
+  async call(
     path: readonly string[],
-    args: readonly unknown[],
+    given: readonly unknown[],
     { trace = null, onReady }: { trace?: string | null; onReady?: (call: number) => void } = {},
   ): Promise<unknown> {
-    if (this.#closing !== undefined)
-      return Promise.reject(new SyncError('CLIENT_CLOSED', 'the client was closed'))
+    if (this.#closing !== undefined) throw new SyncError('CLIENT_CLOSED', 'the client was closed')
+    const args = copied(given)
     const number = this.#numbers++
     const { promise, resolve, reject } = Promise.withResolvers<unknown>()
     const ready = onReady && ((): void => onReady(number))
@@ -118,9 +126,9 @@ export class LeaderLink {
   }
 
   /** One step of a transaction. */
-  step(call: number, step: number, what: Step): Promise<unknown> {
-    if (!this.isOpen(call)) return Promise.reject(leaderGone())
-    this.#send({ kind: 'step', call, step, what })
+  async step(call: number, step: number, { path, args }: Step): Promise<unknown> {
+    if (!this.isOpen(call)) throw leaderGone()
+    this.#send({ kind: 'step', call, step, what: { path, args: copied(args) } })
     return this.#steps.add(call, step)
   }
 
@@ -142,16 +150,23 @@ export class LeaderLink {
   /** The page is about to be frozen: its worker must not keep anybody waiting, and cannot be trusted to wake in time. */
   suspend(): void {
     if (this.#isDone) return
-    this.#worker?.terminate()
-    this.#worker = undefined
+    this.#own.stop()
     this.#leave()
   }
 
   /** The page goes on. */
   resume(): void {
-    if (this.#isDone || this.#worker !== undefined) return
-    this.#contend()
+    if (this.#isDone || this.#own.isThere) return
+    this.#own.contend()
     this.#askWho()
+  }
+
+  /** Gives the database up for good; whoever waits for something, now or later, learns why. */
+  abandon(error: Error): void {
+    this.#isDone = true
+    this.#own.stop()
+    this.#leave()
+    this.#fail(error)
   }
 
   /**
@@ -164,6 +179,7 @@ export class LeaderLink {
   }
 
   async #close(): Promise<void> {
+    if (this.#failure !== undefined && !this.#isWelcome) this.#fail(this.#failure)
     // When the leader goes meanwhile, the answers come from the next one.
     await Promise.allSettled(this.#unfinished())
     this.#isDone = true
@@ -175,11 +191,7 @@ export class LeaderLink {
     this.#writes.clear()
     this.#following.clear()
     this.#common.close()
-    if (this.#worker !== undefined) {
-      this.#worker.postMessage({ kind: 'resign' } satisfies WorkerMessage)
-      await this.#resigned.promise
-      this.#worker.terminate()
-    }
+    await this.#own.resign()
     this.#route?.close()
     this.#route = undefined
     this.#life.resolve()
@@ -190,42 +202,23 @@ export class LeaderLink {
     return [...this.#calls.values()].flatMap(({ path, promise }) => (mayWrite(path) ? [promise] : []))
   }
 
-  /** Has the own worker stand for the lead. */
-  #contend(): void {
-    if (this.#worker === undefined) {
-      const worker = this.#options.makeWorker()
-      worker.addEventListener('message', ({ data }: MessageEvent<FromWorker>) =>
-        this.#hearWorker(worker, data),
-      )
-      worker.addEventListener('error', (event) => {
-        this.#resigned.resolve()
-        const message = event.message || 'its module could not be loaded'
-        this.#fail(new SyncError('STORE_FAILED', `the worker of the database failed: ${message}`))
-      })
-      this.#worker = worker
-    }
-    const { host, known } = this.#options
-    const options: HostOptions = { ...host, tab: this.tab }
-    this.#worker.postMessage({ kind: 'contend', options, known: known() } satisfies WorkerMessage)
-  }
-
-  #hearWorker(worker: Worker, message: FromWorker): void {
-    if (worker !== this.#worker) return
+  #hearWorker(message: FromWorker, worker: Worker): void {
     if ('messages' in message) return this.#take(message)
     if (message.kind === 'leading') return this.#attach(message.leader, worker)
     if (message.kind === 'failed') return this.#onFailed(wireToError(message.error))
-    if (message.kind === 'resigned') this.#resigned.resolve()
   }
 
-  /**
-   * The own worker had the lead and could not open the database, so whoever led before is gone. Another tab may be able
-   * to, and is given a moment.
-   */
+  /** The own worker had the lead and could not open the database, so whoever led before is gone. */
   #onFailed(error: Error): void {
     this.#leave()
     this.#askWho()
+    this.#failUnlessLed(error)
+  }
+
+  /** Another tab may be able to open the database, and is given a moment. */
+  #failUnlessLed(error: Error): void {
     systemEnvironment.setTimer(() => {
-      if (this.#route === undefined) this.#fail(error)
+      if (this.#route === undefined) this.#fail(error, true)
     }, otherLeaderMs)
   }
 
@@ -245,6 +238,7 @@ export class LeaderLink {
   #attach(leader: string, worker: Worker | undefined): void {
     if (this.#isDone || this.#route?.leader === leader) return
     this.#leave()
+    this.#serving = worker
     this.#route =
       worker === undefined
         ? channelRoute(leader, tabChannel(this.#options.host.name, this.tab), (envelope) =>
@@ -261,10 +255,12 @@ export class LeaderLink {
   #leave(): void {
     this.#route?.close()
     this.#route = undefined
-    this.#isWelcome = false
+    this.#serving = undefined
     this.#outgoing = []
     this.#steps.rejectAll(leaderGone())
-    for (const call of this.#calls.values()) Object.assign(call, { isRepeat: true, isOpen: false })
+    for (const call of this.#calls.values())
+      Object.assign(call, { isRepeat: call.isRepeat || this.#isWelcome, isOpen: false })
+    this.#isWelcome = false
     for (const following of this.#following.values()) following.onRestart?.()
   }
 
@@ -351,13 +347,17 @@ export class LeaderLink {
     }
   }
 
-  /** The database cannot be opened here. What waits learns why; a later call tries once more. */
-  #fail(error: Error): void {
+  /**
+   * The database cannot be opened here. What waits learns why, but for what an earlier leader may have stored, as long as
+   * there may be another.
+   */
+  #fail(error: Error, mayBeLed = false): void {
     this.#failure = error
     this.#welcome.reject(error)
-    for (const { reject } of this.#calls.values()) reject(error)
-    this.#calls.clear()
-    this.#writes.clear()
+    for (const [number, { isRepeat }] of this.#calls) {
+      if (mayBeLed && isRepeat && this.#writes.has(number) && this.#closing === undefined) continue
+      this.#settle(number, (call) => call.reject(error))
+    }
     for (const following of this.#following.values())
       callListener((failure) => following.onError?.(failure), error)
   }
@@ -379,17 +379,14 @@ export class LeaderLink {
     }
   }
 
-  /** Something in it cannot be copied, such as the wrapper of a framework around plain values. */
+  /** What a query is asked with cannot be copied: the others shall not suffer for it. */
   #postAlone(route: Route, message: TabMessage): void {
     try {
       route.post({ leader: route.leader, messages: [message] })
     } catch (error) {
-      const refusal = new SyncError(
-        'VALUE_INVALID',
-        `an argument cannot be sent to the worker: ${String(error)}`,
-      )
-      if (message.kind === 'call') this.#settle(message.call, (call) => call.reject(refusal))
-      if (message.kind === 'step') this.#steps.settle(message, (step) => step.reject(refusal))
+      if (message.kind !== 'watch' && message.kind !== 'follow') return
+      const refusal = new SyncError('VALUE_INVALID', `a query cannot be sent to the worker: ${String(error)}`)
+      this.#following.get(message.id)?.onError?.(refusal)
     }
   }
 }

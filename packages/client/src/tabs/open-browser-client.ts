@@ -6,6 +6,7 @@ import { backgroundTag, type SealedToken } from '../background/sealed-batch.ts'
 import { followPage } from './follow-page.ts'
 import { LeaderLink } from './leader-link.ts'
 import { proxyClient } from './proxy-client.ts'
+import { watchRemoval } from './watch-removal.ts'
 import type { GivenToken, KnownStore, TokenReason } from './tab-messages.ts'
 
 /** What `openBrowserClient` takes. */
@@ -42,7 +43,7 @@ export interface BackgroundOptions {
  * Opens the database of this origin in one tab of any number: all of them are live, one of them has the database in its
  * worker and syncs it, and another takes over when that one goes. The function given to `transaction` runs again from the
  * start when the leading tab goes in the middle of it. Errors: as `openClient`, and STORE_FAILED when the worker cannot
- * be loaded. Rules: BR-4 to BR-12.
+ * be loaded. Rules: BR-4 to BR-12, BR-18.
  */
 export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   options: BrowserClientOptions<S>,
@@ -56,6 +57,7 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
   // Not waited for: some browsers ask the person, who may take their time.
   if (options.persist !== false) navigator.storage.persist().catch(() => false)
   const marker = storeMarker(name)
+  let latest: KnownStore | undefined
   const link = new LeaderLink({
     host: {
       name,
@@ -70,13 +72,22 @@ export async function openBrowserClient<S extends Schema<FieldsByCollection>>(
     schemaVersion: schema.version,
     makeWorker: options.worker,
     known: () => marker.read(),
-    onKnown: (known) => marker.write(known),
+    onKnown: (known) => {
+      latest = known
+      marker.write(known)
+    },
     token: (reason) => giveToken(options, reason),
     onSealed: () => void wake(background).catch(() => undefined),
   })
   const stopFollowing = followPage(link)
+  const stopWatching = watchRemoval(() => {
+    // The note may have been removed as well.
+    if (latest !== undefined && latest.unsentCount > 0) marker.write(latest)
+    link.abandon(new SyncError('STORE_FAILED', 'what was stored here was removed: load the page anew'))
+  })
   const close = async (): Promise<void> => {
     stopFollowing()
+    stopWatching()
     await link.close()
   }
   try {

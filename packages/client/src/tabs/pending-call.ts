@@ -1,3 +1,5 @@
+import { SyncError } from '@holdfast/core'
+
 import type { RowsMessage, TabMessage } from './tab-messages.ts'
 
 /** A call that is under way. */
@@ -29,4 +31,14 @@ export interface Following {
 export function mayWrite(path: readonly string[]): boolean {
   if (path[0] === 'attachments' && path[1] === 'read') return false
   return !path.includes('verdict') && path[0] !== 'sync' && path[0] !== 'client'
+}
+
+/** Arguments as they are now, for whoever gave them may go on to change them. Errors: VALUE_INVALID for what cannot be copied. */
+export function copied(args: readonly unknown[]): readonly unknown[] {
+  try {
+    return structuredClone(args)
+  } catch (error) {
+    // Such as the wrapper of a framework around plain values.
+    throw new SyncError('VALUE_INVALID', `an argument cannot be sent to the worker: ${String(error)}`)
+  }
 }

@@ -1,3 +1,5 @@
+import { SyncError } from '@holdfast/core'
+
 import type { LocalDatabase, TransactionRunner } from '../local/local-database.ts'
 
 /** One call of one tab. */
@@ -20,15 +22,21 @@ export class RecordedCalls {
   /** By tab, up to where its records were taken away. */
   readonly #cleared = new Map<string, number>()
 
-  /** Makes the table. What tabs left that are not among the living goes. */
+  /** Makes the table. What tabs left that are not among the living goes, unless there is no room even for that. Rules: BR-2. */
   static async open(database: LocalDatabase, living: readonly string[]): Promise<RecordedCalls> {
-    await database.write(async (tx) => {
-      await tx.run(
+    await database.write((tx) =>
+      tx.run(
         'CREATE TABLE IF NOT EXISTS _calls (tab TEXT, call INTEGER, part INTEGER, result TEXT, PRIMARY KEY (tab, call, part)) WITHOUT ROWID',
-      )
-      await tx.run('DELETE FROM _calls WHERE tab NOT IN (SELECT value FROM json_each(?))', [
+      ),
+    )
+    const forgetting = database.write((tx) =>
+      tx.run('DELETE FROM _calls WHERE tab NOT IN (SELECT value FROM json_each(?))', [
         JSON.stringify(living),
-      ])
+      ]),
+    )
+    await forgetting.catch((error: unknown) => {
+      // It would keep a person from everything that is stored; the next opening does it.
+      if (!(error instanceof SyncError) || error.code !== 'STORE_FULL') throw error
     })
     return new RecordedCalls(database)
   }

@@ -74,14 +74,12 @@ export function collectionApi<F extends Fields>(
     async insertMany(rows) {
       const parsed = rows.map((row) => parseInsert(collection, row))
       for (const { values } of parsed) weigh(collection, { ...emptyPayload, changes: values })
-      await assertFree(
-        database,
-        collection,
-        parsed.flatMap(({ id }) => id ?? []),
-      )
+      const named = parsed.flatMap(({ id }) => id ?? [])
       const ids: string[] = []
       for (let start = 0; start < parsed.length; start += blockRows) {
         const block = await database.write(async (tx) => {
+          // In the first block itself: whoever makes the call again meets what that stored, and has its answer.
+          if (start === 0) await assertFree(tx, collection, named)
           const session = new WriteSession(context, tx, null)
           const written: string[] = []
           for (const row of parsed.slice(start, start + blockRows)) {
@@ -99,12 +97,12 @@ export function collectionApi<F extends Fields>(
 
 /** Errors: RECORD_EXISTS when one of the ids is there, or named twice. */
 async function assertFree(
-  database: TransactionRunner,
+  tx: LocalTransaction,
   { name }: CollectionSchema,
   ids: readonly string[],
 ): Promise<void> {
   if (ids.length === 0) return
-  const [taken] = await database.all(
+  const [taken] = await tx.all(
     `SELECT value AS id FROM json_each(?) GROUP BY value HAVING count(*) > 1 OR value IN (SELECT id FROM ${quoteName(name)}) LIMIT 1`,
     [JSON.stringify(ids)],
   )

@@ -69,6 +69,11 @@ describe.each([
         shop.db.query((q) => q.selectFrom('items').select('name').where('name', '=', 'before')),
       )
     expect(await names()).toEqual([{ name: 'before' }])
+    // Also for who comes back before there is any.
+    await page.reload()
+    await page.waitForFunction(() => 'shop' in globalThis)
+    await page.evaluate((how) => shop.open(how), { hasFiles })
+    expect(await names()).toEqual([{ name: 'before' }])
     await session.send('Storage.overrideQuotaForOrigin', { origin })
     await page.evaluate(() => shop.db.items.insert({ site: 'north', name: 'after' }))
     expect(await page.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
@@ -99,6 +104,31 @@ describe.each([
     expect((await later.evaluate(() => shop.db.status.get())).storage?.loss).toEqual(status.storage?.loss)
   })
 
+  test('[BR-18] what is removed under open tabs is given up by all of them, and told of by the next one', async () => {
+    const [first, second] = [await tabs.tab({ hasFiles }), await tabs.tab({ hasFiles })]
+    await second.evaluate(() => shop.db.items.insert({ site: 'north', name: 'removed' }))
+    await first.waitForFunction(() => localStorage.getItem('holdfast:shop')?.includes('"unsentCount":1'))
+    const session = await first.context().newCDPSession(first)
+    await session.send('Storage.clearDataForOrigin', { origin: tabs.shop.url, storageTypes: 'all' })
+    const refusal = (page: Page): Promise<unknown> =>
+      page.evaluate(() =>
+        shop.db.items.insert({ site: 'north', name: 'refused' }).then(
+          () => 'stored',
+          (error: unknown) => Reflect.get(Object(error), 'message') as unknown,
+        ),
+      )
+    const removed = 'what was stored here was removed: load the page anew'
+    for (const page of [first, second])
+      await expect.poll(() => refusal(page), { timeout: 10_000 }).toBe(removed)
+    const later = await tabs.tab({ hasFiles })
+    await later.evaluate(() => shop.db.items.insert({ site: 'north', name: 'anew' }))
+    expect(await later.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name')))).toEqual([
+      { name: 'anew' },
+    ])
+    expect((await later.evaluate(() => shop.db.status.get())).storage?.loss?.unsentCount).toBeGreaterThan(0)
+    for (const page of [first, second]) expect(await refusal(page)).toBe(removed)
+  })
+
   test('[BR-5, BR-14] the leading tab is killed in the middle of writes of another: none is lost or doubled', async () => {
     const first = await tabs.tab({ hasFiles })
     const second = await tabs.tab({ hasFiles })
@@ -123,6 +153,17 @@ test('[BR-14] a database stays in IndexedDB, where it was made, also when files 
   await page.close()
   const later = await tabs.tab({ hasFiles: true })
   expect(await later.evaluate((record) => shop.db.items.get(record), id)).toMatchObject({ name: 'Lamp' })
+})
+
+test('[BR-14] a database whose file system is refused for once is not begun anew somewhere else', async () => {
+  const page = await tabs.tab({ hasFiles: true })
+  const id = await page.evaluate(() => shop.db.items.insert({ site: 'north', name: 'Lamp' }))
+  await page.close()
+  await expect(tabs.tab({ hasFiles: false })).rejects.toThrow(/is not given by the browser/)
+  for (const each of chromium.context.pages()) await each.goto('about:blank')
+  const later = await tabs.tab({ hasFiles: true })
+  expect(await later.evaluate((record) => shop.db.items.get(record), id)).toMatchObject({ name: 'Lamp' })
+  expect((await later.evaluate(() => shop.db.status.get())).storage?.loss).toBeNull()
 })
 
 test('[BR-11] whether the browser keeps what is stored is asked for and shown', async () => {

@@ -156,6 +156,31 @@ test('[AT-21] what a tab adds and writes while the leading tab is closed is ther
   expect(await second.evaluate(async () => (await shop.photos.attachments.list()).length)).toBe(40)
 })
 
+test('[BR-17] a tab whose worker cannot be loaded lives on the leader, and leads itself once it can', async () => {
+  const first = await tabs.tab()
+  const script = '**/holdfast-worker*'
+  await chromium.context.route(script, async (route) => {
+    // Not before the tab has something under way.
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await route.abort()
+  })
+  const second = await tabs.tab()
+  const refused = await second.evaluate(async () => {
+    const errors: string[] = []
+    const insert = (name: string): Promise<unknown> =>
+      shop.db.items.insert({ site: 'north', name }).catch((error: unknown) => errors.push(String(error)))
+    const until = performance.now() + 500
+    for (let n = 0; performance.now() < until; n++) {
+      await Promise.all([insert(`${n} a`), insert(`${n} b`), insert(`${n} c`)])
+    }
+    return errors
+  })
+  expect(refused).toEqual([])
+  await chromium.context.unroute(script)
+  await first.close()
+  await second.evaluate(() => shop.db.items.insert({ site: 'north', name: 'last' }))
+})
+
 test('[BR-6] a transaction of another tab is whole or not at all, whoever goes in the middle of it', async () => {
   const first = await tabs.tab()
   const second = await tabs.tab()
