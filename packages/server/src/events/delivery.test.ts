@@ -53,6 +53,20 @@ test('[EV-8] what waits is tried by the next node where the one before left it',
   expect(bodies(record)).toEqual(['1', '2'])
 })
 
+test('[EV-8] what failed while the clock was a year ahead is tried again once it is right', async () => {
+  const first = await nodes.start({
+    onCommit: { mail: () => Promise.reject(new Error('never here')) },
+    limits: { eventAttempts: 100 },
+    aheadMs: 365 * 86_400_000,
+  })
+  const record = await first.put('notes', { body: '1' })
+  await eventually(() => expect(first.logs.at(-1)?.fields).toMatchObject({ attempts: 1 }))
+  await first.close()
+  const next = await nodes.start({ onCommit: { mail: tell } })
+  await next.put('notes', { body: '2' }, record)
+  await eventually(() => expect(bodies(record)).toEqual(['1', '2']))
+})
+
 test('[EV-8] whatever a handler throws is a failure of that event alone', async () => {
   const thrown: readonly unknown[] = [null, 7, Object.assign(new Error('odd'), { name: undefined })]
   const left = [...thrown]
