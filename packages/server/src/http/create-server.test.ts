@@ -122,6 +122,16 @@ describe('errors', () => {
     expect(String(line?.fields['err'])).toContain('SELECT secret')
   })
 
+  test('[PH-1, OP-1] a logger that throws changes no answer', async () => {
+    const full = (): never => {
+      throw new Error('the log is full')
+    }
+    const { ask } = await serve({ logger: { info: full, warn: full, error: full } })
+    const { status, body } = await ask('POST /records/items', { body: { warehouseId: '1', name: 'Laptop' } })
+    expect([status, body]).toEqual([201, expect.objectContaining({ name: 'Laptop' })])
+    expect((await ask('GET /records/items', { user: null })).status).toBe(401)
+  })
+
   test('[PH-7, PH-13] without a token there is nothing to see', async () => {
     const { ask } = await serve()
     for (const route of [
