@@ -108,6 +108,12 @@ test('[PH-43, PR-3] a batch with one bad row leaves nothing behind', async () =>
   expect((await sync([])).server_changes).toEqual([])
 })
 
+test('[PH-34, PH-43] a row takes no increments, and says so', async () => {
+  const changes = [{ ...laptop, increments: { stock: 2 } }]
+  const { status, body } = await given.ask('POST /sync/items', { body: { changes } })
+  expect([status, body]).toMatchObject([422, { message: 'Sync failed', error: { code: 'FIELD_UNKNOWN' } }])
+})
+
 test('[PH-43] a body that is no batch answers in the same form', async () => {
   for (const body of [
     [],

@@ -316,15 +316,7 @@ function opOf(
 
 function changesOf(
   write: PlainWrite,
-  {
-    collection,
-    stored,
-    op,
-  }: {
-    readonly collection: CollectionSchema
-    readonly stored: CurrentRecord
-    readonly op: 'create' | 'update' | 'delete'
-  },
+  { collection, stored, op }: Omit<PlainStanding, 'write' | 'shown'> & { readonly op: 'create' | 'update' },
 ): Values {
   const { snapshot } = stored
   if (write.op === 'restore' && snapshot.kind === 'deleted') {
@@ -335,8 +327,10 @@ function changesOf(
     return { ...Object.fromEntries(kept), ...write.values }
   }
   if (op === 'create' && write.increments) {
-    const started = Object.entries(write.increments).map(([name, amount]): [string, Json] => [name, amount])
-    return { ...write.values, ...Object.fromEntries(started) }
+    const twice = Object.keys(write.increments).find((name) => Object.hasOwn(write.values, name))
+    if (twice !== undefined)
+      throw new SyncError('MUTATION_INVALID', `${twice}: is set and added to at once`, { at: twice })
+    return { ...write.values, ...write.increments }
   }
   if (write.op !== 'put' || op !== 'update') return write.values
   const whole: Record<string, Json> = {}
