@@ -421,6 +421,36 @@ describe('lists, history, restore', () => {
     expect([before.status, before.body]).toMatchObject([200, { name: 'Laptop', rank: 7 }])
   })
 
+  test('[PH-42] restore brings what an old entry turned down, however much has happened since', async () => {
+    await createdVersion()
+    given.advance(60_000)
+    await ask(`PATCH /records/items/${id}`, { body: { location: 'B2' } })
+    const mutation = {
+      id: other,
+      seq: 1,
+      collection: 'items',
+      record: id,
+      op: 'update',
+      baseVersion: 1,
+      changes: { location: 'A1', name: 'Chair' },
+      base: { location: null, name: 'Laptop' },
+      at: '2026-11-20T10:00:30.000Z-0000-phone',
+      schema: 1,
+    }
+    const headers = { 'holdfast-device': '0197a1b2-0000-7000-8000-0000000000d1' }
+    expect((await ask('POST /sync/push', { body: { mutations: [mutation] }, headers })).body).toMatchObject({
+      results: [{ status: 'merged' }],
+    })
+    const { body } = await ask(`GET /records/items/${id}/history`)
+    const { history } = body as { history: { n: number }[] }
+    for (let stock = 1; stock <= 200; stock++) await ask(`PATCH /records/items/${id}`, { body: { stock } })
+    for (const asked of [{ entry: history[0]?.n }, { fields: ['location'] }]) {
+      await ask(`PATCH /records/items/${id}`, { body: { location: null } })
+      const back = await ask(`POST /records/items/${id}/restore`, { body: asked })
+      expect([back.status, back.body]).toMatchObject([200, { location: 'A1', name: 'Chair' }])
+    }
+  })
+
   test.each([
     [{ increments: { stock: 5 } }, 422, 'FIELD_UNKNOWN'],
     [{ fields: ['nmae'] }, 422, 'FIELD_UNKNOWN'],

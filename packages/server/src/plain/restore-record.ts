@@ -1,5 +1,6 @@
 import { type CollectionSchema, SyncError, type Values } from '@holdfast/core'
 
+import { lostValuesOf } from '../audit/read-history.ts'
 import type { HistoryEntry, LostValue, User } from '../engine.ts'
 import type { Answer } from '../http/answer.ts'
 import type { HttpServices, UserCall } from '../http/http-call.ts'
@@ -79,18 +80,32 @@ async function valuesOfHistory<U extends User>(
   { collection, record, wanted, entry }: HistorySource,
 ): Promise<Values> {
   const { name, fieldsByName } = collection
-  const lost = await engine.lostValues(caller, name, record)
-  if (lost === null) throw new SyncError('RECORD_NOT_FOUND', 'There is no such record.')
+  const pageBefore = async (before?: number, limit?: number): Promise<readonly HistoryEntry[]> => {
+    const entries = await engine.history(caller, name, record, { before, limit })
+    if (entries === null) throw new SyncError('RECORD_NOT_FOUND', 'There is no such record.')
+    return entries
+  }
   // What the server alone sets, or the schema has no more, was in the entry too; nobody named it.
   const isWanted = (field: string): boolean =>
     wanted === undefined ? fieldsByName.get(field)?.owner === 'anyone' : wanted.includes(field)
-  if (entry === undefined) return newestByField(lost.filter(({ field }) => isWanted(field)))
-  const decided = lost.filter(({ n, field }) => n === entry && isWanted(field))
-  if (decided.length > 0) return newestByField(decided)
-  const [replaced] = (await engine.history(caller, name, record, { limit: 1, before: entry + 1 })) ?? []
-  if (replaced?.n !== entry)
-    throw new SyncError('REQUEST_INVALID', 'The history of this record has no such entry.')
-  return valuesOf(replaced, isWanted)
+  const lostIn = (entries: readonly HistoryEntry[]): Values =>
+    newestByField(lostValuesOf(entries).filter(({ field }) => isWanted(field)))
+  if (entry !== undefined) {
+    const [asked] = await pageBefore(entry + 1, 1)
+    if (asked?.n !== entry)
+      throw new SyncError('REQUEST_INVALID', 'The history of this record has no such entry.')
+    return lostValuesOf([asked]).some(({ field }) => isWanted(field))
+      ? lostIn([asked])
+      : valuesOf(asked, isWanted)
+  }
+  let found: Values = {}
+  let page = await pageBefore()
+  while (page.length > 0) {
+    found = { ...lostIn(page), ...found }
+    if (wanted?.every((field) => Object.hasOwn(found, field)) === true) break
+    page = await pageBefore(page.at(-1)?.n)
+  }
+  return found
 }
 
 function newestByField(lost: readonly LostValue[]): Values {
