@@ -164,6 +164,19 @@ describe.skipIf(!hasPostgres())('a later schema', () => {
     expect(await illTexts(later)).toEqual([])
   })
 
+  test('[MI-5] an older migration that ends last does not take the mark of the newer one away', async () => {
+    const schemaOf = (version: number, more = {}): typeof first =>
+      defineSchema({ version, collections: { items: collection({ fields: { ...fields, ...more } }) } })
+    const [second, third] = [schemaOf(2), schemaOf(3, { size: integer({ optional: true }) })]
+    const older = await planMigration({ url: db.url, schema: second })
+    await runMigration({ url: db.url, schema: third })
+    for (const { kind, sql } of older.steps) if (kind === 'state') await db.ask(sql)
+    expect((await planMigration({ url: db.url, schema: third })).steps).toEqual([])
+    await expect(planMigration({ url: db.url, schema: second })).rejects.toMatchObject({
+      code: 'STORE_NEWER',
+    })
+  })
+
   test('[MI-14] what an older version prepared is brought to this one; until then a server refuses to start', async () => {
     const columns = (): Promise<unknown> =>
       db.ask(

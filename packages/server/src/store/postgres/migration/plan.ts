@@ -34,7 +34,8 @@ export async function makePlan(db: Connection, { schema, naming }: MigrationSetu
       says: `note that the database is prepared for schema version ${schema.version}`,
       sql: `INSERT INTO holdfast.state (one, epoch, layout, schema_version, described)
   VALUES (1, gen_random_uuid()::text, ${postgresLayout}, ${schema.version}, ${quoteText(described)})
-  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described`,
+  ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, schema_version = excluded.schema_version, described = excluded.described
+    WHERE state.layout <= excluded.layout AND state.schema_version <= excluded.schema_version`,
     })
   return parts
 }
