@@ -29,6 +29,7 @@ import { ConstraintError } from '../store/store-errors.ts'
 import { Claims } from './claims.ts'
 import { auditBase } from '../audit/audit-line.ts'
 import { decideUnit } from './decide-unit.ts'
+import { keepAnswer, keptAnswer, keptOnce, keyOfWrite } from './kept-answers.ts'
 import type { MemberVerdict } from './judge-mutation.ts'
 import { valuesOf } from './judge-mutation.ts'
 import { readOffer } from './offer.ts'
@@ -47,9 +48,13 @@ class Undone extends Error {
   }
 }
 
+/** Thrown where each write of a batch was decided by itself before, under a key of its own. */
+class TakenApart extends Error {}
+
 /**
  * Writes of plain clients, by the same way as a device's: each becomes a mutation against the row as it stands, unless
- * its precondition says that the client lost a race. Errors: KEY_REUSED, STORE_BUSY. Rules: PU-24 to PU-28.
+ * its precondition says that the client lost a race. A batch in which a constraint refuses a write is decided write by
+ * write. Errors: KEY_REUSED, STORE_BUSY. Rules: PU-24 to PU-28, PU-33.
  */
 export async function applyWrites<U extends User>(
   context: PushContext<U>,
@@ -65,12 +70,20 @@ export async function applyWrites<U extends User>(
     return response
   } catch (error) {
     if (error instanceof Undone) return { results: error.results, duplicate: false, committed: false }
-    if (!(error instanceof ConstraintError)) throw error
-    if (writes.length === 1 || options.atomic)
-      return { results: writes.map(() => refusedBy(error.message)), duplicate: false, committed: false }
+    if (error instanceof ConstraintError && (writes.length === 1 || options.atomic)) {
+      const results = writes.map(() => refusedBy(error.message))
+      const kept = options.atomic ? undefined : await keptOnce(context, caller.user.id, options.key, results)
+      return { results, duplicate: false, ...kept, committed: false }
+    }
+    if (!(error instanceof ConstraintError || error instanceof TakenApart)) throw error
+    const { key } = options
     const results: PlainResult[] = []
-    for (const write of writes) results.push(...(await applyWrites(context, caller, [write])).results)
-    return { results, duplicate: false, committed: true }
+    for (const [index, write] of writes.entries()) {
+      const own = key && { key: keyOfWrite(key, index) }
+      results.push(...(await applyWrites(context, caller, [write], own)).results)
+    }
+    const kept = await keptOnce(context, caller.user.id, key, results)
+    return { results, duplicate: false, committed: true, ...kept }
   }
 }
 
@@ -94,15 +107,11 @@ async function transact<U extends User>(
   caller: Caller<U>,
   { tx, writes, options }: Work,
 ): Promise<{ readonly response: ApplyResponse; readonly tell: () => void }> {
-  const { key } = options
-  const known = key && (await tx.key(caller.user.id, key.key))
-  if (known) {
-    if (known.hash !== key.hash)
-      throw new SyncError('KEY_REUSED', 'the idempotency key was used for another body')
-    // Written below from the same type.
-    const results = JSON.parse(known.body) as readonly PlainResult[]
-    return { response: { results, duplicate: true, committed: true }, tell: () => undefined }
-  }
+  const { key, atomic } = options
+  const known = key && (await keptAnswer(tx, caller.user.id, key))
+  if (known) return { response: { results: known, duplicate: true, committed: true }, tell: () => undefined }
+  if (key && !atomic && writes.length > 1 && (await keptAnswer(tx, caller.user.id, keyOfWrite(key, 0))))
+    throw new TakenApart()
   const session = await openPlainSession(context, caller, tx)
   const firstVersion = session.nextVersion
   const verdicts: (MemberVerdict | null)[] = []
@@ -111,8 +120,7 @@ async function transact<U extends User>(
     const { result, verdict } = await decideWrite(session, write)
     results.push(result)
     verdicts.push(verdict)
-    if (options.atomic && (result.status === 'conflict' || result.status === 'rejected'))
-      throw new Undone(results)
+    if (atomic && (result.status === 'conflict' || result.status === 'rejected')) throw new Undone(results)
   }
   if (session.effects.audit.length + session.effects.records.size > 0)
     await writeEffects(session, firstVersion)
@@ -127,12 +135,7 @@ async function transact<U extends User>(
       ? { ...result, record: canonicalRecord(now.offer.mutation.record, now.record) ?? null }
       : result
   })
-  if (key)
-    await tx.saveKey(caller.user.id, key.key, {
-      hash: key.hash,
-      body: JSON.stringify(final),
-      at: session.now,
-    })
+  if (key) await keepAnswer(tx, caller.user.id, key, { results: final, at: session.now })
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
   return { response: { results: final, duplicate: false, committed: true }, tell }
 }
