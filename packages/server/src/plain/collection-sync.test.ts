@@ -114,6 +114,22 @@ test('[PH-34, PH-43] a row takes no increments, and says so', async () => {
   expect([status, body]).toMatchObject([422, { message: 'Sync failed', error: { code: 'FIELD_UNKNOWN' } }])
 })
 
+test.each([
+  ['"stock":1e400', 422, 'VALUE_INVALID'],
+  ['"name":"\\u0000"', 422, 'VALUE_INVALID'],
+  ['"nmae":"Chair"', 422, 'FIELD_UNKNOWN'],
+  ['"rank":1', 403, 'FIELD_SERVER_OWNED'],
+])(
+  '[PH-43] a row that is wrong by itself says so also where it is older than what is there: %s',
+  async (member, status, code) => {
+    await sync([laptop])
+    const row = `{"id":"${id}","warehouseId":"1","name":"x",${member},"updated_at":"2026-11-20T08:00:00.000Z"}`
+    const refused = await given.ask('POST /sync/items', { body: `{"changes":[${row}]}` })
+    expect([refused.status, refused.body]).toMatchObject([status, { error: { code, index: 0 } }])
+    expect((await given.ask(`GET /records/items/${id}/history`)).body).toMatchObject({ lost: [] })
+  },
+)
+
 test('[PH-43] a body that is no batch answers in the same form', async () => {
   for (const body of [
     [],

@@ -1,17 +1,9 @@
-import { createHash } from 'node:crypto'
 import {
-  absentValue,
-  canonicalTimestamp,
-  type CollectionSchema,
   type ErrorCode,
   errorTable,
   type ErrorReport,
-  formatHlc,
-  type Hlc,
-  type Json,
   newUuid,
   scopesOfRow,
-  SyncError,
   type Values,
 } from '@holdfast/core'
 import type {
@@ -32,7 +24,8 @@ import { decideUnit } from './decide-unit.ts'
 import { keepAnswer, keptAnswer, keptOnce, keyOfWrite } from './kept-answers.ts'
 import type { MemberVerdict } from './judge-mutation.ts'
 import { valuesOf } from './judge-mutation.ts'
-import { readOffer } from './offer.ts'
+import type { Offer } from './offer.ts'
+import { offerOf, type PlainStanding, plainStamp } from './plain-offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { type CurrentRecord, whenLoaded, WorkingSet } from './working-set.ts'
@@ -194,7 +187,7 @@ async function decideWrite<U extends User>(session: Session<U>, write: PlainWrit
   if (write.op === 'delete' && !isSeen) return refused('RECORD_NOT_FOUND', 'there is no such record')
   const lost = isLost(write, { stored, isSeen, isLive: live !== null })
   if (lost && write.precondition.kind === 'latest')
-    return recordLoss(session, { write, collection, stored, shown })
+    return recordLoss(session, { write, collection, stored, isSeen, shown })
   if (lost)
     return {
       result: {
@@ -242,52 +235,23 @@ function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive }: Standi
   }
 }
 
-interface PlainStanding {
-  readonly write: PlainWrite
-  readonly collection: CollectionSchema
-  readonly stored: CurrentRecord
-  readonly isSeen?: boolean
-  readonly shown: Values | null
+function unreadable({ error }: Offer, record: Values | null): Decided {
+  const told = error ?? reportFor('MUTATION_INVALID', 'it cannot be read')
+  return { result: { status: 'rejected', record, created: false, error: told }, verdict: null }
 }
 
-/** The write becomes a mutation that has seen the row as it is: what it overwrites, it overwrites knowingly. */
 async function decideAsMutation<U extends User>(
   session: Session<U>,
-  { write, collection, stored, isSeen, shown }: PlainStanding,
+  standing: PlainStanding,
 ): Promise<Decided> {
-  const op = opOf(write, stored, isSeen === true)
-  const snapshot = stored.snapshot
-  const baseVersion = snapshot.kind === 'absent' || isSeen !== true ? 0 : snapshot.version
-  const raw = {
-    id: newUuid(session.env),
-    seq: 1,
-    collection: collection.name,
-    record: write.record,
-    op,
-    baseVersion,
-    changes: op === 'delete' ? {} : changesOf(write, { collection, stored, op }),
-    increments: op === 'update' ? (write.increments ?? {}) : {},
-    at: plainStamp(session, write.at),
-    schema: session.schema.version,
-  }
-  const { now } = session
-  const clock = { serverMs: Date.parse(now), now, skewMs: plainSkewMs }
-  const offer = readOffer(session.schema, raw, clock)
-  if (!offer.mutation)
-    return {
-      result: {
-        status: 'rejected',
-        record: shown,
-        created: false,
-        error: offer.error ?? reportFor('MUTATION_INVALID', 'it cannot be read'),
-      },
-      verdict: null,
-    }
+  const { write, shown } = standing
+  const offer = offerOf(session, standing)
+  if (!offer.mutation) return unreadable(offer, shown)
   const member = { ...offer, mutation: offer.mutation }
   const [verdict] = await whenLoaded(() => decideUnit(session, [member]))
   if (!verdict) return refused('SERVER_FAILED', 'nothing was decided')
   if (verdict.status === 'applied' || verdict.status === 'merged') {
-    const created = op === 'create'
+    const created = offer.mutation.op === 'create'
     const record = verdict.record ? (canonicalRecord(write.record, verdict.record) ?? null) : null
     return { result: { status: verdict.status, record, created }, verdict }
   }
@@ -303,65 +267,12 @@ async function decideAsMutation<U extends User>(
   }
 }
 
-/** The skew a plain client's own times are believed by, ms: that of any device. */
-const plainSkewMs = 300_000
-
-function opOf(
-  { op }: PlainWrite,
-  { snapshot }: CurrentRecord,
-  isSeen: boolean,
-): 'create' | 'update' | 'delete' {
-  if (op === 'delete' || op === 'create' || op === 'update') return op
-  // An update of a tombstone starts from its values, so that what only the server may set comes back too.
-  if (op === 'restore') return 'update'
-  return snapshot.kind === 'live' && isSeen ? 'update' : 'create'
-}
-
-function changesOf(
-  write: PlainWrite,
-  { collection, stored, op }: Omit<PlainStanding, 'write' | 'shown'> & { readonly op: 'create' | 'update' },
-): Values {
-  const { snapshot } = stored
-  if (write.op === 'restore' && snapshot.kind === 'deleted') {
-    const settable = collection.fields.filter(
-      ({ name, owner }) => owner === 'anyone' && snapshot.values?.[name] !== undefined,
-    )
-    const kept = settable.map(({ name }): [string, Json] => [name, snapshot.values?.[name] ?? null])
-    return { ...Object.fromEntries(kept), ...write.values }
-  }
-  if (op === 'create' && write.increments) {
-    const twice = Object.keys(write.increments).find((name) => Object.hasOwn(write.values, name))
-    if (twice !== undefined)
-      throw new SyncError('MUTATION_INVALID', `${twice}: is set and added to at once`, { at: twice })
-    return { ...write.values, ...write.increments }
-  }
-  if (write.op !== 'put' || op !== 'update') return write.values
-  const whole: Record<string, Json> = {}
-  for (const field of collection.fields) {
-    const value = write.values[field.name] ?? absentValue(field)
-    // What the server owns stays; what is required and missing is for parsing to refuse.
-    if (field.owner === 'server' || write.increments?.[field.name] !== undefined) continue
-    if (value !== undefined) whole[field.name] = value
-    else
-      throw new SyncError('VALUE_INVALID', `${collection.name}.${field.name} is missing`, {
-        at: `${collection.name}.${field.name}`,
-      })
-  }
-  return { ...whole, ...write.values }
-}
-
-/** The stamp of an edit without a device's clock. */
-export function plainStamp<U extends User>({ now, caller }: Session<U>, at: string | undefined): Hlc {
-  const time = (at === undefined ? undefined : canonicalTimestamp(at)) ?? now
-  const name = createHash('sha256').update(caller.user.id).digest('hex').slice(0, 16)
-  return formatHlc({ ms: Date.parse(time), counter: 0 }, `plain-${name}`)
-}
-
 /** Last write wins by time: the record stays, and the loser can be found and brought back. */
-async function recordLoss<U extends User>(
-  session: Session<U>,
-  { write, collection, stored, shown }: PlainStanding,
-): Promise<Decided> {
+function recordLoss<U extends User>(session: Session<U>, standing: PlainStanding): Decided {
+  const { write, collection, stored, shown } = standing
+  // What is wrong by itself is no value that lost: nobody could bring it back.
+  const offer = offerOf(session, standing)
+  if (!offer.mutation) return unreadable(offer, shown)
   const current = valuesOf(stored)
   const decisions = Object.entries(write.values).flatMap(([field, mine]): HistoryDecision[] => {
     const theirs = current?.[field] ?? null
