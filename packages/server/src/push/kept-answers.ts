@@ -44,7 +44,7 @@ export async function keptOnce(
   })
 }
 
-/** The key of one write of a batch that was taken apart. */
+/** The key of one write of a batch that was taken apart: none that a header can carry. */
 export function keyOfWrite({ key, hash }: RequestKey, index: number): RequestKey {
-  return { key: `${key} ${index}`, hash }
+  return { key: `${key}\u0001${index}`, hash }
 }
