@@ -85,6 +85,18 @@ test('[PH-44] B15: a clock in the future wins for minutes, not for years', async
   expect((await given.ask(`GET /records/items/${id}`)).body).toMatchObject({ name: 'now' })
 })
 
+test('[PH-44] what was written while the server’s clock was a year ahead keeps out no later edit', async () => {
+  const yearMs = 365 * 86_400_000
+  given.advance(yearMs)
+  await given.ask('POST /records/items', { body: { id, warehouseId: '1', name: 'ahead' } })
+  given.advance(-yearMs)
+  await sync([{ ...laptop, name: 'later', updated_at: startTime }])
+  expect((await given.ask(`GET /records/items/${id}`)).body).toMatchObject({
+    name: 'later',
+    updated_at: startTime,
+  })
+})
+
 test('[PH-43, PR-3] a batch with one bad row leaves nothing behind', async () => {
   const bad: readonly (readonly [unknown, number, string])[] = [
     [{ ...laptop, id: other, price: 'cheap' }, 422, 'VALUE_INVALID'],

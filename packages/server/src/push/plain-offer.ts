@@ -50,7 +50,7 @@ export function offerOf<U extends User>(
 }
 
 /** The skew a plain client's own times are believed by, ms: that of any device. */
-const plainSkewMs = 300_000
+export const plainSkewMs = 300_000
 
 function opOf(
   { op }: PlainWrite,

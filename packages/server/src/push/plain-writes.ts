@@ -25,7 +25,7 @@ import { keepAnswer, keptAnswer, keptOnce, keyOfWrite } from './kept-answers.ts'
 import type { MemberVerdict } from './judge-mutation.ts'
 import { valuesOf } from './judge-mutation.ts'
 import type { Offer } from './offer.ts'
-import { offerOf, type PlainStanding, plainStamp } from './plain-offer.ts'
+import { offerOf, plainSkewMs, type PlainStanding, plainStamp } from './plain-offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { type CurrentRecord, whenLoaded, WorkingSet } from './working-set.ts'
@@ -185,7 +185,7 @@ async function decideWrite<U extends User>(session: Session<U>, write: PlainWrit
     return { result: { status: 'applied', record: null, created: false }, verdict: null }
   }
   if (write.op === 'delete' && !isSeen) return refused('RECORD_NOT_FOUND', 'there is no such record')
-  const lost = isLost(write, { stored, isSeen, isLive: live !== null })
+  const lost = isLost(write, { stored, isSeen, isLive: live !== null, now: session.now })
   if (lost && write.precondition.kind === 'latest')
     return recordLoss(session, { write, collection, stored, isSeen, shown })
   if (lost)
@@ -217,10 +217,13 @@ interface Standing {
   readonly stored: CurrentRecord
   readonly isSeen: boolean
   readonly isLive: boolean
+  /** ISO time. */
+  readonly now: string
 }
 
-function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive }: Standing): boolean {
+function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive, now }: Standing): boolean {
   const { snapshot } = stored
+  const editedMs = Date.parse(stored.updatedAt)
   switch (precondition.kind) {
     case 'none':
       return false
@@ -228,8 +231,11 @@ function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive }: Standi
       if (precondition.version === 0) return isLive
       return !isSeen || snapshot.kind === 'absent' || snapshot.version !== precondition.version
     case 'time':
+      return isSeen && editedMs > Date.parse(precondition.updatedAt)
     case 'latest':
-      return isSeen && Date.parse(stored.updatedAt) > Date.parse(precondition.updatedAt)
+      // What was edited later than can be was edited by a clock that was ahead: nobody knows when.
+      if (editedMs > Date.parse(now) + plainSkewMs) return false
+      return isSeen && editedMs > Date.parse(precondition.updatedAt)
     default:
       return precondition satisfies never
   }
