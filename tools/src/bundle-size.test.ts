@@ -24,7 +24,7 @@ describe('the client in a browser, without React, Kysely and SQLite', () => {
     {
       name: 'the page, with the hooks',
       code: "export { openBrowserClient } from '@holdfast/client/browser'; export { createHooks } from '@holdfast/react'",
-      gzip: 25_000,
+      gzip: 25_500,
     },
     {
       name: 'the worker',

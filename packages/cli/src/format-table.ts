@@ -22,7 +22,12 @@ export function formatTable(rows: readonly Readonly<Record<string, Cell>>[]): re
   )
 }
 
+/** A cell as a terminal shows it: what somebody wrote moves no cursor and changes no colour. */
+export function plainText(cell: Cell): string {
+  return cell === null ? '-' : String(cell).replaceAll(/\p{Cc}/gu, ' ')
+}
+
 function cellText(cell: Cell): string {
-  const text = cell === null ? '-' : String(cell).replaceAll(/\p{Cc}/gu, ' ')
+  const text = plainText(cell)
   return text.length > cellLength ? `${text.slice(0, cellLength - 1)}…` : text
 }

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { CommandError, firstLine } from './command-error.ts'
 import { type DatabaseReport, readReport } from './database-report.ts'
 import { findDatabases } from './find-databases.ts'
-import { formatTable } from './format-table.ts'
+import { formatTable, plainText } from './format-table.ts'
 import type { Output } from './output.ts'
 
 /** What `runInspect` is given. */
@@ -43,7 +43,8 @@ function openReadOnly(file: string): DatabaseSync {
 
 function print({ file, kind, facts, tables }: DatabaseReport, { line, colors }: Output): void {
   line(`${colors.bold(file)} ${colors.dim(`(${kind} database)`)}`)
-  for (const [name, value] of Object.entries(facts)) line(`  ${colors.dim(name)}  ${value ?? '-'}`)
+  for (const [name, value] of Object.entries(facts))
+    line(`  ${colors.dim(plainText(name))}  ${plainText(value)}`)
   for (const { title, total, rows } of tables) {
     line('')
     line(`  ${colors.bold(title)} ${colors.dim(String(total))}`)

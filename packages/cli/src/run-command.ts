@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsOptionsConfig } from 'node:util'
 
+import { ignoreClosedOutput } from './closed-output.ts'
 import { CommandError, firstLine } from './command-error.ts'
 import type { GivenOptions } from './given-options.ts'
 import { helpText, versionText } from './help.ts'
@@ -109,6 +110,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 
 /** The `holdfast` command: arguments without the program's name; resolves with the exit code. Rules: OP-20 to OP-39. */
 export async function runCommand(args: readonly string[]): Promise<number> {
+  ignoreClosedOutput()
   try {
     return await dispatch(args)
   } catch (error) {

@@ -36,10 +36,9 @@ afterEach(() => {
 })
 
 /** Until it says where it listens. */
-async function serve(): Promise<{ url: string; child: ChildProcess }> {
-  const started = spawn(process.execPath, [bin, 'serve', 'server.ts', '--port', '0', '--host', '127.0.0.1'], {
-    cwd: folder,
-  })
+async function serve(...args: readonly string[]): Promise<{ url: string; child: ChildProcess }> {
+  const own = ['serve', 'server.ts', '--port', '0', '--host', '127.0.0.1', ...args]
+  const started = spawn(process.execPath, [bin, ...own], { cwd: folder })
   child = started
   let output = ''
   for await (const chunk of started.stdout) {
@@ -78,6 +77,17 @@ test('[OP-37] [OP-24] a signal lets what is under way end, and what was answered
   const listed = await fetch(`${second.url}/records/items`, { headers: { 'x-user': 'ann' } })
   const { records } = (await listed.json()) as { records: { name: string }[] }
   expect(records.map(({ name }) => name).sort()).toEqual(['quick', 'slow'])
+})
+
+test('[OP-24] a log that nobody reads any more ends no server', { timeout: 60_000 }, async () => {
+  const { url, child: server } = await serve('--verbose')
+  const read = async (): Promise<number> => (await fetch(`${url}/records/items`)).status
+  expect(await read()).toBe(401)
+  server.stderr?.destroy()
+  server.stdout?.destroy()
+  for (let count = 0; count < 5; count++) expect(await read()).toBe(401)
+  server.kill('SIGTERM')
+  expect(await once(server, 'exit')).toEqual([0, null])
 })
 
 test('[OP-37] [OP-20] what keeps it from starting is one line', { timeout: 60_000 }, async () => {

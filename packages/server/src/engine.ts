@@ -339,7 +339,7 @@ export interface Engine<U extends User = User> {
   resolve(caller: Caller<U>, conflict: string, resolution: Resolution): Promise<ApplyResponse>
   /** Edits in escrow, for reviewers, as far as they see the records. Errors: NOT_AUTHORIZED, REQUEST_INVALID. */
   escrow(caller: Caller<U>, query?: EscrowQuery): Promise<EscrowPage>
-  /** Errors: NOT_AUTHORIZED, NOT_FOUND; ESCROW_CLOSED and what keeps an accepted edit from taking effect as `error`. */
+  /** Errors: NOT_AUTHORIZED, NOT_FOUND, REQUEST_INVALID; ESCROW_CLOSED and what keeps an accepted edit from taking effect as `error`. */
   decideEscrow(caller: Caller<U>, id: string, decision: EscrowDecision): Promise<EscrowAnswer>
   /** Chosen by feed position of the newest issued time not later than `time`; repeats allowed, gaps not. `collection` null: all. */
   changesSince(caller: Caller<U>, collection: string | null, time: string | null): Promise<ChangesSince>

@@ -42,6 +42,7 @@ import type { PushContext } from './push/push-context.ts'
 import { resolveConflict } from './push/resolve-conflict.ts'
 import { VerdictCounts } from './push/verdict-counts.ts'
 import { checkGrants, scopeList, sees, visibilityOf } from './scope/grants.ts'
+import { safeLogger } from './safe-logger.ts'
 import type { Store, StoredDevice, StoreReader } from './store/store.ts'
 import { ConstraintError } from './store/store-errors.ts'
 import { systemEnvironment } from './system-environment.ts'
@@ -86,7 +87,7 @@ export async function createEngine<U extends User>(
   const env = options.env ?? systemEnvironment()
   const limits: Limits = { ...defaultLimits, ...options.limits }
   await store.open({ schema, env })
-  const feed = new CommitFeed(store)
+  const feed = new CommitFeed(store, safeLogger(options.logger))
   const counts = new VerdictCounts()
   const context: PushContext<U> = {
     store,

@@ -24,6 +24,7 @@ export function uploadRoutes<U extends User>(parts: AttachmentParts<U>): readonl
     method,
     pattern: address,
     access: 'user',
+    isStreamed: true,
     headers: { 'tus-resumable': version },
     handle: async (call) => {
       if (call.request.headers.get('tus-resumable') === version) return handle(parts, call)

@@ -178,6 +178,17 @@ test('[AU-1] a timeline is read in pages', async () => {
   ])
 })
 
+test('[AU-6] a device that was seen while the clock was ahead is seen again once it is right', async () => {
+  const seen = async (): Promise<string | undefined> => (await given.engine.devices('ben'))[0]?.lastSeenAt
+  const yearMs = 365 * 86_400_000
+  given.advance(yearMs)
+  await ben.pull()
+  await expect.poll(seen).toBe('2027-11-20T10:00:00.000Z')
+  given.advance(-yearMs)
+  await ben.pull()
+  await expect.poll(seen).toBe('2026-11-20T10:00:00.000Z')
+})
+
 test('[AU-6] an operator sees what a device announced and never sent', async () => {
   const pending = { count: 3, oldestAt: '2026-11-20T09:00:00.000Z', highestSeq: 12 }
   await given.engine.push(ann.caller, { ack: '', pending, mutations: [] })

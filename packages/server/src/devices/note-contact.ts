@@ -27,7 +27,9 @@ export async function noteContact<U extends User>(
   if (device === null) return
   const nowMs = env.now()
   const news = known ? subtractRanges(intersectRanges(ack, known.finals), known.acked) : []
-  if (news.length === 0 && known && nowMs - Date.parse(known.lastSeenAt) < seenIntervalMs) return
+  // Later than now is the time of a clock that was ahead.
+  const isFresh = known && Math.abs(nowMs - Date.parse(known.lastSeenAt)) < seenIntervalMs
+  if (news.length === 0 && isFresh) return
   const noted = store.write(async (tx) => {
     const now = new Date(nowMs).toISOString()
     const first = { user: user.id, device, finals: [], acked: [], pending: null, firstSeenAt: now }

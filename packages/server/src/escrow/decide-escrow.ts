@@ -2,6 +2,7 @@ import {
   errorTable,
   type ErrorCode,
   type ErrorReport,
+  isStorableText,
   type Mutation,
   SyncError,
   touchedFields,
@@ -30,8 +31,8 @@ interface Ruling {
 
 /**
  * Accepts or refuses an edit, once. Accepted, it is judged as it stands now, with the rights of who accepts it and in the
- * name of its author; one that cannot take effect goes on waiting. Errors: NOT_AUTHORIZED, NOT_FOUND, STORE_BUSY.
- * Rules: ES-4 to ES-8.
+ * name of its author; one that cannot take effect goes on waiting. Errors: NOT_AUTHORIZED, NOT_FOUND, STORE_BUSY,
+ * REQUEST_INVALID for a reason that no store can hold. Rules: ES-4 to ES-9.
  */
 export async function decideEscrow<U extends User>(
   context: PushContext<U>,
@@ -39,6 +40,9 @@ export async function decideEscrow<U extends User>(
   ruling: Ruling,
 ): Promise<EscrowAnswer> {
   checkReviewer(context.mayReview, caller)
+  const { decision } = ruling
+  if (decision.kind === 'refuse' && !isStorableText(decision.reason ?? ''))
+    throw new SyncError('REQUEST_INVALID', 'The reason holds U+0000 or half of a surrogate pair.')
   try {
     const { answer, tell } = await context.store.write((tx) => transact(context, caller, tx, ruling))
     tell()

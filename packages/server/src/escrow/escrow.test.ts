@@ -348,6 +348,17 @@ test('[ES-9] an edit is accepted once, however often somebody says so', async ()
   expect(await row(made)).toMatchObject({ stock: only?.status === 'accepted' ? 8 : 10 })
 })
 
+test.each(['half \ud83d', 'zero \0'])(
+  '[ES-9] a reason that no store can hold is refused: %j',
+  async (reason) => {
+    const { ann, made } = await givenRevoked()
+    await ann.push(forEscrow(priced(ann, made)))
+    const { id } = await onlyWaiting()
+    await expect(decide(id, { kind: 'refuse', reason })).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
+    expect(await onlyWaiting()).toMatchObject({ id, status: 'waiting' })
+  },
+)
+
 test('[ES-9] a refused edit is kept with the reason until it is forgotten, and one that waits is kept', async () => {
   const { ann, made } = await givenRevoked()
   await ann.push(forEscrow(priced(ann, made)), forEscrow(priced(ann, made, '960.00')))

@@ -50,11 +50,15 @@ function handlerOf(name: string, handler: CommitHandler, schema: Schema): Consum
 
 /** Of what a handler throws only what it is called: its message may quote what it was told. */
 function reasonOf(error: unknown): string {
-  if (error instanceof SyncError) return error.code
-  if (!(error instanceof Error)) return typeof error
-  // Whoever wrote it may have put anything there.
-  const name: unknown = error.name
-  return typeof name === 'string' ? name.slice(0, 64) : 'Error'
+  try {
+    if (error instanceof SyncError) return error.code
+    if (!(error instanceof Error)) return typeof error
+    // Whoever wrote it may have put anything there, also what throws when it is looked at.
+    const name: unknown = error.name
+    return typeof name === 'string' ? name.slice(0, 64) : 'Error'
+  } catch {
+    return 'Error'
+  }
 }
 
 function webhookOf(webhook: WebhookOptions, schema: Schema, env: Environment): Consumer {

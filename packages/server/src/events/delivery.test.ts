@@ -53,8 +53,24 @@ test('[EV-8] what waits is tried by the next node where the one before left it',
   expect(bodies(record)).toEqual(['1', '2'])
 })
 
+test('[EV-8] what failed while the clock was a year ahead is tried again once it is right', async () => {
+  const first = await nodes.start({
+    onCommit: { mail: () => Promise.reject(new Error('never here')) },
+    limits: { eventAttempts: 100 },
+    aheadMs: 365 * 86_400_000,
+  })
+  const record = await first.put('notes', { body: '1' })
+  await eventually(() => expect(first.logs.at(-1)?.fields).toMatchObject({ attempts: 1 }))
+  await first.close()
+  const next = await nodes.start({ onCommit: { mail: tell } })
+  await next.put('notes', { body: '2' }, record)
+  await eventually(() => expect(bodies(record)).toEqual(['1', '2']))
+})
+
 test('[EV-8] whatever a handler throws is a failure of that event alone', async () => {
-  const thrown: readonly unknown[] = [null, 7, Object.assign(new Error('odd'), { name: undefined })]
+  const { proxy: gone, revoke } = Proxy.revocable({}, {})
+  revoke()
+  const thrown: readonly unknown[] = [null, 7, Object.assign(new Error('odd'), { name: undefined }), gone]
   const left = [...thrown]
   const node = await nodes.start({
     onCommit: (event) => {
@@ -174,6 +190,30 @@ test('[EV-11] when so many wait, nothing more is taken on until fewer do', async
   await eventually(async () =>
     expect(await node.sync.events.stats()).toMatchObject([{ waiting: 0, lagMs: 0, delivered: 30 }]),
   )
+})
+
+test('[OP-1] a logger that throws or rejects costs no delivery', async () => {
+  let failures = 3
+  const lines: string[] = []
+  const node = await nodes.start({
+    onCommit: (event) => {
+      if (failures-- > 0) throw new Error('not yet')
+      tell(event)
+    },
+    logger: {
+      info: () => undefined,
+      warn: (_, message): unknown => {
+        lines.push(message)
+        if (lines.length === 1) throw new Error('the log is full')
+        return Promise.reject(new Error('the log is gone'))
+      },
+      error: () => undefined,
+    },
+    limits: { eventAttempts: 9 },
+  })
+  const record = await node.put('notes', { body: '1' })
+  await eventually(() => expect(bodies(record)).toEqual(['1']))
+  expect(lines).toEqual(Array(3).fill('an event was not taken'))
 })
 
 test('[EV-14] metrics name handlers and counts, logs name records and reasons, neither names values', async () => {

@@ -3,15 +3,19 @@ import { type CancelTimer, newUuid } from '@holdfast/core'
 import type { StoredConsumer } from '../store/event-store.ts'
 import type { EventContext } from './event-context.ts'
 
+/** When a lease begins that nobody has. */
+const never = { monotonic: Number.NEGATIVE_INFINITY, wall: Number.NEGATIVE_INFINITY }
+
 /**
  * The right to work a consumer, of one node at a time. No node reads another's clock: an owner moves the beat in the store,
- * and who sees a beat stand still for `limits.eventLeaseMs` by its own clock takes over. Rules: EV-4, EV-5.
+ * and who sees a beat stand still for `limits.eventLeaseMs` by its own clock takes over. An owner goes by both of its clocks:
+ * one of them may have stood still with the machine. Rules: EV-4, EV-5.
  */
 export class Lease {
   readonly owner: string
   readonly #context: EventContext
   readonly #name: string
-  #validUntilMs = Number.NEGATIVE_INFINITY
+  #startedMs = never
   #watched: { readonly beat: number; readonly sinceMs: number } | undefined
 
   constructor(context: EventContext, name: string) {
@@ -22,7 +26,9 @@ export class Lease {
 
   /** False once somebody else may have taken it. */
   isValid(): boolean {
-    return this.#context.env.monotonicMs() < this.#validUntilMs
+    const { env, limits } = this.#context
+    const { monotonic, wall } = this.#startedMs
+    return Math.max(env.monotonicMs() - monotonic, env.now() - wall) < limits.eventLeaseMs
   }
 
   /** False while another node has it. True says also that nobody has changed the row since it was read. */
@@ -67,16 +73,16 @@ export class Lease {
   /** Lets others take it at once. */
   async free(): Promise<void> {
     if (!this.isValid()) return
-    this.#validUntilMs = Number.NEGATIVE_INFINITY
+    this.#startedMs = never
     await this.#context.store.write((tx) => tx.freeConsumer(this.#name, this.owner))
   }
 
   async #moving(write: Promise<boolean>): Promise<boolean> {
-    const { env, limits } = this.#context
+    const { env } = this.#context
     // Of the time before the write: whoever watches sees the beat move later than that.
-    const startedMs = env.monotonicMs()
+    const startedMs = { monotonic: env.monotonicMs(), wall: env.now() }
     const isOurs = await write
-    this.#validUntilMs = isOurs ? startedMs + limits.eventLeaseMs : Number.NEGATIVE_INFINITY
+    this.#startedMs = isOurs ? startedMs : never
     return isOurs
   }
 

@@ -26,7 +26,9 @@ export function readWork(context: EventContext, consumer: Consumer): Promise<Wor
   return store.read(async (tx) => {
     const stored = await tx.consumer(consumer.name)
     if (!stored) throw new SyncError('NOT_FOUND', `the consumer ${consumer.name} is gone`)
-    const due = await tx.dueEvents(consumer.name, env.now(), limits.eventRows)
+    const nowMs = env.now()
+    const at = { nowMs, latestMs: nowMs + limits.retryCapMs }
+    const due = await tx.dueEvents(consumer.name, at, limits.eventRows)
     const { waiting } = await tx.parkedCounts(consumer.name)
     const lines = waiting < limits.eventsWaiting ? await tx.auditAfter(stored.place, limits.eventRows) : []
     const place = lines.at(-1)?.place

@@ -498,6 +498,17 @@ describe('who listens', () => {
     expect(given.engine.concerns(given.device('eve', []).caller, event)).toBe(false)
   })
 
+  test('[FE-13] a listener that throws or rejects fails no write, and the others are told', async () => {
+    const told: unknown[] = []
+    given.engine.subscribe(() => {
+      throw new Error('not now')
+    })
+    given.engine.subscribe((): unknown => Promise.reject(new Error('not later')))
+    given.engine.subscribe(({ scopes }) => told.push(scopes))
+    expect(await ben.pushOne(ben.create('items', item()))).toMatchObject({ status: 'applied' })
+    expect(told).toEqual([['warehouse:1']])
+  })
+
   test('[FE-13] commits of other processes are noticed', async () => {
     await given.close()
     given = await givenEngine({ store: { pollMs: 10 } })

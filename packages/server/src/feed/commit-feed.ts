@@ -1,14 +1,17 @@
-import type { CommitEvent } from '../engine.ts'
+import type { CommitEvent, Logger } from '../engine.ts'
 import type { Store, StoreWriter } from '../store/store.ts'
 
 /**
  * Tells who listens which scopes moved, after each commit: of this process at once, of others when the store notices.
- * A lost event costs time only, because devices also ask by themselves. Rules: FE-13.
+ * A lost event costs time only, because devices also ask by themselves; a listener that fails costs nobody else anything.
+ * Rules: FE-13.
  */
 export class CommitFeed {
   readonly #listeners = new Set<(event: CommitEvent) => void>()
+  readonly #logger: Logger | undefined
 
-  constructor(store: Store) {
+  constructor(store: Store, logger: Logger | undefined) {
+    this.#logger = logger
     store.onForeignCommit((scopes) => this.#tell({ scopes, user: null, device: null }))
   }
 
@@ -30,6 +33,9 @@ export class CommitFeed {
 
   #tell(event: CommitEvent): void {
     if (event.scopes.length === 0) return
-    for (const listener of this.#listeners) listener(event)
+    for (const listener of this.#listeners) {
+      const tell = async (): Promise<void> => listener(event)
+      tell().catch((err: unknown) => this.#logger?.error({ err }, 'a listener to commits failed'))
+    }
   }
 }

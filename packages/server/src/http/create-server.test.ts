@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { gunzipSync, gzipSync } from 'node:zlib'
 
-import { type GivenServer, givenServer } from './given-server.ts'
+import { type GivenServer, givenServer, startTime } from './given-server.ts'
 
 const device = '0197a1b2-0000-7000-8000-00000000000a'
 const record = '0197a1b2-0000-7000-8000-000000000001'
@@ -122,6 +122,16 @@ describe('errors', () => {
     expect(String(line?.fields['err'])).toContain('SELECT secret')
   })
 
+  test('[PH-1, OP-1] a logger that throws changes no answer', async () => {
+    const full = (): never => {
+      throw new Error('the log is full')
+    }
+    const { ask } = await serve({ logger: { info: full, warn: full, error: full } })
+    const { status, body } = await ask('POST /records/items', { body: { warehouseId: '1', name: 'Laptop' } })
+    expect([status, body]).toEqual([201, expect.objectContaining({ name: 'Laptop' })])
+    expect((await ask('GET /records/items', { user: null })).status).toBe(401)
+  })
+
   test('[PH-7, PH-13] without a token there is nothing to see', async () => {
     const { ask } = await serve()
     for (const route of [
@@ -153,6 +163,34 @@ describe('who asks', () => {
     advance(60_000)
     expect((await ask('GET /sync/pull')).body).toMatchObject({ error: { code: 'AUTH_REQUIRED' } })
   })
+
+  test.each(['/records/items', '/sync/items', '/sync/pull', '/sync/push'])(
+    '[PH-13, PH-14] POST %s: a body that comes slowly keeps neither a right nor a token',
+    async (path) => {
+      const expiresAt = Date.parse(startTime) + 60_000
+      const { sync, grants, ask, advance } = await serve({ authenticate: () => ({ id: 'ann', expiresAt }) })
+      await ask('POST /records/items', { body: { warehouseId: '1', name: 'secret' } })
+      const slowly = async (meanwhile: () => void): Promise<string> => {
+        const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+        const writer = writable.getWriter()
+        const init = { method: 'POST', body: readable, headers: pushed().headers }
+        const answer = sync.fetch(new Request(`http://localhost${path}`, { ...init, duplex: 'half' }))
+        await writer.write(new TextEncoder().encode('{'))
+        meanwhile()
+        const mutations = JSON.stringify(pushed(createItem()).body).slice(1)
+        const rest = path === '/sync/push' ? mutations : '"warehouseId":"1","name":"late"}'
+        await writer.write(new TextEncoder().encode(rest))
+        await writer.close()
+        const response = await answer
+        return `${response.status} ${await response.text()}`
+      }
+      const revoked = await slowly(() => grants.set('ann', []))
+      expect(revoked).not.toContain('secret')
+      grants.set('ann', ['warehouse:1'])
+      expect((await ask('GET /records/items')).body).toMatchObject({ records: [{ name: 'secret' }] })
+      expect(await slowly(() => advance(60_000))).toMatch(/^401 .*AUTH_REQUIRED/)
+    },
+  )
 
   test('[PH-14] a host that throws in authenticate signs nobody out', async () => {
     const { ask } = await serve({ authenticate: () => Promise.reject(new Error('directory is down')) })

@@ -14,6 +14,7 @@ import { Admission } from '../queue/admission.ts'
 import type { IngestOptions } from '../queue/ingest-options.ts'
 import { Load, measuredStore } from '../queue/load.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
+import { safeLogger } from '../safe-logger.ts'
 import type { StoreState } from '../store/store.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import { conflictRoutes } from './conflict-routes.ts'
@@ -125,7 +126,8 @@ async function openServices<U extends User>(
 ): Promise<{ readonly services: HttpServices<U>; readonly background: Background<U> }> {
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
-  const { schema, logger, retention } = options
+  const { schema, retention } = options
+  const logger = safeLogger(options.logger)
   const consumers = consumersOf(options, schema, env)
   checkRetention(retention)
   const load = new Load(env, options.ingest?.auto)

@@ -5,6 +5,7 @@ import type { Answer } from './answer.ts'
 import { errorAnswer, reportOf } from './error-answer.ts'
 import type { HttpCall, HttpServices, Route } from './http-call.ts'
 import { type Authenticate, headerText, identifyCaller, readTrace } from './identify-caller.ts'
+import { readJson } from './read-body.ts'
 import type { RouteMatch, RouteTable } from './route-table.ts'
 import { sendAnswer } from './send-answer.ts'
 
@@ -97,10 +98,16 @@ async function answerRequest<U extends User>(
 async function identify<U extends User>(
   request: Request,
   { services, authenticate }: HandlerParts<U>,
-  { requestId, log, headers }: Progress<U>,
+  { requestId, log, headers, route }: Progress<U>,
 ): Promise<Caller<U>> {
-  const nowMs = services.env.now()
-  const caller = await identifyCaller(request, { authenticate, engine: services.engine, requestId, nowMs })
+  const { engine, env, limits } = services
+  const isAwaited = route?.isStreamed !== true && request.method !== 'GET' && request.method !== 'HEAD'
+  const arrived = async (): Promise<void> => {
+    // The handler, which reads it too, says what is wrong with it.
+    if (isAwaited) await readJson(request, limits).catch(() => undefined)
+  }
+  const now = (): number => env.now()
+  const caller = await identifyCaller(request, { authenticate, engine, requestId, now, arrived })
   log['accountId'] = caller.user.id
   log['deviceId'] = caller.device ?? undefined
   headers['holdfast-account'] = headerText(caller.user.id)

@@ -52,6 +52,8 @@ interface RouteBase {
   readonly failedMessage?: string
   /** On every answer of this route, errors included; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Its handler reads the body while it comes; every other is waited for before it is asked what its author may see. */
+  readonly isStreamed?: boolean
   /** Counted among these while it is answered; absent: not bounded. */
   readonly admitted?: Admitted
 }

@@ -12,11 +12,14 @@ export interface CallerSource<U extends User> {
   readonly authenticate: Authenticate<U>
   readonly engine: Pick<Engine<U>, 'grantsOf' | 'schemaVersion'>
   readonly requestId: string
-  readonly nowMs: number
+  readonly now: () => number
+  /** Waits for the body; never rejects. */
+  readonly arrived: () => Promise<void>
 }
 
 /**
- * The author of a request, from its token and headers, with the grants of this moment. A host that throws is a failed
+ * The author of a request, from its token and headers, with the grants of the moment at which all of the request is here:
+ * whoever sends a body slowly gains no time by it. A host that throws is a failed
  * server, not a bad token, so that an outage of its directory signs nobody out.
  * Errors: AUTH_REQUIRED, ACCOUNT_MISMATCH, DEVICE_REQUIRED, REQUEST_INVALID. Rules: PH-13 to PH-17.
  */
@@ -26,26 +29,37 @@ export async function identifyCaller<U extends User>(
 ): Promise<Caller<U>> {
   const { headers } = request
   const user = await source.authenticate(request)
-  const expiresAtMs = user === null ? undefined : tokenExpiry(user)
-  if (user === null || (expiresAtMs !== undefined && expiresAtMs <= source.nowMs)) {
-    throw new SyncError('AUTH_REQUIRED', 'This needs a valid token in the Authorization header.')
-  }
+  if (user === null || isExpired(user, source)) throw authRequired()
   if (typeof user.id !== 'string' || user.id === '')
     throw new Error('authenticate() returned a user without an id')
   const account = headers.get('holdfast-account')
   if (account !== null && account !== headerText(user.id)) {
     throw new SyncError('ACCOUNT_MISMATCH', 'The token belongs to another account than this database.')
   }
+  const device = readDevice(headers)
+  const schemaVersion = readSchemaVersion(headers) ?? source.engine.schemaVersion
+  const deviceNowMs = readClock(headers)
+  await source.arrived()
+  if (isExpired(user, source)) throw authRequired()
   return {
     user,
-    device: readDevice(headers),
-    schemaVersion: readSchemaVersion(headers) ?? source.engine.schemaVersion,
-    deviceNowMs: readClock(headers),
+    device,
+    schemaVersion,
+    deviceNowMs,
     grants: await source.engine.grantsOf(user),
     requestId: source.requestId,
     wantsRecords: /(^|[\s,;])return=representation($|[\s,;])/i.test(headers.get('prefer') ?? ''),
     trace: readTrace(headers),
   }
+}
+
+function isExpired(user: User, { now }: Pick<CallerSource<User>, 'now'>): boolean {
+  const expiresAtMs = tokenExpiry(user)
+  return expiresAtMs !== undefined && expiresAtMs <= now()
+}
+
+function authRequired(): SyncError {
+  return new SyncError('AUTH_REQUIRED', 'This needs a valid token in the Authorization header.')
 }
 
 /** When the token behind a user ends, ms since 1970: the claim `expiresAt`, if the host gives one. */

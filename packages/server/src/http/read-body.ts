@@ -32,11 +32,22 @@ export async function readJsonBody(request: Request, limits: BodyLimits): Promis
   return (await readJson(request, limits)).value
 }
 
-/** The same, with the text that the value was read from. */
-export async function readJson(
-  request: Request,
-  limits: BodyLimits,
-): Promise<{ readonly text: string; readonly value: unknown }> {
+/** A body that was read: the value, and the text it was read from. */
+interface JsonBody {
+  readonly text: string
+  readonly value: unknown
+}
+
+const reading = new WeakMap<Request, Promise<JsonBody>>()
+
+/** The same, with the text that the value was read from. Who asks again is told the same. */
+export function readJson(request: Request, limits: BodyLimits): Promise<JsonBody> {
+  const body = reading.get(request) ?? read(request, limits)
+  reading.set(request, body)
+  return body
+}
+
+async function read(request: Request, limits: BodyLimits): Promise<JsonBody> {
   const { pushBytes, jsonDepth } = limits
   const bytes = await inflateBody(await readBytes(request, pushBytes), request, pushBytes)
   if (bytes.byteLength === 0) return { text: '', value: undefined }

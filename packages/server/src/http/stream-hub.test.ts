@@ -73,8 +73,8 @@ function givenHub(lowered: Partial<Limits> = {}) {
   return {
     hub,
     advance,
-    commit: (scopes: CommitEvent['scopes'], device: string | null = null) =>
-      tell({ scopes, device, user: null }),
+    commit: (scopes: CommitEvent['scopes'], device: string | null = null, user = 'ann') =>
+      tell({ scopes, device, user }),
     grant: (next: Grants) => {
       grants = next
     },
@@ -186,6 +186,14 @@ describe('pokes', () => {
     expect(seen).toEqual(['poke', 'poke'])
   })
 
+  test('[PH-21] a push of somebody else under the same device id is told of', async () => {
+    const { hub, commit, advance } = givenHub()
+    const seen = follow(hub.open(givenCaller()))
+    commit(['warehouse:1'], 'tablet', 'eve')
+    await advance(200)
+    expect(seen).toEqual(['poke', 'poke'])
+  })
+
   test('[PH-21] a device and a copy of it are both poked: which of them pushed, nobody knows', async () => {
     const { hub, commit, advance } = givenHub()
     const both = [follow(hub.open(givenCaller())), follow(hub.open(givenCaller()))]
@@ -244,6 +252,13 @@ describe('lifetime', () => {
       ['poke', '.'],
     ])
     expect([timerCount(), openCount()]).toEqual([0, 0])
+  })
+
+  test('[PH-20] a stream that was asked for before the server closed is not opened after it', () => {
+    const { hub, openCount } = givenHub()
+    hub.close()
+    expect(() => hub.open(givenCaller())).toThrow(expect.objectContaining({ code: 'SERVER_CLOSING' }))
+    expect(openCount()).toBe(0)
   })
 
   test('a reader that goes away leaves nothing behind', async () => {

@@ -12,11 +12,12 @@ export class StreamHub<U extends User> {
   /** Those that were taken for the stream of whoever pushed, and not told. */
   readonly #passedOver = new Set<PokeStream<U>>()
   readonly #unsubscribe: () => void
+  #isClosed = false
 
   constructor(source: StreamSource<U>) {
     this.#source = source
     this.#unsubscribe = source.engine.subscribe((event: CommitEvent) => {
-      const ofSender = [...this.#streams].filter(({ device }) => device === event.device)
+      const ofSender = [...this.#streams].filter((stream) => isOf(stream, event))
       // Two streams of one device are a device and a copy of it: only one of them pushed, and nobody knows which.
       const isAlone = event.device !== null && ofSender.length === 1
       for (const stream of this.#streams) {
@@ -26,9 +27,11 @@ export class StreamHub<U extends User> {
     })
   }
 
-  /** The body of a new stream. It ends at the reader's end, at token expiry, or with the hub. Errors: RATE_LIMITED. */
+  /** The body of a new stream. It ends at the reader's end, at token expiry, or with the hub. Errors: RATE_LIMITED, SERVER_CLOSING. */
   open(caller: Caller<U>): ReadableStream<Uint8Array> {
     const { env, limits, metrics } = this.#source
+    // Its author was still being asked for when the hub closed.
+    if (this.#isClosed) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
     if (this.#streams.size >= limits.streams) {
       // Spread, so that those turned away do not come back together.
       const retryAfterMs = Math.round(5_000 + env.random() * 25_000)
@@ -44,7 +47,7 @@ export class StreamHub<U extends User> {
         metrics.streamEnded()
       },
     })
-    this.#tellPassedOver(caller.device)
+    this.#tellPassedOver(caller)
     this.#streams.add(stream)
     metrics.streamOpened()
     return stream.body
@@ -52,14 +55,13 @@ export class StreamHub<U extends User> {
 
   /** A queued push was decided: its device is told, wherever it listens. Rules: QU-11. */
   tellResult({ user, device, receipt }: ReceiptResult): void {
-    for (const stream of this.#streams)
-      if (stream.device === device && stream.user === user) stream.tellResult(receipt)
+    for (const stream of this.#streams) if (isOf(stream, { user, device })) stream.tellResult(receipt)
   }
 
   /** A device that listens twice has a copy, which may have pushed before it listened. */
-  #tellPassedOver(device: string | null): void {
+  #tellPassedOver({ user, device }: Caller<U>): void {
     for (const stream of this.#passedOver) {
-      if (stream.device !== device) continue
+      if (!isOf(stream, { user: user.id, device })) continue
       this.#passedOver.delete(stream)
       stream.notice({ scopes: '*', user: null, device: null })
     }
@@ -67,7 +69,16 @@ export class StreamHub<U extends User> {
 
   /** Ends every stream. Repeating is harmless. */
   close(): void {
+    this.#isClosed = true
     this.#unsubscribe()
     for (const stream of this.#streams) stream.end()
   }
+}
+
+/** Two users may name the same device: that is one of each. */
+function isOf(
+  stream: { readonly user: string; readonly device: string | null },
+  { user, device }: Pick<CommitEvent, 'user' | 'device'>,
+): boolean {
+  return stream.device === device && stream.user === user
 }

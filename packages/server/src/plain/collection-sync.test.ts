@@ -85,6 +85,18 @@ test('[PH-44] B15: a clock in the future wins for minutes, not for years', async
   expect((await given.ask(`GET /records/items/${id}`)).body).toMatchObject({ name: 'now' })
 })
 
+test('[PH-44] what was written while the server’s clock was a year ahead keeps out no later edit', async () => {
+  const yearMs = 365 * 86_400_000
+  given.advance(yearMs)
+  await given.ask('POST /records/items', { body: { id, warehouseId: '1', name: 'ahead' } })
+  given.advance(-yearMs)
+  await sync([{ ...laptop, name: 'later', updated_at: startTime }])
+  expect((await given.ask(`GET /records/items/${id}`)).body).toMatchObject({
+    name: 'later',
+    updated_at: startTime,
+  })
+})
+
 test('[PH-43, PR-3] a batch with one bad row leaves nothing behind', async () => {
   const bad: readonly (readonly [unknown, number, string])[] = [
     [{ ...laptop, id: other, price: 'cheap' }, 422, 'VALUE_INVALID'],
@@ -107,6 +119,28 @@ test('[PH-43, PR-3] a batch with one bad row leaves nothing behind', async () =>
   expect((await given.ask('GET /records/items')).body).toEqual({ records: [], next: null })
   expect((await sync([])).server_changes).toEqual([])
 })
+
+test('[PH-34, PH-43] a row takes no increments, and says so', async () => {
+  const changes = [{ ...laptop, increments: { stock: 2 } }]
+  const { status, body } = await given.ask('POST /sync/items', { body: { changes } })
+  expect([status, body]).toMatchObject([422, { message: 'Sync failed', error: { code: 'FIELD_UNKNOWN' } }])
+})
+
+test.each([
+  ['"stock":1e400', 422, 'VALUE_INVALID'],
+  ['"name":"\\u0000"', 422, 'VALUE_INVALID'],
+  ['"nmae":"Chair"', 422, 'FIELD_UNKNOWN'],
+  ['"rank":1', 403, 'FIELD_SERVER_OWNED'],
+])(
+  '[PH-43] a row that is wrong by itself says so also where it is older than what is there: %s',
+  async (member, status, code) => {
+    await sync([laptop])
+    const row = `{"id":"${id}","warehouseId":"1","name":"x",${member},"updated_at":"2026-11-20T08:00:00.000Z"}`
+    const refused = await given.ask('POST /sync/items', { body: `{"changes":[${row}]}` })
+    expect([refused.status, refused.body]).toMatchObject([status, { error: { code, index: 0 } }])
+    expect((await given.ask(`GET /records/items/${id}/history`)).body).toMatchObject({ lost: [] })
+  },
+)
 
 test('[PH-43] a body that is no batch answers in the same form', async () => {
   for (const body of [

@@ -28,6 +28,12 @@ const ownedMembers: ReadonlySet<string> = new Set([
   'collection',
 ])
 
+/** What a body may carry beside a canonical row. */
+interface PlainBodyOptions {
+  /** Otherwise `increments` is a field that the collection does not have. */
+  readonly takesIncrements?: boolean
+}
+
 /**
  * Reads a flat body: fields beside `id`, `baseVersion`, `updated_at` and `deleted_at`. What else a canonical row
  * carries is ignored. Errors: REQUEST_INVALID, VALUE_INVALID. Rules: PH-33, PH-34.
@@ -35,8 +41,10 @@ const ownedMembers: ReadonlySet<string> = new Set([
 export function parsePlainBody(
   body: Readonly<Record<string, unknown>>,
   collection: CollectionSchema,
+  { takesIncrements = false }: PlainBodyOptions = {},
 ): PlainBody {
-  const hasIncrements = Object.hasOwn(body, 'increments') && !collection.fieldsByName.has('increments')
+  const hasIncrements =
+    takesIncrements && Object.hasOwn(body, 'increments') && !collection.fieldsByName.has('increments')
   const isField = (name: string): boolean =>
     collection.fieldsByName.has(name) || !(ownedMembers.has(name) || (hasIncrements && name === 'increments'))
   return {
@@ -48,6 +56,12 @@ export function parsePlainBody(
     deletedAt: parseTime(body, 'deleted_at'),
     increments: hasIncrements ? parseIncrements(body['increments']) : undefined,
   }
+}
+
+/** A body may name its record only as the path does. Errors: REQUEST_INVALID. Rules: PH-33. */
+export function checkId({ id }: Pick<PlainBody, 'id'>, named: string): void {
+  if (id !== undefined && id !== named)
+    throw new SyncError('REQUEST_INVALID', 'The body is of another id than the path.')
 }
 
 function parseBaseVersion(value: unknown): number | undefined {

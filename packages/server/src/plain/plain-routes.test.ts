@@ -1,6 +1,8 @@
+import { DatabaseSync } from 'node:sqlite'
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
-import { type GivenServer, givenServer, startTime } from '../http/given-server.ts'
+import { type GivenServer, givenServer, startTime, type Told } from '../http/given-server.ts'
 
 const id = '0197a1b2-0000-7000-8000-000000000001'
 const other = '0197a1b2-0000-7000-8000-000000000002'
@@ -82,6 +84,15 @@ describe('create and read', () => {
     })
     expect([status, body]).toMatchObject([200, { name: 'Desk', location: 'A1', stock: 7 }])
   })
+
+  test.each(['POST /records/items', `PUT /records/items/${id}`])(
+    '[PH-32] %s: a counter that is set and added to at once is refused, not set to either',
+    async (route) => {
+      const { status, body } = await ask(route, { body: { ...laptop, stock: 3, increments: { stock: 2 } } })
+      expect([status, body]).toMatchObject([400, { error: { code: 'MUTATION_INVALID', field: 'stock' } }])
+      expect((await ask('GET /records/items')).body).toMatchObject({ records: [] })
+    },
+  )
 
   test('[PH-31] a reader that has the version is told so', async () => {
     await createdVersion()
@@ -393,6 +404,61 @@ describe('lists, history, restore', () => {
     const { status, body } = await ask(`POST /records/items/${id}/restore`, { body: {} })
     expect([status, body]).toMatchObject([200, { name: 'Laptop', stock: 3, deleted_at: null }])
     expect((await ask(`GET /records/items/${id}`)).status).toBe(200)
+  })
+
+  test('[PH-42] restore of an entry leaves alone what the server alone sets', async () => {
+    await createdVersion()
+    const db = new DatabaseSync(given.path)
+    db.exec(`UPDATE items SET name = 'Chair', rank = 7`)
+    db.close()
+    await ask(`DELETE /records/items/${id}`)
+    const { body } = await ask(`GET /records/items/${id}/history`)
+    const { history } = body as { history: { n: number }[] }
+    const restore = (n = 0): Promise<Told> => ask(`POST /records/items/${id}/restore`, { body: { entry: n } })
+    const back = await restore(history[0]?.n)
+    expect([back.status, back.body]).toMatchObject([200, { name: 'Chair', rank: 7, deleted_at: null }])
+    const before = await restore(history[1]?.n)
+    expect([before.status, before.body]).toMatchObject([200, { name: 'Laptop', rank: 7 }])
+  })
+
+  test('[PH-42] restore brings what an old entry turned down, however much has happened since', async () => {
+    await createdVersion()
+    given.advance(60_000)
+    await ask(`PATCH /records/items/${id}`, { body: { location: 'B2' } })
+    const mutation = {
+      id: other,
+      seq: 1,
+      collection: 'items',
+      record: id,
+      op: 'update',
+      baseVersion: 1,
+      changes: { location: 'A1', name: 'Chair' },
+      base: { location: null, name: 'Laptop' },
+      at: '2026-11-20T10:00:30.000Z-0000-phone',
+      schema: 1,
+    }
+    const headers = { 'holdfast-device': '0197a1b2-0000-7000-8000-0000000000d1' }
+    expect((await ask('POST /sync/push', { body: { mutations: [mutation] }, headers })).body).toMatchObject({
+      results: [{ status: 'merged' }],
+    })
+    const { body } = await ask(`GET /records/items/${id}/history`)
+    const { history } = body as { history: { n: number }[] }
+    for (let stock = 1; stock <= 200; stock++) await ask(`PATCH /records/items/${id}`, { body: { stock } })
+    for (const asked of [{ entry: history[0]?.n }, { fields: ['location'] }]) {
+      await ask(`PATCH /records/items/${id}`, { body: { location: null } })
+      const back = await ask(`POST /records/items/${id}/restore`, { body: asked })
+      expect([back.status, back.body]).toMatchObject([200, { location: 'A1', name: 'Chair' }])
+    }
+  })
+
+  test.each([
+    [{ increments: { stock: 5 } }, 422, 'FIELD_UNKNOWN'],
+    [{ fields: ['nmae'] }, 422, 'FIELD_UNKNOWN'],
+    [{ id: '0197a1b2-0000-7000-8000-000000000009', name: 'Desk' }, 400, 'REQUEST_INVALID'],
+  ])('[PH-33, PH-34, PH-42] restore says so of what it does not do: %j', async (asked, status, code) => {
+    await createdVersion()
+    const refused = await ask(`POST /records/items/${id}/restore`, { body: asked })
+    expect([refused.status, refused.body]).toMatchObject([status, { error: { code } }])
   })
 
   test('[PH-42] restore sets values, and what an entry of the history replaced', async () => {

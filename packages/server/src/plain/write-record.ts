@@ -6,7 +6,7 @@ import type { HttpServices, UserCall } from '../http/http-call.ts'
 import { readObjectBody } from '../http/read-body.ts'
 import { collectionOf } from './collection-of.ts'
 import { plainWriteAnswer } from './plain-answer.ts'
-import { parsePlainBody, parsePrecondition, type PlainBody } from './plain-body.ts'
+import { checkId, parsePlainBody, parsePrecondition, type PlainBody } from './plain-body.ts'
 import { requestKey } from './request-key.ts'
 
 /** What a plain request may do to its record. */
@@ -22,11 +22,11 @@ export async function writeRecord<U extends User>(
   const { request, caller } = call
   const collection = collectionOf(services.schema, call.params)
   const body = await readObjectBody(request, limits)
-  const plain = parsePlainBody(body, collection)
+  const plain = parsePlainBody(body, collection, { takesIncrements: true })
   if (plain.deletedAt !== undefined && op !== 'delete') {
     throw new SyncError('VALUE_INVALID', 'deleted_at cannot be set; use DELETE.', { at: 'deleted_at' })
   }
-  const record = recordId(services, call, { op, id: plain.id })
+  const record = recordId(services, call, { op, plain })
   const write: PlainWrite = {
     collection: collection.name,
     record,
@@ -47,16 +47,16 @@ export async function writeRecord<U extends User>(
 function recordId<U extends User>(
   { env }: HttpServices<U>,
   { params }: UserCall<U>,
-  { op, id }: { readonly op: RecordWrite; readonly id: unknown },
+  { op, plain }: Pick<Edit, 'op' | 'plain'>,
 ): string {
+  const { id } = plain
   if (op === 'create') {
     if (id === undefined || id === null) return newUuid(env)
     if (isUuid(id)) return id
     throw new SyncError('VALUE_INVALID', 'id is not a UUID in lower case.', { at: 'id' })
   }
   const named = params['id'] ?? ''
-  if (id !== undefined && id !== named)
-    throw new SyncError('REQUEST_INVALID', 'The body is of another id than the path.')
+  checkId(plain, named)
   if (isUuid(named)) return named
   if (op === 'put') throw new SyncError('VALUE_INVALID', 'The id is not a UUID in lower case.', { at: 'id' })
   throw new SyncError('RECORD_NOT_FOUND', 'There is no such record.')

@@ -1,6 +1,7 @@
 import { newUuid } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { PlainWrite } from '../engine.ts'
 import { type GivenEngine, givenEngine, item, type RawMutation } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
 
@@ -110,6 +111,43 @@ describe.skipIf(!hasPostgres())('what another transaction holds', () => {
     await expect(ann.push(...late)).rejects.toMatchObject({ code: 'STORE_BUSY' })
     await release()
     expect((await ann.push(...late)).map(({ status }) => status)).toEqual(['applied', 'applied'])
+  })
+
+  test('[PU-46] a record that somebody else makes at the same moment is met as if it had been there', async () => {
+    const record = uuid()
+    const release = await given.hold(`BEGIN; INSERT INTO items (id, warehouse, sku, name, stock, tags)
+      VALUES ('${record}', '1', 'S', 'theirs', 1, '[]')`)
+    const ann = given.device()
+    const put: PlainWrite = {
+      collection: 'items',
+      record,
+      op: 'put',
+      values: item({ name: 'put', sku: 'S' }),
+      precondition: { kind: 'none' },
+    }
+    const writing = [
+      ann.pushOne(ann.create('items', item({ name: 'mine', sku: 'S' }), { record })),
+      given.engine.apply({ ...ann.caller, device: null }, [put]).then(({ results: [result] }) => result),
+    ]
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    await release()
+    expect(await Promise.all(writing)).toMatchObject([
+      { status: 'conflict', conflict: { mine: { name: 'mine' } } },
+      { status: 'applied', created: false },
+    ])
+  })
+
+  test('[PU-22, PU-46] an id that a trigger of the host gives to every row is still a refusal', async () => {
+    const ann = given.device()
+    const taken = ann.create('items', item())
+    await ann.push(taken)
+    await given.run(`CREATE FUNCTION host_same_id() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN NEW.id := '${taken.record}'; RETURN NEW; END $$;
+      CREATE TRIGGER a_host_same_id BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION host_same_id()`)
+    expect(await ann.pushOne(ann.create('items', item()))).toMatchObject({
+      status: 'rejected',
+      error: { code: 'CONSTRAINT_FAILED', message: 'items_pkey' },
+    })
   })
 
   test('[PU-43] a scope whose position another transaction holds delays no other scope', async () => {

@@ -1,7 +1,7 @@
 import type { Values } from '@holdfast/core'
 import { newUuid } from '@holdfast/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { ApplyOptions, PlainResult, PlainWrite } from '../engine.ts'
+import type { ApplyOptions, ApplyResponse, PlainResult, PlainWrite } from '../engine.ts'
 import { isOnPostgres } from '../given-database.ts'
 import { type GivenDevice, type GivenEngine, givenEngine, item } from '../given-engine.ts'
 import { systemEnvironment } from '../system-environment.ts'
@@ -179,6 +179,33 @@ test('[PU-33] a repeated key is answered as the first time, with another body it
   given.advance(31 * 86_400_000)
   await given.engine.collectTombstones({ olderThanMs: 90 * 86_400_000 })
   expect(await given.engine.apply(caller, [add], options('h'))).toMatchObject({ duplicate: false })
+})
+
+test('[PU-33] what a constraint of the host refused under a key, and a batch that it took apart, is answered once', async () => {
+  const caller = { ...ann.caller, device: null }
+  await given.run('CREATE UNIQUE INDEX host_names ON items (name)')
+  await applyOne(write('create', item({ name: 'same', stock: 0 })))
+  const again = { ...write('create', item({ name: 'same' })), record: newUuid(systemEnvironment()) }
+  const keyed = (key: string): ApplyOptions => ({ key: { key, hash: 'h' } })
+  const batch = [again, write('update', {}, { increments: { stock: 1 } })]
+  const asked = (): Promise<readonly ApplyResponse[]> =>
+    Promise.all([
+      given.engine.apply(caller, batch, keyed('batch')),
+      given.engine.apply(caller, [again], keyed('one')),
+    ])
+  const first = await asked()
+  expect(first.map(({ results }) => results.map(({ status }) => status))).toEqual([
+    ['rejected', 'applied'],
+    ['rejected'],
+  ])
+  await given.run(isOnPostgres ? 'DROP INDEX public.host_names' : 'DROP INDEX host_names')
+  expect((await asked()).map(({ results, duplicate }) => [duplicate, results])).toEqual(
+    first.map(({ results }) => [true, results]),
+  )
+  // As after a process that died before it kept the answer of the whole.
+  await given.run(`DELETE FROM holdfast_keys WHERE key = 'batch'`)
+  expect((await asked())[0]?.results).toEqual(first[0]?.results)
+  expect(await read('SELECT name, stock FROM items')).toEqual([{ name: 'same', stock: 1 }])
 })
 
 test('[PU-22] a constraint of the host refuses a plain write by its name', async () => {

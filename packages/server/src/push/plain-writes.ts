@@ -1,17 +1,9 @@
-import { createHash } from 'node:crypto'
 import {
-  absentValue,
-  canonicalTimestamp,
-  type CollectionSchema,
   type ErrorCode,
   errorTable,
   type ErrorReport,
-  formatHlc,
-  type Hlc,
-  type Json,
   newUuid,
   scopesOfRow,
-  SyncError,
   type Values,
 } from '@holdfast/core'
 import type {
@@ -29,9 +21,11 @@ import { ConstraintError } from '../store/store-errors.ts'
 import { Claims } from './claims.ts'
 import { auditBase } from '../audit/audit-line.ts'
 import { decideUnit } from './decide-unit.ts'
+import { keepAnswer, keptAnswer, keptOnce, keyOfWrite } from './kept-answers.ts'
 import type { MemberVerdict } from './judge-mutation.ts'
 import { valuesOf } from './judge-mutation.ts'
-import { readOffer } from './offer.ts'
+import type { Offer } from './offer.ts'
+import { offerOf, plainSkewMs, type PlainStanding, plainStamp } from './plain-offer.ts'
 import type { PushContext } from './push-context.ts'
 import { canonicalRecord, noEffects, type Session } from './session.ts'
 import { type CurrentRecord, whenLoaded, WorkingSet } from './working-set.ts'
@@ -47,9 +41,13 @@ class Undone extends Error {
   }
 }
 
+/** Thrown where each write of a batch was decided by itself before, under a key of its own. */
+class TakenApart extends Error {}
+
 /**
  * Writes of plain clients, by the same way as a device's: each becomes a mutation against the row as it stands, unless
- * its precondition says that the client lost a race. Errors: KEY_REUSED, STORE_BUSY. Rules: PU-24 to PU-28.
+ * its precondition says that the client lost a race. A batch in which a constraint refuses a write is decided write by
+ * write. Errors: KEY_REUSED, STORE_BUSY. Rules: PU-24 to PU-28, PU-33.
  */
 export async function applyWrites<U extends User>(
   context: PushContext<U>,
@@ -65,12 +63,20 @@ export async function applyWrites<U extends User>(
     return response
   } catch (error) {
     if (error instanceof Undone) return { results: error.results, duplicate: false, committed: false }
-    if (!(error instanceof ConstraintError)) throw error
-    if (writes.length === 1 || options.atomic)
-      return { results: writes.map(() => refusedBy(error.message)), duplicate: false, committed: false }
+    if (error instanceof ConstraintError && (writes.length === 1 || options.atomic)) {
+      const results = writes.map(() => refusedBy(error.message))
+      const kept = options.atomic ? undefined : await keptOnce(context, caller.user.id, options.key, results)
+      return { results, duplicate: false, ...kept, committed: false }
+    }
+    if (!(error instanceof ConstraintError || error instanceof TakenApart)) throw error
+    const { key } = options
     const results: PlainResult[] = []
-    for (const write of writes) results.push(...(await applyWrites(context, caller, [write])).results)
-    return { results, duplicate: false, committed: true }
+    for (const [index, write] of writes.entries()) {
+      const own = key && { key: keyOfWrite(key, index) }
+      results.push(...(await applyWrites(context, caller, [write], own)).results)
+    }
+    const kept = await keptOnce(context, caller.user.id, key, results)
+    return { results, duplicate: false, committed: true, ...kept }
   }
 }
 
@@ -94,15 +100,11 @@ async function transact<U extends User>(
   caller: Caller<U>,
   { tx, writes, options }: Work,
 ): Promise<{ readonly response: ApplyResponse; readonly tell: () => void }> {
-  const { key } = options
-  const known = key && (await tx.key(caller.user.id, key.key))
-  if (known) {
-    if (known.hash !== key.hash)
-      throw new SyncError('KEY_REUSED', 'the idempotency key was used for another body')
-    // Written below from the same type.
-    const results = JSON.parse(known.body) as readonly PlainResult[]
-    return { response: { results, duplicate: true, committed: true }, tell: () => undefined }
-  }
+  const { key, atomic } = options
+  const known = key && (await keptAnswer(tx, caller.user.id, key))
+  if (known) return { response: { results: known, duplicate: true, committed: true }, tell: () => undefined }
+  if (key && !atomic && writes.length > 1 && (await keptAnswer(tx, caller.user.id, keyOfWrite(key, 0))))
+    throw new TakenApart()
   const session = await openPlainSession(context, caller, tx)
   const firstVersion = session.nextVersion
   const verdicts: (MemberVerdict | null)[] = []
@@ -111,8 +113,7 @@ async function transact<U extends User>(
     const { result, verdict } = await decideWrite(session, write)
     results.push(result)
     verdicts.push(verdict)
-    if (options.atomic && (result.status === 'conflict' || result.status === 'rejected'))
-      throw new Undone(results)
+    if (atomic && (result.status === 'conflict' || result.status === 'rejected')) throw new Undone(results)
   }
   if (session.effects.audit.length + session.effects.records.size > 0)
     await writeEffects(session, firstVersion)
@@ -127,12 +128,7 @@ async function transact<U extends User>(
       ? { ...result, record: canonicalRecord(now.offer.mutation.record, now.record) ?? null }
       : result
   })
-  if (key)
-    await tx.saveKey(caller.user.id, key.key, {
-      hash: key.hash,
-      body: JSON.stringify(final),
-      at: session.now,
-    })
+  if (key) await keepAnswer(tx, caller.user.id, key, { results: final, at: session.now })
   const tell = await context.beforeCommit(tx, { user: caller.user.id, device: caller.device })
   return { response: { results: final, duplicate: false, committed: true }, tell }
 }
@@ -189,9 +185,9 @@ async function decideWrite<U extends User>(session: Session<U>, write: PlainWrit
     return { result: { status: 'applied', record: null, created: false }, verdict: null }
   }
   if (write.op === 'delete' && !isSeen) return refused('RECORD_NOT_FOUND', 'there is no such record')
-  const lost = isLost(write, { stored, isSeen, isLive: live !== null })
+  const lost = isLost(write, { stored, isSeen, isLive: live !== null, now: session.now })
   if (lost && write.precondition.kind === 'latest')
-    return recordLoss(session, { write, collection, stored, shown })
+    return recordLoss(session, { write, collection, stored, isSeen, shown })
   if (lost)
     return {
       result: {
@@ -221,10 +217,13 @@ interface Standing {
   readonly stored: CurrentRecord
   readonly isSeen: boolean
   readonly isLive: boolean
+  /** ISO time. */
+  readonly now: string
 }
 
-function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive }: Standing): boolean {
+function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive, now }: Standing): boolean {
   const { snapshot } = stored
+  const editedMs = Date.parse(stored.updatedAt)
   switch (precondition.kind) {
     case 'none':
       return false
@@ -232,59 +231,33 @@ function isLost({ precondition }: PlainWrite, { stored, isSeen, isLive }: Standi
       if (precondition.version === 0) return isLive
       return !isSeen || snapshot.kind === 'absent' || snapshot.version !== precondition.version
     case 'time':
+      return isSeen && editedMs > Date.parse(precondition.updatedAt)
     case 'latest':
-      return isSeen && Date.parse(stored.updatedAt) > Date.parse(precondition.updatedAt)
+      // What was edited later than can be was edited by a clock that was ahead: nobody knows when.
+      if (editedMs > Date.parse(now) + plainSkewMs) return false
+      return isSeen && editedMs > Date.parse(precondition.updatedAt)
     default:
       return precondition satisfies never
   }
 }
 
-interface PlainStanding {
-  readonly write: PlainWrite
-  readonly collection: CollectionSchema
-  readonly stored: CurrentRecord
-  readonly isSeen?: boolean
-  readonly shown: Values | null
+function unreadable({ error }: Offer, record: Values | null): Decided {
+  const told = error ?? reportFor('MUTATION_INVALID', 'it cannot be read')
+  return { result: { status: 'rejected', record, created: false, error: told }, verdict: null }
 }
 
-/** The write becomes a mutation that has seen the row as it is: what it overwrites, it overwrites knowingly. */
 async function decideAsMutation<U extends User>(
   session: Session<U>,
-  { write, collection, stored, isSeen, shown }: PlainStanding,
+  standing: PlainStanding,
 ): Promise<Decided> {
-  const op = opOf(write, stored, isSeen === true)
-  const snapshot = stored.snapshot
-  const baseVersion = snapshot.kind === 'absent' || isSeen !== true ? 0 : snapshot.version
-  const raw = {
-    id: newUuid(session.env),
-    seq: 1,
-    collection: collection.name,
-    record: write.record,
-    op,
-    baseVersion,
-    changes: op === 'delete' ? {} : changesOf(write, { collection, stored, op }),
-    increments: op === 'update' ? (write.increments ?? {}) : {},
-    at: plainStamp(session, write.at),
-    schema: session.schema.version,
-  }
-  const { now } = session
-  const clock = { serverMs: Date.parse(now), now, skewMs: plainSkewMs }
-  const offer = readOffer(session.schema, raw, clock)
-  if (!offer.mutation)
-    return {
-      result: {
-        status: 'rejected',
-        record: shown,
-        created: false,
-        error: offer.error ?? reportFor('MUTATION_INVALID', 'it cannot be read'),
-      },
-      verdict: null,
-    }
+  const { write, shown } = standing
+  const offer = offerOf(session, standing)
+  if (!offer.mutation) return unreadable(offer, shown)
   const member = { ...offer, mutation: offer.mutation }
   const [verdict] = await whenLoaded(() => decideUnit(session, [member]))
   if (!verdict) return refused('SERVER_FAILED', 'nothing was decided')
   if (verdict.status === 'applied' || verdict.status === 'merged') {
-    const created = op === 'create'
+    const created = offer.mutation.op === 'create'
     const record = verdict.record ? (canonicalRecord(write.record, verdict.record) ?? null) : null
     return { result: { status: verdict.status, record, created }, verdict }
   }
@@ -300,71 +273,12 @@ async function decideAsMutation<U extends User>(
   }
 }
 
-/** The skew a plain client's own times are believed by, ms: that of any device. */
-const plainSkewMs = 300_000
-
-function opOf(
-  { op }: PlainWrite,
-  { snapshot }: CurrentRecord,
-  isSeen: boolean,
-): 'create' | 'update' | 'delete' {
-  if (op === 'delete' || op === 'create' || op === 'update') return op
-  // An update of a tombstone starts from its values, so that what only the server may set comes back too.
-  if (op === 'restore') return 'update'
-  return snapshot.kind === 'live' && isSeen ? 'update' : 'create'
-}
-
-function changesOf(
-  write: PlainWrite,
-  {
-    collection,
-    stored,
-    op,
-  }: {
-    readonly collection: CollectionSchema
-    readonly stored: CurrentRecord
-    readonly op: 'create' | 'update' | 'delete'
-  },
-): Values {
-  const { snapshot } = stored
-  if (write.op === 'restore' && snapshot.kind === 'deleted') {
-    const settable = collection.fields.filter(
-      ({ name, owner }) => owner === 'anyone' && snapshot.values?.[name] !== undefined,
-    )
-    const kept = settable.map(({ name }): [string, Json] => [name, snapshot.values?.[name] ?? null])
-    return { ...Object.fromEntries(kept), ...write.values }
-  }
-  if (op === 'create' && write.increments) {
-    const started = Object.entries(write.increments).map(([name, amount]): [string, Json] => [name, amount])
-    return { ...write.values, ...Object.fromEntries(started) }
-  }
-  if (write.op !== 'put' || op !== 'update') return write.values
-  const whole: Record<string, Json> = {}
-  for (const field of collection.fields) {
-    const value = write.values[field.name] ?? absentValue(field)
-    // What the server owns stays; what is required and missing is for parsing to refuse.
-    if (field.owner === 'server' || write.increments?.[field.name] !== undefined) continue
-    if (value !== undefined) whole[field.name] = value
-    else
-      throw new SyncError('VALUE_INVALID', `${collection.name}.${field.name} is missing`, {
-        at: `${collection.name}.${field.name}`,
-      })
-  }
-  return { ...whole, ...write.values }
-}
-
-/** The stamp of an edit without a device's clock. */
-export function plainStamp<U extends User>({ now, caller }: Session<U>, at: string | undefined): Hlc {
-  const time = (at === undefined ? undefined : canonicalTimestamp(at)) ?? now
-  const name = createHash('sha256').update(caller.user.id).digest('hex').slice(0, 16)
-  return formatHlc({ ms: Date.parse(time), counter: 0 }, `plain-${name}`)
-}
-
 /** Last write wins by time: the record stays, and the loser can be found and brought back. */
-async function recordLoss<U extends User>(
-  session: Session<U>,
-  { write, collection, stored, shown }: PlainStanding,
-): Promise<Decided> {
+function recordLoss<U extends User>(session: Session<U>, standing: PlainStanding): Decided {
+  const { write, collection, stored, shown } = standing
+  // What is wrong by itself is no value that lost: nobody could bring it back.
+  const offer = offerOf(session, standing)
+  if (!offer.mutation) return unreadable(offer, shown)
   const current = valuesOf(stored)
   const decisions = Object.entries(write.values).flatMap(([field, mine]): HistoryDecision[] => {
     const theirs = current?.[field] ?? null

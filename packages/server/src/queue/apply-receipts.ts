@@ -37,6 +37,7 @@ export type Applied = 'some' | 'nothing' | 'failed'
 /** First wait after a failure that may pass, ms; doubled each time. */
 const firstWaitMs = 500
 const waitMaxMs = 60_000
+const clocksDifferMs = 600_000
 
 /**
  * Decides what was queued: of each device one push at a time, in the order in which they came. A receipt can be taken only
@@ -107,7 +108,9 @@ export class ReceiptApplier<U extends User> {
     const { store, limits } = this.#options
     for (let taken = 0; ; taken += 1) {
       if (this.#isClosing) return taken
-      const times = { now: this.#time(), until: this.#time(limits.receiptLeaseMs) }
+      const nowMs = this.#options.env.now()
+      const until = new Date(nowMs + limits.receiptLeaseMs).toISOString()
+      const times = { now: new Date(nowMs).toISOString(), until, latest: latestTime(nowMs, limits) }
       const receipt = await store.write((tx) => tx.takeReceipt(user, device, times))
       if (!receipt) return taken
       if (!(await this.#applyOne(receipt))) return taken + 1
@@ -146,7 +149,7 @@ export class ReceiptApplier<U extends User> {
     const caller = JSON.parse(text) as Omit<Caller<U>, 'grants'>
     const { deviceNowMs } = caller
     const grants = await engine.grantsOf(caller.user)
-    const waitedMs = env.now() - Date.parse(at)
+    const waitedMs = Math.max(0, env.now() - Date.parse(at))
     const clock = deviceNowMs === undefined ? {} : { deviceNowMs: deviceNowMs + waitedMs }
     return engine.push({ ...caller, ...clock, grants }, parsePushRequest(JSON.parse(body), limits))
   }
@@ -161,6 +164,14 @@ export class ReceiptApplier<U extends User> {
   #time(laterMs = 0): string {
     return new Date(this.#options.env.now() + laterMs).toISOString()
   }
+}
+
+/**
+ * Nobody has a receipt for longer than until then, and none came later: such a time is of a clock that was ahead. By so much
+ * the clocks of nodes may differ.
+ */
+export function latestTime(nowMs: number, { receiptLeaseMs }: Pick<Limits, 'receiptLeaseMs'>): string {
+  return new Date(nowMs + Math.max(receiptLeaseMs, waitMaxMs) + clocksDifferMs).toISOString()
 }
 
 /** Who sent a push, without grants, which are asked for anew when it is applied. */

@@ -6,6 +6,7 @@ import { startBackground } from '../events/background.ts'
 import { consumersOf } from '../events/consumers.ts'
 import type { EventOptions } from '../events/event-options.ts'
 import { checkRetention, type RetentionOptions } from '../events/retention.ts'
+import { safeLogger } from '../safe-logger.ts'
 import { createEngine, type ServerOptions } from '../server.ts'
 import { systemEnvironment } from '../system-environment.ts'
 import type { IngestOptions } from './ingest-options.ts'
@@ -40,7 +41,8 @@ export interface HoldfastWorker {
 export async function createWorker<U extends User>(options: WorkerOptions<U>): Promise<HoldfastWorker> {
   const env = options.env ?? systemEnvironment()
   const limits = { ...defaultLimits, ...options.limits }
-  const { store, schema, logger, retention } = options
+  const { store, schema, retention } = options
+  const logger = safeLogger(options.logger)
   const consumers = consumersOf(options, schema, env)
   checkRetention(retention)
   const attachments = checkAttachments(options.attachments, limits)

@@ -13,7 +13,7 @@ import {
 
 import type { Caller, Engine, Logger, User } from '../engine.ts'
 import type { NewReceipt, Store, WaitingReceipt } from '../store/store.ts'
-import { describeCaller, ReceiptApplier } from './apply-receipts.ts'
+import { describeCaller, latestTime, ReceiptApplier } from './apply-receipts.ts'
 import type { IngestOptions } from './ingest-options.ts'
 import type { Load } from './load.ts'
 import { ReceiptInbox } from './receipt-inbox.ts'
@@ -260,7 +260,8 @@ export class Ingest<U extends User> {
     const nowMs = env.now()
     const now = new Date(nowMs).toISOString()
     const before = new Date(nowMs - ageMs).toISOString()
-    return store.read((tx) => tx.strayReceipts({ before, now, limit: limits.receiptsSwept }))
+    const latest = latestTime(nowMs, limits)
+    return store.read((tx) => tx.strayReceipts({ before, now, latest, limit: limits.receiptsSwept }))
   }
 
   /** Now and then, not with every look. */

@@ -60,8 +60,12 @@ export interface EventReads {
   consumer(name: string): Promise<StoredConsumer | null>
   /** Of these records those that have a waiting event. */
   waitingRecords(consumer: string, records: readonly RecordKey[]): Promise<readonly RecordKey[]>
-  /** The first waiting event of each record, where it is due. */
-  dueEvents(consumer: string, nowMs: number, limit: number): Promise<readonly ParkedEvent[]>
+  /** The first waiting event of each record, where it is due, or later than an event can be (a clock was ahead). */
+  dueEvents(
+    consumer: string,
+    at: { readonly nowMs: number; readonly latestMs: number },
+    limit: number,
+  ): Promise<readonly ParkedEvent[]>
   parkedCounts(consumer: string): Promise<{ readonly waiting: number; readonly dead: number }>
   /** In order of consumer and line, behind the given one. */
   deadEvents(

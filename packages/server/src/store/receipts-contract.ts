@@ -33,9 +33,11 @@ export function describeReceipts(name: string, { create, destroy }: StoreUnderTe
     const save = async (...receipts: readonly NewReceipt[]): Promise<void> =>
       store.write((tx) => tx.saveReceipts(receipts))
     const take = (device: string, now = at(30), until = at(40)): Promise<StoredReceipt | null> =>
-      store.write((tx) => tx.takeReceipt('ann', device, { now, until }))
+      store.write((tx) => tx.takeReceipt('ann', device, { now, until, latest: at(59) }))
     const strays = async (before = at(59), now = at(30)): Promise<readonly string[]> =>
-      (await store.read((tx) => tx.strayReceipts({ before, now, limit: 10 }))).map(({ id }) => id)
+      (await store.read((tx) => tx.strayReceipts({ before, now, latest: at(59), limit: 10 }))).map(
+        ({ id }) => id,
+      )
 
     test('[QU-3] of a device the first that waits is taken, by one at a time, and nothing before it is answered', async () => {
       const [first, second, other] = [receipt('phone', 2), receipt('phone', 1), receipt('tablet', 3)]
@@ -46,6 +48,16 @@ export function describeReceipts(name: string, { create, destroy }: StoreUnderTe
       expect(await take('phone', at(40), at(50))).toEqual({ ...first, attempts: 2, answer: null })
       await store.write((tx) => tx.answerReceipt(first.id, '{"a":1}', at(41)))
       expect((await take('phone', at(40)))?.id).toBe(second.id)
+    })
+
+    test('[QU-7] what was taken, or came, by a clock that was ahead is taken once the clock is right', async () => {
+      const year = '2027-11-20T10:00:00.000Z'
+      const [held, stray] = [receipt('phone', 1), { ...receipt('tablet', 2), at: year }]
+      await save(held, stray)
+      expect((await take('phone', year, year.replace('10:00', '10:01')))?.id).toBe(held.id)
+      expect(await strays()).toEqual([held.id, stray.id])
+      expect([(await take('phone'))?.id, (await take('tablet'))?.id]).toEqual([held.id, stray.id])
+      expect([await take('phone'), await take('tablet'), await strays()]).toEqual([null, null, []])
     })
 
     test('[QU-1] the first answer stands, what was sent is dropped with it, and both go after a while', async () => {

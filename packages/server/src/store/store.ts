@@ -213,10 +213,14 @@ export interface ReceiptReads {
   receipt(id: string): Promise<StoredReceipt | null>
   hasWaitingReceipts(user: string, device: string): Promise<boolean>
   receiptCounts(): Promise<{ readonly waiting: number; readonly oldestAt: string | null }>
-  /** The first waiting receipt of each device, where it came by `before` and nobody has it; urgent ones first. */
+  /**
+   * The first waiting receipt of each device, where it came by `before` and nobody has it; urgent ones first. A time that is
+   * later than `latest` is of a clock that was ahead.
+   */
   strayReceipts(query: {
     readonly before: string
     readonly now: string
+    readonly latest: string
     readonly limit: number
   }): Promise<readonly WaitingReceipt[]>
 }
@@ -229,7 +233,7 @@ export interface ReceiptWrites {
   takeReceipt(
     user: string,
     device: string,
-    times: { readonly now: string; readonly until: string },
+    times: { readonly now: string; readonly until: string; readonly latest: string },
   ): Promise<StoredReceipt | null>
   /** The first answer stands. */
   answerReceipt(id: string, answer: string, at: string): Promise<void>

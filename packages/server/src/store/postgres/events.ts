@@ -50,11 +50,12 @@ export function eventQueries(db: Connection): EventReads {
       const [collections, ids] = [records.map((each) => each.collection), records.map((each) => each.record)]
       return (await db.all(sql, consumer, collections, ids)).map(recordKeyOf)
     },
-    dueEvents: async (consumer, nowMs, limit) => {
-      const sql = `SELECT p.* FROM holdfast.parked p WHERE p.consumer = $1 AND NOT p.is_dead AND p.due_ms <= $2 AND NOT EXISTS (
+    dueEvents: async (consumer, { nowMs, latestMs }, limit) => {
+      const sql = `SELECT p.* FROM holdfast.parked p WHERE p.consumer = $1 AND NOT p.is_dead AND (p.due_ms <= $2 OR p.due_ms > $3)
+          AND NOT EXISTS (
           SELECT 1 FROM holdfast.parked o WHERE o.consumer = p.consumer AND NOT o.is_dead
-          AND o.collection = p.collection AND o.record = p.record AND o.n < p.n) ORDER BY p.due_ms, p.n LIMIT $3`
-      return (await db.all(sql, consumer, nowMs, limit)).map(parkedOf)
+          AND o.collection = p.collection AND o.record = p.record AND o.n < p.n) ORDER BY p.due_ms, p.n LIMIT $4`
+      return (await db.all(sql, consumer, nowMs, latestMs, limit)).map(parkedOf)
     },
     parkedCounts: async (consumer) => {
       const row = await db.get(

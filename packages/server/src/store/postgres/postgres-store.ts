@@ -2,6 +2,7 @@ import { assert, type CancelTimer, SyncError } from '@holdfast/core'
 import type { Pool, PoolClient } from 'pg'
 import type { HostTransaction } from '../../engine.ts'
 import type { Store, StoreReader, StoreSetup, StoreWriter, WriteOptions } from '../store.ts'
+import { ConstraintError } from '../store-errors.ts'
 import { Naming, type TableMappings } from './columns.ts'
 import { beginWrite, Connection, RaceLost, translate } from './connection.ts'
 import { type Driver, driver, openPool } from './driver.ts'
@@ -174,6 +175,8 @@ class PostgresStore implements Store {
         return await transact()
       } catch (error) {
         if (!(error instanceof RaceLost)) throw error
+        // It was no other writer, but a row or trigger of the host that is in the way each time.
+        if (attempt === attempts && error.cause instanceof ConstraintError) throw error.cause
         if (attempt === attempts)
           throw new SyncError('STORE_BUSY', 'other writers were faster each time', { cause: error })
       }

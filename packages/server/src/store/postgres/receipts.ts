@@ -32,11 +32,12 @@ export function receiptQueries(db: Connection): ReceiptReads {
       const oldest = row?.['oldest']
       return { waiting: Number(row?.['waiting']), oldestAt: typeof oldest === 'string' ? oldest : null }
     },
-    strayReceipts: async ({ before, now, limit }) => {
+    strayReceipts: async ({ before, now, latest, limit }) => {
       const sql = `SELECT r.id::text AS id, r.account AS "user", r.device, r.priority FROM holdfast.receipts r
         WHERE r.n IN (SELECT min(n) FROM holdfast.receipts WHERE answer IS NULL GROUP BY account, device)
-        AND r.at <= $1 AND (r.taken_until IS NULL OR r.taken_until <= $2) ORDER BY r.priority DESC, r.n LIMIT $3`
-      return (await db.all(sql, before, now, limit)).map(waitingOf)
+        AND (r.at <= $1 OR r.at > $3) AND (r.taken_until IS NULL OR r.taken_until <= $2 OR r.taken_until > $3)
+        ORDER BY r.priority DESC, r.n LIMIT $4`
+      return (await db.all(sql, before, now, latest, limit)).map(waitingOf)
     },
   }
 }
@@ -59,16 +60,17 @@ export function receiptStatements(db: Connection): ReceiptWrites {
         receipts.map(({ at }) => at),
       )
     },
-    takeReceipt: async (user, device, { now, until }) => {
+    takeReceipt: async (user, device, { now, until, latest }) => {
       // Who waits for the row until it is answered finds nothing; whoever answered it looks for the next one.
       const row = await db.get(
         `UPDATE holdfast.receipts SET taken_until = $4, attempts = attempts + 1
          WHERE n = (SELECT n ${waitingOfDevice} ORDER BY n LIMIT 1 FOR UPDATE)
-         AND answer IS NULL AND (taken_until IS NULL OR taken_until <= $3) RETURNING ${columns}`,
+         AND answer IS NULL AND (taken_until IS NULL OR taken_until <= $3 OR taken_until > $5) RETURNING ${columns}`,
         user,
         device,
         now,
         until,
+        latest,
       )
       return row ? receiptOf(row) : null
     },

@@ -3,7 +3,8 @@ import type { RecordWrite } from '../store.ts'
 import { hasDeletedAt } from '../sql.ts'
 import { columnLists, jsonText, type ListColumn, listValues } from './column-lists.ts'
 import { columnType, fieldMembers, jsonObject, type Naming, quoteText } from './columns.ts'
-import type { Connection } from './connection.ts'
+import { ConstraintError } from '../store-errors.ts'
+import { type Connection, RaceLost } from './connection.ts'
 
 /** Rows that one statement can write. */
 interface WriteGroup {
@@ -108,7 +109,17 @@ export async function writeGroup(
         .join(', ')} FROM s WHERE t.id = s.id RETURNING t.*`
   const sql = `WITH s AS MATERIALIZED (SELECT * FROM ${columnLists(sent)} x), t AS (${write})
     SELECT s.id FROM s LEFT JOIN t ON t.id = s.id WHERE t.id IS NULL OR ${differs(sent)}`
-  return (await db.all(sql, ...listValues(sent, group.rows))).map(({ id }) => String(id))
+  const written = await db.all(sql, ...listValues(sent, group.rows)).catch((error: unknown) => {
+    throw isInsert && isIdTaken(error) ? new RaceLost('somebody has just made this record', error) : error
+  })
+  return written.map(({ id }) => String(id))
+}
+
+/** Whoever looked for the record did not find it. The detail is in the language of the server, and names the key as it is. */
+function isIdTaken(error: unknown): boolean {
+  if (!(error instanceof ConstraintError) || !(error.cause instanceof Error)) return false
+  const { cause } = error
+  return 'detail' in cause && typeof cause.detail === 'string' && cause.detail.includes('(id)=(')
 }
 
 /** Whether a row `t` holds something else than was sent as `s`. */

@@ -45,14 +45,15 @@ export function eventQueries(db: Connection): EventReads {
           consumer,
         )
         .map(recordKeyOf),
-    dueEvents: async (consumer, nowMs, limit) =>
+    dueEvents: async (consumer, { nowMs, latestMs }, limit) =>
       db
         .all(
-          `SELECT p.* FROM holdfast_parked p WHERE p.consumer = ? AND p.is_dead = 0 AND p.due_ms <= ? AND NOT EXISTS (
+          `SELECT p.* FROM holdfast_parked p WHERE p.consumer = ? AND p.is_dead = 0 AND (p.due_ms <= ? OR p.due_ms > ?) AND NOT EXISTS (
              SELECT 1 FROM holdfast_parked o WHERE o.consumer = p.consumer AND o.is_dead = 0
              AND o.collection = p.collection AND o.record = p.record AND o.n < p.n) ORDER BY p.due_ms, p.n LIMIT ?`,
           consumer,
           nowMs,
+          latestMs,
           limit,
         )
         .map(parkedOf),

@@ -28,14 +28,16 @@ export function receiptQueries(db: Connection): ReceiptReads {
       const oldest = row?.['oldest']
       return { waiting: Number(row?.['waiting']), oldestAt: typeof oldest === 'string' ? oldest : null }
     },
-    strayReceipts: async ({ before, now, limit }) =>
+    strayReceipts: async ({ before, now, latest, limit }) =>
       db
         .all(
           `SELECT id, user, device, priority FROM holdfast_receipts
            WHERE n IN (SELECT min(n) FROM holdfast_receipts WHERE answer IS NULL GROUP BY user, device)
-           AND at <= ? AND (taken_until IS NULL OR taken_until <= ?) ORDER BY priority DESC, n LIMIT ?`,
+           AND (at <= ?1 OR at > ?3) AND (taken_until IS NULL OR taken_until <= ?2 OR taken_until > ?3)
+           ORDER BY priority DESC, n LIMIT ?4`,
           before,
           now,
+          latest,
           limit,
         )
         .map(waitingOf),
@@ -52,14 +54,16 @@ export function receiptStatements(db: Connection): ReceiptWrites {
       for (const { id, user, device, caller, body, priority, at } of receipts)
         insert(id, user, device, caller, body, priority, at)
     },
-    takeReceipt: async (user, device, { now, until }) => {
+    takeReceipt: async (user, device, { now, until, latest }) => {
       const row = db.get(
         `UPDATE holdfast_receipts SET taken_until = ?, attempts = attempts + 1
-         WHERE n = (SELECT min(n) ${waitingOfDevice}) AND (taken_until IS NULL OR taken_until <= ?) RETURNING *`,
+         WHERE n = (SELECT min(n) ${waitingOfDevice}) AND (taken_until IS NULL OR taken_until <= ? OR taken_until > ?)
+         RETURNING *`,
         until,
         user,
         device,
         now,
+        latest,
       )
       return row ? receiptOf(row) : null
     },
