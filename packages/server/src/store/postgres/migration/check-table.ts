@@ -1,4 +1,5 @@
 import type { CollectionSchema, FieldKind, FieldSchema } from '@holdfast/core'
+import { triggerNames } from '../capture.ts'
 import { checkOf, type Naming, realTime } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import { hasDeletedAt, quoteName } from '../../sql.ts'
@@ -67,6 +68,10 @@ export function refuseTable(asked: TableAsked): readonly string[] {
       ),
     ),
     ...refuseUnique(asked),
+    ...shape.lateTriggers.map(
+      (name) =>
+        `${table} has the trigger ${name}, which fires after ${triggerNames.row} and may change a row unseen: ALTER TRIGGER ${quoteName(name)} ON ${table} RENAME TO a name before it`,
+    ),
   ]
 }
 

@@ -185,6 +185,25 @@ describe.skipIf(!hasPostgres())('doctor and reconcile', () => {
     expect(await ills()).toEqual([])
   })
 
+  test('[MI-3] [MI-8] a trigger that fires after ours is refused, and found when it came later', async () => {
+    await db.ask(
+      `CREATE FUNCTION moves() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.place := 'paris'; RETURN NEW; END$$`,
+    )
+    const put = (name: string, when: string): Promise<unknown> =>
+      db.ask(`CREATE TRIGGER ${name} ${when} ON items FOR EACH ROW EXECUTE FUNCTION moves()`)
+    await put('zzz_after', 'AFTER INSERT OR UPDATE')
+    await put('zzz_a', 'BEFORE INSERT OR UPDATE')
+    expect(await ills()).toEqual([])
+    await put('zzz_moves', 'BEFORE UPDATE')
+    const found = '"public"."items" has the trigger zzz_moves, which fires after zzz_holdfast_row'
+    expect(await ills()).toEqual([expect.stringContaining(found)])
+    await expect(runMigration({ url: db.url, schema })).rejects.toMatchObject({ code: 'SCHEMA_INVALID' })
+    await db.ask('ALTER TRIGGER zzz_moves ON items RENAME TO moves')
+    expect(await ills()).toEqual([])
+    await db.ask(`UPDATE items SET name = 'moved' WHERE name = 'thing 1'`)
+    expect(await ills()).toEqual([])
+  })
+
   test('[MI-11] values that no field can hold, where a constraint is gone', async () => {
     await db.ask('ALTER TABLE items DROP CONSTRAINT items_due_check, DROP CONSTRAINT items_stock_check')
     await db.ask(`UPDATE items SET due = 'infinity', stock = 9007199254740992 WHERE name = 'thing 1'`)

@@ -1,3 +1,4 @@
+import { triggerNames } from '../capture.ts'
 import type { Connection } from '../connection.ts'
 
 /** A column of the host's. */
@@ -43,6 +44,8 @@ export interface TableShape {
   /** All below it, as schema and name. */
   readonly partitions: readonly (readonly [string, string])[]
   readonly constraints: ReadonlySet<string>
+  /** Triggers of the host, of it or of what is below it, that change rows after ours has looked at them. */
+  readonly lateTriggers: readonly string[]
 }
 
 const tableSql = `SELECT c.oid::text AS oid, c.relkind::text AS kind, c.relpersistence = 'u' AS unlogged, c.reltuples AS rows,
@@ -68,6 +71,11 @@ const partitionsSql = `SELECT n.nspname::text AS namespace, c.relname::text AS n
   FROM pg_partition_tree($1::oid) p JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE p.level > 0 ORDER BY 1, 2`
 
+/** Triggers of one kind fire by name, compared by bytes: BEFORE (2), for each row (1), at INSERT (4) or UPDATE (16). */
+const lateTriggersSql = `SELECT DISTINCT t.tgname::text AS name FROM pg_trigger t
+  WHERE (t.tgrelid = $1::oid OR t.tgrelid IN (SELECT p.relid FROM pg_partition_tree($1::oid) p)) AND NOT t.tgisinternal
+  AND t.tgenabled <> 'D' AND (t.tgtype & 3) = 3 AND (t.tgtype & 20) <> 0 AND t.tgname::text COLLATE "C" > $2 ORDER BY 1`
+
 /** Reads a table's shape; null when nothing has that name, which is quoted. */
 export async function readTable(db: Connection, table: string): Promise<TableShape | null> {
   const row = await db.get(tableSql, table)
@@ -80,6 +88,7 @@ export async function readTable(db: Connection, table: string): Promise<TableSha
     'SELECT conname::text AS name FROM pg_constraint WHERE conrelid = $1::oid',
     oid,
   )
+  const late = await db.all(lateTriggersSql, oid, triggerNames.row)
   return {
     kind: String(row['kind']),
     isUnlogged: row['unlogged'] === true,
@@ -113,5 +122,6 @@ export async function readTable(db: Connection, table: string): Promise<TableSha
     })),
     partitions: partitions.map((part) => [String(part['namespace']), String(part['name'])] as const),
     constraints: new Set(constraints.map((constraint) => String(constraint['name']))),
+    lateTriggers: late.map(({ name }) => String(name)),
   }
 }
