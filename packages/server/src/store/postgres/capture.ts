@@ -324,6 +324,7 @@ function runIf(condition: string, then: readonly string[]): readonly string[] {
  */
 function putNew(capture: Capture): readonly string[] {
   return [
+    ...buryUnseen(capture),
     'is_so := true;',
     `IF is_large AND current_setting('transaction_isolation') = 'read committed' THEN`,
     `EXECUTE $sql$SELECT EXISTS (${isInFeed(capture)})$sql$ INTO is_so;`,
@@ -343,6 +344,20 @@ function enterUnseen(capture: Capture): readonly string[] {
   return [
     `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN`,
     run(`${firstPuts(capture, 'old_rows n')} ON CONFLICT DO NOTHING`),
+    'END IF;',
+  ]
+}
+
+/**
+ * In the same way a row that is inserted again fails where its deletion is newer than the snapshot: its tombstone would stay
+ * beside it. The one that is made here goes with those that are seen.
+ */
+function buryUnseen({ name }: Capture): readonly string[] {
+  return [
+    `IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN`,
+    run(`INSERT INTO holdfast.tombstones (collection, record, version, deleted_at, created_at, updated_at, server_updated_at, data)
+      SELECT ${name}, n.id, 0, {at}::timestamptz, {at}::timestamptz, {at}::timestamptz, {at}::timestamptz, '{}' FROM new_rows n
+      WHERE EXISTS (SELECT 1 FROM holdfast.feed f WHERE f.collection = ${name} AND f.record = n.id) ON CONFLICT DO NOTHING`),
     'END IF;',
   ]
 }

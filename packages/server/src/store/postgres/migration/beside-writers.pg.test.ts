@@ -83,6 +83,34 @@ describe.skipIf(!hasPostgres())('a migration beside writers', () => {
     expect(await ills()).toEqual([])
   })
 
+  test.each(['REPEATABLE READ', 'SERIALIZABLE'])(
+    '[FE-71] a %s transaction that does not see the deletion of what it inserts again fails',
+    async (level) => {
+      await runMigration({ url: db.url, schema })
+      const id = '0197a1b2-0000-7000-8000-000000000001'
+      const insert = `INSERT INTO items (id, place, name) VALUES ('${id}', 'paris', 'again')`
+      await db.ask(`INSERT INTO items (id, place, name) VALUES ('${id}', 'berlin', 'first')`)
+      const client = await db.session()
+      const begin = async (): Promise<void> => {
+        await client.query(`BEGIN ISOLATION LEVEL ${level}`)
+        await client.query('SELECT FROM holdfast.state')
+      }
+      await begin()
+      await db.ask('DELETE FROM items')
+      await expect(client.query(insert)).rejects.toMatchObject({ code: '40001' })
+      await client.query('ROLLBACK')
+      await begin()
+      await client.query(insert)
+      await client.query('COMMIT')
+      expect(await db.ask('SELECT FROM holdfast.tombstones')).toEqual([])
+      expect(await entries()).toEqual([
+        { scope: 'place:berlin', op: 'leave', name: 'again' },
+        { scope: 'place:paris', op: 'put', name: 'again' },
+      ])
+      expect(await ills()).toEqual([])
+    },
+  )
+
   test('[FE-9] null in a required field of an adopted table is refused from then on', async () => {
     await db.ask(
       `CREATE TABLE items (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), place text, name text NOT NULL)`,
