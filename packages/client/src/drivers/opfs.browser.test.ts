@@ -34,6 +34,22 @@ test('[BR-2] nothing is written behind a commit, whose lack of room would refuse
   await connection.close()
 })
 
+test('[LO-9] a file of the pool whose header is damaged is refused, and left as it is', async () => {
+  const place = `${run}-header`
+  const connection = await RemoteConnection.open(place)
+  await connection.exec('CREATE TABLE t (n INTEGER)')
+  await connection.close()
+  // Closed well, and opened again: nothing is wrong with it.
+  await (await RemoteConnection.open(place)).close()
+  const sizes = await writeInto(place, 300, new Uint8Array([1]))
+  for (let n = 0; n < 2; n++)
+    await expect(RemoteConnection.open(place)).rejects.toMatchObject({ code: 'STORE_CORRUPT' })
+  expect(await writeInto(place, 300, new Uint8Array([0]))).toEqual(sizes)
+  const again = await RemoteConnection.open(place)
+  expect(await again.all('SELECT name FROM sqlite_schema')).toEqual([{ name: 't' }])
+  await again.close()
+})
+
 /** Where the files of a pool lie. */
 async function poolOf(place: string): Promise<FileSystemDirectoryHandle> {
   let folder = await navigator.storage.getDirectory()
@@ -47,13 +63,22 @@ async function spoilPool(place: string): Promise<void> {
   const connection = await RemoteConnection.open(place)
   await connection.exec('CREATE TABLE t (n INTEGER)')
   await connection.close()
+  const text = 'no database, but long enough to be taken for one'.repeat(100)
+  await writeInto(place, 4_096, new TextEncoder().encode(text))
+}
+
+/** Writes over the same place of each file that holds something. Gives their sizes before. */
+async function writeInto(place: string, position: number, bytes: BufferSource): Promise<readonly number[]> {
+  const sizes: number[] = []
   for await (const handle of (await poolOf(place)).values()) {
     if (handle.kind !== 'file') continue
     const file = await handle.getFile()
     if (file.size <= 4_096) continue
+    sizes.push(file.size)
     const writable = await handle.createWritable({ keepExistingData: true })
-    await writable.seek(4_096)
-    await writable.write('no database, but long enough to be taken for one'.repeat(100))
+    await writable.seek(position)
+    await writable.write(bytes)
     await writable.close()
   }
+  return sizes
 }

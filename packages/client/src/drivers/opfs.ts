@@ -3,6 +3,7 @@ import { SyncError } from '@holdfast/core'
 
 import { systemEnvironment } from '../system-environment.ts'
 import { loadWasm, takeFault } from './load-wasm.ts'
+import { refuseDamagedHeaders } from './opfs-headers.ts'
 import type { SqliteConnection, SqliteDriver } from './sqlite-driver.ts'
 import { storeError } from './sqlite-driver.ts'
 import { SynchronousConnection } from './synchronous-connection.ts'
@@ -62,12 +63,15 @@ async function acquire(sqlite3: Sqlite3Static, name: string): Promise<SAHPoolUti
   }
   for (;;) {
     try {
+      await refuseDamagedHeaders(['.holdfast', name, '.opaque'])
       const pool = await sqlite3.installOpfsSAHPoolVfs(options)
       if (pool.isPaused()) await pool.unpauseVfs()
       await fill(pool)
       return pool
     } catch (error) {
-      const isHeld = error instanceof DOMException && error.name === 'NoModificationAllowedError'
+      // The one that has them may still be writing, which makes them unreadable.
+      const isHeld =
+        error instanceof DOMException && /^(NoModificationAllowed|NotReadable)Error$/.test(error.name)
       if (!isHeld) throw outOfRoomOr(error)
       if (env.monotonicMs() > deadlineMs)
         throw new SyncError('STORE_LOCKED', 'another worker has the files', { cause: error })

@@ -90,7 +90,8 @@ interface Compiler {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+// A mark of the byte order is a character like any other.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 class WasmStatement implements SynchronousStatement {
   readonly isReader: boolean

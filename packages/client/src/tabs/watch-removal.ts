@@ -1,7 +1,7 @@
 import { resultOf } from '../drivers/idb-request.ts'
 
 /** An empty database: a connection to it is closed by the browser when it removes what the origin has stored. */
-const witness = 'holdfast'
+const witness = 'holdfast witness'
 
 /**
  * Calls `onRemoved` when a person, the server or the browser removes what this origin has stored, until the returned
