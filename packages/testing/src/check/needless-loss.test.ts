@@ -109,6 +109,34 @@ describe('a conflict', () => {
     expect(found(disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } })))).toEqual([])
   })
 
+  test('[SIM-101] legal: a dead letter that is tried again comes behind what its author did since', () => {
+    const sent = toShelf(givenBeam())
+      .send(1)
+      .rule(1, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
+    const again = sent.status(1, 'dead').move(1, 2).send(2).rule(2, { status: 'conflict' })
+    expect(found(again, conflictOf({ mutation: 'm2' }))).toEqual([])
+    const moved = toShelf(givenBeam()).move(1, 2).send(2).rule(2, { status: 'conflict' })
+    expect(found(moved, conflictOf({ mutation: 'm2' }))).toHaveLength(1)
+  })
+
+  test('[SIM-101] legal: what an operator accepts out of escrow', () => {
+    const history = (acceptedBy: string | null): GivenHistory =>
+      toShelf(givenBeam())
+        .send(1)
+        .rule(1, { status: 'conflict', line: false })
+        .line({
+          op: 'none',
+          version: null,
+          user: 'ann',
+          device: 'D1',
+          mutation: 'm1',
+          status: 'conflict',
+          acceptedBy,
+        })
+    expect(found(history('op'))).toEqual([])
+    expect(found(history(null))).toHaveLength(1)
+  })
+
   test('[SIM-101] legal: of a transaction, of a settlement, over a unique key, over several records', () => {
     expect(found(disputed(toShelf(givenBeam(), { group: 'g1' })))).toEqual([])
     expect(found(disputed(toShelf(givenBeam(), { resolves: 'c0' })))).toEqual([])

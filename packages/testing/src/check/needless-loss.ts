@@ -17,8 +17,9 @@ import type { SchemaFacts } from './schema-facts.ts'
  * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
  * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
  * wrote; in a `strict` collection, and against a deletion, any change of the record. Left out is what copies of a disk
- * write, and what is written once a server was put back: they know of things that they have not read; and what was written
- * on a value that never stood on the server, because it was refused or renamed there. Rules: SIM-101.
+ * write, and what is written once a server was put back: they know of things that they have not read; what was written
+ * on a value that never stood on the server, because it was refused or renamed there; and what comes behind what its author
+ * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
  */
 export function needlessLoss(facts: SchemaFacts): Checker {
   return {
@@ -64,6 +65,8 @@ class MeetingWatch {
   readonly #meetings = new Map<string, Meeting>()
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
+  /** Dead letters that were tried again: what their author did since came before them. */
+  readonly #again = new Set<string>()
   #isRestored = false
   /** Of the newest line. */
   #version = 0
@@ -75,6 +78,8 @@ class MeetingWatch {
   }
 
   observe(o: Observation): void {
+    if (o.kind === 'entry-moved' && this.#book.itemOf(o.disk, o.from.id)?.status === 'dead')
+      this.#again.add(o.to.id)
     this.#book.observe(o)
     switch (o.kind) {
       case 'cursor':
@@ -113,10 +118,10 @@ class MeetingWatch {
       this.#changes.set(record, changes)
     }
     for (const outcome of outcomes) {
-      const meeting = this.#meetingOf(outcome)
+      const line = lines.find(({ device, mutation }) => device === outcome.device && mutation === outcome.id)
+      const meeting = typeof line?.acceptedBy === 'string' ? undefined : this.#meetingOf(outcome)
       if (!meeting) continue
       if (outcome.status === 'conflict') this.#meetings.set(outcome.id, meeting)
-      const line = lines.find(({ device, mutation }) => device === outcome.device && mutation === outcome.id)
       if (outcome.status === 'merged' && line) this.#judgeDecisions(line, meeting)
     }
   }
@@ -153,9 +158,10 @@ class MeetingWatch {
     return this.#stood.get(place)?.some((stood) => sameValue(stood, value)) ?? value === null
   }
 
-  #isPlain({ disk, write }: Item): boolean {
+  #isPlain({ disk, id, write }: Item): boolean {
     const { group, op, resolves } = write.first
-    return group === null && op !== 'create' && resolves === null && !this.#copies.has(disk)
+    const isCopied = this.#copies.has(disk) || this.#again.has(id)
+    return group === null && op !== 'create' && resolves === null && !isCopied
   }
 
   #isSettlement({ device, mutation, status }: ServerAudit): boolean {
