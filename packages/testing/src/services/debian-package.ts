@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
 import { MissingService } from './missing-service.ts'
@@ -48,7 +47,8 @@ export function isRoot(): boolean {
 
 function install(debianPackage: string): boolean {
   if (!isRoot() || !isExecutable('/usr/bin/apt-get')) return false
-  const lock = join(tmpdir(), 'holdfast-apt.lock')
+  // One for all, whatever folder each of them has for its temporary files.
+  const lock = '/tmp/holdfast-apt.lock'
   const done = spawnSync('flock', [lock, 'sh', '-c', installScript, debianPackage], { stdio: 'ignore' })
   return done.status === 0
 }
