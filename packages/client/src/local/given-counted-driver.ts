@@ -1,9 +1,9 @@
 import { sqliteStorage } from '../drivers/node.ts'
-import type { SqliteDriver } from '../drivers/sqlite-driver.ts'
+import type { SqliteDriver, SqlParam } from '../drivers/sqlite-driver.ts'
 
 /** What went between a client and its database since it was set to nothing. */
 export interface Counted {
-  statements: string[]
+  statements: { readonly sql: string; readonly params: readonly SqlParam[] | undefined }[]
   /** Handed over to the client. */
   rows: number
 }
@@ -20,13 +20,13 @@ export function countedStorage(): { readonly storage: SqliteDriver; readonly cou
         ...connection,
         capabilities: connection.capabilities,
         async all(sql, params) {
-          counted.statements.push(sql)
+          counted.statements.push({ sql, params })
           const rows = await connection.all(sql, params)
           counted.rows += rows.length
           return rows
         },
         run(sql, params) {
-          counted.statements.push(sql)
+          counted.statements.push({ sql, params })
           return connection.run(sql, params)
         },
         exec: (sql) => connection.exec(sql),
