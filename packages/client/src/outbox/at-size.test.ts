@@ -3,9 +3,13 @@ import { expect, test } from 'vitest'
 
 import { type Counted, countAnew, countedStorage } from '../local/given-counted-driver.ts'
 import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
+import { RecordsToRebase } from '../apply/records-to-rebase.ts'
+import { settleClosedConflicts } from '../apply/settle-outcomes.ts'
 import { recordAnswers } from '../sync/record-answers.ts'
+import { createDeadLetters } from './dead-letters.ts'
 import { discardEntries } from './discard-entries.ts'
 import type { Offer } from './offer.ts'
+import { requeue } from './requeue.ts'
 import { moveToEscrow } from './to-escrow.ts'
 
 const many = 300
@@ -85,4 +89,51 @@ test('[OB-23] what an offer may stand on is found by its record and by its numbe
       plan.map(({ detail }) => detail).filter((detail) => /SCAN (other|_outbox)/.test(String(detail))),
     ).toEqual([])
   }
+})
+
+async function givenLetters(device: GivenDevice): Promise<void> {
+  for (let n = 0; n < many; n++) await device.items.insert({ name: `a${n}` })
+  await device.database.write((tx) =>
+    tx.run("UPDATE _outbox SET offer = seq, status = 'dead', error = 'VALUE_INVALID no'"),
+  )
+}
+
+test('[OB-23] hundreds of dead letters are listed with a handful of statements, and one is found by itself', async () => {
+  const device = await givenCountedDevice()
+  await givenLetters(device)
+  const [first] = await device.database.all('SELECT id, record FROM _outbox WHERE seq = 1')
+  await device.items.update(String(first?.['record']), { name: 'b' })
+  const letters = createDeadLetters(device.database, { schema: givenSchema, env: { now: () => 0 } })
+  countAnew(device.counted)
+  const list = await letters.list()
+  expect(list).toHaveLength(many)
+  expect(list[0]?.behind).toHaveLength(1)
+  expect(list.slice(1).every(({ behind }) => behind.length === 0)).toBe(true)
+  expect(device.counted.statements.length).toBeLessThan(10)
+  countAnew(device.counted)
+  expect(await letters.get(String(first?.['id']))).toEqual(list[0])
+  expect(device.counted.rows).toBeLessThan(10)
+})
+
+test('[OB-23] who stands on hundreds of letters that are tried again is told in one statement', async () => {
+  const device = await givenCountedDevice()
+  await givenLetters(device)
+  const seqs = Array.from({ length: many }, (_, index) => index + 1)
+  countAnew(device.counted)
+  await device.database.write((tx) => requeue(tx, { schema: givenSchema }, seqs))
+  const namings = device.counted.statements.filter(({ sql }) => sql.includes('after = '))
+  expect(namings.length).toBeLessThan(3)
+})
+
+test('[OB-23] what hundreds of conflicts held is let go in one statement', async () => {
+  const device = await givenCountedDevice()
+  for (let n = 0; n < many; n++) await device.items.insert({ name: `a${n}` })
+  await device.database.write((tx) =>
+    tx.run("UPDATE _outbox SET offer = seq, status = 'held', held_by = 'c' || seq"),
+  )
+  countAnew(device.counted)
+  await device.database.write((tx) => settleClosedConflicts(tx, new RecordsToRebase()))
+  expect(device.counted.statements.length).toBeLessThan(20)
+  const rest = await device.database.all("SELECT 1 FROM _outbox WHERE status <> 'pending'")
+  expect(rest).toEqual([])
 })
