@@ -15,18 +15,19 @@ export interface RevokedScopes {
 
 /**
  * Erases rows that were received in these scopes and in no other: from tables, shadows and quarantine, in the transaction
- * that moves the cursor. Own unsent edits stay in the outbox: they are their author's. Rules: AP-8, PR-6.
+ * that moves the cursor. Own unsent edits stay in the outbox: they are their author's. Tables are looked through once,
+ * however many scopes go. Rules: AP-8, AP-13, PR-6.
  */
 export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes): Promise<void> {
-  for (const scope of revoked.scopes) {
-    const [row] = await tx.all('SELECT n FROM _scopes WHERE name = ?', [scope])
-    if (!row) continue
-    for (const collection of revoked.schema.collections.values()) {
-      await revokeFrom(tx, { collection, scope: Number(row['n']), toRebase: revoked.toRebase })
-    }
-    await tx.run('DELETE FROM _quarantine WHERE scope = ?', [scope])
-    await tx.run('DELETE FROM _scopes WHERE name = ?', [scope])
-  }
+  if (revoked.scopes.length === 0) return
+  const names = JSON.stringify(revoked.scopes)
+  const rows = await tx.all('SELECT n FROM _scopes WHERE name IN (SELECT value FROM json_each(?))', [names])
+  const gone: ReadonlySet<string> = new Set(rows.map(({ n }) => String(n)))
+  if (gone.size > 0)
+    for (const collection of revoked.schema.collections.values())
+      await revokeFrom(tx, { collection, gone, toRebase: revoked.toRebase })
+  await tx.run('DELETE FROM _quarantine WHERE scope IN (SELECT value FROM json_each(?))', [names])
+  await tx.run('DELETE FROM _scopes WHERE name IN (SELECT value FROM json_each(?))', [names])
 }
 
 /**
@@ -41,29 +42,55 @@ export async function emptyTombstones(tx: LocalTransaction, toRebase: RecordsToR
   for (const { collection, record } of shadows) toRebase.add(String(collection), String(record))
 }
 
+interface RevokedCollection {
+  readonly collection: CollectionSchema
+  /** Numbers of scopes. */
+  readonly gone: ReadonlySet<string>
+  readonly toRebase: RecordsToRebase
+}
+
 async function revokeFrom(
   tx: LocalTransaction,
-  { collection, scope, toRebase }: { collection: CollectionSchema; scope: number; toRebase: RecordsToRebase },
+  { collection, gone, toRebase }: RevokedCollection,
 ): Promise<void> {
   const table = quoteName(collection.name)
-  const mark = `,${scope},`
-  const dirty = await tx.all('SELECT record FROM _shadow WHERE collection = ? AND instr(scopes, ?) > 0', [
+  const goneOf = (scopes: unknown): readonly string[] => numbersIn(scopes).filter((n) => gone.has(n))
+  const dirty = await tx.all("SELECT record, scopes FROM _shadow WHERE collection = ? AND scopes <> ''", [
     collection.name,
-    mark,
   ])
   for (const row of dirty) {
+    const numbers = goneOf(row['scopes'])
+    if (numbers.length === 0) continue
     const record = String(row['record'])
-    const next = withoutScope(await readShadow(tx, collection, record), scope)
+    let next = await readShadow(tx, collection, record)
+    for (const n of numbers) next = withoutScope(next, Number(n))
     await saveShadow(tx, { collection, record }, next)
     // A page may say that the row as it stands is the server's copy, in the scopes it has besides.
     await tx.run(`UPDATE ${table} SET _scopes = ? WHERE id = ?`, [next.scopes, record])
     toRebase.add(collection.name, record, isOutside(next))
   }
-  const isClean = `NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`
-  const erased = await tx.run(`DELETE FROM ${table} WHERE _scopes = ? AND ${isClean}`, [mark])
-  await tx.run(
-    `UPDATE ${table} SET _scopes = replace(_scopes, ?1, ',') WHERE instr(_scopes, ?1) > 0 AND ${isClean}`,
-    [mark],
-  )
+  const places = (await tx.all(`SELECT DISTINCT _scopes FROM ${table}`)).map((row) => String(row['_scopes']))
+  const left = places.filter((scopes) => goneOf(scopes).length > 0)
+  const isAll = (scopes: string): boolean => goneOf(scopes).length === numbersIn(scopes).length
+  const isClean = `_scopes IN (SELECT value FROM json_each(?))
+    AND NOT EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = '${collection.name}' AND s.record = ${table}.id)`
+  const erased = await tx.run(`DELETE FROM ${table} WHERE ${isClean}`, [JSON.stringify(left.filter(isAll))])
+  const kept = left.filter((scopes) => !isAll(scopes))
+  if (kept.length > 0) {
+    const rows = await tx.all(`SELECT id, _scopes FROM ${table} WHERE ${isClean}`, [JSON.stringify(kept)])
+    const rest = (scopes: unknown): string =>
+      `,${numbersIn(scopes)
+        .filter((n) => !gone.has(n))
+        .join(',')},`
+    await tx.run(
+      `UPDATE ${table} SET _scopes = moved.value ->> 1 FROM json_each(?) AS moved WHERE ${table}.id = moved.value ->> 0`,
+      [JSON.stringify(rows.map((row) => [row['id'], rest(row['_scopes'])]))],
+    )
+  }
   if (erased.changes > 0) tx.touch(collection.name, 'all')
+}
+
+/** Numbers of scopes, as `_scopes` of a row has them. */
+function numbersIn(scopes: unknown): readonly string[] {
+  return String(scopes).split(',').filter(Boolean)
 }

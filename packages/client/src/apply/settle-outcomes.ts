@@ -259,11 +259,13 @@ export async function settleClosedConflicts(
   const over = ended.filter((row) => row['status'] === 'conflicted' && row['conflict'] === 'resolved')
   const held = ended.filter((row) => row['status'] === 'held')
   if (over.length > 0) await settle(tx, seqsOf(over))
-  for (const conflict of new Set(held.map(heldBy))) await releaseHeld(tx, conflict)
-  for (const [conflict, successor] of open) {
-    const handedOn = waiting.filter((row) => row['status'] === 'held' && heldBy(row) === conflict)
-    if (successor !== conflict) await markHeld(tx, seqsOf(handedOn), successor)
-  }
+  await releaseHeld(tx, held.map(heldBy))
+  const behind = Map.groupBy(
+    waiting.filter((row) => row['status'] === 'held'),
+    heldBy,
+  )
+  for (const [conflict, successor] of open)
+    if (successor !== conflict) await markHeld(tx, seqsOf(behind.get(conflict) ?? []), successor)
   for (const row of [...over, ...held]) toRebase.add(String(row['collection']), String(row['record']))
   if (!ended.some((row) => row['conflict'] === 'resolved')) return 0
   const [pending] = await tx.all("SELECT count(*) AS count FROM _outbox WHERE status = 'pending'")

@@ -187,7 +187,7 @@ describe('repeats', () => {
     const offers = await cut(device)
     await device.database.write((tx) => markHeld(tx, [1], 'conflict-1'))
     expect(await cut(device)).toEqual([])
-    await device.database.write((tx) => releaseHeld(tx, 'conflict-1'))
+    await device.database.write((tx) => releaseHeld(tx, ['conflict-1']))
     expect(await cut(device)).toEqual(offers)
   })
 })
@@ -251,7 +251,7 @@ describe('order', () => {
     expect(seqsOf(await cut(device))).toEqual([[5]])
     expect(seqsOf(await cut(device))).toEqual([[5]])
     await answer(device, [2, 5])
-    await device.database.write((tx) => releaseHeld(tx, 'conflict-1'))
+    await device.database.write((tx) => releaseHeld(tx, ['conflict-1']))
     expect(seqsOf(await cut(device))).toEqual([[3], [4]])
   })
 
@@ -366,7 +366,7 @@ test('[FO-8] what was written behind an offer is not folded into an edit of befo
   expect(seqsOf(await cut(device))).toEqual([])
   await device.database.write(async (tx) => {
     await settle(tx, [2])
-    await releaseHeld(tx, 'conflict-1')
+    await releaseHeld(tx, ['conflict-1'])
   })
   expect(seqsOf(await cut(device))).toEqual([[4], [3], [5]])
 })
@@ -476,7 +476,7 @@ describe('what is held', () => {
       updateEntries(tx, [4], { set: "status = 'pending', offer = 4", params: [] }),
     )
     expect(seqsOf(await cut(device))).toEqual([[3]])
-    await device.database.write((tx) => releaseHeld(tx, 'c1'))
+    await device.database.write((tx) => releaseHeld(tx, ['c1']))
     expect(seqsOf(await cut(device))).toEqual([[1, 2], [3], [4]])
   })
 })
@@ -643,7 +643,7 @@ describe('state and damage', () => {
     const marks = [mark, await device.database.markOf('_outbox')]
     expect(await cut(device)).toEqual([])
     expect(await device.database.markOf('_outbox')).toBe(marks[1])
-    await device.database.write((tx) => releaseHeld(tx, 'conflict'))
+    await device.database.write((tx) => releaseHeld(tx, ['conflict']))
     expect(seqsOf(await cut(device))).toEqual([[1], [2]])
   })
 

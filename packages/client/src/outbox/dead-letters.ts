@@ -85,11 +85,15 @@ export interface DeadLettersApi {
 export function createDeadLetters(database: TransactionRunner, context: RequeueContext): DeadLettersApi {
   const { schema } = context
   const list = (): Promise<readonly DeadLetter[]> =>
-    database.read(async (tx) => Promise.all(lettersIn(await deadRows(tx)).map((rows) => letterOf(tx, rows))))
+    database.read(async (tx) => readLetters(tx, lettersIn(await deadRows(tx))))
   return {
     list,
     watch: (listener) => watchList(database, { table: '_outbox', list, listener }),
-    get: (id) => database.read(async (tx) => letterOf(tx, await rowsOf(tx, id))),
+    get: (id) =>
+      database.read(async (tx) => {
+        const [letter] = await readLetters(tx, [await rowsOf(tx, id)])
+        return letter ?? noLetter(id)
+      }),
     retry: (id) => database.write(async (tx) => retryLetter(tx, context, await rowsOf(tx, id))),
     editAndRetry: (id, changes, seen) =>
       database.write(async (tx) => {
@@ -110,8 +114,11 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
   }
 }
 
+// That they are not pending is said for the index.
+const isDead = "status = 'dead' AND status <> 'pending'"
+
 function deadRows(tx: LocalReader): Promise<readonly SqlRow[]> {
-  return tx.all(`SELECT ${entryColumns} FROM _outbox WHERE status = 'dead' ORDER BY seq`)
+  return tx.all(`SELECT ${entryColumns} FROM _outbox WHERE ${isDead} ORDER BY seq`)
 }
 
 /** Rows by letter: what was offered together, or written in one transaction, is refused together. */
@@ -127,21 +134,45 @@ export function lettersIn(rows: readonly SqlRow[]): readonly (readonly SqlRow[])
 }
 
 async function rowsOf(tx: LocalReader, id: string): Promise<readonly SqlRow[]> {
-  const letter = lettersIn(await deadRows(tx)).find((rows) => rows.some((row) => row.id === id))
-  if (letter === undefined) throw new SyncError('RECORD_NOT_FOUND', `there is no dead letter ${id}`)
-  return letter
+  const rows = await tx.all(
+    `WITH named AS MATERIALIZED (SELECT seq, offer, group_id FROM _outbox WHERE ${isDead} AND id = ?)
+     SELECT ${entryColumns} FROM _outbox WHERE ${isDead} AND seq IN (SELECT seq FROM named
+       UNION SELECT o.seq FROM named JOIN _outbox AS o ON o.group_id = named.group_id
+       UNION SELECT o.seq FROM named JOIN _outbox AS o ON o.offer = named.offer WHERE named.group_id IS NULL) ORDER BY seq`,
+    [id],
+  )
+  return lettersIn(rows).find((letter) => letter.some((row) => row.id === id)) ?? noLetter(id)
 }
 
-async function letterOf(tx: LocalReader, rows: readonly SqlRow[]): Promise<DeadLetter> {
+function noLetter(id: string): never {
+  throw new SyncError('RECORD_NOT_FOUND', `there is no dead letter ${id}`)
+}
+
+/** What waits for any of them is looked for once. */
+async function readLetters(
+  tx: LocalReader,
+  letters: readonly (readonly SqlRow[])[],
+): Promise<readonly DeadLetter[]> {
+  const dependents = await dependentsOf(tx, letters.flat().map(seqOf))
+  const rows = await tx.all('SELECT seq, id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
+    JSON.stringify([...new Set([...dependents.values()].flat())]),
+  ])
+  const ids = new Map(rows.map((row) => [seqOf(row), String(row.id)]))
+  return letters.map((letter) => {
+    const behind = new Set(letter.flatMap((row) => dependents.get(seqOf(row)) ?? []))
+    return letterOf(
+      letter,
+      [...behind].sort((left, right) => left - right).flatMap((seq) => ids.get(seq) ?? []),
+    )
+  })
+}
+
+function letterOf(rows: readonly SqlRow[], behind: readonly string[]): DeadLetter {
   const mutations = rows.map(deadMutationOf)
-  const behind = await tx.all(
-    'SELECT id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq',
-    [JSON.stringify(await dependentsOf(tx, rows.map(seqOf)))],
-  )
   // The culprit of a refused transaction is the member with a reason of its own.
   const culprit = mutations.find(({ error }) => error.code !== 'DEPENDENCY_FAILED') ?? mutations[0]
   const error = culprit?.error ?? { code: 'ENTRY_UNREADABLE', message: '' }
-  return { id: String(rows[0]?.id), error, mutations, behind: behind.map((row) => String(row.id)) }
+  return { id: String(rows[0]?.id), error, mutations, behind }
 }
 
 function deadMutationOf(row: SqlRow): DeadMutation {

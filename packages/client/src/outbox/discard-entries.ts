@@ -4,7 +4,7 @@ import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
 import { checksum } from './checksum.ts'
 import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
-import { entriesOfRecord } from './outbox.ts'
+import { RecordEntries } from './record-entries.ts'
 
 /**
  * Takes entries out of the outbox as if they had never been written: later edits of their records that were never
@@ -21,14 +21,14 @@ export async function discardEntries(
     [JSON.stringify(seqs)],
   )
   const gone = new Map(rows.map((row) => [Number(row.seq), String(row.id)]))
+  const entries = new RecordEntries(tx)
   // From the newest to the oldest, so that each hands over what it stood on itself.
   for (const row of rows.toReversed()) {
     const entry = readEntry(row)
-    const later = (await entriesOfRecord(tx, String(row.collection), String(row.record))).filter(
-      (other) => other.seq > Number(row.seq) && !gone.has(other.seq),
-    )
+    const place = { collection: String(row.collection), record: String(row.record), seq: Number(row.seq) }
+    const later = await entries.after(place, gone)
     if (row.op === 'create') for (const other of later) gone.set(other.seq, other.id)
-    else if (entry !== undefined) await handOver(tx, schema, { entry, later })
+    else if (entry !== undefined) entries.replace(await handOver(tx, schema, { entry, later }))
   }
   await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...gone.keys()]),
@@ -41,47 +41,58 @@ export async function discardEntries(
 
 /**
  * Later edits that saw values of `entry` see what it saw instead, and stand on what it stood on. A value that the server
- * has as well was seen there, whoever else wrote it.
+ * has as well was seen there, whoever else wrote it. Returns those that say something else now.
  */
 export async function handOver(
   tx: LocalTransaction,
   schema: Schema,
   { entry, later }: { readonly entry: Entry; readonly later: readonly Entry[] },
-): Promise<void> {
+): Promise<readonly Entry[]> {
+  if (later.length === 0) return []
   const collection = schema.collections.get(entry.collection)
   const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
-  await showInstead(tx, later, {
+  const changed = new Map<number, Entry>()
+  const shown = await showInstead(tx, later, {
     gone: without(entry.payload.changes, server?.kind === 'live' ? server.values : {}),
     seen: entry.payload.base ?? {},
   })
+  for (const other of shown) changed.set(other.seq, other)
   for (const other of later) {
-    if (isFresh(other) && other.after === entry.id)
-      await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
+    if (!isFresh(other) || other.after !== entry.id) continue
+    await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
+    changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after: entry.after })
   }
+  return [...changed.values()]
 }
 
 /**
  * Later edits that saw the values `gone` saw those of `seen`, up to the next one that changed the field. One that was
- * written before and moved behind when its letter was retried saw other values.
+ * written before and moved behind when its letter was retried saw other values. Returns those that were written anew.
  */
 export async function showInstead(
   tx: LocalTransaction,
   later: readonly Entry[],
   { gone, seen }: { readonly gone: Values; readonly seen: Values },
-): Promise<void> {
-  const left: Record<string, Json> = { ...seen }
+): Promise<readonly Entry[]> {
+  const changed: Entry[] = []
+  const left = new Map(Object.entries(seen).filter(([name]) => Object.hasOwn(gone, name)))
   for (const other of later) {
+    // Behind the next one that changed each of them nobody saw them.
+    if (left.size === 0) break
     const base = isFresh(other) ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
-      const text = payloadText({ ...other.payload, base })
+      const payload = { ...other.payload, base }
+      const text = payloadText(payload)
       await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [
         text,
         checksum(text),
         other.seq,
       ])
+      changed.push({ ...other, payload })
     }
-    for (const name of Object.keys(other.payload.changes)) delete left[name]
+    for (const name of Object.keys(other.payload.changes)) left.delete(name)
   }
+  return changed
 }
 
 /** Of these values those that stand nowhere else. */
@@ -96,11 +107,10 @@ function isFresh({ status, offer }: Entry): boolean {
 }
 
 /** A base with what `seen` says in the fields that hold the value `gone`. */
-function rebased(base: Payload['base'], seen: Values, gone: Values): Payload['base'] {
-  const isOf = (name: string, value: Json): boolean =>
-    Object.hasOwn(seen, name) && Object.hasOwn(gone, name) && jsonEqual(value, gone[name])
+function rebased(base: Payload['base'], seen: ReadonlyMap<string, Json>, gone: Values): Payload['base'] {
+  const isOf = (name: string, value: Json): boolean => seen.has(name) && jsonEqual(value, gone[name])
   if (base === null || !Object.entries(base).some(([name, value]) => isOf(name, value))) return base
   return Object.fromEntries(
-    Object.entries(base).map(([name, value]) => [name, isOf(name, value) ? (seen[name] ?? null) : value]),
+    Object.entries(base).map(([name, value]) => [name, isOf(name, value) ? (seen.get(name) ?? null) : value]),
   )
 }

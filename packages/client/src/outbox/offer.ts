@@ -35,24 +35,41 @@ export async function readOpenOffers(
 }
 
 /**
- * Whether an offer of these entries, or of their transaction, comes behind another one that the server has not decided:
- * it is kept back as long as that one waits. Rules: SY-11.
+ * Which offers come behind others that the server has not decided: they are kept back as long as those wait. The outbox is
+ * looked through once, for all that are asked about. Rules: SY-11, OB-23.
  */
-export async function standsOnUndecided(tx: LocalReader, seqs: readonly number[]): Promise<boolean> {
-  const [related] = await tx.all(
-    `WITH own AS MATERIALIZED (
-       SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
-         OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
-     SELECT 1 FROM own JOIN _outbox AS other ON (other.record = own.record AND other.collection = own.collection)
-       OR instr(',' || own.depends || ',', ',' || other.seq || ',')
-     WHERE other.offer IS NOT NULL AND other.seq NOT IN (SELECT seq FROM own)
-       AND other.status IN ('sending', 'pending') AND NOT other.escrow LIMIT 1`,
-    [JSON.stringify(seqs)],
-  )
-  if (!related) return false
-  const units = await readUndecided(tx)
-  const own = units.find((members) => members.some(({ seq }) => seqs.includes(seq)))
-  return own !== undefined && waitingAmong(units, (members) => members !== own).has(own)
+export class Undecided {
+  readonly #tx: LocalReader
+  #behind: ReadonlySet<number> | undefined
+
+  constructor(tx: LocalReader) {
+    this.#tx = tx
+  }
+
+  /** Whether an offer of these entries, or of their transaction, does. */
+  async isBehind(seqs: readonly number[]): Promise<boolean> {
+    const tx = this.#tx
+    const isOther = `other.offer IS NOT NULL AND other.seq NOT IN (SELECT seq FROM own)
+      AND other.status IN ('sending', 'pending') AND NOT other.escrow`
+    const [related] = await tx.all(
+      `WITH own AS MATERIALIZED (
+         SELECT * FROM _outbox WHERE NOT escrow AND (seq IN (SELECT value FROM json_each(?1))
+           OR group_id IN (SELECT group_id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1)))))
+       SELECT 1 FROM (SELECT DISTINCT record, collection FROM own) AS named JOIN _outbox AS other
+         ON other.record = named.record AND other.collection = named.collection WHERE ${isOther}
+       UNION ALL SELECT 1 FROM own, json_each('[' || own.depends || ']') AS depend JOIN _outbox AS other
+         ON other.seq = depend.value WHERE json_valid('[' || own.depends || ']') AND ${isOther} LIMIT 1`,
+      [JSON.stringify(seqs)],
+    )
+    if (!related) return false
+    this.#behind ??= behindOthers(await readUndecided(tx))
+    return seqs.some((seq) => this.#behind?.has(seq))
+  }
+
+  /** Something that was undecided is decided. */
+  lookAgain(): void {
+    this.#behind = undefined
+  }
 }
 
 type Unit = readonly Entry[]
@@ -69,21 +86,43 @@ async function readUndecided(tx: LocalReader): Promise<readonly Unit[]> {
 
 /** The units that wait by themselves or behind one that does; a decision passes what waits for it. */
 function waitingAmong(units: readonly Unit[], waitsItself: (unit: Unit) => boolean): ReadonlySet<Unit> {
-  const waiting = new Set<Unit>()
-  const records = new Map<number, string>()
-  const waitingRecords = new Set<string>()
-  const isBehind = (member: Entry): boolean =>
-    (waitingRecords.has(recordKey(member)) && member.resolves === null) ||
-    member.depends.some((seq) => (records.get(seq) ?? recordKey(member)) !== recordKey(member))
-  for (const members of units) {
-    if (!waitsItself(members) && !members.some(isBehind)) continue
-    waiting.add(members)
-    for (const member of members) {
-      records.set(member.seq, recordKey(member))
-      waitingRecords.add(recordKey(member))
+  const waiting = new Waiting()
+  for (const unit of units) if (waitsItself(unit) || waiting.isBehind(unit)) waiting.add(unit)
+  return waiting.units
+}
+
+/** The entries of units that come behind any other. */
+function behindOthers(units: readonly Unit[]): ReadonlySet<number> {
+  const others = new Waiting()
+  const behind = new Set<number>()
+  for (const unit of units) {
+    if (others.isBehind(unit)) for (const { seq } of unit) behind.add(seq)
+    others.add(unit)
+  }
+  return behind
+}
+
+/** Units that what comes after them may have to wait for. */
+class Waiting {
+  readonly units = new Set<Unit>()
+  readonly #recordBySeq = new Map<number, string>()
+  readonly #records = new Set<string>()
+
+  add(unit: Unit): void {
+    this.units.add(unit)
+    for (const member of unit) {
+      this.#recordBySeq.set(member.seq, recordKey(member))
+      this.#records.add(recordKey(member))
     }
   }
-  return waiting
+
+  isBehind(unit: Unit): boolean {
+    return unit.some((member) => {
+      const record = recordKey(member)
+      const isBehindRecord = this.#records.has(record) && member.resolves === null
+      return isBehindRecord || member.depends.some((seq) => (this.#recordBySeq.get(seq) ?? record) !== record)
+    })
+  }
 }
 
 /**

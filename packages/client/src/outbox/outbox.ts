@@ -102,7 +102,8 @@ export async function entriesOfRecord(tx: LocalReader, collection: string, recor
 /** Whether the first answer to something offered was lost: the device does not know whether the server took it as it was. */
 export async function hasLostAnswer(tx: LocalReader): Promise<boolean> {
   const rows = await tx.all(
-    "SELECT 1 FROM _outbox WHERE status = 'sending' OR (status = 'answered' AND held_by IS NOT NULL) LIMIT 1",
+    // That they are not pending is said for the index.
+    "SELECT 1 FROM _outbox WHERE status <> 'pending' AND (status = 'sending' OR (status = 'answered' AND held_by IS NOT NULL)) LIMIT 1",
   )
   return rows.length > 0
 }
@@ -161,9 +162,13 @@ export async function markHeld(tx: LocalTransaction, seqs: readonly number[], he
   await updateEntries(tx, seqs, { set: "status = 'held', held_by = ?", params: [heldBy] })
 }
 
-/** Everything held by `heldBy` may be offered again, as the same bytes. */
-export async function releaseHeld(tx: LocalTransaction, heldBy: string): Promise<void> {
-  const rows = await tx.all("SELECT seq FROM _outbox WHERE status = 'held' AND held_by = ?", [heldBy])
+/** Everything held by one of these may be offered again, as the same bytes. */
+export async function releaseHeld(tx: LocalTransaction, heldBy: Iterable<string>): Promise<void> {
+  const rows = await tx.all(
+    // That they are not pending is said for the index.
+    "SELECT seq FROM _outbox WHERE status = 'held' AND status <> 'pending' AND held_by IN (SELECT value FROM json_each(?))",
+    [JSON.stringify([...new Set(heldBy)])],
+  )
   await updateEntries(tx, seqsOf(rows), { set: "status = 'pending', held_by = NULL", params: [] })
 }
 

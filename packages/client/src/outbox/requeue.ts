@@ -97,12 +97,15 @@ async function renameParents(
     const renamed = parents.map((parent) => seqNow.get(parent) ?? parent).join(',')
     await tx.run('UPDATE _outbox SET depends = ? WHERE seq = ?', [renamed, seq])
   }
-  for (const [before, now] of idNow) {
-    await tx.run(
-      `UPDATE _outbox AS later SET after = ? WHERE after = ? AND (later.offer IS NULL OR ${isRefused})`,
-      [now, before],
-    )
-  }
+  const later = await tx.all(
+    `SELECT seq, after FROM _outbox AS later WHERE after IN (SELECT value FROM json_each(?))
+     AND (later.offer IS NULL OR ${isRefused})`,
+    [JSON.stringify([...idNow.keys()])],
+  )
+  await tx.run(
+    'UPDATE _outbox SET after = renamed.value ->> 1 FROM json_each(?) AS renamed WHERE seq = renamed.value ->> 0',
+    [JSON.stringify(later.map(({ seq, after }) => [seq, idNow.get(String(after))]))],
+  )
 }
 
 const asNew =
@@ -133,30 +136,50 @@ async function withDependents(tx: LocalReader, seqs: readonly number[]): Promise
   return [...found.values()].sort((left, right) => left.seq - right.seq)
 }
 
-/** Fresh entries that directly stand on one of `seqs`, and the rest of their groups. */
-export function dependentsOf(tx: LocalReader, seqs: readonly number[]): Promise<readonly number[]> {
-  return directlyOn(tx, seqs, isFresh)
+/** By each of `seqs`, in one statement: the fresh entries that directly stand on it, and the rest of their groups. */
+export async function dependentsOf(
+  tx: LocalReader,
+  seqs: readonly number[],
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  const rows = await tx.all(
+    `${directly(isFresh)} SELECT lead, seq FROM direct
+     UNION SELECT lead, mate.seq FROM direct JOIN _outbox AS mate ON mate.group_id = direct.group_id`,
+    [JSON.stringify(seqs)],
+  )
+  const dependents = new Map<number, number[]>()
+  for (const { lead, seq } of rows) {
+    const known = dependents.get(Number(lead))
+    if (known === undefined) dependents.set(Number(lead), [Number(seq)])
+    else known.push(Number(seq))
+  }
+  return dependents
 }
 
-/** Within a record the stamps tell what was written later: the numbers of what was tried again are new. */
 async function directlyOn(
   tx: LocalReader,
   seqs: readonly number[],
   condition: string,
 ): Promise<readonly number[]> {
   const rows = await tx.all(
-    `WITH lead AS (SELECT seq, record, collection, op, at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
-     direct AS (
-       SELECT later.seq, later.group_id FROM lead JOIN _outbox AS later
-         ON later.record = lead.record AND later.collection = lead.collection AND later.at > lead.at
-         WHERE (${condition})
-       UNION SELECT later.seq, later.group_id FROM _outbox AS later, json_each('[' || later.depends || ']') AS depend
-         WHERE json_valid('[' || later.depends || ']')
-         AND depend.value IN (SELECT seq FROM lead WHERE op = 'create') AND (${condition}))
-     SELECT seq FROM direct UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM direct)`,
+    `${directly(condition)} SELECT seq FROM direct
+     UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM direct)`,
     [JSON.stringify(seqs)],
   )
   return seqsOf(rows)
+}
+
+/** Within a record the stamps tell what was written later: the numbers of what was tried again are new. */
+function directly(condition: string): string {
+  return `WITH leads AS MATERIALIZED (
+       SELECT seq, record, collection, op, at FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
+     direct AS (
+       SELECT leads.seq AS lead, later.seq, later.group_id FROM leads JOIN _outbox AS later
+         ON later.record = leads.record AND later.collection = leads.collection AND later.at > leads.at
+         WHERE (${condition})
+       UNION SELECT leads.seq, later.seq, later.group_id
+         FROM _outbox AS later, json_each('[' || later.depends || ']') AS depend, leads
+         WHERE json_valid('[' || later.depends || ']') AND leads.op = 'create' AND leads.seq = depend.value
+         AND (${condition}))`
 }
 
 const isFresh = "(later.status = 'pending' AND later.offer IS NULL AND NOT later.escrow)"

@@ -6,7 +6,8 @@ import { rebuildRecords, recordsIn } from '../local/records.ts'
 import { handOver } from './discard-entries.ts'
 import { entryColumns, readEntry } from './entry.ts'
 import { newIdentity } from './hold-reasons.ts'
-import { entriesOfRecord, seqsOf } from './outbox.ts'
+import { seqsOf } from './outbox.ts'
+import { RecordEntries } from './record-entries.ts'
 import { requeue, type RequeueContext } from './requeue.ts'
 
 /** Records the device may not see any more. */
@@ -67,7 +68,7 @@ async function renewRefused(tx: LocalTransaction, context: RequeueContext, left:
        SELECT e.seq FROM ${ofLeftRecords} WHERE ${isRefused('e')}
        UNION SELECT other.seq FROM refused JOIN _outbox AS one ON one.seq = refused.seq JOIN _outbox AS other
          ON (other.group_id = one.group_id OR (one.group_id IS NULL AND other.offer = one.offer)
-           OR (other.after = one.id AND other.error LIKE 'DEPENDENCY_FAILED%')) AND ${isRefused('other')})
+           OR (other.record = one.record AND other.after = one.id AND other.error LIKE 'DEPENDENCY_FAILED%')) AND ${isRefused('other')})
      SELECT seq FROM refused`,
     [JSON.stringify(left)],
   )
@@ -94,11 +95,9 @@ async function standAside(tx: LocalTransaction, schema: Schema, going: readonly 
     `SELECT ${entryColumns} FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)) ORDER BY seq DESC`,
     [JSON.stringify(going)],
   )
-  for (const entry of rows.flatMap((row) => readEntry(row) ?? [])) {
-    const later = await entriesOfRecord(tx, entry.collection, entry.record)
-    const staying = later.filter(({ seq }) => seq > entry.seq && !gone.has(seq))
-    await handOver(tx, schema, { entry, later: staying })
-  }
+  const entries = new RecordEntries(tx)
+  for (const entry of rows.flatMap((row) => readEntry(row) ?? []))
+    entries.replace(await handOver(tx, schema, { entry, later: await entries.after(entry, gone) }))
 }
 
 /** What an answer must have said for an edit to be offered again for escrow: its author lacked sight, then as now. */

@@ -2,7 +2,7 @@ import { type Limits, limits } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
 import type { EntryError } from '../outbox/entry.ts'
 import { readMeta, writeMeta } from '../local/meta.ts'
-import { standsOnUndecided } from '../outbox/offer.ts'
+import { Undecided } from '../outbox/offer.ts'
 import { markDead, updateEntries } from '../outbox/outbox.ts'
 import { retainedMs } from '../outbox/retained.ts'
 import { countOne } from '../status/tally.ts'
@@ -20,18 +20,20 @@ export interface Attempt {
 
 /**
  * Counts an attempt and plans the next; after `limits.entryAttempts` the entries are dead letters. What stands on something
- * that is to be tried again goes with that: it has neither attempts nor a wait of its own. Rules: SY-11.
+ * that is to be tried again goes with that: it has neither attempts nor a wait of its own. `undecided`: of this transaction,
+ * where nothing else has been decided since it was asked first. Rules: SY-11.
  */
 export async function countAttempt(
   tx: LocalTransaction,
   seqs: readonly number[],
   attempt: Attempt,
+  undecided: Undecided = new Undecided(tx),
 ): Promise<void> {
   const { error, nowMs, roll, retryAfterMs } = attempt
   // The clock may have been put right since the request went: what was planned before is not to outlive this note of it.
   await endStrayWaits(tx, nowMs)
   const reason = `${error.code} ${error.message}`
-  if (await standsOnUndecided(tx, seqs)) {
+  if (await undecided.isBehind(seqs)) {
     await updateEntries(tx, seqs, {
       set: "status = 'pending', next_attempt_at = NULL, error = ?",
       params: [reason],
@@ -56,6 +58,7 @@ export async function countAttempt(
   await writeMeta(tx, 'sync.attemptAt', nowMs)
   await countOne(tx, 'retries')
   if (!isExhausted) return
+  undecided.lookAgain()
   await countOne(tx, 'retryExhausted', seqs.length)
   await markDead(tx, seqs, {
     code: 'ATTEMPTS_EXHAUSTED',

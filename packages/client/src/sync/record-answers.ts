@@ -2,7 +2,7 @@ import { assertNever, parsePushResponse, type PushResult, SyncError } from '@hol
 import type { LocalTransaction } from '../local/local-database.ts'
 import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import type { KnownBefore } from '../outbox/hold-reasons.ts'
-import type { Offer } from '../outbox/offer.ts'
+import { type Offer, Undecided } from '../outbox/offer.ts'
 import { offerAfresh, type RequeueContext } from '../outbox/requeue.ts'
 import { settleEscrowed } from '../outbox/to-escrow.ts'
 import { oweRewriting } from '../apply/rewrite-file.ts'
@@ -57,13 +57,17 @@ export async function recordAnswers(
   await markTaken(tx, taken)
   const foreign = answers.filter(isForeign)
   const apart = new Set(foreign.map(({ offer }) => offer.mutation.group))
-  for (const answer of answers) {
+  // Attempts are counted once everything else is decided: then what is undecided is looked for once.
+  const undecided = new Undecided(tx)
+  for (const answer of [...answers.filter((each) => !isRetry(each)), ...answers.filter(isRetry)]) {
     if (isTaken(answer.result)) continue
     const { group } = answer.offer.mutation
     if (meansReuse(answer.result.error?.code ?? ''))
       await recordReuse(tx, answer, group !== null && apart.has(group))
-    else if (foreign.length > 0 && isBehind(answer)) await offerAfresh(tx, answer.offer.seqs)
-    else await recordRefusal(tx, answer, context)
+    else if (foreign.length > 0 && isBehind(answer)) {
+      await offerAfresh(tx, answer.offer.seqs)
+      undecided.lookAgain()
+    } else await recordRefusal(tx, answer, { ...context, undecided })
   }
   await storeReportedConflict(tx, answers, context)
   if (await settleEscrowed(tx, context.requeue)) await oweRewriting(tx)
@@ -75,6 +79,10 @@ export async function recordAnswers(
  */
 function isBehind({ offer, result }: AnsweredOffer): boolean {
   return result.status === 'retry' && result.error?.code === 'DEPENDENCY_FAILED' && !offer.mutation.was
+}
+
+function isRetry({ result }: AnsweredOffer): boolean {
+  return result.status === 'retry'
 }
 
 function isTaken({ status }: PushResult): boolean {
@@ -109,7 +117,7 @@ async function markTaken(tx: LocalTransaction, answers: readonly AnsweredOffer[]
 async function recordRefusal(
   tx: LocalTransaction,
   { offer, result }: AnsweredOffer,
-  context: AnswerContext,
+  { attempt, undecided }: AnswerContext & { readonly undecided: Undecided },
 ): Promise<void> {
   const { seqs } = offer
   const { status, error } = result
@@ -125,7 +133,12 @@ async function recordRefusal(
     case 'rejected':
       return markDead(tx, seqs, reason)
     case 'retry':
-      return countAttempt(tx, seqs, { ...context.attempt, error: reason, retryAfterMs: error?.retryAfterMs })
+      return countAttempt(
+        tx,
+        seqs,
+        { ...attempt, error: reason, retryAfterMs: error?.retryAfterMs },
+        undecided,
+      )
     default:
       return assertNever(status)
   }

@@ -1,0 +1,44 @@
+import type { LocalReader } from '../local/local-database.ts'
+import { recordKey } from '../local/record-key.ts'
+import type { Entry } from './entry.ts'
+import { entriesOfRecord } from './outbox.ts'
+
+/** Entries of the records that lose some of them: those of a record are read once, however many go. Rules: OB-23. */
+export class RecordEntries {
+  readonly #tx: LocalReader
+  readonly #entriesByRecord = new Map<string, Entry[]>()
+
+  constructor(tx: LocalReader) {
+    this.#tx = tx
+  }
+
+  /** Those of the record of `entry` that were written after it, but for `gone`, in the order written. */
+  async after(
+    entry: Pick<Entry, 'collection' | 'record' | 'seq'>,
+    gone: Readonly<Pick<ReadonlySet<number>, 'has'>>,
+  ): Promise<readonly Entry[]> {
+    const entries = await this.#read(entry)
+    return entries.filter(({ seq }) => seq > entry.seq && !gone.has(seq))
+  }
+
+  /** They were written anew. */
+  replace(entries: readonly Entry[]): void {
+    const bySeq = new Map(entries.map((entry) => [entry.seq, entry]))
+    for (const key of new Set(entries.map(recordKey))) {
+      const known = this.#entriesByRecord.get(key) ?? []
+      this.#entriesByRecord.set(
+        key,
+        known.map((entry) => bySeq.get(entry.seq) ?? entry),
+      )
+    }
+  }
+
+  async #read({ collection, record }: Pick<Entry, 'collection' | 'record'>): Promise<readonly Entry[]> {
+    const key = recordKey({ collection, record })
+    const known = this.#entriesByRecord.get(key)
+    if (known !== undefined) return known
+    const entries = await entriesOfRecord(this.#tx, collection, record)
+    this.#entriesByRecord.set(key, entries)
+    return entries
+  }
+}
