@@ -105,8 +105,12 @@ describe('a conflict', () => {
     expect(found(disputed(settled))).toEqual([])
   })
 
-  test('[SIM-101] legal: its author had seen a value that never stood on the server', () => {
+  test('[SIM-101] legal: its author had seen a value that did not stand on the server', () => {
     expect(found(disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } })))).toEqual([])
+    const once = givenBeam()
+      .line(moved)
+      .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 2 })
+    expect(found(disputed(toShelf(once)))).toEqual([])
   })
 
   test('[SIM-101] legal: a dead letter that is tried again comes behind what its author did since', () => {
@@ -121,18 +125,15 @@ describe('a conflict', () => {
 
   test('[SIM-101] legal: what an operator accepts out of escrow', () => {
     const history = (acceptedBy: string | null): GivenHistory =>
-      toShelf(givenBeam())
-        .send(1)
-        .rule(1, { status: 'conflict', line: false })
-        .line({
-          op: 'none',
-          version: null,
-          user: 'ann',
-          device: 'D1',
-          mutation: 'm1',
-          status: 'conflict',
-          acceptedBy,
-        })
+      toShelf(givenBeam()).send(1).rule(1, { status: 'conflict', line: false }).line({
+        op: 'none',
+        version: null,
+        user: 'ann',
+        device: 'D1',
+        mutation: 'm1',
+        status: 'conflict',
+        acceptedBy,
+      })
     expect(found(history('op'))).toEqual([])
     expect(found(history(null))).toHaveLength(1)
   })

@@ -46,7 +46,7 @@ interface Meeting {
   readonly collection: string
   readonly sinceVersion: number
   readonly others: readonly Change[]
-  /** Fields that its author had seen with a value that the server never had. */
+  /** Fields that its author had seen with a value that the server did not have. */
   readonly ownOnly: ReadonlySet<string>
 }
 
@@ -61,7 +61,7 @@ class MeetingWatch {
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   /** By record and field, every value that ever stood on the server. */
-  readonly #stood = new Map<string, Json[]>()
+  readonly #stood = new Map<string, { readonly version: number; readonly value: Json }[]>()
   readonly #meetings = new Map<string, Meeting>()
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
@@ -112,7 +112,8 @@ class MeetingWatch {
       if (line.op === 'none' && !isSettlement) continue
       const record = `${line.collection}/${line.record}`
       const made = line.op === 'none' ? {} : line.after
-      for (const [field, value] of Object.entries(made ?? {})) this.#note(`${record} ${field}`, value)
+      for (const [field, value] of Object.entries(made ?? {}))
+        this.#note(`${record} ${field}`, { version: this.#version, value })
       const changes = this.#changes.get(record) ?? []
       changes.push({ version: line.version ?? this.#version + 0.5, line, isSettlement })
       this.#changes.set(record, changes)
@@ -143,19 +144,27 @@ class MeetingWatch {
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
     const seen = Object.entries(foldedWrite(asWritten).base)
     const ownOnly = new Set(
-      seen.flatMap(([field, value]) => (this.#hasStood(`${record} ${field}`, value) ? [] : [field])),
+      seen.flatMap(([field, value]) =>
+        this.#hasStood(`${record} ${field}`, value, sinceVersion) ? [] : [field],
+      ),
     )
     return { record, collection: first.collection, sinceVersion, others, ownOnly }
   }
 
-  #note(place: string, value: Json): void {
+  #note(place: string, standing: { readonly version: number; readonly value: Json }): void {
     const known = this.#stood.get(place) ?? []
-    known.push(value)
+    known.push(standing)
     this.#stood.set(place, known)
   }
 
-  #hasStood(place: string, value: Json): boolean {
-    return this.#stood.get(place)?.some((stood) => sameValue(stood, value)) ?? value === null
+  /** Whether the server had this value when the device had read that far, or has had it since. */
+  #hasStood(place: string, value: Json, sinceVersion: number): boolean {
+    const known = this.#stood.get(place) ?? []
+    const then = known.findLast(({ version }) => version <= sinceVersion)?.value ?? null
+    return (
+      sameValue(then, value) ||
+      known.some((standing) => standing.version > sinceVersion && sameValue(standing.value, value))
+    )
   }
 
   #isPlain({ disk, id, write }: Item): boolean {
