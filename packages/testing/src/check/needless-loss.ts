@@ -46,6 +46,8 @@ interface Meeting {
   readonly collection: string
   readonly sinceVersion: number
   readonly others: readonly Change[]
+  /** Whether anybody had changed it, its author included. */
+  readonly isChanged: boolean
   /** Fields that its author had seen with a value that the server did not have. */
   readonly ownOnly: ReadonlySet<string>
 }
@@ -136,9 +138,11 @@ class MeetingWatch {
     const sinceVersion = Math.min(...read)
     const record = `${first.collection}/${first.record}`
     const changes = this.#changes.get(record) ?? []
-    const others = changes.filter(
-      ({ version, line, isSettlement }) =>
-        version > sinceVersion && (isSettlement || line.device !== outcome.device || line.mutation === null),
+    const later = changes.filter(
+      ({ version, line }) => version > sinceVersion && (line.mutation !== outcome.id || line.device === null),
+    )
+    const others = later.filter(
+      ({ line, isSettlement }) => isSettlement || line.device !== outcome.device || line.mutation === null,
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
@@ -148,7 +152,8 @@ class MeetingWatch {
         this.#hasStood(`${record} ${field}`, value, sinceVersion) ? [] : [field],
       ),
     )
-    return { record, collection: first.collection, sinceVersion, others, ownOnly }
+    const isChanged = later.length > 0
+    return { record, collection: first.collection, sinceVersion, others, isChanged, ownOnly }
   }
 
   #note(place: string, standing: { readonly version: number; readonly value: Json }): void {
@@ -202,8 +207,10 @@ class MeetingWatch {
 
   #isMet({ reason, fields = [], records }: DumpedConflict, meeting: Meeting): boolean {
     if (reason === 'unique' || records?.length !== 1) return true
-    const isWhole = reason === 'delete' || this.#facts[meeting.collection]?.isStrict === true
-    return isWhole ? meeting.others.length > 0 : fields.some((field) => this.#isTouched(field, meeting))
+    if (reason === 'delete') return meeting.others.length > 0
+    // What waits in between hides from the server what else of its author's an edit stands on.
+    if (this.#facts[meeting.collection]?.isStrict === true) return meeting.isChanged
+    return fields.some((field) => this.#isTouched(field, meeting))
   }
 
   #end({ server }: RunEnded): void {
