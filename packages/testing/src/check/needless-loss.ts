@@ -3,6 +3,8 @@ import { decisionsOf } from './decisions-of.ts'
 import { foldedWrite } from './folded-write.ts'
 import type {
   DumpedConflict,
+  EntryWritten,
+  FormStep,
   Json,
   Observation,
   RunEnded,
@@ -49,6 +51,12 @@ interface Meeting {
   readonly ownOnly: ReadonlySet<string>
 }
 
+/** How far a device had read when somebody opened a form there, and when that was. */
+interface Opened {
+  readonly position: number
+  readonly tick: number
+}
+
 class MeetingWatch {
   readonly #fail: (message: string) => void
   readonly #facts: SchemaFacts
@@ -57,6 +65,14 @@ class MeetingWatch {
   readonly #position = new Map<string, number>()
   /** How far its disk had read when a mutation was written, by the key it was written under. */
   readonly #readWhenWritten = new Map<string, number>()
+  /** By disk and form. */
+  readonly #opened = new Map<string, Opened>()
+  /** By the key it was written under. */
+  readonly #writtenWhen = new Map<string, number>()
+  /** When the form was opened that a mutation was written in, by the key it was written under. */
+  readonly #openedWhen = new Map<string, number>()
+  /** Forms that are being saved, by disk and record. */
+  readonly #saving = new Map<string, Set<string>>()
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   /** By record and field, every value that ever stood on the server. */
@@ -65,6 +81,7 @@ class MeetingWatch {
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
   #isRestored = false
+  #tick = 0
   /** Of the newest line. */
   #version = 0
 
@@ -76,12 +93,16 @@ class MeetingWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
+    this.#tick += 1
     switch (o.kind) {
       case 'cursor':
         this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
         return
       case 'entry-written':
-        if (!this.#readWhenWritten.has(o.id)) this.#readWhenWritten.set(o.id, this.#position.get(o.disk) ?? 0)
+        if (!this.#readWhenWritten.has(o.id)) this.#write(o)
+        return
+      case 'form':
+        this.#form(o)
         return
       case 'device-copied':
         this.#copies.add(o.disk).add(o.to)
@@ -121,6 +142,27 @@ class MeetingWatch {
     }
   }
 
+  /** Who saves a form had read what they had when they opened it, and seen what they had written by then. */
+  #write({ id, disk, collection, record }: EntryWritten): void {
+    const forms = [...(this.#saving.get(`${disk} ${collection}/${record}`) ?? [])]
+    const opened = forms.flatMap((form) => this.#opened.get(form) ?? [])
+    const read = opened.map(({ position }) => position)
+    this.#readWhenWritten.set(id, Math.min(this.#position.get(disk) ?? 0, ...read))
+    this.#writtenWhen.set(id, this.#tick)
+    if (opened.length > 0) this.#openedWhen.set(id, Math.min(...opened.map(({ tick }) => tick)))
+  }
+
+  #form({ disk, form, step, record }: FormStep): void {
+    const name = `${disk} ${form}`
+    if (step === 'opening')
+      this.#opened.set(name, { position: this.#position.get(disk) ?? 0, tick: this.#tick })
+    if (record === null) return
+    const place = `${disk} ${record}`
+    const saving = this.#saving.get(place) ?? new Set()
+    if (step === 'saving') this.#saving.set(place, saving.add(name))
+    if (step === 'saved') saving.delete(name)
+  }
+
   /** undefined where what its author knew cannot be told. */
   #meetingOf(outcome: ServerOutcome): Meeting | undefined {
     const items = this.#book.membersOf(outcome)
@@ -132,7 +174,8 @@ class MeetingWatch {
     const changes = this.#changes.get(record) ?? []
     const others = changes.filter(
       ({ version, line, isSettlement }) =>
-        version > sinceVersion && (isSettlement || line.device !== outcome.device || line.mutation === null),
+        version > sinceVersion &&
+        (isSettlement || line.device !== outcome.device || !this.#hasSeenOwn(items, line)),
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
@@ -141,6 +184,20 @@ class MeetingWatch {
       seen.flatMap(([field, value]) => (this.#hasStood(`${record} ${field}`, value) ? [] : [field])),
     )
     return { record, collection: first.collection, sinceVersion, others, ownOnly }
+  }
+
+  /**
+   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written by then;
+   * and where a collection is strict not even that, for it may have had no version yet.
+   */
+  #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
+    if (device === null || mutation === null) return false
+    const opened = items.flatMap(({ write }) => this.#openedWhen.get(write.first.id) ?? [])
+    if (opened.length === 0) return true
+    const outcome = this.#book.outcomeOf(device, mutation)
+    const written =
+      outcome && this.#book.membersOf(outcome)?.map(({ write }) => this.#writtenWhen.get(write.first.id) ?? 0)
+    return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
   }
 
   #note(place: string, value: Json): void {
