@@ -9,6 +9,7 @@ import {
   hlcOfTime,
   mergeRecord,
   type Mutation,
+  type RecordSnapshot,
   scopesOfRow,
   touchedFields,
   type Values,
@@ -61,7 +62,7 @@ export interface MemberVerdict {
 
 type Verdictless = Extract<Judgement, { kind: 'held' | 'reject' | 'retry' }>
 
-/** Of no record. */
+/** Of no record: a version of a lost history is none of this one. */
 const unknownVersion = -1
 
 /** The stamp of what nobody wrote. */
@@ -89,18 +90,18 @@ export function judgeMutation<U extends User>(
   if (unseen) return unseen
   const chain = ownChain(session, view, mutation, before)
   const returned = isReturned(mutation) ? returnedOf(session, collection, mutation) : undefined
+  const chainVersion = chain.version
+  const concurrent =
+    returned?.concurrent ?? concurrentFields(session, collection, { mutation, before, chainVersion })
   const isUnknown = returned !== undefined || isOvertaken(session.stranded, mutation, before.serverUpdatedAt)
-  const baseVersion = seenVersion(mutation, chain, isUnknown)
+  const isAllSeen = chain.isExact && (returned !== undefined || hasSeenAll(concurrent))
+  const baseVersion = isAllSeen ? chainVersion : isUnknown ? unknownVersion : mutation.baseVersion
   const outcome = mergeRecord({
     collection,
     mutation: baseVersion === mutation.baseVersion ? mutation : { ...mutation, baseVersion },
     current: snapshot,
-    concurrent:
-      returned?.concurrent ??
-      concurrentFields(session, collection, { mutation, before, chainVersion: chain.version }),
-    ownTombstone:
-      snapshot.kind === 'deleted' &&
-      (chain.version === snapshot.version || settlesDeletion(session, mutation)),
+    concurrent,
+    ownTombstone: isOwnTombstone(session, mutation, { snapshot, chainVersion }),
     clocks: before.clocks,
     fallbackStamp: snapshot.kind === 'absent' ? beforeAll : hlcOfTime(before.updatedAt),
     returned: returned?.fates,
@@ -126,7 +127,7 @@ export function judgeMutation<U extends User>(
     isBase &&
     outcome.status === 'applied' &&
     outcome.changed.every((name) => touchedFields(mutation).includes(name))
-  return { kind: 'apply', before, after, outcome, hasEffect, chainVersion: chain.version, isExact }
+  return { kind: 'apply', before, after, outcome, hasEffect, chainVersion, isExact }
 }
 
 /** The record a held mutation is about, as the session knows it. */
@@ -272,17 +273,20 @@ function judgeUnseen<U extends User>(
   return { kind: 'reject', code: 'RECORD_NOT_FOUND', message: 'there is no such record' }
 }
 
-/**
- * The version that counts as seen: whoever wrote what stands, and could build it, has seen it. A version of a lost history is
- * none of this one.
- */
-function seenVersion(
-  { baseVersion }: Mutation,
-  chain: { readonly version: number; readonly isExact: boolean },
-  isUnknown: boolean,
-): number {
-  if (chain.isExact) return chain.version
-  return isUnknown ? unknownVersion : baseVersion
+/** Whoever wrote what stands, and could build it, has seen it, but in a form that was open before. */
+function hasSeenAll(concurrent: ReadonlySet<string> | 'unknown'): boolean {
+  return concurrent === 'unknown' || concurrent.size === 0
+}
+
+/** Whether the author deleted what is not there, or settles that it is not. */
+function isOwnTombstone<U extends User>(
+  session: Session<U>,
+  mutation: Mutation,
+  { snapshot, chainVersion }: { readonly snapshot: RecordSnapshot; readonly chainVersion: number },
+): boolean {
+  return (
+    snapshot.kind === 'deleted' && (chainVersion === snapshot.version || settlesDeletion(session, mutation))
+  )
 }
 
 /** The version the author's own earlier mutations made, and whether the record still stands there. Rules: PU-37. */

@@ -155,6 +155,59 @@ describe('a conflict', () => {
   })
 })
 
+/** The same on shelf A, saved in a form that was opened when `opened` stands there. */
+function savedForm(opened: GivenHistory, meanwhile: (history: GivenHistory) => unknown): GivenHistory {
+  const form = { kind: 'form', atMs: 0, disk: 'd1', form: 7 } as const
+  opened.add({ ...form, step: 'opening', record: null })
+  meanwhile(opened)
+  opened.add({ ...form, step: 'saving', record: 'items/r1' })
+  toShelf(opened).add({ ...form, step: 'saved', record: 'items/r1' })
+  return disputed(opened)
+}
+
+function ownMove(history: GivenHistory): GivenHistory {
+  return history
+    .write(2, { changes: { shelf: 'hall' }, base: { shelf: 'dock' } })
+    .send(2)
+    .rule(2, moved)
+}
+
+describe('a form that was open for a while', () => {
+  const readAll = { kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 9 } as const
+
+  test('[SIM-101] legal: somebody else, or its author elsewhere, changed the same meanwhile', () => {
+    expect(found(savedForm(givenBeam(), (history) => history.line(moved).add(readAll)))).toEqual([])
+    expect(found(savedForm(givenBeam(), ownMove))).toEqual([])
+    const strict = { items: { references: {}, unique: [], isStrict: true } }
+    expect(
+      found(
+        savedForm(ownMove(givenBeam()), () => undefined),
+        conflictOf(),
+        strict,
+      ),
+    ).toEqual([])
+  })
+
+  test('[SIM-101] asks over what was there when it was opened, or over another field', () => {
+    const there = givenBeam()
+      .line(moved)
+      .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+    expect(found(savedForm(there.add(readAll), () => undefined))).toHaveLength(1)
+    expect(found(savedForm(givenBeam(), (history) => history.line(renamed).add(readAll)))).toEqual(needless)
+    expect(found(savedForm(ownMove(givenBeam()), () => undefined))).toEqual(needless)
+  })
+
+  test('[SIM-101] is done with once it is saved', () => {
+    const later = savedForm(givenBeam(), () => undefined)
+      .line(moved)
+      .add(readAll)
+      .write(3, { changes: { shelf: 'B' }, base: { shelf: 'hall' } })
+      .send(3)
+      .rule(3, { status: 'conflict' })
+    expect(found(later, conflictOf({ mutation: 'm3' }))).toHaveLength(1)
+  })
+})
+
 const gone = (rule: string): Values => ({
   field: 'shelf',
   rule,

@@ -3,6 +3,8 @@ import { decisionsOf } from './decisions-of.ts'
 import { foldedWrite } from './folded-write.ts'
 import type {
   DumpedConflict,
+  EntryWritten,
+  FormStep,
   Json,
   Observation,
   RunEnded,
@@ -52,6 +54,12 @@ interface Meeting {
   readonly ownOnly: ReadonlySet<string>
 }
 
+/** How far a device had read when somebody opened a form there, and when that was. */
+interface Opened {
+  readonly position: number
+  readonly tick: number
+}
+
 class MeetingWatch {
   readonly #fail: (message: string) => void
   readonly #facts: SchemaFacts
@@ -60,6 +68,14 @@ class MeetingWatch {
   readonly #position = new Map<string, number>()
   /** How far its disk had read when a mutation was written, by the key it was written under. */
   readonly #readWhenWritten = new Map<string, number>()
+  /** By disk and form. */
+  readonly #opened = new Map<string, Opened>()
+  /** By the key it was written under. */
+  readonly #writtenWhen = new Map<string, number>()
+  /** When the form was opened that a mutation was written in, by the key it was written under. */
+  readonly #openedWhen = new Map<string, number>()
+  /** Forms that are being saved, by disk and record. */
+  readonly #saving = new Map<string, Set<string>>()
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   /** By record and field, every value that ever stood on the server. */
@@ -70,6 +86,7 @@ class MeetingWatch {
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
   #isRestored = false
+  #tick = 0
   /** Of the newest line. */
   #version = 0
 
@@ -83,12 +100,16 @@ class MeetingWatch {
     if (o.kind === 'entry-moved' && this.#book.itemOf(o.disk, o.from.id)?.status === 'dead')
       this.#again.add(o.to.id)
     this.#book.observe(o)
+    this.#tick += 1
     switch (o.kind) {
       case 'cursor':
         this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
         return
       case 'entry-written':
-        if (!this.#readWhenWritten.has(o.id)) this.#readWhenWritten.set(o.id, this.#position.get(o.disk) ?? 0)
+        if (!this.#readWhenWritten.has(o.id)) this.#write(o)
+        return
+      case 'form':
+        this.#form(o)
         return
       case 'device-copied':
         this.#copies.add(o.disk).add(o.to)
@@ -129,6 +150,27 @@ class MeetingWatch {
     }
   }
 
+  /** Who saves a form had read what they had when they opened it, and seen what they had written by then. */
+  #write({ id, disk, collection, record }: EntryWritten): void {
+    const forms = [...(this.#saving.get(`${disk} ${collection}/${record}`) ?? [])]
+    const opened = forms.flatMap((form) => this.#opened.get(form) ?? [])
+    const read = opened.map(({ position }) => position)
+    this.#readWhenWritten.set(id, Math.min(this.#position.get(disk) ?? 0, ...read))
+    this.#writtenWhen.set(id, this.#tick)
+    if (opened.length > 0) this.#openedWhen.set(id, Math.min(...opened.map(({ tick }) => tick)))
+  }
+
+  #form({ disk, form, step, record }: FormStep): void {
+    const name = `${disk} ${form}`
+    if (step === 'opening')
+      this.#opened.set(name, { position: this.#position.get(disk) ?? 0, tick: this.#tick })
+    if (record === null) return
+    const place = `${disk} ${record}`
+    const saving = this.#saving.get(place) ?? new Set()
+    if (step === 'saving') this.#saving.set(place, saving.add(name))
+    if (step === 'saved') saving.delete(name)
+  }
+
   /** undefined where what its author knew cannot be told. */
   #meetingOf(outcome: ServerOutcome): Meeting | undefined {
     const items = this.#book.membersOf(outcome)
@@ -142,7 +184,8 @@ class MeetingWatch {
       ({ version, line }) => version > sinceVersion && (line.mutation !== outcome.id || line.device === null),
     )
     const others = later.filter(
-      ({ line, isSettlement }) => isSettlement || line.device !== outcome.device || line.mutation === null,
+      ({ line, isSettlement }) =>
+        isSettlement || line.device !== outcome.device || !this.#hasSeenOwn(items, line),
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
@@ -154,6 +197,20 @@ class MeetingWatch {
     )
     const isChanged = later.length > 0
     return { record, collection: first.collection, sinceVersion, others, isChanged, ownOnly }
+  }
+
+  /**
+   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written by then;
+   * and where a collection is strict not even that, for it may have had no version yet.
+   */
+  #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
+    if (device === null || mutation === null) return false
+    const opened = items.flatMap(({ write }) => this.#openedWhen.get(write.first.id) ?? [])
+    if (opened.length === 0) return true
+    const outcome = this.#book.outcomeOf(device, mutation)
+    const written =
+      outcome && this.#book.membersOf(outcome)?.map(({ write }) => this.#writtenWhen.get(write.first.id) ?? 0)
+    return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
   }
 
   #note(place: string, standing: { readonly version: number; readonly value: Json }): void {

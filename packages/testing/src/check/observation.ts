@@ -1,6 +1,8 @@
+import type { FormStep } from './form-step.ts'
 import type { DumpedConflict, DumpedRow, ServerDump } from './server-dump.ts'
 import type { Json, Payload, Values } from './values.ts'
 
+export type { FormStep } from './form-step.ts'
 export type { DumpedConflict, DumpedEscrow, DumpedPart, DumpedRow, ServerDump } from './server-dump.ts'
 export type { Json, Payload, Values } from './values.ts'
 
@@ -31,6 +33,7 @@ export type Observation =
   | CallMade
   | CallEnded
   | OwnRead
+  | FormStep
   | GroupRead
   | ListRead
   | StatusRead

@@ -1,6 +1,6 @@
 import type { SeededRandom } from '../seeded-random.ts'
 import type { Action, Step } from '../sim/plan.ts'
-import type { UserAction } from './person.ts'
+import type { DrawnAction } from './person.ts'
 import type { Swarm } from './swarm.ts'
 
 /** One stretch of work on one device. */
@@ -19,7 +19,7 @@ export interface Draft {
   readonly steps: Step[]
   readonly stretches: Stretch[]
   /** Collections an action can be done in, by kind; the first ones come most often. */
-  readonly collections: { readonly [Kind in UserAction['kind']]?: readonly string[] }
+  readonly collections: { readonly [Kind in DrawnAction['kind']]?: readonly string[] }
   /** Devices by number, clones included. */
   deviceCount: number
   nowMs: number

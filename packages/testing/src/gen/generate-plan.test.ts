@@ -90,6 +90,8 @@ describe('plans', () => {
       'move',
       'offline',
       'one-way',
+      'open-form',
+      'open-letter',
       'operate',
       'pair',
       'power-cut',
@@ -97,6 +99,7 @@ describe('plans', () => {
       'recreate',
       'repair',
       'restore-value',
+      'save-form',
       'server-backup',
       'server-full',
       'server-kill',
@@ -150,6 +153,24 @@ describe('plans', () => {
         ).toBe(true)
       }
     }
+  })
+
+  test('[SIM-102] what is saved was opened before, on the same device, and forms are beside a story, not instead of it', () => {
+    const isOfForm = (kind: string): boolean => ['open-form', 'open-letter', 'save-form'].includes(kind)
+    for (const { steps } of plans) {
+      const opened = new Map<number, number>()
+      for (const { action, device } of steps) {
+        if (action.kind === 'open-form' || action.kind === 'open-letter') opened.set(action.form, device)
+        if (action.kind === 'save-form')
+          expect([action.form, opened.get(action.form)]).toEqual([action.form, device])
+      }
+    }
+    expect(shareOf(has('save-form'))).toBeGreaterThan(0.5)
+    expect(shareOf(has('save-form'))).toBeLessThan(0.8)
+    const others = plans[16]?.steps.filter(({ action }) => !isOfForm(action.kind))
+    expect(JSON.stringify(others?.slice(0, 3).map(({ draw }) => draw))).toBe(
+      '[3503291418,1885856955,4132574349]',
+    )
   })
 
   test('[SIM-27] a plan for an app of one’s own names its collections and asks for no pairs', () => {

@@ -4,8 +4,9 @@ import { SeededRandom } from '../seeded-random.ts'
 import type { Action, Plan, Step } from '../sim/plan.ts'
 import { addStep, type Draft } from './draft.ts'
 import { addFaults } from './faults-of-stretch.ts'
+import { formSteps } from './form-steps.ts'
 import { mixSchema, pairsOf } from './mix-schema.ts'
-import { isUserAction, type UserAction } from './person.ts'
+import { type DrawnAction, isUserAction, type UserAction } from './person.ts'
 import { drawSwarm, type SwarmOptions } from './swarm.ts'
 import { traitsOf } from './traits.ts'
 
@@ -40,9 +41,8 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
   // A stable sort: steps of one moment stay in the order in which they were thought of.
   const planned = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
   const endMs = planned.at(-1)?.atMs ?? 0
-  const steps = [...planned, ...operatorSteps(planned, endMs)].toSorted(
-    (left, right) => left.atMs - right.atMs,
-  )
+  const drawn = [...planned, ...operatorSteps(planned, endMs), ...formSteps(planned, { seed, endMs })]
+  const steps = drawn.toSorted((left, right) => left.atMs - right.atMs)
   return {
     version: 1,
     seed,
@@ -105,6 +105,8 @@ function operationsOfAction(action: UserAction): number {
     case 'adopt':
       return 3
     case 'repair':
+    case 'open-form':
+    case 'open-letter':
     case 'look':
     case 'sync':
       return 0
@@ -297,20 +299,20 @@ function drawBurst(draft: Draft, themes: readonly number[]): readonly Planned[] 
   })
 }
 
-function drawKind({ random, swarm, collections }: Draft): UserAction['kind'] {
+function drawKind({ random, swarm, collections }: Draft): DrawnAction['kind'] {
   const kinds = Object.entries(swarm.weights).filter(
     // The keys of the weights are the kinds of actions.
-    ([kind]) => (collections[kind as UserAction['kind']] ?? []).length > 0,
+    ([kind]) => (collections[kind as DrawnAction['kind']] ?? []).length > 0,
   )
   let roll = random.next() * kinds.reduce((sum, [, weight]) => sum + weight, 0)
   const drawn = kinds.find(([, weight]) => {
     roll -= weight
     return roll < 0
   })
-  return (drawn?.[0] ?? 'insert') as UserAction['kind']
+  return (drawn?.[0] ?? 'insert') as DrawnAction['kind']
 }
 
-function nameFor({ random, collections }: Draft, kind: UserAction['kind']): string {
+function nameFor({ random, collections }: Draft, kind: DrawnAction['kind']): string {
   const names = collections[kind] ?? []
   // One half of all work is in one collection: that is where people meet.
   return names[random.below(2) === 0 ? 0 : random.below(names.length)] ?? ''
@@ -325,7 +327,7 @@ function favourOf({ random, swarm }: Draft): { readonly rule?: MergeRuleName } {
 
 const repairs = ['retry', 'discard', 'edit'] as const
 
-function drawAction(draft: Draft, kind: UserAction['kind']): UserAction {
+function drawAction(draft: Draft, kind: DrawnAction['kind']): DrawnAction {
   const { random } = draft
   const collection = nameFor(draft, kind)
   switch (kind) {

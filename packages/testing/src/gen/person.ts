@@ -2,6 +2,7 @@ import { assertNever } from '@holdfast/core'
 
 import type { Action } from '../sim/plan.ts'
 import { type Choices, look, repair, restoreValue, settle, settleAll, sync } from './care-actions.ts'
+import { openForm, openLetter, saveForm } from './forms.ts'
 import { group, importRows, pair, swapCodes } from './transaction-actions.ts'
 import { isExpected, type Person, takeTurn, type Turn } from './turn.ts'
 import { adopt, claimCode, count, insert, move, recreate, remove, tag, update } from './write-actions.ts'
@@ -25,12 +26,18 @@ const userKinds = [
   'settle',
   'repair',
   'restore-value',
+  'open-form',
+  'open-letter',
+  'save-form',
   'look',
   'sync',
 ] as const
 
 /** What people do. */
 export type UserAction = Extract<Action, { readonly kind: (typeof userKinds)[number] }>
+
+/** Those of them that a story draws by itself; the others come with one of these. */
+export type DrawnAction = Exclude<UserAction, { readonly form: number }>
 
 /** Whether an action is one of people; the others happen to devices and to the server. */
 export function isUserAction(action: Action): action is UserAction {
@@ -97,6 +104,12 @@ function act(turn: Turn, action: UserAction): Promise<number> {
       return repair(turn, action.how)
     case 'restore-value':
       return restoreValue(turn)
+    case 'open-form':
+      return openForm(turn, action)
+    case 'open-letter':
+      return openLetter(turn, action)
+    case 'save-form':
+      return saveForm(turn, { number: action.form, fields: action.fields })
     case 'look':
       return look(turn)
     case 'sync':

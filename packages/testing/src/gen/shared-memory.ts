@@ -1,5 +1,6 @@
 import type { CollectionSchema, Schema } from '@holdfast/core'
 
+import { FormMemory } from './form-memory.ts'
 import { pairsOf } from './mix-schema.ts'
 
 /** A record somebody made. */
@@ -49,6 +50,7 @@ export class SharedMemory {
   readonly collections: readonly CollectionSchema[]
   /** How many values of a unique key each tenant wants; as few as usual unless said. */
   readonly codeCount: number | undefined
+  readonly forms: FormMemory = new FormMemory()
   readonly #tenants = new Map<number, Tenant>()
   #callCount = 0
   #nonceCount = 0

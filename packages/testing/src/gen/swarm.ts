@@ -3,7 +3,7 @@ import type { MergeRuleName } from '@holdfast/core'
 import type { SeededRandom } from '../seeded-random.ts'
 import { healthy } from '../sim/network.ts'
 import type { Action, DevicePlan, NetworkFaults, StorageFaults } from '../sim/plan.ts'
-import type { UserAction } from './person.ts'
+import type { DrawnAction, UserAction } from './person.ts'
 
 /** Faults that come as steps, and how often: strikes for each stretch of work of a device. */
 export type FaultKind =
@@ -30,7 +30,7 @@ export interface Swarm {
   readonly storage: StorageFaults
   readonly faults: Readonly<Record<FaultKind, number>>
   /** How much people like each action; never all zero. */
-  readonly weights: Readonly<Record<UserAction['kind'], number>>
+  readonly weights: Readonly<Record<DrawnAction['kind'], number>>
   /** Chance that something is done to a record that somebody else is at, too. */
   readonly contention: number
   /** Mean of the pauses between two stretches of work, ms. */
@@ -251,7 +251,7 @@ function drawWeights(random: SeededRandom): Swarm['weights'] {
   ])
   // Every action is in the table above. Records must come from somewhere.
   return {
-    ...(Object.fromEntries(weights) as Record<UserAction['kind'], number>),
+    ...(Object.fromEntries(weights) as Record<DrawnAction['kind'], number>),
     insert: usualWeights.insert,
   }
 }

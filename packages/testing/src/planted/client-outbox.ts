@@ -48,6 +48,20 @@ export const clientOutboxPlants: readonly Plant[] = [
     expect: ['convergence', 'counters', 'read-your-writes'],
   },
   {
+    id: 'form-saves-what-stands',
+    case: 'WR-14',
+    file: 'packages/client/src/write/collection-writes.ts',
+    edits: [
+      {
+        find: `updatePayload(collection, values, wanted, seen), version)`,
+        replace: `updatePayload(collection, values, wanted), version)`,
+      },
+    ],
+    story:
+      'Who saves a form puts a counter back to what it showed, and replaces what others have written since.',
+    expect: ['read-your-writes', 'needless-loss'],
+  },
+  {
     id: 'pairs-lose-their-group',
     case: 'WR-7',
     file: 'packages/client/src/write/writer.ts',

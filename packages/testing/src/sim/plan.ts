@@ -104,6 +104,15 @@ export type Action =
   | { readonly kind: 'settle'; readonly how: 'mine' | 'theirs' | 'merge' | 'both' | 'discard' }
   | { readonly kind: 'repair'; readonly how: 'retry' | 'discard' | 'edit' }
   | { readonly kind: 'restore-value' }
+  /** Forms are told apart by their numbers. Saved is what was opened under that number, if it was. */
+  | {
+      readonly kind: 'open-form'
+      readonly form: number
+      readonly collection: string
+      readonly hot: boolean
+    }
+  | { readonly kind: 'open-letter'; readonly form: number }
+  | { readonly kind: 'save-form'; readonly form: number; readonly fields: number }
   | { readonly kind: 'look' }
   | { readonly kind: 'sync' }
   // Devices.

@@ -1,0 +1,170 @@
+import {
+  type CollectionSchema,
+  type Json,
+  jsonEqual,
+  membersOf,
+  sortMembers,
+  type Values,
+} from '@holdfast/core'
+
+import type { FormStep } from '../check/observation.ts'
+import type { OpenForm } from './form-memory.ts'
+import { traitsOf } from './traits.ts'
+import {
+  type AnyCollection,
+  find,
+  isExpected,
+  make,
+  mutationsOf,
+  refused,
+  tellEcho,
+  type Turn,
+} from './turn.ts'
+import { randomMembers, randomUpdate } from './values.ts'
+
+/** Somebody opens a form of a record. */
+export async function openForm(
+  turn: Turn,
+  { form, collection, hot }: { readonly form: number; readonly collection: string; readonly hot: boolean },
+): Promise<number> {
+  tell(turn, form, 'opening')
+  const found = await find(turn, collection, hot)
+  if (found === undefined) return 0
+  const { record, row } = found
+  turn.world.forms.put(turn, form, { collection, id: record.id, row, letter: null })
+  return 0
+}
+
+/** Somebody is shown what was refused, and the record with it. */
+export async function openLetter(turn: Turn, { form }: { readonly form: number }): Promise<number> {
+  const { client, world, random } = turn
+  tell(turn, form, 'opening')
+  const letters = await client.deadLetters.list()
+  const letter = letters[random.below(letters.length)]
+  // One half of a pair must not be edited alone.
+  const isWhole = letter?.mutations.every(({ collection }) => collection !== world.pairs)
+  const mutation = letter?.mutations[random.below(letter.mutations.length)]
+  if (mutation === undefined || !isWhole) return 0
+  const { collection, record, id } = mutation
+  const row = await client.collection(collection).get(record)
+  // A row holds what the schema says, which is JSON.
+  if (row !== undefined)
+    world.forms.put(turn, form, { collection, id: record, row: row as unknown as Values, letter: id })
+  return 0
+}
+
+/** They save it, whatever has become of the record meanwhile: the whole form, or what they changed in it. */
+export async function saveForm(
+  turn: Turn,
+  { number, fields }: { readonly number: number; readonly fields: number },
+): Promise<number> {
+  const { client, world, random } = turn
+  const form = world.forms.take(turn, number)
+  const collection = form && world.collection(form.collection)
+  if (form === undefined || collection === undefined) return 0
+  const api: AnyCollection = client.collection(form.collection)
+  const changed = filledIn(turn, { collection, row: form.row, fields })
+  const shown = random.below(2) === 0 ? untouched({ collection, row: form.row, fields }) : {}
+  const changes = { ...shown, ...changed }
+  const { id, row, letter } = form
+  tell(turn, number, 'saving', form)
+  if (letter !== null) {
+    const run = (): Promise<void> => client.deadLetters.editAndRetry(letter, changes, row)
+    await make(turn, { what: 'repair form', run, expected: ['VALUE_INVALID', 'ENTRY_UNREADABLE'] })
+    tell(turn, number, 'saved', form)
+    return 0
+  }
+  // All three are asked for in one breath: nothing comes in between.
+  const before = readNow(api, id)
+  const writing = make(turn, {
+    what: `form ${form.collection}`,
+    run: () => api.update(id, changes, row),
+    told: mutationsOf,
+  })
+  const after = readNow(api, id)
+  const receipt = await writing
+  const [stood, read] = await Promise.all([before, after])
+  tell(turn, number, 'saved', form)
+  if (receipt === refused || receipt.mutation === null) return 0
+  if (stood && read !== undefined)
+    tellEcho(turn, {
+      collection: form.collection,
+      id,
+      wrote: outcomeOf({ collection, row, changed, stood }),
+      row: read,
+    })
+  return 1
+}
+
+function tell({ disk, observe, nowMs }: Turn, form: number, step: FormStep['step'], of?: OpenForm): void {
+  const record = of ? `${of.collection}/${of.id}` : null
+  observe({ kind: 'form', atMs: nowMs(), disk, form, step, record })
+}
+
+function readNow(api: AnyCollection, id: string): Promise<Values | undefined> {
+  return api.get(id).then(
+    // A row holds what the schema says, which is JSON.
+    (row) => row as Values | undefined,
+    (error: unknown) => {
+      if (isExpected(error)) return undefined
+      throw error
+    },
+  )
+}
+
+interface Filling {
+  readonly collection: CollectionSchema
+  readonly row: Values
+  readonly fields: number
+}
+
+/** What somebody changes in a form: some values, and now and then a count and the members of a set. */
+function filledIn({ random, source }: Turn, { collection, row, fields }: Filling): Values {
+  const { counters, sets } = traitsOf(collection)
+  const values: Record<string, Json> = { ...randomUpdate(collection, row, { count: fields, source }) }
+  const counter = counters[random.below(counters.length * 2)]
+  if (counter) values[counter.name] = numberIn(row, counter.name) + random.below(14) - 3
+  const set = sets[random.below(sets.length * 2)]
+  if (set) {
+    const members = membersOf(row[set.name]).filter(() => random.below(4) > 0)
+    values[set.name] = [...sortMembers(new Set([...members, ...randomMembers(set, source)]))]
+  }
+  return values
+}
+
+/** All that a form shows as it was, but what decides where the row lies. */
+function untouched({ collection, row }: Filling): Values {
+  const names = traitsOf(collection).given.map(({ name }) => name)
+  return Object.fromEntries(
+    names.flatMap((name): [string, Json][] => (name in row ? [[name, row[name] ?? null]] : [])),
+  )
+}
+
+/** What a record holds of what was changed in a form of `row`, where `stood` was there when it was saved. */
+function outcomeOf({ collection, row, changed, stood }: Saved): Values {
+  const fields = new Map(traitsOf(collection).given.map((field) => [field.name, field.kind]))
+  return Object.fromEntries(
+    Object.entries(changed).flatMap(([name, wanted]): [string, Json][] => {
+      if (fields.get(name) === 'counter')
+        return [[name, numberIn(stood, name) + Number(wanted) - numberIn(row, name)]]
+      if (fields.get(name) === 'set') {
+        const [had, has] = [membersOf(row[name]), membersOf(wanted)]
+        const stays = membersOf(stood[name]).filter((member) => has.includes(member) || !had.includes(member))
+        return [
+          [name, [...sortMembers(new Set([...stays, ...has.filter((member) => !had.includes(member))]))]],
+        ]
+      }
+      // What was typed in again as it was is no change.
+      return jsonEqual(row[name] ?? null, wanted) ? [] : [[name, wanted]]
+    }),
+  )
+}
+
+interface Saved extends Omit<Filling, 'fields'> {
+  readonly changed: Values
+  readonly stood: Values
+}
+
+function numberIn(row: Values, name: string): number {
+  return Number(row[name] ?? 0)
+}
