@@ -4,6 +4,7 @@ import {
   type ErrorReport,
   isStorableText,
   type Mutation,
+  type Schema,
   SyncError,
   touchedFields,
 } from '@holdfast/core'
@@ -81,7 +82,7 @@ async function transact<U extends User>(
     await tx.ruleOnEscrow(ruled)
     return { answer: answerOf(ruled), tell: () => undefined }
   }
-  if (await isBehindWaiting(tx, lead, unit))
+  if (await isBehindWaiting(tx, context.schema, unit))
     return remain(reportOf('DEPENDENCY_FAILED', 'an earlier edit of the record by its author comes first'))
   const { session, offers, error } = await openEscrowSession(context, caller, tx, unit)
   if (error) return remain(error)
@@ -101,20 +102,26 @@ async function transact<U extends User>(
 }
 
 /**
- * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches:
- * overtaking, a removal would come before what it removes.
+ * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches, which
+ * of a strict record is all of it: overtaking, a removal would come before what it removes.
  */
 async function isBehindWaiting(
   tx: StoreWriter,
-  { n, user, device }: StoredEscrow,
+  schema: Schema,
   unit: readonly StoredEscrow[],
 ): Promise<boolean> {
+  const [lead] = unit
+  if (!lead) return false
+  const { n, user, device } = lead
   const records = [...new Set(unit.map(({ record }) => record))]
   const earlier = await tx.escrowBefore({ n, user, device, records })
-  return unit.some(({ record, mutation }) => {
+  return unit.some(({ collection, record, mutation }) => {
     const edit = parseEscrowed(mutation)
     if (edit.resolves !== null) return false
-    return earlier.some((other) => other.record === record && mayNotPass(edit, parseEscrowed(other.mutation)))
+    const isStrict = schema.collections.get(collection)?.strict === true
+    return earlier.some(
+      (other) => other.record === record && (isStrict || mayNotPass(edit, parseEscrowed(other.mutation))),
+    )
   })
 }
 
