@@ -216,7 +216,10 @@ async function openEscrowSession<U extends User>(
   }
 }
 
-/** What became of the mutations that a unit stands on; of those that were in escrow, what became of them there. */
+/**
+ * What became of the mutations that a unit stands on, and of those that these stand on in turn: of what was in escrow, what
+ * became of it there. What took no version lets through what it stood on itself.
+ */
 async function outcomesBefore(
   tx: StoreWriter,
   {
@@ -225,14 +228,24 @@ async function outcomesBefore(
     unit,
   }: { readonly author: string; readonly device: string; readonly unit: readonly StoredEscrow[] },
 ): Promise<readonly StoredOutcome[]> {
-  const ids = unit.flatMap(({ mutation }) => parseEscrowed(mutation).after ?? [])
-  if (ids.length === 0) return []
   const known = await tx.device(author, device)
-  const outcomes = known ? await tx.outcomes(known.n, { ids }) : []
-  const escrowed = await tx.escrowOf(author, ids)
-  // An outcome that its device has acknowledged is forgotten earlier than what became of the edit in escrow.
-  const keys = new Set(escrowed.map(({ id }) => id))
-  return [...outcomes.filter(({ id }) => !keys.has(id)), ...escrowed.map(outcomeInEscrow)]
+  const outcomes = new Map<string, StoredOutcome>()
+  const chain: StoredEscrow[] = []
+  for (let edits = unit; edits.length > 0; ) {
+    const ids = edits.flatMap(({ mutation }) => parseEscrowed(mutation).after ?? [])
+    const asked = ids.filter((id) => !outcomes.has(id))
+    // An outcome that its device has acknowledged is forgotten earlier than what became of the edit in escrow.
+    const told = known && asked.length > 0 ? await tx.outcomes(known.n, { ids: asked }) : []
+    for (const outcome of told) outcomes.set(outcome.id, outcome)
+    edits = asked.length > 0 ? await tx.escrowOf(author, asked) : []
+    for (const edit of edits) outcomes.set(edit.id, outcomeInEscrow(edit))
+    chain.push(...edits)
+  }
+  for (const { id, mutation } of chain.toSorted((left, right) => left.n - right.n)) {
+    const [outcome, before] = [outcomes.get(id), outcomes.get(parseEscrowed(mutation).after ?? '')]
+    if (outcome) outcomes.set(id, { ...outcome, stoodOn: before?.version ?? before?.stoodOn ?? null })
+  }
+  return [...outcomes.values()]
 }
 
 /** What waits, or was refused, is none to stand on. */

@@ -279,7 +279,8 @@ test('[ES-7] a removal that waits does not overtake what it removes, whatever pa
   expect(await row(made)).toMatchObject({ name: 'Desk', tags: [] })
 })
 
-test('[ES-7] of a strict record an edit does not overtake an earlier one of its author, whatever fields they touch', async () => {
+/** The same of a record where any concurrent change is a conflict. */
+async function givenStrict(): ReturnType<typeof givenRevokedOf> {
   await given.close()
   const items = collection({
     fields: { name: text(), site: text() },
@@ -290,7 +291,35 @@ test('[ES-7] of a strict record an edit does not overtake an earlier one of its 
     schema: defineSchema({ version: 1, collections: { items } }),
     mayReview: ({ id }) => id === 'boss',
   })
-  const { ann, made } = await givenRevokedOf({ name: 'Lamp', site: '1' })
+  return givenRevokedOf({ name: 'Lamp', site: '1' })
+}
+
+test.each(['in escrow', 'with the right'])(
+  '[ES-6] what its author did %s before an edit that was refused counts as seen',
+  async (where) => {
+    const { ann, made } = await givenStrict()
+    const named = ann.update(made, { name: 'Desk' }, { baseVersion: 1, base: { name: 'Lamp' } })
+    if (where === 'with the right') ann.grants = ['warehouse:1']
+    await ann.push(where === 'in escrow' ? forEscrow(named) : named)
+    ann.grants = []
+    for (const { id } of await waiting()) await decide(id)
+    const again = ann.update(
+      made,
+      { name: 'Chair' },
+      { baseVersion: 1, after: named.id, base: { name: 'Desk' } },
+    )
+    const moved = ann.update(made, { site: '2' }, { baseVersion: 1, after: again.id, base: { site: '1' } })
+    await ann.push(...[again, moved].map(forEscrow))
+    const [first, second] = await waiting()
+    await decide(first?.id ?? '', { kind: 'refuse', reason: null })
+
+    expect((await decide(second?.id ?? '')).edit.mutations).toMatchObject([{ verdict: 'applied' }])
+    expect(await row(made)).toMatchObject({ name: 'Desk', site: '2' })
+  },
+)
+
+test('[ES-7] of a strict record an edit does not overtake an earlier one of its author, whatever fields they touch', async () => {
+  const { ann, made } = await givenStrict()
   const named = ann.update(made, { name: 'Desk' }, { baseVersion: 1, base: { name: 'Lamp' } })
   const moved = ann.update(made, { site: '2' }, { baseVersion: 1, after: named.id, base: { site: '1' } })
   await ann.push(forEscrow(named), forEscrow(moved))
