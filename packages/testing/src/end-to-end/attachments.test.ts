@@ -200,6 +200,31 @@ test('[AT-41] a photo whose edit in escrow is refused is sent no more, and leave
   await expect.poll(() => isInFiles('ann')).toBe(false)
 })
 
+test('[AT-41] a photo for escrow outlives the app, and stays where another record names it', async () => {
+  const ann = await givenDevice('ann')
+  const id = await givenPhotoInEscrow(ann)
+  const value = await ann.attachments.add(photo)
+  const other = await ann.items.insert({ site: 'south', name: 'Desk', photo: value })
+  shop.tamper = {
+    before: ({ method }) => (method === 'PATCH' ? new Response('', { status: 503 }) : undefined),
+  }
+  for (let cycle = 0; cycle < 3; cycle++) await ann.sync.now().catch(() => undefined)
+  await ann.close()
+  shop.tamper = {}
+  const again = await givenDevice('ann')
+  expect((await again.attachments.list()).map(({ record }) => record).toSorted()).toEqual(
+    [id, other].toSorted(),
+  )
+  await upload(again)
+  expect(await again.attachments.has(value)).toBe(true)
+  await decide('accept')
+  const ben = await givenDevice('ben')
+  expect(await photoOf(ben, id)).toEqual(photo)
+  await ben.close()
+  grants.set('ben', ['site:south'])
+  expect(await photoOf(await givenDevice('ben'), other)).toEqual(photo)
+})
+
 /** A body that ends in the middle, with the connection. */
 function cutInHalf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   return new ReadableStream({
