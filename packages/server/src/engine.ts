@@ -231,7 +231,7 @@ export interface AttachmentKey {
 export interface AttachmentSight {
   /** Whether the record, or an open conflict about it that names the attachment, is visible: what is stored may be read. */
   readonly isVisible: boolean
-  /** Bytes it has by the record or the conflict that names it; null: none does that the caller sees. */
+  /** Bytes it has by the record, the conflict or the caller's edit in escrow that names it; null: none does that the caller sees. */
   readonly size: number | null
 }
 

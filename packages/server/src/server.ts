@@ -209,7 +209,9 @@ function readsOf<U extends User>(parts: EngineParts<U>): Reads<U> {
       return entries && lostValuesOf(entries)
     },
     attachment: ({ user, grants }, key) =>
-      store.read((tx) => attachmentSight(tx, { schema, visibility: visibilityOf(user, grants) }, key)),
+      store.read((tx) =>
+        attachmentSight(tx, { schema, visibility: visibilityOf(user, grants), user: user.id }, key),
+      ),
     attachmentsNamed: (keys) => store.read((tx) => attachmentsNamed(tx, schema, keys)),
     escrow: async (caller, query = {}) => {
       checkReviewer(mayReview, caller)

@@ -4,7 +4,7 @@ import { failureOf, offlineDelayMs, retryDelayMs } from '../sync/retry-policy.ts
 import type { BytesAnswer } from '../transport/transport.ts'
 import { hashOfStored, readSlice } from './attachment-store.ts'
 import type { AttachmentUpload } from './attachment-upload.ts'
-import { boundCache } from './spare-bytes.ts'
+import { boundCache, releaseEscrowed } from './spare-bytes.ts'
 import { pathOf, type TransferContext } from './transfer-context.ts'
 import { changeUpload, endUpload, type UploadKey } from './upload-queue.ts'
 
@@ -50,7 +50,7 @@ export class UploadSender {
   }
 
   async #sendAll(upload: AttachmentUpload, turn: UploadTurn): Promise<boolean> {
-    const { database, limits } = this.#context
+    const { database, limits, schema } = this.#context
     let sent = await this.#announce(upload, turn.signal)
     await this.#note(upload, sent, sent > upload.sent)
     while (sent < upload.size) {
@@ -65,6 +65,7 @@ export class UploadSender {
     const { cacheBytes = limits.attachmentCacheBytes } = this.#context.options
     await database.write(async (tx) => {
       await endUpload(tx, upload)
+      await releaseEscrowed(tx, schema, upload)
       await boundCache(tx, { cacheBytes, exceptHash: '' })
     }, undoable)
     return true
@@ -112,7 +113,7 @@ export class UploadSender {
   }
 
   async #fail(upload: AttachmentUpload, error: unknown): Promise<void> {
-    const { database, env, limits, log } = this.#context
+    const { database, env, limits, log, schema } = this.#context
     const failure = failureOf(error)
     if (failure.kind === 'offline' || failure.code === 'TIMEOUT')
       this.#pieceBytes = Math.max(limits.uploadPieceLeastBytes, this.#pieceBytes / 2)
@@ -120,6 +121,8 @@ export class UploadSender {
     log('warn', 'upload-failed', { collection, record, code: failure.code })
     if (failure.code === 'ATTACHMENT_MISMATCH' && (await this.#dropDamaged(upload))) return
     await database.write(async (tx) => {
+      // Refused, or forgotten: of what it has in escrow the server knows at once.
+      if (failure.code === 'ATTACHMENT_MISSING') await releaseEscrowed(tx, schema, upload)
       const [row] = await tx.all(
         'SELECT attempts FROM _uploads WHERE collection = ? AND record = ? AND hash = ?',
         [collection, record, hash],

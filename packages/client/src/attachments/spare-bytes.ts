@@ -1,8 +1,9 @@
 import type { Schema } from '@holdfast/core'
 
+import { oweRewriting } from '../apply/rewrite-file.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
-import { attachmentFields, dropUnnamedUploads } from './upload-queue.ts'
+import { attachmentFields, dropUnnamedUploads, type UploadKey } from './upload-queue.ts'
 
 /**
  * No row, server's copy, edit or dispute names the hash. Of a collection that the app does not have any more there are no rows:
@@ -21,6 +22,7 @@ function isUnnamed(schema: Schema): string {
   return `NOT ${isInRow} AND NOT EXISTS (SELECT 1 FROM _shadow WHERE instr(data, a.hash) > 0)
     AND NOT EXISTS (SELECT 1 FROM _outbox WHERE instr(payload, a.hash) > 0)
     AND NOT EXISTS (SELECT 1 FROM _conflicts WHERE status = 'open' AND instr(parts, a.hash) > 0)
+    AND NOT EXISTS (SELECT 1 FROM _escrow_uploads e WHERE e.hash = a.hash)
     AND NOT EXISTS (SELECT 1 FROM _uploads u WHERE u.hash = a.hash AND u.collection NOT IN (${known}))`
 }
 
@@ -56,6 +58,24 @@ export async function eraseUnnamedBytes(tx: LocalTransaction, schema: Schema): P
     `DELETE FROM _attachments AS a WHERE (on_server OR hash IN (SELECT hash FROM _uploads)) AND ${isUnnamed(schema)}`,
   )
   await dropUnnamedUploads(tx, schema)
+}
+
+/**
+ * The server has what an edit in escrow named, or does not want it any more: unless something else names it, it goes from
+ * this device, like the values of the edit. Does nothing for other uploads. Rules: AT-41.
+ */
+export async function releaseEscrowed(
+  tx: LocalTransaction,
+  schema: Schema,
+  { collection, record, hash }: UploadKey,
+): Promise<void> {
+  const { changes } = await tx.run(
+    'DELETE FROM _escrow_uploads WHERE collection = ? AND record = ? AND hash = ?',
+    [collection, record, hash],
+  )
+  if (changes === 0) return
+  await eraseUnnamedBytes(tx, schema)
+  await oweRewriting(tx)
 }
 
 /**

@@ -54,11 +54,25 @@ const isHeldBack = `SELECT 1 FROM _outbox o WHERE o.record = u.record AND o.coll
   AND o.status IN ('pending', 'sending', 'held', 'dead')
   AND instr(CASE WHEN json_valid(o.payload) THEN o.payload -> '$.changes' ELSE o.payload END, u.hash) > 0`
 
-/** Something other than the row names the hash: the server's copy, an edit, a dispute. */
-const isNamedBeside = `EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = u.collection AND s.record = u.record AND instr(s.data, u.hash) > 0)
+/** Something other than the row names the hash: the server's copy, an edit, one in escrow, a dispute. */
+const isNamedBeside = `EXISTS (SELECT 1 FROM _escrow_uploads e WHERE e.collection = u.collection AND e.record = u.record AND e.hash = u.hash)
+  OR EXISTS (SELECT 1 FROM _shadow s WHERE s.collection = u.collection AND s.record = u.record AND instr(s.data, u.hash) > 0)
   OR EXISTS (SELECT 1 FROM _outbox o WHERE o.record = u.record AND o.collection = u.collection
     AND o.status <> 'answered' AND instr(o.payload, u.hash) > 0)
   OR EXISTS (SELECT 1 FROM _conflicts c WHERE c.status = 'open' AND instr(c.parts, u.hash) > 0)`
+
+/**
+ * In the transaction that drops entries which the server has in escrow, before it does: what they name is still to be
+ * uploaded. Rules: AT-41.
+ */
+export async function keepUploadsOf(tx: LocalTransaction, seqs: readonly number[]): Promise<void> {
+  await tx.run(
+    `INSERT OR IGNORE INTO _escrow_uploads SELECT u.collection, u.record, u.hash
+     FROM _outbox o JOIN _uploads u ON u.record = o.record AND u.collection = o.collection
+     WHERE o.seq IN (SELECT value FROM json_each(?)) AND instr(o.payload, u.hash) > 0`,
+    [JSON.stringify(seqs)],
+  )
+}
 
 /** Forgets uploads of what nothing names any more: nobody would take them. Rules: AT-26. */
 export async function dropUnnamedUploads(tx: LocalTransaction, schema: Schema): Promise<void> {

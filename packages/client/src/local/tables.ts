@@ -133,6 +133,9 @@ export const systemTables: readonly string[] = [
      sent INTEGER NOT NULL DEFAULT 0, status TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
      next_attempt_at INTEGER, code TEXT, created_at TEXT NOT NULL,
      PRIMARY KEY (collection, record, hash)) WITHOUT ROWID`,
+  // Uploads that an edit names which the server has in escrow: nothing else of it is here.
+  `CREATE TABLE IF NOT EXISTS _escrow_uploads (
+     collection TEXT NOT NULL, record TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (collection, record, hash)) WITHOUT ROWID`,
   'CREATE TABLE IF NOT EXISTS _lease (owner TEXT NOT NULL, fence INTEGER NOT NULL, expires_at INTEGER NOT NULL)',
 ]
 

@@ -1,5 +1,6 @@
 import type { Schema } from '@holdfast/core'
 
+import { keepUploadsOf } from '../attachments/upload-queue.ts'
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { rebuildRecords, recordsIn } from '../local/records.ts'
@@ -141,6 +142,7 @@ export async function settleEscrowed(tx: LocalTransaction, context: RequeueConte
   }
   const unaware = rows.filter(({ escrow }) => escrow === 0)
   await standAside(tx, context.schema, seqsOf(unaware))
+  await keepUploadsOf(tx, kept)
   await keepNotes(tx, kept, new Date(context.env.now()).toISOString())
   await drop(tx, [...kept, ...seqsOf(taken)])
   const made = recordsIn(unaware.filter(({ op }) => op === 'create'))

@@ -1,16 +1,22 @@
 import { isObject, type Json, type Schema, type Values } from '@holdfast/core'
 
 import type { AttachmentKey, AttachmentSight } from '../engine.ts'
+import { parseEscrowed } from '../escrow/escrowed-edit.ts'
 import { sees, type Visibility } from '../scope/grants.ts'
+import type { StoredEscrow } from '../store/escrow-store.ts'
 import type { StoredConflict, StoreReader } from '../store/store.ts'
 
 /**
  * What a reader sees of an attachment: whether the record is his to see, and how long the bytes are by what names them,
- * the record or an open conflict about it. Rules: AT-2, AT-3.
+ * the record, an open conflict about it, or an edit of his own about it in escrow. Rules: AT-2, AT-3, AT-41.
  */
 export async function attachmentSight(
   tx: StoreReader,
-  { schema, visibility }: { readonly schema: Schema; readonly visibility: Visibility },
+  {
+    schema,
+    visibility,
+    user,
+  }: { readonly schema: Schema; readonly visibility: Visibility; readonly user: string },
   key: AttachmentKey,
 ): Promise<AttachmentSight> {
   const { collection, record } = key
@@ -24,10 +30,14 @@ export async function attachmentSight(
     if (inDispute !== null && sees(visibility, await tx.scopesOf('_conflicts', conflict.id)))
       return { isVisible: true, size: inDispute }
   }
+  for (const edit of await tx.escrowAbout([record])) {
+    const inEscrow = edit.user === user ? sizeInEscrow(schema, key, edit) : null
+    if (inEscrow !== null) return { isVisible: isLive, size: inEscrow }
+  }
   return { isVisible: isLive, size: null }
 }
 
-/** Of each key, whether its record or an open conflict about it names it, whoever sees that. Rules: AT-13. */
+/** Of each key, whether its record, an open conflict about it or an edit in escrow names it, whoever sees that. Rules: AT-13. */
 export async function attachmentsNamed(
   tx: StoreReader,
   schema: Schema,
@@ -45,6 +55,12 @@ export async function attachmentsNamed(
   const conflicts = await tx.openConflicts(null, others)
   for (const key of others)
     if (conflicts.some((conflict) => sizeInConflict(schema, key, conflict) !== null)) named.add(key)
+  const unnamed = others.filter((key) => !named.has(key))
+  const waiting = (await tx.escrowAbout([...new Set(unnamed.map(({ record }) => record))])).filter(
+    ({ status }) => status === 'waiting',
+  )
+  for (const key of unnamed)
+    if (waiting.some((edit) => sizeInEscrow(schema, key, edit) !== null)) named.add(key)
   return keys.map((key) => named.has(key))
 }
 
@@ -60,6 +76,15 @@ function sizeIn(
     if (isObject(value) && value['hash'] === hash && typeof value['size'] === 'number') return value['size']
   }
   return null
+}
+
+function sizeInEscrow(
+  schema: Schema,
+  key: AttachmentKey,
+  { collection, record, mutation }: StoredEscrow,
+): number | null {
+  const isAbout = collection === key.collection && record === key.record
+  return isAbout ? sizeIn(schema, key, parseEscrowed(mutation).changes) : null
 }
 
 /** Whatever a person is shown of the record counts: what there was, what is wanted, what stands. */

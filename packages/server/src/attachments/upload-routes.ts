@@ -92,6 +92,8 @@ interface Wanted {
   readonly upload: UploadKey
   /** Bytes it is to have, as what names it says. */
   readonly size: number
+  /** Whether its sender may know what is stored for the record. */
+  readonly isVisible: boolean
 }
 
 /** An upload that something names which its sender sees. Errors: ATTACHMENT_MISSING. Rules: AT-2, AT-3. */
@@ -101,14 +103,14 @@ async function wantedUpload<U extends User>(
   named: Readonly<Partial<Record<string, string>>>,
 ): Promise<Wanted> {
   const key = parseAttachmentKey(schema, named)
-  const { size } = await engine.attachment(caller, key)
+  const { size, isVisible } = await engine.attachment(caller, key)
   if (size === null) throw attachmentMissing()
-  return { upload: { ...key, user: caller.user.id }, size }
+  return { upload: { ...key, user: caller.user.id }, size, isVisible }
 }
 
 /** Bytes that are safe. An upload that has them all is finished here; null: they were wrong and are gone. */
-async function progress(store: AttachmentStore, { upload, size }: Wanted): Promise<number | null> {
-  if ((await store.size(upload)) === size) return size
+async function progress(store: AttachmentStore, { upload, size, isVisible }: Wanted): Promise<number | null> {
+  if (isVisible && (await store.size(upload)) === size) return size
   const safe = await store.uploaded(upload)
   if (safe < size) return safe
   return (await store.finish(upload, size)) ? size : null

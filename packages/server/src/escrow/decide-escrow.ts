@@ -4,6 +4,7 @@ import {
   type ErrorReport,
   isStorableText,
   type Mutation,
+  type Schema,
   SyncError,
   touchedFields,
 } from '@holdfast/core'
@@ -81,7 +82,7 @@ async function transact<U extends User>(
     await tx.ruleOnEscrow(ruled)
     return { answer: answerOf(ruled), tell: () => undefined }
   }
-  if (await isBehindWaiting(tx, lead, unit))
+  if (await isBehindWaiting(tx, context.schema, unit))
     return remain(reportOf('DEPENDENCY_FAILED', 'an earlier edit of the record by its author comes first'))
   const { session, offers, error } = await openEscrowSession(context, caller, tx, unit)
   if (error) return remain(error)
@@ -101,20 +102,26 @@ async function transact<U extends User>(
 }
 
 /**
- * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches:
- * overtaking, a removal would come before what it removes.
+ * Whether an earlier edit by the same device waits that makes or deletes the record, or touches what this one touches, which
+ * of a strict record is all of it: overtaking, a removal would come before what it removes.
  */
 async function isBehindWaiting(
   tx: StoreWriter,
-  { n, user, device }: StoredEscrow,
+  schema: Schema,
   unit: readonly StoredEscrow[],
 ): Promise<boolean> {
+  const [lead] = unit
+  if (!lead) return false
+  const { n, user, device } = lead
   const records = [...new Set(unit.map(({ record }) => record))]
   const earlier = await tx.escrowBefore({ n, user, device, records })
-  return unit.some(({ record, mutation }) => {
+  return unit.some(({ collection, record, mutation }) => {
     const edit = parseEscrowed(mutation)
     if (edit.resolves !== null) return false
-    return earlier.some((other) => other.record === record && mayNotPass(edit, parseEscrowed(other.mutation)))
+    const isStrict = schema.collections.get(collection)?.strict === true
+    return earlier.some(
+      (other) => other.record === record && (isStrict || mayNotPass(edit, parseEscrowed(other.mutation))),
+    )
   })
 }
 
@@ -209,7 +216,10 @@ async function openEscrowSession<U extends User>(
   }
 }
 
-/** What became of the mutations that a unit stands on; of those that were in escrow, what became of them there. */
+/**
+ * What became of the mutations that a unit stands on, and of those that these stand on in turn: of what was in escrow, what
+ * became of it there. What took no version lets through what it stood on itself.
+ */
 async function outcomesBefore(
   tx: StoreWriter,
   {
@@ -218,14 +228,24 @@ async function outcomesBefore(
     unit,
   }: { readonly author: string; readonly device: string; readonly unit: readonly StoredEscrow[] },
 ): Promise<readonly StoredOutcome[]> {
-  const ids = unit.flatMap(({ mutation }) => parseEscrowed(mutation).after ?? [])
-  if (ids.length === 0) return []
   const known = await tx.device(author, device)
-  const outcomes = known ? await tx.outcomes(known.n, { ids }) : []
-  const escrowed = await tx.escrowOf(author, ids)
-  // An outcome that its device has acknowledged is forgotten earlier than what became of the edit in escrow.
-  const keys = new Set(escrowed.map(({ id }) => id))
-  return [...outcomes.filter(({ id }) => !keys.has(id)), ...escrowed.map(outcomeInEscrow)]
+  const outcomes = new Map<string, StoredOutcome>()
+  const chain: StoredEscrow[] = []
+  for (let edits = unit; edits.length > 0; ) {
+    const ids = edits.flatMap(({ mutation }) => parseEscrowed(mutation).after ?? [])
+    const asked = ids.filter((id) => !outcomes.has(id))
+    // An outcome that its device has acknowledged is forgotten earlier than what became of the edit in escrow.
+    const told = known && asked.length > 0 ? await tx.outcomes(known.n, { ids: asked }) : []
+    for (const outcome of told) outcomes.set(outcome.id, outcome)
+    edits = asked.length > 0 ? await tx.escrowOf(author, asked) : []
+    for (const edit of edits) outcomes.set(edit.id, outcomeInEscrow(edit))
+    chain.push(...edits)
+  }
+  for (const { id, mutation } of chain.toSorted((left, right) => left.n - right.n)) {
+    const [outcome, before] = [outcomes.get(id), outcomes.get(parseEscrowed(mutation).after ?? '')]
+    if (outcome) outcomes.set(id, { ...outcome, stoodOn: before?.version ?? before?.stoodOn ?? null })
+  }
+  return [...outcomes.values()]
 }
 
 /** What waits, or was refused, is none to stand on. */

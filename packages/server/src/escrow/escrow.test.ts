@@ -1,4 +1,4 @@
-import type { Json, Values } from '@holdfast/core'
+import { collection, defineSchema, type Json, text, type Values } from '@holdfast/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type GivenDevice, type GivenEngine, givenEngine, item, type RawMutation } from '../given-engine.ts'
 import type { EscrowAnswer, EscrowDecision, EscrowedEdit } from './escrowed-edit.ts'
@@ -40,9 +40,11 @@ async function row(of: { readonly record: string }): Promise<Values | null> {
 }
 
 /** Ann made an item, saw it, and has no right to it any more. */
-async function givenRevoked(values: Values = {}): Promise<{ ann: GivenDevice; made: RawMutation }> {
+const givenRevoked = (values: Values = {}): ReturnType<typeof givenRevokedOf> => givenRevokedOf(item(values))
+
+async function givenRevokedOf(values: Values): Promise<{ ann: GivenDevice; made: RawMutation }> {
   const ann = given.device('ann')
-  const made = ann.create('items', item(values))
+  const made = ann.create('items', values)
   await ann.push(made)
   await ann.pull()
   ann.grants = []
@@ -275,6 +277,58 @@ test('[ES-7] a removal that waits does not overtake what it removes, whatever pa
   expect((await decide(first?.id ?? '')).error).toBeUndefined()
   expect((await decide(third?.id ?? '')).error).toBeUndefined()
   expect(await row(made)).toMatchObject({ name: 'Desk', tags: [] })
+})
+
+/** The same of a record where any concurrent change is a conflict. */
+async function givenStrict(): ReturnType<typeof givenRevokedOf> {
+  await given.close()
+  const items = collection({
+    fields: { name: text(), site: text() },
+    scope: 'warehouse:{site}',
+    strict: true,
+  })
+  given = await givenEngine({
+    schema: defineSchema({ version: 1, collections: { items } }),
+    mayReview: ({ id }) => id === 'boss',
+  })
+  return givenRevokedOf({ name: 'Lamp', site: '1' })
+}
+
+test.each(['in escrow', 'with the right'])(
+  '[ES-6] what its author did %s before an edit that was refused counts as seen',
+  async (where) => {
+    const { ann, made } = await givenStrict()
+    const named = ann.update(made, { name: 'Desk' }, { baseVersion: 1, base: { name: 'Lamp' } })
+    if (where === 'with the right') ann.grants = ['warehouse:1']
+    await ann.push(where === 'in escrow' ? forEscrow(named) : named)
+    ann.grants = []
+    for (const { id } of await waiting()) await decide(id)
+    const again = ann.update(
+      made,
+      { name: 'Chair' },
+      { baseVersion: 1, after: named.id, base: { name: 'Desk' } },
+    )
+    const moved = ann.update(made, { site: '2' }, { baseVersion: 1, after: again.id, base: { site: '1' } })
+    await ann.push(...[again, moved].map(forEscrow))
+    const [first, second] = await waiting()
+    await decide(first?.id ?? '', { kind: 'refuse', reason: null })
+
+    expect((await decide(second?.id ?? '')).edit.mutations).toMatchObject([{ verdict: 'applied' }])
+    expect(await row(made)).toMatchObject({ name: 'Desk', site: '2' })
+  },
+)
+
+test('[ES-7] of a strict record an edit does not overtake an earlier one of its author, whatever fields they touch', async () => {
+  const { ann, made } = await givenStrict()
+  const named = ann.update(made, { name: 'Desk' }, { baseVersion: 1, base: { name: 'Lamp' } })
+  const moved = ann.update(made, { site: '2' }, { baseVersion: 1, after: named.id, base: { site: '1' } })
+  await ann.push(forEscrow(named), forEscrow(moved))
+  const [first, second] = await waiting()
+
+  expect((await decide(second?.id ?? '')).error).toMatchObject({ code: 'DEPENDENCY_FAILED' })
+  for (const edit of [first, second])
+    expect((await decide(edit?.id ?? '')).edit.mutations).toMatchObject([{ verdict: 'applied' }])
+  expect(await row(made)).toMatchObject({ name: 'Desk', site: '2' })
 })
 
 test('[ES-7] what stands on an edit that was refused in escrow is not accepted', async () => {

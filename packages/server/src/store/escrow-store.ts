@@ -56,6 +56,8 @@ export interface EscrowReads {
     readonly device: string
     readonly records: readonly string[]
   }): Promise<readonly StoredEscrow[]>
+  /** Those about any of these records that are not refused, in the order in which they came. */
+  escrowAbout(records: readonly string[]): Promise<readonly StoredEscrow[]>
   /** By key, those of one user. */
   escrowOf(user: string, ids: readonly string[]): Promise<readonly StoredEscrow[]>
 }

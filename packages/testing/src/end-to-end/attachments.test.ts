@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { openDevice, type ShopClient } from './shop-device.ts'
 let folder = ''
 let shop: Shop
 const opened: ShopClient[] = []
-const grants = new Map<string, readonly string[]>()
+const grants = new Map<string, readonly string[] | '*'>()
 
 const serve = (port?: number): Promise<Shop> =>
   openShop({ path: join(folder, 'server.db'), port, scopes: (user) => grants.get(user) ?? ['site:north'] })
@@ -123,6 +123,106 @@ test('[AT-7] bytes that were damaged on the way are sent again, and nobody ever 
   await upload(ann)
   expect(sent()).toBe(8)
   expect(await photoOf(ben, id)).toEqual(photo)
+})
+
+/** Ann has put a photo into an item whose site was taken from her meanwhile; the bytes lie in her files. */
+async function givenPhotoInEscrow(ann: ShopClient): Promise<string> {
+  grants.set('ann', ['site:north', 'site:south'])
+  const id = await ann.items.insert({ site: 'north', name: 'Lamp' })
+  await ann.sync.now()
+  const value = await ann.attachments.add(photo, { name: 'shelf.jpg' })
+  await ann.items.update(id, { photo: value })
+  grants.set('ann', ['site:south'])
+  grants.set('boss', '*')
+  return id
+}
+
+async function decide(kind: 'accept' | 'refuse'): Promise<void> {
+  const headers = { authorization: 'Bearer boss', 'content-type': 'application/json' }
+  const listed = await fetch(`${shop.url}/escrow`, { headers })
+  const { escrow } = (await listed.json()) as { readonly escrow: readonly { readonly id: string }[] }
+  expect(escrow).toHaveLength(1)
+  for (const { id } of escrow) {
+    const body = JSON.stringify({ kind, ...(kind === 'refuse' && { reason: 'no' }) })
+    expect((await fetch(`${shop.url}/escrow/${id}`, { method: 'POST', headers, body })).status).toBe(200)
+  }
+}
+
+/** Whether a piece of the photo can be read out of any of a device's files. */
+function isInFiles(device: string): boolean {
+  const files = readdirSync(folder).filter((name) => name.startsWith(`${device}.db`))
+  return files.some((name) =>
+    readFileSync(join(folder, name)).includes(Buffer.from(photo.subarray(500_000, 500_064))),
+  )
+}
+
+test('[AT-41] a photo that only an edit in escrow names is sent, leaves the device then, and is there once the edit is accepted', async () => {
+  const ann = await givenDevice('ann')
+  const id = await givenPhotoInEscrow(ann)
+  for (let cycle = 0; cycle < 3; cycle++) await ann.sync.now().catch(() => undefined)
+  expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'waiting' }])
+  await upload(ann)
+  expect(sent()).toBe(4)
+  expect(await ann.canSafelySignOut()).toBe(true)
+  await expect.poll(() => isInFiles('ann')).toBe(false)
+  await decide('accept')
+  expect(await photoOf(await givenDevice('ben'), id)).toEqual(photo)
+})
+
+test('[AT-41] an edit that is accepted while its photo is on the way has it all the same', async () => {
+  const ann = await givenDevice('ann')
+  const id = await givenPhotoInEscrow(ann)
+  let isAway = true
+  shop.tamper = {
+    before: ({ method }) => (isAway && method === 'PATCH' ? new Response('', { status: 503 }) : undefined),
+  }
+  for (let cycle = 0; cycle < 3; cycle++) await ann.sync.now().catch(() => undefined)
+  await decide('accept')
+  expect(await ann.canSafelySignOut()).toBe(false)
+  isAway = false
+  await upload(ann)
+  expect(await photoOf(await givenDevice('ben'), id)).toEqual(photo)
+})
+
+test('[AT-41] a photo whose edit in escrow is refused is sent no more, and leaves the device', async () => {
+  const ann = await givenDevice('ann')
+  await givenPhotoInEscrow(ann)
+  let isAway = true
+  shop.tamper = {
+    before: ({ method }) => (isAway && method === 'PATCH' ? new Response('', { status: 503 }) : undefined),
+  }
+  for (let cycle = 0; cycle < 3; cycle++) await ann.sync.now().catch(() => undefined)
+  expect(await ann.attachments.list()).toHaveLength(1)
+  await decide('refuse')
+  isAway = false
+  await upload(ann)
+  expect(await ann.canSafelySignOut()).toBe(true)
+  await expect.poll(() => isInFiles('ann')).toBe(false)
+})
+
+test('[AT-41] a photo for escrow outlives the app, and stays where another record names it', async () => {
+  const ann = await givenDevice('ann')
+  const id = await givenPhotoInEscrow(ann)
+  const value = await ann.attachments.add(photo)
+  const other = await ann.items.insert({ site: 'south', name: 'Desk', photo: value })
+  shop.tamper = {
+    before: ({ method }) => (method === 'PATCH' ? new Response('', { status: 503 }) : undefined),
+  }
+  for (let cycle = 0; cycle < 3; cycle++) await ann.sync.now().catch(() => undefined)
+  await ann.close()
+  shop.tamper = {}
+  const again = await givenDevice('ann')
+  expect((await again.attachments.list()).map(({ record }) => record).toSorted()).toEqual(
+    [id, other].toSorted(),
+  )
+  await upload(again)
+  expect(await again.attachments.has(value)).toBe(true)
+  await decide('accept')
+  const ben = await givenDevice('ben')
+  expect(await photoOf(ben, id)).toEqual(photo)
+  await ben.close()
+  grants.set('ben', ['site:south'])
+  expect(await photoOf(await givenDevice('ben'), other)).toEqual(photo)
 })
 
 /** A body that ends in the middle, with the connection. */

@@ -41,6 +41,10 @@ export function escrowQueries(db: Connection, { locks }: ReadOptions): EscrowRea
           AND e.record = ANY($4::uuid[]) ORDER BY e.n`
       return (await db.all(sql, n, user, device, records)).map(escrowedOf)
     },
+    escrowAbout: async (records) => {
+      const sql = `SELECT ${columns} FROM holdfast.escrow e WHERE e.record = ANY($1::uuid[]) AND e.status <> 'refused' ORDER BY e.n`
+      return (await db.all(sql, records)).map(escrowedOf)
+    },
     escrowOf: async (user, ids) => {
       const sql = `SELECT ${columns} FROM holdfast.escrow e WHERE e.id = ANY($1::text[]) AND e.account = $2 ORDER BY e.n`
       return (await db.all(sql, ids, user)).map(escrowedOf)

@@ -39,6 +39,13 @@ export function escrowQueries(db: Connection): EscrowReads {
           JSON.stringify(records),
         )
         .map(escrowedOf),
+    escrowAbout: async (records) =>
+      db
+        .all(
+          `SELECT * FROM holdfast_escrow WHERE record IN (SELECT value FROM json_each(?)) AND status <> 'refused' ORDER BY n`,
+          JSON.stringify(records),
+        )
+        .map(escrowedOf),
     escrowOf: async (user, ids) =>
       db
         .all(
