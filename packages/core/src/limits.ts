@@ -123,6 +123,8 @@ export const limits = {
   pushesInFlight: 200,
   /** Pulls and snapshot pages one server process works on at once; beyond it devices are asked to come back. */
   pullsInFlight: 400,
+  /** Part of `streams`, `pushesInFlight` and `pullsInFlight` that one user may have, from 0 to 1; one of each at least. */
+  shareOfUser: 0.5,
   /** Longest wait asked for when too much is in flight, in ms, before its jitter of half: a fleet is back in five minutes. */
   turnAwayMs: 200_000,
   /** Time for which whoever applies a queued push has it alone, in ms; a worker that died is not waited for longer. */

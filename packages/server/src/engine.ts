@@ -361,6 +361,8 @@ export interface Engine<U extends User = User> {
   /** Drops tombstones deleted before then and moves the horizon past them. Also forgets old outcomes, keys and issued times. */
   collectTombstones(options: {
     readonly olderThanMs: number
+    /** ms since 1970 from which ages count: the server's clock unless said, which nobody checks. */
+    readonly nowMs?: number
   }): Promise<{ readonly collected: number; readonly horizon: number }>
   /** Finishes what runs, then closes the store. Repeating is harmless. */
   close(): Promise<void>

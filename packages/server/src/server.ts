@@ -161,9 +161,9 @@ function writesOf<U extends User>(parts: EngineParts<U>): Writes<U> {
     apply: (caller, writes, options) => applyWrites(context, caller, writes, options),
     resolve: (caller, conflict, resolution) => resolveConflict(context, caller, conflict, resolution),
     decideEscrow: (caller, id, decision) => decideEscrow(context, caller, { id, decision }),
-    collectTombstones: async ({ olderThanMs }) => {
-      const { env, limits, store } = context
-      const ago = (ms: number): string => new Date(env.now() - ms).toISOString()
+    collectTombstones: async ({ olderThanMs, nowMs = context.env.now() }) => {
+      const { limits, store } = context
+      const ago = (ms: number): string => new Date(nowMs - ms).toISOString()
       const forget = {
         outcomes: ago(limits.outcomeDays * dayMs),
         keys: ago(limits.idempotencyKeyDays * dayMs),

@@ -1,6 +1,7 @@
 import type { Environment, Limits } from '@holdfast/core'
 
 import type { Engine, Logger } from '../engine.ts'
+import { erasingClock } from '../events/erasing-clock.ts'
 import { type Rounds, startRounds } from '../events/rounds.ts'
 import type { AttachmentOptions } from './attachment-options.ts'
 import type { StoredAttachment } from './attachment-store.ts'
@@ -14,12 +15,14 @@ interface SweepSetup extends Pick<Sweep, 'engine'> {
   readonly logger: Logger | undefined
 }
 
-/** Sweeps in rounds. Does nothing without options. Rules: AT-13. */
+/** Sweeps in rounds. Does nothing without options. Rules: AT-13, OP-42. */
 export function startSweep({ attachments, env, limits, logger, ...setup }: SweepSetup): Rounds | undefined {
   if (!attachments) return undefined
+  const clock = erasingClock(env)
   const work = async (isClosed: () => boolean): Promise<void> => {
+    const erasedByMs = clock()
     try {
-      const parts = { engine: setup.engine, attachments, nowMs: env.now(), limits, isClosed }
+      const parts = { engine: setup.engine, attachments, nowMs: env.now(), erasedByMs, limits, isClosed }
       const { removed, uploads } = await sweepAttachments(parts)
       if (removed + uploads > 0) logger?.info({ removed, uploads }, 'old attachments were removed')
     } catch (err) {
@@ -33,7 +36,10 @@ export function startSweep({ attachments, env, limits, logger, ...setup }: Sweep
 export interface Sweep {
   readonly engine: Pick<Engine, 'attachmentsNamed'>
   readonly attachments: Required<AttachmentOptions>
+  /** What marks are made by. */
   readonly nowMs: number
+  /** What ages count from, ms since 1970; null: nothing is removed. */
+  readonly erasedByMs: number | null
   readonly limits: Pick<Limits, 'uploadKeepDays' | 'attachmentsAsked'>
   /** True: it is to end. */
   readonly isClosed: () => boolean
@@ -47,19 +53,22 @@ export async function sweepAttachments({
   engine,
   attachments: { store, keepDays },
   nowMs,
+  erasedByMs,
   limits,
   isClosed,
 }: Sweep): Promise<{ readonly removed: number; readonly uploads: number }> {
   const now = new Date(nowMs).toISOString()
   let failure: { readonly error: unknown } | undefined
-  const ago = (days: number): string => new Date(nowMs - days * dayMs).toISOString()
+  const ago = (days: number): string | null =>
+    erasedByMs === null ? null : new Date(erasedByMs - days * dayMs).toISOString()
   const old = ago(keepDays)
   let removed = 0
   const settle = async (found: StoredAttachment, isNamed: boolean): Promise<void> => {
     const { unnamedSince: since, ...key } = found
     if (isNamed) return since === null ? undefined : store.mark(key, null)
-    if (since === null) return store.mark(key, now)
-    if (since > old) return
+    // Later than now is the time of a clock that was ahead.
+    if (since === null || since > now) return store.mark(key, now)
+    if (old === null || since > old) return
     const isGone = await store.remove(key, async () => (await engine.attachmentsNamed([key]))[0] !== false)
     removed += isGone ? 1 : 0
   }
@@ -82,7 +91,8 @@ export async function sweepAttachments({
     if (asked.length >= limits.attachmentsAsked) await settleAsked()
   }
   if (!isClosed()) await settleAsked()
-  const uploads = isClosed() ? 0 : await store.forgetUploads(ago(limits.uploadKeepDays))
+  const untouchedSince = ago(limits.uploadKeepDays)
+  const uploads = isClosed() || untouchedSince === null ? 0 : await store.forgetUploads(untouchedSince)
   if (failure) throw failure.error
   return { removed, uploads }
 }

@@ -30,6 +30,8 @@ function givenKey(record: string): AttachmentKey {
 }
 
 interface SweepOptions {
+  /** The day from which ages count; null: nothing is removed. */
+  readonly erasedBy?: number | null
   readonly engine?: Pick<Engine, 'attachmentsNamed'>
   readonly store?: AttachmentStore
   readonly attachmentsAsked?: number
@@ -39,15 +41,18 @@ interface SweepOptions {
 function sweep(
   day: number,
   {
+    erasedBy = day,
     engine = given.sync.engine,
     store = fileAttachments(given.folder),
     attachmentsAsked = 2,
   }: SweepOptions = {},
 ): Promise<{ readonly removed: number; readonly uploads: number }> {
+  const ofDay = (at: number): number => Date.parse('2026-11-20T10:00:00.000Z') + at * dayMs
   return sweepAttachments({
     engine,
     attachments: { store, maxBytes: 1, keepDays: 30 },
-    nowMs: Date.parse('2026-11-20T10:00:00.000Z') + day * dayMs,
+    nowMs: ofDay(day),
+    erasedByMs: erasedBy === null ? null : ofDay(erasedBy),
     limits: { ...limits, attachmentsAsked },
     isClosed: () => false,
   })
@@ -73,6 +78,21 @@ test('[AT-13] what nothing names any more is marked, and removed once the mark i
   expect(await sweep(31)).toMatchObject({ removed: 2 })
   expect(stored()).toEqual([`${kept}.${file.hash}`])
   expect(readdirSync(join(given.folder, 'stored', 'site-reports'))).toHaveLength(1)
+})
+
+test('[AT-13] [OP-42] a clock that is wrong for a moment removes nothing, and what it marked counts from now on', async () => {
+  given = await givenAttachments()
+  const [before, beside] = [await givenPhoto(), await givenPhoto()]
+  await given.set(before, { photo: null })
+  await sweep(1)
+  await given.set(beside, { photo: null })
+  // Ahead by a year, of which a round believes a day.
+  expect(await sweep(366, { erasedBy: 2 })).toMatchObject({ removed: 0 })
+  expect(await sweep(366, { erasedBy: null })).toMatchObject({ removed: 0, uploads: 0 })
+  await sweep(3)
+  expect(await sweep(31)).toMatchObject({ removed: 1 })
+  expect(await isReadable(beside)).toBe(true)
+  expect(await sweep(33)).toMatchObject({ removed: 1 })
 })
 
 test('[AT-13] a mark goes when the record names it again, so that its days begin anew', async () => {

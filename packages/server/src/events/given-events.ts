@@ -28,7 +28,7 @@ export interface EventNodeOptions extends Partial<Omit<HttpServerOptions, 'store
   readonly limits?: Partial<Limits>
   readonly fetch?: Environment['fetch']
   /** Of the clock, ms. */
-  readonly aheadMs?: number
+  readonly aheadMs?: number | (() => number)
 }
 
 /** Short waits, so that a test sees them. */
@@ -76,7 +76,7 @@ async function startNode(store: Store, options: EventNodeOptions): Promise<Event
     void logs.push({ level, fields: { ...fields }, message })
   const env: Environment = {
     ...real,
-    now: () => real.now() + aheadMs,
+    now: () => real.now() + (typeof aheadMs === 'number' ? aheadMs : aheadMs()),
     setTimer: (callback, delayMs) =>
       real.setTimer(() => {
         if (!isSuspended) callback()

@@ -38,3 +38,31 @@ test('[OP-40] without days nothing is forgotten, and days that are none are refu
       code: 'SCHEMA_INVALID',
     })
 })
+
+test('[OP-42] a clock that is a year ahead for a moment takes no deletion and no key of a request with it', async () => {
+  let aheadMs = 0
+  const node = await nodes.start({
+    retention: { tombstoneDays: 30 },
+    limits: { retentionIntervalMs: 400 },
+    aheadMs: () => aheadMs,
+  })
+  await node.remove('notes', await node.put('notes', { body: 'n' }))
+  const create = async (): Promise<string> => {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': '"one"' }
+    const body = JSON.stringify({ body: 'once' })
+    const answer = await node.sync.fetch(
+      new Request('http://server/records/notes', { method: 'POST', headers, body }),
+    )
+    expect(answer.status).toBe(201)
+    return answer.text()
+  }
+  const first = await create()
+  await pass(1_000)
+  aheadMs = 365 * dayMs
+  await pass(1_000)
+  aheadMs = 0
+  expect(await create()).toBe(first)
+  expect(await deletions()).toBe(1)
+  const { horizon } = await node.sync.engine.collectTombstones({ olderThanMs: 30 * dayMs })
+  expect(horizon).toBe(0)
+})

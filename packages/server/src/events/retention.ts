@@ -1,6 +1,7 @@
 import { SyncError } from '@holdfast/core'
 
 import type { Engine } from '../engine.ts'
+import { erasingClock } from './erasing-clock.ts'
 import type { EventContext } from './event-context.ts'
 import { type Rounds, startRounds } from './rounds.ts'
 
@@ -26,13 +27,16 @@ export function checkRetention(options: RetentionOptions | undefined): void {
     throw new SyncError('SCHEMA_INVALID', 'retention.tombstoneDays is a number of days from 1')
 }
 
-/** Collects in rounds. Does nothing without options. Rules: OP-40. */
+/** Collects in rounds. Does nothing without options. Rules: OP-40, OP-42. */
 export function startRetention({ engine, env, limits, logger, options }: RetentionSetup): Rounds | undefined {
   if (!options) return undefined
   const olderThanMs = options.tombstoneDays * dayMs
+  const clock = erasingClock(env)
   const work = async (): Promise<void> => {
+    const nowMs = clock()
+    if (nowMs === null) return
     try {
-      const { collected } = await engine.collectTombstones({ olderThanMs })
+      const { collected } = await engine.collectTombstones({ olderThanMs, nowMs })
       if (collected > 0) logger?.info({ collected }, 'old deletions were forgotten')
     } catch (err) {
       logger?.warn({ err }, 'old deletions could not be forgotten')

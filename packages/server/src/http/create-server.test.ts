@@ -192,6 +192,34 @@ describe('who asks', () => {
     },
   )
 
+  test.each(['/sync/push', '/sync/pull'])(
+    '[QU-20] POST %s: bodies that one user sends slowly leave room for others',
+    async (path) => {
+      const { sync, ask } = await serve({ limits: { pushesInFlight: 4, pullsInFlight: 4 } })
+      const ends: (() => void)[] = []
+      const answers = Array.from({ length: 4 }, async () => {
+        const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+        const writer = writable.getWriter()
+        // Nobody reads those that are refused.
+        ends.push(() => void writer.close().catch(() => undefined))
+        void writer.write(new TextEncoder().encode('{')).catch(() => undefined)
+        const headers = { authorization: 'Bearer ann', 'holdfast-device': device }
+        const init = { method: 'POST', body: readable, headers, duplex: 'half' } as const
+        return (await sync.fetch(new Request(`http://localhost${path}`, init))).status
+      })
+      expect(await Promise.race(answers)).toBe(429)
+      const body = path === '/sync/push' ? pushed().body : {}
+      const headers = pushed().headers
+      expect((await ask(`POST ${path}`, { user: 'boss', body, headers })).status).toBe(200)
+      const refused = await ask(`POST ${path}`, { body, headers })
+      expect(refused).toMatchObject({ status: 429, body: { error: { code: 'RATE_LIMITED' } } })
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(5)
+      for (const end of ends) end()
+      expect(await Promise.all(answers)).toEqual([400, 400, 429, 429])
+      expect((await ask(`POST ${path}`, { body, headers })).status).toBe(200)
+    },
+  )
+
   test('[PH-14] a host that throws in authenticate signs nobody out', async () => {
     const { ask } = await serve({ authenticate: () => Promise.reject(new Error('directory is down')) })
     const { status, body } = await ask('GET /sync/pull')

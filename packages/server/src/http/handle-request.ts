@@ -87,22 +87,26 @@ async function answerRequest<U extends User>(
   if (services.isClosing()) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
   log['syncRunId'] = readTrace(request.headers)?.slice(3, 35)
   // Before anybody is asked who it is: turning away must cost nothing.
-  const leave = route.admitted && services.admission.enter(route.admitted)
+  const leaves = route.admitted ? [services.admission.enter(route.admitted)] : []
+  const known = ({ id }: U): void => {
+    if (route.admitted) leaves.push(services.admission.enterAs(route.admitted, id))
+  }
   try {
-    return await route.handle({ ...call, caller: await identify(request, parts, progress) })
+    return await route.handle({ ...call, caller: await identify(request, parts, { ...progress, known }) })
   } finally {
-    leave?.()
+    for (const leave of leaves) leave()
   }
 }
 
 async function identify<U extends User>(
   request: Request,
   { services, authenticate }: HandlerParts<U>,
-  { requestId, log, headers, route }: Progress<U>,
+  { requestId, log, headers, route, known }: Progress<U> & { readonly known: (user: U) => void },
 ): Promise<Caller<U>> {
   const { engine, env, limits } = services
   const isAwaited = route?.isStreamed !== true && request.method !== 'GET' && request.method !== 'HEAD'
-  const arrived = async (): Promise<void> => {
+  const arrived = async (user: U): Promise<void> => {
+    known(user)
     // The handler, which reads it too, says what is wrong with it.
     if (isAwaited) await readJson(request, limits).catch(() => undefined)
   }

@@ -13,15 +13,15 @@ export interface CallerSource<U extends User> {
   readonly engine: Pick<Engine<U>, 'grantsOf' | 'schemaVersion'>
   readonly requestId: string
   readonly now: () => number
-  /** Waits for the body; never rejects. */
-  readonly arrived: () => Promise<void>
+  /** Waits for the body of this user's request. Errors: RATE_LIMITED. */
+  readonly arrived: (user: U) => Promise<void>
 }
 
 /**
  * The author of a request, from its token and headers, with the grants of the moment at which all of the request is here:
  * whoever sends a body slowly gains no time by it. A host that throws is a failed
  * server, not a bad token, so that an outage of its directory signs nobody out.
- * Errors: AUTH_REQUIRED, ACCOUNT_MISMATCH, DEVICE_REQUIRED, REQUEST_INVALID. Rules: PH-13 to PH-17.
+ * Errors: AUTH_REQUIRED, ACCOUNT_MISMATCH, DEVICE_REQUIRED, REQUEST_INVALID, RATE_LIMITED. Rules: PH-13 to PH-17.
  */
 export async function identifyCaller<U extends User>(
   request: Request,
@@ -39,7 +39,7 @@ export async function identifyCaller<U extends User>(
   const device = readDevice(headers)
   const schemaVersion = readSchemaVersion(headers) ?? source.engine.schemaVersion
   const deviceNowMs = readClock(headers)
-  await source.arrived()
+  await source.arrived(user)
   if (isExpired(user, source)) throw authRequired()
   return {
     user,

@@ -270,6 +270,18 @@ describe('lifetime', () => {
     expect([timerCount(), openCount()]).toEqual([0, 0])
   })
 
+  test('[QU-20] one user has a share of all streams, also after some of them ended', async () => {
+    const { hub } = givenHub({ streams: 4 })
+    const [ann, bob] = [givenCaller(), { ...givenCaller(), user: { id: 'bob' } }]
+    const full = expect.objectContaining({ code: 'RATE_LIMITED', retryAfterMs: 17_500 })
+    const bodies = [hub.open(ann), hub.open(ann)]
+    expect(() => hub.open(ann)).toThrow(full)
+    hub.open(bob)
+    await bodies[0]?.cancel()
+    hub.open(ann)
+    expect(() => hub.open(ann)).toThrow(full)
+  })
+
   test('[PH-21] a stream over the limit is turned away with a time to wait', () => {
     const { hub } = givenHub({ streams: 1 })
     hub.open(givenCaller())

@@ -2,6 +2,7 @@ import { SyncError } from '@holdfast/core'
 
 import type { Caller, CommitEvent, User } from '../engine.ts'
 import type { ReceiptResult } from '../queue/redis-queue.ts'
+import { UserShares } from '../queue/user-shares.ts'
 import { tokenExpiry } from './identify-caller.ts'
 import { PokeStream, type StreamSource } from './poke-stream.ts'
 
@@ -11,11 +12,14 @@ export class StreamHub<U extends User> {
   readonly #streams = new Set<PokeStream<U>>()
   /** Those that were taken for the stream of whoever pushed, and not told. */
   readonly #passedOver = new Set<PokeStream<U>>()
+  readonly #shares: UserShares
   readonly #unsubscribe: () => void
   #isClosed = false
 
   constructor(source: StreamSource<U>) {
     this.#source = source
+    const { env, limits } = source
+    this.#shares = new UserShares(env, limits.streams, limits.shareOfUser)
     this.#unsubscribe = source.engine.subscribe((event: CommitEvent) => {
       const ofSender = [...this.#streams].filter((stream) => isOf(stream, event))
       // Two streams of one device are a device and a copy of it: only one of them pushed, and nobody knows which.
@@ -37,11 +41,13 @@ export class StreamHub<U extends User> {
       const retryAfterMs = Math.round(5_000 + env.random() * 25_000)
       throw new SyncError('RATE_LIMITED', 'Too many streams are open.', { retryAfterMs })
     }
+    const leave = this.#shares.enter(caller.user.id)
     const stream = new PokeStream<U>({
       ...this.#source,
       caller,
       expiresAtMs: tokenExpiry(caller.user),
       onEnd: () => {
+        leave()
         this.#streams.delete(stream)
         this.#passedOver.delete(stream)
         metrics.streamEnded()

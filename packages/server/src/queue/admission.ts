@@ -1,10 +1,13 @@
 import { type Environment, type Limits, SyncError } from '@holdfast/core'
 
+import { UserShares } from './user-shares.ts'
+
 /** What is counted together. */
 export type Admitted = 'push' | 'pull'
 
 interface Gate {
   readonly bound: number
+  readonly shares: UserShares
   inFlight: number
   /** Mean time of one request, ms. */
   meanMs: number
@@ -29,11 +32,17 @@ export class Admission {
 
   constructor(
     env: Pick<Environment, 'monotonicMs' | 'random'>,
-    limits: Pick<Limits, 'pushesInFlight' | 'pullsInFlight' | 'turnAwayMs'>,
+    limits: Pick<Limits, 'pushesInFlight' | 'pullsInFlight' | 'shareOfUser' | 'turnAwayMs'>,
   ) {
     this.#env = env
     this.#capMs = limits.turnAwayMs
-    const gate = (bound: number): Gate => ({ bound, inFlight: 0, meanMs: 100, nextMs: 0 })
+    const gate = (bound: number): Gate => ({
+      bound,
+      shares: new UserShares(env, bound, limits.shareOfUser),
+      inFlight: 0,
+      meanMs: 100,
+      nextMs: 0,
+    })
     this.#gates = { push: gate(limits.pushesInFlight), pull: gate(limits.pullsInFlight) }
   }
 
@@ -50,6 +59,16 @@ export class Admission {
     return () => {
       gate.inFlight -= 1
       gate.meanMs += memory * (this.#env.monotonicMs() - startedMs - gate.meanMs)
+    }
+  }
+
+  /** Gives one that was let in to its user, once that is known; to be called at its end as well. Errors: RATE_LIMITED. */
+  enterAs(kind: Admitted, user: string): () => void {
+    try {
+      return this.#gates[kind].shares.enter(user)
+    } catch (error) {
+      this.turnedAway += 1
+      throw error
     }
   }
 

@@ -282,7 +282,7 @@ describe('load', () => {
     const held = Promise.withResolvers<void>()
     let asked = 0
     const server = await given.server({
-      limits: { pushesInFlight: 2 },
+      limits: { pushesInFlight: 2, shareOfUser: 1 },
       ingest: {},
       authenticate: async () => {
         asked += 1
