@@ -50,10 +50,12 @@ const read = (record: string, user: string): Promise<Heard> =>
   given.ask(`GET /attachments/${reports}/${record}/${file.hash}`, { user })
 
 async function sweep(day: number): Promise<number> {
+  const nowMs = Date.parse('2026-11-20T10:00:00.000Z') + day * 86_400_000
   const { removed } = await sweepAttachments({
     engine: given.sync.engine,
     attachments: { store: fileAttachments(given.folder), maxBytes: 1, keepDays: 30 },
-    nowMs: Date.parse('2026-11-20T10:00:00.000Z') + day * 86_400_000,
+    nowMs,
+    erasedByMs: nowMs,
     limits,
     isClosed: () => false,
   })
