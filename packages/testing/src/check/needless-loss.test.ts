@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { givenConflict, givenHistory, type GivenHistory } from './given-history.ts'
 import { needlessLoss } from './needless-loss.ts'
-import type { DumpedConflict, EntryWritten, Values } from './observation.ts'
+import type { DumpedConflict, EntryWritten, Payload, Values } from './observation.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 
 const checker = needlessLoss({ items: { references: {}, unique: [] } })
@@ -136,6 +136,33 @@ describe('a conflict', () => {
       })
     expect(found(history('op'))).toEqual([])
     expect(found(history(null))).toHaveLength(1)
+  })
+
+  test('[SIM-101] legal: it was written on an edit that was refused, or renamed, to a value that had stood once', () => {
+    const dead = (history: GivenHistory): GivenHistory =>
+      history
+        .line(moved)
+        .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+        .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 3 })
+        .write(2, { changes: { shelf: 'dock' }, base: { shelf: 'dock' } })
+    const payload = (shelf: string, base: string): Payload => ({
+      changes: { shelf },
+      base: { shelf: base },
+      increments: {},
+      additions: {},
+      removals: {},
+    })
+    const edit = { kind: 'entry-payload', atMs: 0, disk: 'd1', device: 'D1' } as const
+    const history = toShelf(dead(givenBeam()).send(2).rule(2, { op: 'none' }))
+    expect(found(disputed(history))).toHaveLength(1)
+    const edited = toShelf(dead(givenBeam())).add(
+      { ...edit, seq: 1, id: 'm1', payload: payload('A', 'hall') },
+      { ...edit, seq: 2, id: 'm2', payload: payload('hall', 'dock') },
+    )
+    edited.send(2).rule(2, { status: 'rejected' })
+    expect(found(disputed(edited))).toEqual([])
+    const numbered = dead(givenBeam()).send(2).rule(2, { status: 'merged', op: 'none' })
+    expect(found(disputed(toShelf(numbered)))).toEqual([])
   })
 
   test('[SIM-101] legal: of a transaction, of a settlement, over a unique key, over several records', () => {

@@ -189,14 +189,26 @@ class MeetingWatch {
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
-    const seen = Object.entries(foldedWrite(asWritten).base)
-    const ownOnly = new Set(
-      seen.flatMap(([field, value]) =>
-        this.#hasStood(`${record} ${field}`, value, sinceVersion) ? [] : [field],
-      ),
+    const never = Object.entries(foldedWrite(asWritten).base).filter(
+      ([field, value]) => !this.#hasStood(`${record} ${field}`, value, sinceVersion),
     )
+    const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
+    const ownOnly = new Set([...never, ...refused].map(([field]) => field))
     const isChanged = later.length > 0
     return { record, collection: first.collection, sinceVersion, others, isChanged, ownOnly }
+  }
+
+  /** Whether it was written on what another mutation of that disk says, which the server did not take as it is. */
+  #isOfRefused(items: readonly Item[], [field, value]: readonly [string, Json]): boolean {
+    const [first] = items
+    if (!first) return false
+    return [...this.#book.itemsOn(first.disk).values()].some((other) => {
+      if (items.includes(other) || other.write.first.record !== first.write.first.record) return false
+      const says = other.payload.changes[field]
+      return (
+        says !== undefined && sameValue(says, value) && this.#book.outcomeFor(other)?.status !== 'applied'
+      )
+    })
   }
 
   /**
