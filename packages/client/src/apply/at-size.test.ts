@@ -1,4 +1,3 @@
-import type { Change } from '@holdfast/core'
 import { expect, test } from 'vitest'
 
 import { countAnew, countedStorage } from '../local/given-counted-driver.ts'
@@ -51,7 +50,7 @@ test('[AP-14] thousands of rows that do not fit are kept, and overtaken, without
     const { lastInsertRowid: page } = await tx.run("INSERT INTO _staging (kind, body) VALUES ('page', ?)", [
       body,
     ])
-    const note = notePage(givenSchema, page, changes as unknown as Change[])
+    const note = notePage(givenSchema, page, changes)
     countAnew(counted)
     await quarantineUnfit(tx, note)
     await releaseOvertaken(tx, note)
