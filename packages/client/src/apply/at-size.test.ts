@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 
 import { countAnew, countedStorage } from '../local/given-counted-driver.ts'
 import { givenDevice, givenSchema } from '../local/given-device.ts'
+import { notePage } from './page-note.ts'
+import { quarantineUnfit, releaseOvertaken } from './quarantine.ts'
 import { RecordsToRebase } from './records-to-rebase.ts'
 import { revokeScopes } from './revoke-scopes.ts'
 
@@ -29,4 +31,36 @@ test('[AP-13] that hundreds of scopes go is one look at each table', async () =>
     [297, 298, 299].map((n) => ({ name: `site:${n}`, _scopes: ',301,' })),
   )
   expect(await database.all('SELECT name FROM _scopes')).toEqual([{ name: 'stays' }])
+})
+
+test('[AP-14] thousands of rows that do not fit are kept, and overtaken, without going through the page for each', async () => {
+  const { storage, counted } = countedStorage()
+  const { database } = await givenDevice({ storage })
+  const changes = Array.from({ length: 300 }, (_, index) => ({
+    op: 'put' as const,
+    collection: 'newer',
+    record: `00000000-0000-8000-a000-${String(index).padStart(12, '0')}`,
+    version: 1,
+    scope: 's',
+    serverUpdatedAt: '2026-11-20T10:00:00.000Z',
+    data: { a: 'b' },
+  }))
+  await database.write(async (tx) => {
+    const body = JSON.stringify({ changes })
+    const { lastInsertRowid: page } = await tx.run("INSERT INTO _staging (kind, body) VALUES ('page', ?)", [
+      body,
+    ])
+    const note = notePage(givenSchema, page, changes)
+    countAnew(counted)
+    await quarantineUnfit(tx, note)
+    await releaseOvertaken(tx, note)
+  })
+  expect(counted.statements.filter(({ sql }) => sql.includes('_staging'))).toHaveLength(2)
+  expect(await database.all("SELECT count(*) AS n, min(reason) <> '' AS r FROM _quarantine")).toEqual([
+    { n: 300, r: 1 },
+  ])
+  for (const { sql, params } of counted.statements.filter((each) => each.sql.startsWith('DELETE'))) {
+    const plan = await database.all(`EXPLAIN QUERY PLAN ${sql}`, params)
+    expect(plan.map(({ detail }) => String(detail))).not.toContainEqual(expect.stringContaining('CORRELATED'))
+  }
 })

@@ -12,26 +12,36 @@ export interface QuarantinedRow {
   readonly reason: string
 }
 
-/** Keeps the rows of a page that do not fit, in the transaction that moves the cursor past them. Rules: AP-5. */
+/** Keeps the rows of a page that do not fit, in the transaction that moves the cursor past them. Rules: AP-5, AP-14. */
 export async function quarantineUnfit(tx: LocalTransaction, note: PageNote): Promise<void> {
-  for (const { index, reason } of note.unfit) {
+  if (note.unfit.length === 0) return
+  const reasons = new Map(note.unfit.map(({ index, reason }) => [index, reason]))
+  const rows = await tx.all(
+    `SELECT c.key AS k, c.value AS v FROM _staging p, json_each(p.body, '$.changes') c
+     WHERE p.n = ?1 AND c.key IN (SELECT value FROM json_each(?2)) ORDER BY c.key`,
+    [note.page, JSON.stringify([...reasons.keys()])],
+  )
+  for (const { k, v = null } of rows)
     await tx.run(
       `INSERT INTO _quarantine (collection, record, version, scope, reason, change)
-       SELECT v ->> '$.collection', v ->> '$.record', v ->> '$.version', v ->> '$.scope', ?3, v
-       FROM (SELECT body -> ?2 AS v FROM _staging WHERE n = ?1) WHERE v ->> '$.op' NOT IN ('delete', 'leave')
+       SELECT v ->> '$.collection', v ->> '$.record', v ->> '$.version', v ->> '$.scope', ?2, v
+       FROM (SELECT ?1 AS v) WHERE v ->> '$.op' NOT IN ('delete', 'leave')
        ON CONFLICT DO UPDATE SET version = excluded.version, reason = excluded.reason, change = excluded.change
          WHERE excluded.version >= _quarantine.version`,
-      [note.page, `$.changes[${index}]`, reason],
+      [v, reasons.get(Number(k)) ?? ''],
     )
-  }
 }
 
-/** Drops what a page has overtaken: a newer version that fits, a deletion, a leave of its scope; the app need not know the collection. */
+/**
+ * Drops what a page has overtaken: a newer version that fits, a deletion, a leave of its scope; the app need not know the
+ * collection. Looked up by what the page names. Rules: AP-14.
+ */
 export async function releaseOvertaken(tx: LocalTransaction, note: PageNote): Promise<void> {
   await tx.run(
-    `DELETE FROM _quarantine AS q WHERE EXISTS (
-       SELECT 1 FROM _staging p, json_each(p.body, '$.changes') c WHERE p.n = ?1
-       AND c.value ->> '$.record' = q.record AND c.value ->> '$.collection' = q.collection
+    `DELETE FROM _quarantine WHERE (collection, record, scope) IN (
+       SELECT q.collection, q.record, q.scope FROM _staging p, json_each(p.body, '$.changes') c CROSS JOIN _quarantine q
+         ON q.collection = c.value ->> '$.collection' AND q.record = c.value ->> '$.record'
+       WHERE p.n = ?1
        AND CASE c.value ->> '$.op' WHEN 'leave' THEN c.value ->> '$.scope' = q.scope ELSE c.value ->> '$.version' > q.version END
        AND (c.value ->> '$.op' IN ('delete', 'leave') OR c.key NOT IN (SELECT value FROM json_each(?2))))`,
     [note.page, JSON.stringify(note.unfit.map(({ index }) => index))],

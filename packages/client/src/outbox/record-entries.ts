@@ -23,12 +23,12 @@ export class RecordEntries {
 
   /** They were written anew. */
   replace(entries: readonly Entry[]): void {
-    const bySeq = new Map(entries.map((entry) => [entry.seq, entry]))
-    for (const key of new Set(entries.map(recordKey))) {
-      const known = this.#entriesByRecord.get(key) ?? []
-      this.#entriesByRecord.set(
-        key,
-        known.map((entry) => bySeq.get(entry.seq) ?? entry),
+    for (const entry of entries) {
+      const known = this.#entriesByRecord.get(recordKey(entry)) ?? []
+      known.splice(
+        known.findIndex(({ seq }) => seq === entry.seq),
+        1,
+        entry,
       )
     }
   }

@@ -19,13 +19,17 @@ const returned: Readonly<Record<string, string>> = {
   escrow: '0',
 }
 
+/** Looked up span by span: there may be as many as there are numbers. */
+const inSpans =
+  'seq IN (SELECT kept.seq FROM json_each(?1) AS span CROSS JOIN _retained AS kept ON kept.seq BETWEEN span.value ->> 0 AND span.value ->> 1)'
+
 /**
  * The server cannot say whether it knows what went under another name: it finds that out by the key, which it remembers for
  * longer than such work is kept.
  */
 const isLost = `?1 IS NULL
   OR (device IS NOT (SELECT value FROM _meta WHERE key = 'device') AND kept_at >= ?2)
-  OR EXISTS (SELECT 1 FROM json_each(?1) AS span WHERE seq BETWEEN span.value ->> 0 AND span.value ->> 1)`
+  OR ${inSpans}`
 
 /**
  * Puts back into the outbox what was settled by a history that the server has lost, to be offered again under its key and
@@ -68,7 +72,7 @@ async function noteGone(tx: LocalTransaction, spans: string | null): Promise<voi
 }
 
 const isGone = `hash = '' AND device = (SELECT value FROM _meta WHERE key = 'device')
-  AND EXISTS (SELECT 1 FROM json_each(?1) AS span WHERE seq BETWEEN span.value ->> 0 AND span.value ->> 1)`
+  AND ${inSpans}`
 
 /** Stamps what was settled in this transaction, and drops what was kept for long enough or is too much, the oldest first. */
 export async function boundRetained(tx: LocalTransaction, nowMs: number): Promise<void> {

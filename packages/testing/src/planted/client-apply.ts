@@ -285,8 +285,8 @@ export const clientApplyPlants: readonly Plant[] = [
     file: 'packages/client/src/outbox/retained.ts',
     edits: [
       {
-        find: `OR EXISTS (SELECT 1 FROM json_each(?1)`,
-        replace: `OR EXISTS (SELECT 1 FROM json_each('[]')`,
+        find: `OR \${inSpans}`,
+        replace: `OR FALSE`,
       },
     ],
     story: 'The server was put back, and the device that still has what it lost keeps it to itself.',
