@@ -1,6 +1,6 @@
 import { createServer, fileAttachments, sqliteStore, type User } from '@holdfast/server'
-import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 
 import { CommandError, firstLine } from './command-error.ts'
 import { listen, parsePort } from './http-listener.ts'
@@ -55,10 +55,18 @@ function developer(request: Request): User | null {
 function makeFolder(path: string): string {
   const folder = resolve(path)
   try {
-    // Only for whoever runs the server: the database holds everybody's rows.
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolders(folder)
   } catch (cause) {
     throw new CommandError(`folder ${folder} cannot be made: ${firstLine(cause)}`, { cause })
   }
   return folder
+}
+
+/** One after the other: asked for all at once, Node never comes back where a file system such as /proc makes none. */
+function makeFolders(folder: string): void {
+  // What is there and no folder is found by whoever opens something in it.
+  if (existsSync(folder)) return
+  makeFolders(dirname(folder))
+  // Only for whoever runs the server: the database holds everybody's rows.
+  mkdirSync(folder, { mode: 0o700 })
 }

@@ -8,7 +8,7 @@ const sqliteHeader = 'SQLite format 3\0'
 /** Files looked at in one folder; a folder with more is not one of ours. */
 const filesMax = 1_000
 
-/** SQLite databases in a folder, by name; a path of a database is that one. Errors: CommandError. */
+/** SQLite databases in a folder, by name, and files that cannot be read; a path of a database is that one. Errors: CommandError. */
 export function findDatabases(path: string): readonly string[] {
   const start = resolve(path)
   if (!existsSync(start)) throw new CommandError(`${start} does not exist.`)
@@ -18,8 +18,16 @@ export function findDatabases(path: string): readonly string[] {
     throw new CommandError(`${start} holds more than ${filesMax} files; name the database.`)
   return files
     .map((entry) => join(start, entry.name))
-    .filter(hasSqliteHeader)
+    .filter(mayBeDatabase)
     .sort()
+}
+
+function mayBeDatabase(file: string): boolean {
+  try {
+    return hasSqliteHeader(file)
+  } catch {
+    return true
+  }
 }
 
 /** Whether a file begins as every SQLite database does. */

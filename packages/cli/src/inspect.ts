@@ -12,13 +12,23 @@ export interface InspectOptions {
   readonly json?: boolean
 }
 
-/** `holdfast inspect`: shows the databases of a folder, opened read-only. Rules: OP-27. */
+/** `holdfast inspect`: shows the databases of a folder, opened read-only. One that cannot be read is told of after the others. Rules: OP-27. */
 export async function runInspect({ folder, json }: InspectOptions, output: Output): Promise<number> {
   if (folder === undefined) throw new CommandError('inspect needs a folder. Try: holdfast help inspect')
-  const reports = findDatabases(folder).flatMap((file) => readFileReport(file) ?? [])
-  if (reports.length === 0) throw new CommandError(`${folder} holds no database of Holdfast.`)
+  const failures: string[] = []
+  const reports = findDatabases(folder).flatMap((file) => {
+    try {
+      return readFileReport(file) ?? []
+    } catch (error) {
+      failures.push(firstLine(error))
+      return []
+    }
+  })
+  if (reports.length === 0 && failures.length === 0)
+    throw new CommandError(`${folder} holds no database of Holdfast.`)
   if (json === true) output.line(JSON.stringify({ databases: reports }, null, 2))
   else for (const report of reports) print(report, output)
+  if (failures.length > 0) throw new CommandError(failures.join('; '))
   return 0
 }
 

@@ -489,7 +489,38 @@ describe('inspect', () => {
     expect(told.databases).toMatchObject([{ kind: 'device', tables: expect.arrayContaining([]) }])
     expect(readFileSync(file).equals(before)).toBe(true)
   })
+
+  test('[OP-27] what cannot be read is told of after the others, which are shown', async () => {
+    const running = await dev()
+    await running.stop()
+    const torn = join(folder, 'data', 'a-copy.db')
+    writeFileSync(torn, readFileSync(join(folder, 'data', 'holdfast.db')).fill(1, 100, 4_096))
+    const { code, stdout, stderr } = await run('inspect', 'data')
+    expect([code, stdout]).toEqual([1, expect.stringContaining('holdfast.db (server database)')])
+    expect(stderr).toMatch(/^holdfast: \S+a-copy\.db cannot be read: [^\n]+\n$/)
+    const { databases } = JSON.parse((await run('inspect', 'data', '--json')).stdout) as {
+      databases: unknown[]
+    }
+    expect(databases).toHaveLength(1)
+  })
 })
+
+test.runIf(process.platform === 'linux')(
+  '[OP-25] a data folder that no file system makes is one line, and no wait without end',
+  async () => {
+    const { code, stdout, stderr } = await run(
+      'dev',
+      '--schema',
+      'schema.ts',
+      '--port',
+      '0',
+      '--data',
+      '/proc/x/y',
+    )
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(/^holdfast: folder \/proc\/x\/y cannot be made: ENOENT[^\n]+\n$/)
+  },
+)
 
 describe('an old Node', () => {
   test('[OP-28] the command runs on the Node that was installed beside it', async () => {

@@ -232,6 +232,13 @@ test('[EV-16] closing lets what has begun end and keeps it; what was not begun i
   await eventually(() => expect(told.map(({ record }) => record)).toEqual([first, second]))
 })
 
+test('[EV-18] a consumer that is worked here is not forgotten, and goes on', async () => {
+  const node = await nodes.start({ onCommit: { mail: tell } })
+  await expect(node.sync.events.forget('mail')).rejects.toMatchObject({ code: 'REQUEST_INVALID' })
+  const record = await node.put('notes', { body: 'n' })
+  await eventually(() => expect(told.map((event) => event.record)).toContain(record))
+})
+
 test('[EV-18] what is collected is what nobody is to be told of any more', async () => {
   const first = await nodes.start({ onCommit: tell })
   await first.close()

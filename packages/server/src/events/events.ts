@@ -51,7 +51,7 @@ export interface Events {
   retry(id: string): Promise<boolean>
   /** Drops a dead letter for good; false when there is none of this id. */
   discard(id: string): Promise<boolean>
-  /** Drops the place of a handler or webhook that is no longer there, and all that waits for it; false when it has none. */
+  /** Drops the place of a handler or webhook that is no longer there, and all that waits for it; false when it has none. Errors: REQUEST_INVALID for one of this process. */
   forget(consumer: string): Promise<boolean>
 }
 
@@ -82,7 +82,11 @@ export async function startEvents(setup: EventSetup): Promise<RunningEvents> {
   return {
     ...lettersOf(context, wake),
     stats: () => Promise.all(workers.map((worker) => statsOf(context, worker))),
-    forget: (consumer) => store.write((tx) => tx.removeConsumer(consumer)),
+    forget: async (consumer) => {
+      if (consumers.some(({ name }) => name === consumer))
+        throw new SyncError('REQUEST_INVALID', `The consumer ${consumer} is worked by this process.`)
+      return store.write((tx) => tx.removeConsumer(consumer))
+    },
     close: async () => {
       unsubscribe()
       await Promise.all(workers.map((worker) => worker.close()))
