@@ -13,6 +13,8 @@ const sync = await createServer({
   authenticate: (request) =>
     request.headers.get('authorization') === 'Bearer bench' ? { id: 'bench' } : null,
   scopes: () => '*',
+  // All of the devices are of one user.
+  limits: { shareOfUser: 1 },
 })
 
 const fetch = isCounting ? countAndFetch : sync.fetch

@@ -9,6 +9,8 @@ const sync = await createServer({
   store: postgresStore(serverArguments().file),
   authenticate: () => ({ id: 'ann' }),
   scopes: () => ['warehouse:w1'],
+  // All of the devices are of one user.
+  limits: { shareOfUser: 1 },
 })
 hostServer({
   server: createAdaptorServer({ fetch: sync.fetch }),
