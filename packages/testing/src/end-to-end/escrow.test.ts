@@ -248,8 +248,10 @@ test('[ES-12] an edit that was offered before goes as the same mutation, and an 
   const [first] = await ann.outbox.list()
   grants.set('ann', ['site:south'])
   let lost = 0
+  const told: string[] = []
   shop.tamper = {
     after: ({ url }, response) => {
+      told.push(`${new URL(url).pathname} ${response.status}`)
       if (!url.endsWith('/push') || lost++ > 1) return response
       return new Response('', { status: 502 })
     },
@@ -257,7 +259,7 @@ test('[ES-12] an edit that was offered before goes as the same mutation, and an 
 
   for (let round = 0; round < 4; round++) await retryAll(ann)
 
-  expect(lost).toBeGreaterThan(1)
+  expect(lost, `${told.join(', ')}; ${JSON.stringify(await ann.outbox.list())}`).toBeGreaterThan(1)
   const edits = await waiting()
   expect(edits).toHaveLength((await ann.escrow.list()).length)
   expect(first?.offer).not.toBeNull()
