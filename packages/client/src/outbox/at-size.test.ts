@@ -6,6 +6,7 @@ import { type GivenDevice, givenDevice, givenSchema } from '../local/given-devic
 import { RecordsToRebase } from '../apply/records-to-rebase.ts'
 import { settleClosedConflicts } from '../apply/settle-outcomes.ts'
 import { recordAnswers } from '../sync/record-answers.ts'
+import { cutBatch } from './cut-batch.ts'
 import { createDeadLetters } from './dead-letters.ts'
 import { discardEntries } from './discard-entries.ts'
 import type { Offer } from './offer.ts'
@@ -160,4 +161,23 @@ test('[OB-23] what a restored server lost is looked up span by span', async () =
     // For each row of the table, the spans would be gone through again.
     expect(plan.map(({ detail }) => String(detail))).not.toContainEqual(expect.stringContaining('CORRELATED'))
   }
+})
+
+test('[OB-23] of a chain of references that reaches over windows each link is asked for by itself', async () => {
+  const device = await givenCountedDevice()
+  const links = 1_300
+  for (let link = 0; link < links; link++) await device.items.insert({ name: `a${link}` })
+  await device.database.write((tx) => tx.run('UPDATE _outbox SET depends = seq - 1 WHERE seq > 1'))
+  await device.database.write((tx) =>
+    tx.run("UPDATE _outbox SET status = 'held', held_by = 'c' WHERE seq = 1"),
+  )
+  countAnew(device.counted)
+  const cut = { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }
+  const offers = await device.database.write((tx) => cutBatch(tx, givenSchema, cut))
+  expect(offers).toEqual([])
+  const handedOver = device.counted.statements.reduce(
+    (sum, { params }) => sum + JSON.stringify(params ?? []).length,
+    0,
+  )
+  expect(handedOver).toBeLessThan(200 * links)
 })

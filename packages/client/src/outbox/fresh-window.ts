@@ -221,20 +221,24 @@ async function addNeeded(
   let added = [...window.keys()]
   while (added.length > 0) {
     if (window.size > most) return false
-    const rows = await tx.all(
+    const needs = await tx.all(
       `WITH added AS MATERIALIZED (
-         SELECT seq, record, group_id, depends FROM _outbox WHERE seq IN (SELECT value FROM json_each(?1))),
-       needed (seq) AS (
-         SELECT own.seq FROM (SELECT record, max(seq) AS seq FROM added GROUP BY record) AS newest
-           JOIN _outbox AS own ON own.record = newest.record AND own.seq < newest.seq
-         UNION SELECT own.seq FROM (SELECT DISTINCT group_id FROM added WHERE group_id IS NOT NULL) AS grouped
-           JOIN _outbox AS own ON own.group_id = grouped.group_id
-         UNION SELECT parent.value FROM added, json_each('[' || added.depends || ']') AS parent
-           WHERE added.depends IS NOT NULL
-         EXCEPT SELECT value FROM json_each(?2))
-       SELECT ${entryColumns} FROM _outbox
-       WHERE seq IN (SELECT seq FROM needed) AND status = 'pending' AND offer IS NULL AND NOT escrow`,
-      [JSON.stringify(added), JSON.stringify([...window.keys()])],
+         SELECT seq, record, group_id, depends FROM _outbox WHERE seq IN (SELECT value FROM json_each(?)))
+       SELECT own.seq FROM (SELECT record, max(seq) AS seq FROM added GROUP BY record) AS newest
+         JOIN _outbox AS own ON own.record = newest.record AND own.seq < newest.seq
+       UNION SELECT own.seq FROM (SELECT DISTINCT group_id FROM added WHERE group_id IS NOT NULL) AS grouped
+         JOIN _outbox AS own ON own.group_id = grouped.group_id
+       UNION SELECT parent.value FROM added, json_each('[' || added.depends || ']') AS parent
+         WHERE added.depends IS NOT NULL`,
+      [JSON.stringify(added)],
+    )
+    // What is in the window is left out here: handed over with each link of a chain, it would be most of the work.
+    const missing = needs.map((row) => Number(row.seq)).filter((seq) => !window.has(seq))
+    if (missing.length === 0) return true
+    const rows = await tx.all(
+      `SELECT ${entryColumns} FROM _outbox
+       WHERE seq IN (SELECT value FROM json_each(?)) AND status = 'pending' AND offer IS NULL AND NOT escrow`,
+      [JSON.stringify(missing)],
     )
     const needed = entriesIn(rows)
     for (const [seq, entry] of needed) window.set(seq, entry)
