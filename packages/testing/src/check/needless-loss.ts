@@ -18,7 +18,7 @@ import type { SchemaFacts } from './schema-facts.ts'
 /**
  * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
  * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
- * wrote; in a `strict` collection, and against a deletion, any change of the record. Left out is what copies of a disk
+ * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. Left out is what copies of a disk
  * write, and what is written once a server was put back: they know of things that they have not read; what was written
  * on a value that never stood on the server, because it was refused or renamed there; and what comes behind what its author
  * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
@@ -60,26 +60,28 @@ interface Opened {
   readonly tick: number
 }
 
+/** What the author of a mutation had read, and when they wrote. */
+interface Written {
+  readonly position: number
+  readonly tick: number
+  /** When the form was opened that it was written in; undefined for what was written in none. */
+  readonly openedTick: number | undefined
+}
+
 class MeetingWatch {
   readonly #fail: (message: string) => void
   readonly #facts: SchemaFacts
   readonly #book: RunBook
   /** By disk, how far it has read. */
   readonly #position = new Map<string, number>()
-  /** How far its disk had read when a mutation was written, by the key it was written under. */
-  readonly #readWhenWritten = new Map<string, number>()
   /** By disk and form. */
   readonly #opened = new Map<string, Opened>()
-  /** By the key it was written under. */
-  readonly #writtenWhen = new Map<string, number>()
-  /** When the form was opened that a mutation was written in, by the key it was written under. */
-  readonly #openedWhen = new Map<string, number>()
+  /** Mutations, by the key they were written under. */
+  readonly #written = new Map<string, Written>()
   /** Forms that are being saved, by disk and record. */
   readonly #saving = new Map<string, Set<string>>()
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
-  /** By record and field, every value that ever stood on the server. */
-  readonly #stood = new Map<string, { readonly version: number; readonly value: Json }[]>()
   readonly #meetings = new Map<string, Meeting>()
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
@@ -106,7 +108,7 @@ class MeetingWatch {
         this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
         return
       case 'entry-written':
-        if (!this.#readWhenWritten.has(o.id)) this.#write(o)
+        if (!this.#written.has(o.id)) this.#write(o)
         return
       case 'form':
         this.#form(o)
@@ -134,19 +136,17 @@ class MeetingWatch {
       const isSettlement = line.status === 'lost' || this.#isSettlement(line)
       if (line.op === 'none' && !isSettlement) continue
       const record = `${line.collection}/${line.record}`
-      const made = line.op === 'none' ? {} : line.after
-      for (const [field, value] of Object.entries(made ?? {}))
-        this.#note(`${record} ${field}`, { version: this.#version, value })
       const changes = this.#changes.get(record) ?? []
       changes.push({ version: line.version ?? this.#version + 0.5, line, isSettlement })
       this.#changes.set(record, changes)
     }
     for (const outcome of outcomes) {
+      if (outcome.status !== 'conflict' && outcome.status !== 'merged') continue
       const line = lines.find(({ device, mutation }) => device === outcome.device && mutation === outcome.id)
       const meeting = typeof line?.acceptedBy === 'string' ? undefined : this.#meetingOf(outcome)
       if (!meeting) continue
       if (outcome.status === 'conflict') this.#meetings.set(outcome.id, meeting)
-      if (outcome.status === 'merged' && line) this.#judgeDecisions(line, meeting)
+      else if (line) this.#judgeDecisions(line, meeting)
     }
   }
 
@@ -154,10 +154,13 @@ class MeetingWatch {
   #write({ id, disk, collection, record }: EntryWritten): void {
     const forms = [...(this.#saving.get(`${disk} ${collection}/${record}`) ?? [])]
     const opened = forms.flatMap((form) => this.#opened.get(form) ?? [])
-    const read = opened.map(({ position }) => position)
-    this.#readWhenWritten.set(id, Math.min(this.#position.get(disk) ?? 0, ...read))
-    this.#writtenWhen.set(id, this.#tick)
-    if (opened.length > 0) this.#openedWhen.set(id, Math.min(...opened.map(({ tick }) => tick)))
+    const position = Math.min(this.#position.get(disk) ?? 0, ...opened.map((form) => form.position))
+    const openedTick = opened.length === 0 ? undefined : Math.min(...opened.map(({ tick }) => tick))
+    this.#written.set(id, { position, tick: this.#tick, openedTick })
+  }
+
+  #writtenOf({ write }: Item): Written {
+    return this.#written.get(write.first.id) ?? { position: 0, tick: 0, openedTick: undefined }
   }
 
   #form({ disk, form, step, record }: FormStep): void {
@@ -176,8 +179,7 @@ class MeetingWatch {
     const items = this.#book.membersOf(outcome)
     const first = items?.[0]?.write.first
     if (!items || !first || items.some((item) => !this.#isPlain(item))) return undefined
-    const read = items.map(({ write }) => this.#readWhenWritten.get(write.first.id) ?? 0)
-    const sinceVersion = Math.min(...read)
+    const sinceVersion = Math.min(...items.map((item) => this.#writtenOf(item).position))
     const record = `${first.collection}/${first.record}`
     const changes = this.#changes.get(record) ?? []
     const later = changes.filter(
@@ -190,7 +192,7 @@ class MeetingWatch {
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
     const never = Object.entries(foldedWrite(asWritten).base).filter(
-      ([field, value]) => !this.#hasStood(`${record} ${field}`, value, sinceVersion),
+      (seen) => !hasStood(changes, seen, sinceVersion),
     )
     const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
     const ownOnly = new Set([...never, ...refused].map(([field]) => field))
@@ -217,28 +219,11 @@ class MeetingWatch {
    */
   #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
     if (device === null || mutation === null) return false
-    const opened = items.flatMap(({ write }) => this.#openedWhen.get(write.first.id) ?? [])
+    const opened = items.flatMap((item) => this.#writtenOf(item).openedTick ?? [])
     if (opened.length === 0) return true
     const outcome = this.#book.outcomeOf(device, mutation)
-    const written =
-      outcome && this.#book.membersOf(outcome)?.map(({ write }) => this.#writtenWhen.get(write.first.id) ?? 0)
+    const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#writtenOf(item).tick)
     return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
-  }
-
-  #note(place: string, standing: { readonly version: number; readonly value: Json }): void {
-    const known = this.#stood.get(place) ?? []
-    known.push(standing)
-    this.#stood.set(place, known)
-  }
-
-  /** Whether the server had this value when the device had read that far, or has had it since. */
-  #hasStood(place: string, value: Json, sinceVersion: number): boolean {
-    const known = this.#stood.get(place) ?? []
-    const then = known.findLast(({ version }) => version <= sinceVersion)?.value ?? null
-    return (
-      sameValue(then, value) ||
-      known.some((standing) => standing.version > sinceVersion && sameValue(standing.value, value))
-    )
   }
 
   #isPlain({ disk, id, write }: Item): boolean {
@@ -301,4 +286,17 @@ function whatNobody({ sinceVersion }: Meeting): string {
 function touches({ line: { op, before, after }, isSettlement }: Change, field: string): boolean {
   if (isSettlement || op !== 'update') return true
   return Object.hasOwn(after ?? {}, field) || Object.hasOwn(before ?? {}, field)
+}
+
+/** Whether the server had this value when a device had read that far, or has had it since. */
+function hasStood(
+  changes: readonly Change[],
+  [field, value]: readonly [string, Json],
+  sinceVersion: number,
+): boolean {
+  const stood = changes.filter(({ line }) => line.op !== 'none' && Object.hasOwn(line.after ?? {}, field))
+  const then = stood.findLast(({ version }) => version <= sinceVersion)
+  const later = stood.filter(({ version }) => version > sinceVersion)
+  const values = [then, ...later].map((change) => change?.line.after?.[field] ?? null)
+  return values.some((standing) => sameValue(standing, value))
 }
