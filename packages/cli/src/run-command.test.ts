@@ -107,8 +107,13 @@ interface Dev extends Running {
   readonly stop: (signal?: NodeJS.Signals) => Promise<number | null>
 }
 
+/** What starts the server that is tried out, on any port unless said. */
+function devOn({ port = 0, data = 'data' } = {}): readonly string[] {
+  return ['dev', '--schema', 'schema.ts', '--port', String(port), '--data', data]
+}
+
 async function dev(args: readonly string[] = [], node: readonly string[] = []): Promise<Dev> {
-  const running = start(['dev', '--schema', 'schema.ts', '--port', '0', '--data', 'data', ...args], { node })
+  const running = start([...devOn(), ...args], { node })
   const url = await new Promise<string>((ready, failed) => {
     running.child.stdout?.on('data', () => {
       const match = /^listening on (http:\/\/127\.0\.0\.1:\d+)\n$/.exec(running.output.stdout)
@@ -306,8 +311,7 @@ describe('dev', () => {
       bad.map(async ([text, [option, name], message], index) => {
         const file = text === '' ? name : `${index}-${name}`
         if (text !== '') write(file, text)
-        const given = ['--schema', 'schema.ts', '--port', '0', '--data', 'data', option, file]
-        const { code, stdout, stderr } = await run('dev', ...given)
+        const { code, stdout, stderr } = await run(...devOn(), option, file)
         expect([message, code, stdout, stderr.split('\n').length]).toEqual([message, 1, '', 2])
         expect(stderr).toContain(message)
       }),
@@ -333,15 +337,7 @@ describe('dev', () => {
       rmSync(file, { force: true })
       make()
       const before = readFileSync(file)
-      const { code, stdout, stderr } = await run(
-        'dev',
-        '--schema',
-        'schema.ts',
-        '--port',
-        '0',
-        '--data',
-        'data',
-      )
+      const { code, stdout, stderr } = await run(...devOn())
       expect([kind, code, stdout, stderr.split('\n').length]).toEqual([kind, 1, '', 2])
       expect(stderr).toContain('cannot be used')
       expect([kind, readFileSync(file).equals(before)]).toEqual([kind, true])
@@ -352,15 +348,7 @@ describe('dev', () => {
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     const { port } = taken.address() as { port: number }
-    const { code, stderr } = await run(
-      'dev',
-      '--schema',
-      'schema.ts',
-      '--port',
-      String(port),
-      '--data',
-      'data',
-    )
+    const { code, stderr } = await run(...devOn({ port }))
     expect([code, stderr]).toEqual([1, `holdfast: port ${port} is in use.\n`])
     taken.close()
   })
@@ -508,15 +496,7 @@ describe('inspect', () => {
 test.runIf(process.platform === 'linux')(
   '[OP-25] a data folder that no file system makes is one line, and no wait without end',
   async () => {
-    const { code, stdout, stderr } = await run(
-      'dev',
-      '--schema',
-      'schema.ts',
-      '--port',
-      '0',
-      '--data',
-      '/proc/x/y',
-    )
+    const { code, stdout, stderr } = await run(...devOn({ data: '/proc/x/y' }))
     expect([code, stdout]).toEqual([1, ''])
     expect(stderr).toMatch(/^holdfast: folder \/proc\/x\/y cannot be made: ENOENT[^\n]+\n$/)
   },

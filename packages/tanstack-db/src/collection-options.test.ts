@@ -57,6 +57,13 @@ const sync = async (): Promise<void> => {
   await env.settle()
 }
 
+/** A transaction that is drafted now, and written when it is committed. */
+const formOf = (items: ReturnType<typeof itemsOf>) =>
+  createTransaction({
+    autoCommit: false,
+    mutationFn: async ({ transaction }) => items.utils.acceptMutations(transaction),
+  })
+
 describe('a collection', () => {
   test('[TD-1] holds the rows of the device and follows whoever writes them', async () => {
     const id = await db.items.insert({ name: 'Rope', stock: 10 })
@@ -144,10 +151,7 @@ describe('a collection', () => {
     await sync()
     const items = itemsOf()
     await items.preload()
-    const form = createTransaction({
-      autoCommit: false,
-      mutationFn: async ({ transaction }) => items.utils.acceptMutations(transaction),
-    })
+    const form = formOf(items)
     form.mutate(() =>
       items.update(id, (draft) => {
         draft.name = 'Long rope'
@@ -172,10 +176,7 @@ describe('a collection', () => {
     await sync()
     const items = itemsOf()
     await items.preload()
-    const form = createTransaction({
-      autoCommit: false,
-      mutationFn: async ({ transaction }) => items.utils.acceptMutations(transaction),
-    })
+    const form = formOf(items)
     form.mutate(() =>
       items.update(id, (draft) => {
         draft.name = 'mine'

@@ -23,8 +23,10 @@ export async function revokeScopes(tx: LocalTransaction, revoked: RevokedScopes)
   const names = JSON.stringify(revoked.scopes)
   const rows = await tx.all('SELECT n FROM _scopes WHERE name IN (SELECT value FROM json_each(?))', [names])
   const gone: ReadonlySet<string> = new Set(rows.map(({ n }) => String(n)))
-  for (const collection of revoked.schema.collections.values())
-    await revokeFrom(tx, { collection, gone, toRebase: revoked.toRebase })
+  // No row was ever received in what has no number.
+  if (gone.size > 0)
+    for (const collection of revoked.schema.collections.values())
+      await revokeFrom(tx, { collection, gone, toRebase: revoked.toRebase })
   await tx.run('DELETE FROM _quarantine WHERE scope IN (SELECT value FROM json_each(?))', [names])
   await tx.run('DELETE FROM _scopes WHERE name IN (SELECT value FROM json_each(?))', [names])
 }

@@ -18,10 +18,9 @@ import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
-import { checksum } from './checksum.ts'
 import { discardEntries, showInstead } from './discard-entries.ts'
 import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
-import { entriesOfRecord, updateEntries } from './outbox.ts'
+import { entriesOfRecord, updateEntries, writePayload } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
 import { carriedOver, seenIn } from '../write/seen-values.ts'
 import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
@@ -274,10 +273,6 @@ async function entryNow(tx: LocalReader, row: SqlRow): Promise<Entry | undefined
   return stored && readEntry(stored)
 }
 
-async function writePayload(tx: LocalTransaction, row: SqlRow, text: string): Promise<void> {
-  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seqOf(row)])
-}
-
 /** Takes out of an entry of an older app what this one has no more. */
 async function leaveOutGone(
   tx: LocalTransaction,
@@ -296,7 +291,7 @@ async function leaveOutGone(
     removals: known(removals),
   })
   if (text === payloadText(payload)) return
-  await writePayload(tx, row, text)
+  await writePayload(tx, seqOf(row), text)
 }
 
 /** An entry stands on the creates of the records that it refers to now. */
@@ -341,7 +336,7 @@ async function editEntry(
       ? { ...old, changes: { ...old.changes, [name]: next } }
       : overlaid(old, payloadOfUpdate(collection, before, value), name)
   const text = payloadText(payload)
-  await writePayload(tx, row, text)
+  await writePayload(tx, seqOf(row), text)
   const { record, created_at: createdAt } = row
   const later = (await entriesOfRecord(tx, collection.name, String(record))).filter(
     ({ seq }) => seq > seqOf(row),

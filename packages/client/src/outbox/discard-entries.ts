@@ -2,8 +2,8 @@ import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@h
 
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
-import { checksum } from './checksum.ts'
 import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
+import { writePayload } from './outbox.ts'
 import { RecordEntries } from './record-entries.ts'
 
 /**
@@ -82,12 +82,7 @@ export async function showInstead(
     const base = isFresh(other) ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
       const payload = { ...other.payload, base }
-      const text = payloadText(payload)
-      await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [
-        text,
-        checksum(text),
-        other.seq,
-      ])
+      await writePayload(tx, other.seq, payloadText(payload))
       changed.push({ ...other, payload })
     }
     for (const name of Object.keys(other.payload.changes)) left.delete(name)

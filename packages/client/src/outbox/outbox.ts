@@ -211,6 +211,11 @@ interface EntryUpdate {
   readonly verdict?: KnownVerdict
 }
 
+/** Has an entry say something else. The text is that of `payloadText`. */
+export async function writePayload(tx: LocalTransaction, seq: number, text: string): Promise<void> {
+  await tx.run('UPDATE _outbox SET payload = ?, hash = ? WHERE seq = ?', [text, checksum(text), seq])
+}
+
 /** Updates entries and the states of their records, and announces the verdict by mutation id. */
 export async function updateEntries(
   tx: LocalTransaction,

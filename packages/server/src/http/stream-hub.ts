@@ -2,7 +2,7 @@ import { SyncError } from '@holdfast/core'
 
 import type { Caller, CommitEvent, User } from '../engine.ts'
 import type { ReceiptResult } from '../queue/redis-queue.ts'
-import { UserShares } from '../queue/user-shares.ts'
+import { turnedAway, UserShares } from '../queue/user-shares.ts'
 import { tokenExpiry } from './identify-caller.ts'
 import { PokeStream, type StreamSource } from './poke-stream.ts'
 
@@ -36,11 +36,7 @@ export class StreamHub<U extends User> {
     const { env, limits, metrics } = this.#source
     // Its author was still being asked for when the hub closed.
     if (this.#isClosed) throw new SyncError('SERVER_CLOSING', 'The server is shutting down.')
-    if (this.#streams.size >= limits.streams) {
-      // Spread, so that those turned away do not come back together.
-      const retryAfterMs = Math.round(5_000 + env.random() * 25_000)
-      throw new SyncError('RATE_LIMITED', 'Too many streams are open.', { retryAfterMs })
-    }
+    if (this.#streams.size >= limits.streams) throw turnedAway(env, 'Too many streams are open.')
     const leave = this.#shares.enter(caller.user.id)
     const stream = new PokeStream<U>({
       ...this.#source,

@@ -2,7 +2,7 @@ import { collection, defineSchema, integer, type Schema, text } from '@holdfast/
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { doctor, planMigration, runMigration } from '../maintenance.ts'
-import { type GivenDatabase, givenPrepared } from './given-database.ts'
+import { type GivenDatabase, givenThings } from './given-database.ts'
 
 const fields = { place: text(), area: text(), name: text() }
 const schemaOf = (
@@ -16,11 +16,7 @@ const third = schemaOf(3, 'place:{place}', { fields: { ...fields, size: integer(
 
 let db: GivenDatabase
 beforeEach(async () => {
-  db = await givenPrepared(first)
-  await db.ask('ALTER TABLE items ALTER COLUMN id SET DEFAULT gen_random_uuid()')
-  await db.ask(
-    `INSERT INTO items (place, area, name) SELECT 'berlin', 'north', 'thing ' || n FROM generate_series(1, 1500) n`,
-  )
+  db = await givenThings(first)
 })
 afterEach(() => db.close())
 

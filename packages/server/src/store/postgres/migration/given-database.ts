@@ -28,6 +28,16 @@ export async function givenPrepared(schema: Schema): Promise<GivenDatabase> {
   return given(await preparedDatabase({ key, prepare }))
 }
 
+/** The same for a schema of `items` with a place, an area and a name, filled with 1,500 things. */
+export async function givenThings(schema: Schema): Promise<GivenDatabase> {
+  const db = await givenPrepared(schema)
+  await db.ask('ALTER TABLE items ALTER COLUMN id SET DEFAULT gen_random_uuid()')
+  await db.ask(
+    `INSERT INTO items (place, area, name) SELECT 'berlin', 'north', 'thing ' || n FROM generate_series(1, 1500) n`,
+  )
+  return db
+}
+
 async function given(database: FreshDatabase): Promise<GivenDatabase> {
   const clients: Client[] = []
   const session = async (url: string = database.url): Promise<Client> => {

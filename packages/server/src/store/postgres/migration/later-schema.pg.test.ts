@@ -5,7 +5,7 @@ import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, planMigration, reconcile, runMigration } from '../maintenance.ts'
 import { postgresStore } from '../postgres-store.ts'
 import { postgresLayout } from '../system-tables.ts'
-import { type GivenDatabase, givenPrepared } from './given-database.ts'
+import { type GivenDatabase, givenThings } from './given-database.ts'
 
 const fields = { place: text(), area: text(), name: text(), note: text({ optional: true }) }
 const first = defineSchema({
@@ -15,11 +15,7 @@ const first = defineSchema({
 
 let db: GivenDatabase
 beforeEach(async () => {
-  db = await givenPrepared(first)
-  await db.ask('ALTER TABLE items ALTER COLUMN id SET DEFAULT gen_random_uuid()')
-  await db.ask(
-    `INSERT INTO items (place, area, name) SELECT 'berlin', 'north', 'thing ' || n FROM generate_series(1, 1500) n`,
-  )
+  db = await givenThings(first)
 })
 afterEach(() => db.close())
 
