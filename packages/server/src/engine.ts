@@ -74,6 +74,8 @@ export interface PullOptions {
   readonly digests?: boolean
   /** The last page is to hold every row of these. */
   readonly ranges?: readonly RowRange[]
+  /** They are asked for although nothing is wrong with them. */
+  readonly grown?: boolean
 }
 
 /** What `Engine.snapshot` takes. */

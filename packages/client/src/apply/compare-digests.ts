@@ -7,16 +7,25 @@ export interface Comparison {
   /** Ranges that were compared. */
   readonly ranges: number
   readonly differing: readonly RowRange[]
+  /** Ranges of collections that have grown, of which one side has rows: they were not compared. */
+  readonly renewed: readonly RowRange[]
+}
+
+/** What the server says it has. */
+export interface DigestsToCompare {
+  readonly schema: Schema
+  readonly digests: readonly ScopeDigest[]
+  /** Collections of which every row is to be fetched again. */
+  readonly grown: readonly string[]
 }
 
 /**
  * Compares what the device holds with digests of the moment up to which it has applied everything. What it keeps in
- * quarantine, or has no collection for, is not compared. Rules: CS-2.
+ * quarantine, or has no collection for, is not compared. Rules: CS-2, AP-12.
  */
 export async function compareDigests(
   tx: LocalReader,
-  schema: Schema,
-  digests: readonly ScopeDigest[],
+  { schema, digests, grown }: DigestsToCompare,
 ): Promise<Comparison> {
   const keyOf = ({ collection, scope }: { readonly collection: string; readonly scope: string }): string =>
     `${collection}/${scope}`
@@ -29,8 +38,13 @@ export async function compareDigests(
   const all = [...told, ...untold.map(({ collection, scope }) => ({ collection, scope, ranges: nothing }))]
   let ranges = 0
   const differing: RowRange[] = []
+  const renewed: RowRange[] = []
   for (const digest of all) {
     const { collection } = digest
+    if (grown.includes(collection)) {
+      renewed.push(...filledRanges(digest, held.get(keyOf(digest))?.sums ?? []))
+      continue
+    }
     const unfit = parked.filter((row) => row['collection'] === collection)
     const skipped = new Set(unfit.map((row) => rangeOfRecord(String(row['record']), digest.ranges.length)))
     ranges += digest.ranges.length - skipped.size
@@ -40,7 +54,7 @@ export async function compareDigests(
       ),
     )
   }
-  return { ranges, differing }
+  return { ranges, differing, renewed }
 }
 
 const nothing: ScopeDigest['ranges'] = [[0, 0]]
@@ -53,5 +67,16 @@ function differingRanges(
   const mine = foldRanges(sums, of)
   return ranges.flatMap(([rows, sum], range) =>
     mine[range]?.[0] === rows && mine[range][1] === sum ? [] : [{ collection, scope, range, of }],
+  )
+}
+
+function filledRanges(
+  { collection, scope, ranges }: ScopeDigest,
+  sums: HeldSums['sums'],
+): readonly RowRange[] {
+  const of = ranges.length
+  const mine = foldRanges(sums, of)
+  return ranges.flatMap(([rows], range) =>
+    rows === 0 && (mine[range]?.[0] ?? 0) === 0 ? [] : [{ collection, scope, range, of }],
   )
 }

@@ -1,4 +1,11 @@
-import { assert, type Change, type CollectionSchema, type RowRange, type Schema } from '@holdfast/core'
+import {
+  assert,
+  type Change,
+  type CollectionSchema,
+  rangesMost,
+  type RowRange,
+  type Schema,
+} from '@holdfast/core'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { quoteName } from '../local/tables.ts'
 import { pageRows } from './bulk-apply.ts'
@@ -26,12 +33,12 @@ export async function distrustRows(
       `WITH ${pageRows}, puts AS MATERIALIZED (SELECT v ->> '$.record' AS record, v ->> '$.version' AS version FROM rows ` +
       `WHERE v ->> '$.op' = 'put' AND v ->> '$.collection' = '${name}' AND k NOT IN (SELECT value FROM json_each(?2)))`
     const table = quoteName(name)
-    const isOvertaken = (of: string): string =>
-      `${of}.collection = '${name}' AND EXISTS (SELECT 1 FROM puts WHERE puts.record = ${of}.record AND ${of}.version >= puts.version)`
+    const isOvertaken = (of: string, record: string): string =>
+      `puts.record = ${of}.${record} AND ${of}.${of === table ? '_version' : 'version'} >= puts.version`
     for (const statement of [
-      `UPDATE ${table} SET _version = 0 WHERE EXISTS (SELECT 1 FROM puts WHERE puts.record = ${table}.id AND ${table}._version >= puts.version)`,
-      `UPDATE _shadow SET version = 0 WHERE ${isOvertaken('_shadow')}`,
-      `DELETE FROM _deleted WHERE ${isOvertaken('_deleted')}
+      `UPDATE ${table} SET _version = 0 FROM puts WHERE ${isOvertaken(table, 'id')}`,
+      `UPDATE _shadow SET version = 0 FROM puts WHERE _shadow.collection = '${name}' AND ${isOvertaken('_shadow', 'record')}`,
+      `DELETE FROM _deleted WHERE collection = '${name}' AND record IN (SELECT record FROM puts WHERE puts.version <= _deleted.version)
          AND NOT EXISTS (SELECT 1 FROM _outbox o WHERE o.record = _deleted.record AND o.collection = '${name}')`,
     ])
       await tx.run(`${puts} ${statement}`, [note.page, unfit])
@@ -63,24 +70,40 @@ async function strayRows(
   { ranges, note }: RangesToReplace,
 ): Promise<readonly Change[]> {
   const { name } = collection
-  const rows = await tx.all(
-    `WITH ${pageRows}, puts AS MATERIALIZED (SELECT v ->> '$.record' AS record, v ->> '$.scope' AS scope FROM rows
-         WHERE v ->> '$.op' = 'put' AND v ->> '$.collection' = '${name}'),
-       held AS MATERIALIZED (${heldRows(collection)}),
-       ranges AS MATERIALIZED (SELECT s.name AS scope, s.n, value ->> '$.range' AS range, value ->> '$.of' AS of
-         FROM json_each(?2) JOIN _scopes s ON s.name = value ->> '$.scope')
-     SELECT h.record, h.version, r.scope FROM ranges r JOIN held h ON h.x % r.of = r.range AND instr(h.scopes, ',' || r.n || ',') > 0
-     WHERE NOT EXISTS (SELECT 1 FROM puts p WHERE p.record = h.record AND p.scope = r.scope)`,
-    [note.page, JSON.stringify(ranges.filter((range) => range.collection === name))],
+  const own = ranges.filter((range) => range.collection === name)
+  const puts = await tx.all(
+    `WITH ${pageRows} SELECT v ->> '$.record' AS record, v ->> '$.scope' AS scope FROM rows
+     WHERE v ->> '$.op' = 'put' AND v ->> '$.collection' = '${name}'`,
+    [note.page],
   )
-  return rows.map((row) => ({
-    collection: name,
-    record: String(row['record']),
-    op: 'leave',
-    scope: String(row['scope']),
-    version: Number(row['version']),
-    serverUpdatedAt: '',
-  }))
+  const isPut = new Set(puts.map(({ record, scope }) => `${record} ${scope}`))
+  const isAsked = new Set(own.map(({ scope, range, of }) => `${range} ${of} ${scope}`))
+  const scopes = new Set(own.map(({ scope }) => scope))
+  const counts = [...new Set(own.map(({ of }) => of))]
+  const rows = await tx.all(
+    `SELECT h.record, h.version, h.x, s.name AS scope
+     FROM (${heldRows(collection)}) h JOIN _scopes s ON instr(h.scopes, ',' || s.n || ',') > 0
+     WHERE h.x % ${rangesMost} IN (SELECT value FROM json_each(?1)) AND s.name IN (SELECT value FROM json_each(?2))`,
+    [JSON.stringify(own.flatMap(partsOf)), JSON.stringify([...scopes])],
+  )
+  return rows
+    .filter(({ record, x, scope }) => {
+      const isMeant = counts.some((of) => isAsked.has(`${Number(x) % of} ${of} ${scope}`))
+      return isMeant && !isPut.has(`${record} ${scope}`)
+    })
+    .map(({ record, version, scope }) => ({
+      collection: name,
+      record: String(record),
+      op: 'leave',
+      scope: String(scope),
+      version: Number(version),
+      serverUpdatedAt: '',
+    }))
+}
+
+/** The smallest ranges that a range consists of. */
+function partsOf({ range, of }: RowRange): readonly number[] {
+  return Array.from({ length: rangesMost / of }, (_, n) => range + n * of)
 }
 
 function collectionsOf(schema: Schema, ranges: readonly RowRange[]): readonly CollectionSchema[] {

@@ -11,6 +11,7 @@ import type { SqliteConnection, SqliteDriver } from '../drivers/sqlite-driver.ts
 import { eraseUnnamedBytes } from '../attachments/spare-bytes.ts'
 import { beginReset, dropStaging, isReplacing, readCursor } from '../apply/staging.ts'
 import { checksum } from '../outbox/checksum.ts'
+import { noteGrown } from '../sync/verification.ts'
 import type { Identity } from '../sync-context.ts'
 import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
 import { readMeta, writeMeta } from './meta.ts'
@@ -133,13 +134,16 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   )
   if (known === schema.version && (await readMeta(tx, 'tables')) === wanted) return
   const before = await readDeclared(tx)
-  let hasGrown = false
-  for (const collection of collections) if (await makeTable(tx, collection, before)) hasGrown = true
+  const grown: string[] = []
+  for (const collection of collections)
+    if (await makeTable(tx, collection, before)) grown.push(collection.name)
   await eraseUndeclared(tx, schema)
-  // What the server has in a new field came while this app did not know it. Nothing that is staged fits any more.
-  const isStale = hasGrown || (await isReplacing(tx))
-  if (isStale && (await readCursor(tx)) !== null) await beginReset(tx, schema.version)
+  const wasPulled = (await readCursor(tx)) !== null
+  // Nothing that is staged fits any more.
+  if (wasPulled && (await isReplacing(tx))) await beginReset(tx, schema.version)
   else await dropStaging(tx)
+  // What the server has in a new field came while no app here knew it.
+  if (wasPulled && grown.length > 0) await noteGrown(tx, grown)
   await writeMeta(tx, 'sync.quarantine', null)
   await writeMeta(tx, 'schema', schema.version)
   await writeMeta(tx, 'tables', wanted)

@@ -290,10 +290,7 @@ class SyncSide implements SyncParts {
     const { database } = this.#context
     const verification = this.#verification
     await database.write((tx) => verification.demand(tx))
-    let summary = await this.#now()
-    // Each cycle fetches some of the ranges again, until none is left.
-    while (summary.status === 'done' && (await database.read((tx) => verification.isRepairing(tx))))
-      summary = await this.#now()
+    const summary = await this.#now()
     const { latest } = verification
     return { ...summary, compared: latest?.ranges ?? null, repaired: latest?.differing.length ?? null }
   }

@@ -86,7 +86,7 @@ export class SyncEngine {
     const { state, effects } = transition(this.#state, event, this.#options.intervals)
     if (state === this.#state && effects.length === 0) return
     this.#state = state
-    if (event.kind === 'pulled') this.#onCycleDone()
+    if (event.kind === 'pulled') this.#onCycleDone(event.more)
     for (const effect of effects) this.#perform(effect)
     if (state.kind !== 'pushing' && state.kind !== 'pulling') this.#onRest()
     this.#options.onState(state)
@@ -183,9 +183,10 @@ export class SyncEngine {
     this.dispatch({ kind: 'failed', failure, nowMs: env.now(), roll: env.random(), alone })
   }
 
-  #onCycleDone(): void {
+  /** `more`: what this cycle brought lets another one send or fetch what is not yet, and whoever waits means that too. */
+  #onCycleDone(more: boolean): void {
     this.#lastCode = null
-    this.#answer(({ cycle }) => cycle <= this.#cycle, { status: 'done', code: null })
+    if (!more) this.#answer(({ cycle }) => cycle <= this.#cycle, { status: 'done', code: null })
     if (this.#run && this.#state.kind === 'pushing')
       this.#run = { ...this.#run, startedMs: this.#options.env.monotonicMs() }
   }

@@ -6,15 +6,16 @@ import {
   type RowRange,
   type Schema,
 } from '@holdfast/core'
-import { type Comparison, compareDigests } from '../apply/compare-digests.ts'
+import { type Comparison, compareDigests, type DigestsToCompare } from '../apply/compare-digests.ts'
 import type { PullProgress } from '../apply/pull-progress.ts'
+import { beginReset } from '../apply/staging.ts'
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
-import { writeMeta } from '../local/meta.ts'
+import { type MetaKey, writeMeta } from '../local/meta.ts'
 import { countOne } from '../status/tally.ts'
 import type { Run, Session } from './session.ts'
 
 /** What a pull asks for beside what is new. */
-export type Wishes = Pick<PullRequest, 'digests' | 'ranges'>
+export type Wishes = Pick<PullRequest, 'digests' | 'ranges' | 'grown'>
 
 /** What a verification is made from. */
 export interface VerificationParts {
@@ -33,16 +34,34 @@ export interface AnsweredWishes {
   readonly progress: PullProgress
 }
 
-interface Plan {
+/** What is still to be fetched again. */
+interface Left {
+  /** Ranges that differ. */
+  readonly todo: readonly RowRange[]
+  /** Collections of which every row is, while nobody knows yet in which ranges the server has them. */
+  readonly grown: readonly string[]
+  /** Ranges of such collections. */
+  readonly renewing: readonly RowRange[]
+}
+
+interface Plan extends Left {
   /** The interval in which the copies were last compared; 'now' when somebody asked for it; undefined before the first pull. */
   readonly done: number | 'now' | undefined
-  /** Ranges that differ and were not yet fetched again. */
-  readonly todo: readonly RowRange[]
+}
+
+const nothing: Left = { todo: [], grown: [], renewing: [] }
+
+/** Where it is remembered. */
+const keys: Readonly<Record<keyof Left, MetaKey>> = {
+  todo: 'sync.repair',
+  grown: 'sync.grown',
+  renewing: 'sync.renewal',
 }
 
 /**
  * Compares this device's copy with the server's, now and then and on demand, and has what differs fetched again. That it
- * ever differs is a bug: it is counted and told, never mended in silence. Rules: CS-2 to CS-6.
+ * ever differs is a bug: it is counted and told, never mended in silence. What an app before this one could not keep is
+ * fetched again in the same way, and is no bug. Rules: CS-2 to CS-6, AP-12.
  */
 export class Verification {
   readonly #parts: VerificationParts
@@ -59,20 +78,18 @@ export class Verification {
     await writeMeta(tx, 'sync.verify', 'now')
   }
 
-  /** Whether there are ranges that differ and were not yet fetched again. */
-  async isRepairing(tx: LocalReader): Promise<boolean> {
-    return (await readPlan(tx)).todo.length > 0
-  }
-
   /** What the next page is to be asked for. */
   async wishes(tx: LocalReader): Promise<Wishes> {
-    const { done, todo } = await readPlan(tx)
-    if (todo.length > 0) return { ranges: todo.slice(0, this.#parts.limits.rangesAsked) }
+    const { done, todo, grown, renewing } = await readPlan(tx)
+    const { rangesAsked } = this.#parts.limits
+    if (todo.length > 0) return { ranges: todo.slice(0, rangesAsked) }
+    if (renewing.length > 0) return { ranges: renewing.slice(0, rangesAsked), grown: true }
+    if (grown.length > 0) return { digests: true }
     return done === undefined || done === this.#interval() ? {} : { digests: true }
   }
 
   /** Ranges that the flip is to replace: those the page holds whole. */
-  toReplace({ wishes, page }: AnsweredWishes): readonly RowRange[] {
+  toReplace({ wishes, page }: Pick<AnsweredWishes, 'wishes' | 'page'>): readonly RowRange[] {
     const asked = wishes.ranges ?? []
     return (page.ranges ?? []).filter((range) => asked.some(isSame(range)))
   }
@@ -84,31 +101,47 @@ export class Verification {
     const isExact = !page.more
     if (plan.done === undefined || (wishes.digests === true && isExact))
       await writeMeta(tx, 'sync.verify', this.#interval())
-    const todo = progress.replaces ? [] : this.#left(plan, answered)
-    if (wishes.digests === true && isExact && page.digests)
-      todo.push(...(await this.#compare(tx, run, page.digests)))
-    if (todo.length > 0 || plan.todo.length > 0)
-      await writeMeta(tx, 'sync.repair', todo.length > 0 ? JSON.stringify(todo) : null)
-    return todo.length > 0
+    let left = progress.replaces ? nothing : this.#left(plan, answered)
+    if (wishes.digests === true && isExact) left = await this.#afterDigests(tx, run, { left, page })
+    await writeLeft(tx, plan, left)
+    return isAny(left)
   }
 
-  #left({ todo }: Plan, answered: AnsweredWishes): RowRange[] {
-    if (answered.wishes.ranges === undefined || answered.page.more) return [...todo]
+  #left(plan: Plan, { wishes, page }: AnsweredWishes): Left {
+    const asked = wishes.ranges ?? []
+    if (page.more || asked.length === 0) return plan
+    const replaced = this.toReplace({ wishes, page })
     // A server that gives none of them will not give them later: they left the device's scopes, or it is an older one.
-    const replaced = this.toReplace(answered)
-    return replaced.length === 0 ? [] : todo.filter((range) => !replaced.some(isSame(range)))
+    const over = replaced.length === 0 ? asked : replaced
+    const which = wishes.grown === true ? 'renewing' : 'todo'
+    return { ...plan, [which]: plan[which].filter((range) => !over.some(isSame(range))) }
+  }
+
+  async #afterDigests(
+    tx: LocalTransaction,
+    run: Run,
+    { left, page: { digests } }: Pick<AnsweredWishes, 'page'> & { readonly left: Left },
+  ): Promise<Left> {
+    const { grown } = left
+    if (digests) {
+      const { differing, renewed } = await this.#compare(tx, run, { digests, grown })
+      return { todo: [...left.todo, ...differing], grown: [], renewing: [...left.renewing, ...renewed] }
+    }
+    // A server that knows none: everything is replaced, and that ends it.
+    if (grown.length > 0) await beginReset(tx, this.#parts.schema.version)
+    return left
   }
 
   async #compare(
     tx: LocalTransaction,
     run: Run,
-    digests: NonNullable<PullResponse['digests']>,
-  ): Promise<readonly RowRange[]> {
+    told: Pick<DigestsToCompare, 'digests' | 'grown'>,
+  ): Promise<Comparison> {
     const { schema, session } = this.#parts
-    const comparison = await compareDigests(tx, schema, digests)
+    const comparison = await compareDigests(tx, { schema, ...told })
     const { differing } = comparison
     this.latest = comparison
-    if (differing.length === 0) return differing
+    if (differing.length === 0) return comparison
     await countOne(tx, 'repairs', differing.length)
     const collections = [...new Set(differing.map(({ collection }) => collection))]
     session.log('error', 'copy-differs', {
@@ -117,7 +150,7 @@ export class Verification {
       ranges: differing.length,
       compared: comparison.ranges,
     })
-    return differing
+    return comparison
   }
 
   /** The interval it is now. Each device has its own, so that a fleet does not compare at the same moment. */
@@ -128,6 +161,10 @@ export class Verification {
   }
 }
 
+function isAny({ todo, grown, renewing }: Left): boolean {
+  return todo.length + grown.length + renewing.length > 0
+}
+
 function isSame(left: RowRange): (right: RowRange) => boolean {
   return (right) =>
     left.collection === right.collection &&
@@ -136,13 +173,37 @@ function isSame(left: RowRange): (right: RowRange) => boolean {
     left.of === right.of
 }
 
+/**
+ * Every row of these collections is to be fetched again: the app has fields now of which the one before it kept nothing.
+ * Added to those of which that was said before. Rules: AP-12.
+ */
+export async function noteGrown(tx: LocalTransaction, collections: readonly string[]): Promise<void> {
+  const plan = await readPlan(tx)
+  await writeLeft(tx, plan, { ...plan, grown: [...new Set([...plan.grown, ...collections])] })
+}
+
 async function readPlan(tx: LocalReader): Promise<Plan> {
-  const rows = await tx.all("SELECT key, value FROM _meta WHERE key IN ('sync.verify', 'sync.repair')")
+  const rows = await tx.all(
+    "SELECT key, value FROM _meta WHERE key IN ('sync.verify', 'sync.repair', 'sync.grown', 'sync.renewal')",
+  )
   const valueOf = (key: string): unknown => rows.find((row) => row.key === key)?.value
-  const [done, todo] = [valueOf('sync.verify'), valueOf('sync.repair')]
+  const done = valueOf('sync.verify')
+  // Written by `writeLeft` and by nobody else.
+  const listOf = <T>(key: MetaKey): readonly T[] => {
+    const text = valueOf(key)
+    return typeof text === 'string' ? (JSON.parse(text) as readonly T[]) : []
+  }
   return {
     done: done === undefined || done === 'now' ? done : Number(done),
-    // Written by `settle` and by nobody else.
-    todo: typeof todo === 'string' ? (JSON.parse(todo) as readonly RowRange[]) : [],
+    todo: listOf<RowRange>(keys.todo),
+    grown: listOf<string>(keys.grown),
+    renewing: listOf<RowRange>(keys.renewing),
+  }
+}
+
+async function writeLeft(tx: LocalTransaction, before: Left, left: Left): Promise<void> {
+  for (const name of ['todo', 'grown', 'renewing'] as const) {
+    if (left[name].length === 0 && before[name].length === 0) continue
+    await writeMeta(tx, keys[name], left[name].length > 0 ? JSON.stringify(left[name]) : null)
   }
 }

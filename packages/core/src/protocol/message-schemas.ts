@@ -255,6 +255,7 @@ export const pullRequestSchema: MessageSchema<PullRequest> = v.object({
   whole: v.optional(v.boolean()),
   digests: v.optional(v.boolean()),
   ranges: v.optional(v.pipe(v.array(rowRangeSchema), v.maxLength(limits.rangesAsked))),
+  grown: v.optional(v.boolean()),
   ack: v.optional(rangesText),
   answered: v.optional(rangesText),
 })

@@ -197,6 +197,8 @@ export interface PullRequest {
   readonly digests?: boolean
   /** The last page is to hold every row of these ranges, as far as they fit. */
   readonly ranges?: readonly RowRange[]
+  /** These ranges are asked for because the device's app has fields that the one before it did not keep: nothing is wrong. */
+  readonly grown?: boolean
 }
 
 /** `GET|POST /sync/snapshot`. */

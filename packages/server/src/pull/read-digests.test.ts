@@ -128,7 +128,7 @@ describe('digests', () => {
 
   test('[CS-3] ranges that a page has no room for are left for the next', async () => {
     await given.close()
-    given = await givenEngine({ limits: { pullRows: 3 } })
+    given = await givenEngine({ limits: { snapshotRows: 3 } })
     ann = given.device('ann', ['warehouse:1', 'warehouse:2'])
     await givenItems(5)
     await givenItems(5, '2')

@@ -23,11 +23,22 @@ export async function readDigests(
   const rows: string[] = []
   const ranges: RowRange[] = []
   let bytes = 0
-  for (const range of asked.ranges ?? []) {
-    if (rows.length >= limits.pullRows || bytes >= limits.pageBytes) break
+  const wanted = asked.ranges ?? []
+  const scans = new Map<string, Promise<ReadonlyMap<number, readonly string[]>>>()
+  // One scan for all that are of the same scope, when the first of them is due.
+  const recordsOf = async ({ range, ...of }: RowRange): Promise<readonly string[]> => {
+    const alike = wanted.filter((each) => isAlike(each, of))
+    const key = `${of.of} ${of.collection} ${of.scope}`
+    const scan = scans.get(key) ?? tx.rangeRecords({ ...of, ranges: alike.map((each) => each.range) })
+    scans.set(key, scan)
+    return (await scan).get(range) ?? []
+  }
+  for (const range of wanted) {
+    if (rows.length >= limits.snapshotRows || bytes >= limits.pageBytes) break
     if (scopes === '*' ? range.scope !== '*' : !scopes.includes(range.scope)) continue
     ranges.push(range)
-    for (const text of await tx.rangeRows(range)) {
+    const { collection, scope } = range
+    for (const text of await tx.putsOf({ collection, scope, records: await recordsOf(range) })) {
       rows.push(text)
       bytes += text.length
     }
@@ -37,6 +48,10 @@ export async function readDigests(
     ...(asked.ranges && { ranges }),
     rows,
   }
+}
+
+function isAlike(range: RowRange, { collection, scope, of }: Omit<RowRange, 'range'>): boolean {
+  return range.collection === collection && range.scope === scope && range.of === of
 }
 
 async function scopeDigests(

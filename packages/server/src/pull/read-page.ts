@@ -89,6 +89,7 @@ export async function readPullPage<U extends User>(
     lost,
     digests,
     ranges,
+    isDue: options.grown === true,
     visibility,
     cursor: next,
     more: feed.more,
@@ -278,6 +279,8 @@ interface PageParts {
   readonly lost?: Ranges | undefined
   readonly digests?: readonly ScopeDigest[] | undefined
   readonly ranges?: readonly RowRange[] | undefined
+  /** They are fetched for the fields of a newer app, and no repair. */
+  readonly isDue?: boolean
   readonly visibility: Visibility
   readonly cursor: PullCursor | SnapshotCursor
   readonly more: boolean
@@ -298,6 +301,7 @@ async function buildPage(
     lost,
     digests,
     ranges,
+    isDue = false,
     visibility,
     cursor,
     more,
@@ -331,7 +335,7 @@ async function buildPage(
     more,
   })
   const text = `{"changes":[${changes.join(',')}],"outcomes":${outcomes},${rest.slice(1)}`
-  const repairs = ranges ?? []
+  const repairs = isDue ? [] : (ranges ?? [])
   return {
     page: { text, changeCount: changes.length, repairs, scopes, cursor: cursorText, more },
     lists,

@@ -1,4 +1,4 @@
-import type { RangeSum, RowRange } from '@holdfast/core'
+import type { RangeSum } from '@holdfast/core'
 
 /** Rows of a collection in a scope, summed up by the smallest ranges that are not empty. */
 export interface StoredDigest {
@@ -14,6 +14,38 @@ export interface DigestReads {
    * about `rangeRows` rows. Rules: CS-1.
    */
   digests(scopes: readonly string[] | '*', rangeRows: number): Promise<readonly StoredDigest[]>
-  /** Every row of a range as `put`. */
-  rangeRows(range: RowRange): Promise<readonly string[]>
+  /** The records of each of these ranges, in one scan of the scope. */
+  rangeRecords(ranges: RangesOfScope): Promise<ReadonlyMap<number, readonly string[]>>
+  /** These rows as `put` in the scope. */
+  putsOf(records: RecordsOfScope): Promise<readonly string[]>
+}
+
+interface InScope {
+  readonly collection: string
+  /** '*' is everything. */
+  readonly scope: string
+}
+
+/** Ranges of a collection in a scope, out of so many. */
+export interface RangesOfScope extends InScope {
+  readonly of: number
+  readonly ranges: readonly number[]
+}
+
+/** Records of a collection in a scope. */
+export interface RecordsOfScope extends InScope {
+  readonly records: readonly string[]
+}
+
+/** By range, from the rows of a store. */
+export function recordsByRange(
+  rows: readonly Readonly<Record<string, unknown>>[],
+): ReadonlyMap<number, readonly string[]> {
+  const found = new Map<number, string[]>()
+  for (const { range, record } of rows) {
+    const records = found.get(Number(range)) ?? []
+    found.set(Number(range), records)
+    records.push(String(record))
+  }
+  return found
 }

@@ -1,11 +1,12 @@
 import { conflictsCollection, digestSql } from '@holdfast/core'
+import { recordsByRange } from '../digest-store.ts'
 import type { StoreReader } from '../store.ts'
 import { storedDigests } from '../stored-rows.ts'
 import type { Connection } from './connection.ts'
 import { putExpression } from './read-pages.ts'
 import type { Tables } from './read-records.ts'
 
-type DigestQueries = Pick<StoreReader, 'digests' | 'rangeRows'>
+type DigestQueries = Pick<StoreReader, 'digests' | 'rangeRecords' | 'putsOf'>
 
 /** The last digits of a record's id as a number. */
 const digitsOf = (count: number): string =>
@@ -26,7 +27,7 @@ function foldedSql(held: string): string {
     GROUP BY scope, collection, part % ranges`
 }
 
-/** What there is in scopes, in one scan of the feed, and the rows of one range. Rules: CS-1, CS-3. */
+/** What there is in scopes, in one scan of the feed, and the rows of ranges. Rules: CS-1, CS-3. */
 export function digestQueries(db: Connection, { schema, naming }: Tables): DigestQueries {
   const collections = [...schema.collections.values(), conflictsCollection]
   const names = collections.map(({ name }) => name)
@@ -36,17 +37,28 @@ export function digestQueries(db: Connection, { schema, naming }: Tables): Diges
       const held = `SELECT scope, collection, ${digitsOf(7)}::bigint AS x, version AS v FROM (${entries}) f WHERE collection = ANY($1::text[])`
       return storedDigests(await db.all(foldedSql(held), names, scopes === '*' ? null : scopes, rangeRows))
     },
-    rangeRows: async ({ scope, collection, range, of }) => {
+    rangeRecords: async ({ scope, collection, of, ranges }) => {
       const entries =
         scope === '*'
-          ? "SELECT DISTINCT '*'::text AS scope, collection, record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND $2::text = '*'"
-          : "SELECT scope, collection, record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND scope = $2"
+          ? "SELECT DISTINCT record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND $2::text = '*'"
+          : "SELECT record FROM holdfast.feed WHERE collection = $1 AND op = 'put' AND scope = $2"
+      return recordsByRange(
+        await db.all(
+          `SELECT record, range FROM (SELECT record, ${digitsOf(3)} % $3::integer AS range FROM (${entries}) f) f WHERE range = ANY($4::integer[])`,
+          collection,
+          scope,
+          of,
+          ranges,
+        ),
+      )
+    },
+    putsOf: async ({ scope, collection, records }) => {
       const rows = await db.all(
-        `SELECT ${putExpression(naming, collections)}::text AS text FROM (${entries} AND ${digitsOf(3)} % $3::integer = $4::integer) f`,
+        `SELECT ${putExpression(naming, collections)}::text AS text
+         FROM (SELECT $2::text AS scope, $1::text AS collection, record FROM unnest($3::uuid[]) AS record) f`,
         collection,
         scope,
-        of,
-        range,
+        records,
       )
       return rows.flatMap(({ text }) => (text === null ? [] : [String(text)]))
     },
