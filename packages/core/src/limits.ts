@@ -95,6 +95,8 @@ export const limits = {
   attachmentSweepMs: 3_600_000,
   /** A lease on the engine is good for this long, in ms; it is renewed at a third. */
   leaseMs: 10_000,
+  /** How often a process looks whether another one has written to the same file, in ms, while there are live lists. */
+  othersLookMs: 1_000,
   /** Successful cycles whose length a device remembers for its percentiles. */
   latencySamples: 128,
   /** Records whose pending mutations are looked through for foretold conflicts at a time. */

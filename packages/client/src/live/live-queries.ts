@@ -41,13 +41,10 @@ export interface StoredWatcher {
 export class LiveQueries {
   readonly #options: LiveQueriesOptions
   readonly #watched = new Set<LiveQuery>()
-  readonly #stopListening: () => void
+  #stopListening: () => void = () => undefined
 
   constructor(options: LiveQueriesOptions) {
     this.#options = options
-    this.#stopListening = options.database.onCommit((touched) => {
-      for (const query of this.#watched) query.consider(touched)
-    })
   }
 
   /** Runs a query once. */
@@ -107,12 +104,21 @@ export class LiveQueries {
   }
 
   #start(query: LiveQuery): StopWatching {
+    if (this.#watched.size === 0) this.#listen()
     this.#watched.add(query)
     query.refresh()
     return () => {
       query.stop()
-      this.#watched.delete(query)
+      if (this.#watched.delete(query) && this.#watched.size === 0) this.#stopListening()
     }
+  }
+
+  /** As long as there is somebody to tell. */
+  #listen(): void {
+    const consider = (touched: Touched): void => {
+      for (const query of this.#watched) query.consider(touched)
+    }
+    this.#stopListening = this.#options.database.onCommit(consider, { others: true })
   }
 }
 

@@ -9,7 +9,7 @@ export interface WatchedList<Item> {
 }
 
 /**
- * Tells the list at once and after every commit that touched its table; where it could not be read, after the next commit.
+ * Tells the list at once and after every commit that touched its table, of this process or another; where it could not be read, after the next commit.
  * Returns the way to stop. Rules: LQ-8.
  */
 export function watchList<Item>(
@@ -36,9 +36,12 @@ export function watchList<Item>(
     }
     isReading = false
   }
-  const stop = database.onCommit(({ tables }) => {
-    if (tables.has(table) || isStale) void tell()
-  })
+  const stop = database.onCommit(
+    ({ tables }) => {
+      if (tables.has(table) || isStale) void tell()
+    },
+    { others: true },
+  )
   void tell()
   return () => {
     isStopped = true

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 import { sqliteStorage } from '../drivers/node.ts'
+import { systemEnvironment } from '../system-environment.ts'
 import { failingDriver, type FailurePlan } from './given-device.ts'
 import { LocalDatabase, type Touched } from './local-database.ts'
 
@@ -12,7 +13,7 @@ async function givenDatabase(plan?: FailurePlan): Promise<LocalDatabase> {
   const storage = sqliteStorage(':memory:')
   const connection = await (plan === undefined ? storage : failingDriver(storage, plan)).open()
   await connection.exec('CREATE TABLE t (n INTEGER); CREATE TABLE _lease (owner, fence, expires_at)')
-  return new LocalDatabase(connection, 'full')
+  return new LocalDatabase(connection, 'full', systemEnvironment)
 }
 
 const numbers = async (database: LocalDatabase): Promise<unknown[]> =>
@@ -118,8 +119,8 @@ describe('transactions', () => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-mark-'))
     const storage = sqliteStorage(join(folder, 'a.sqlite'))
     const [mine, other] = [
-      new LocalDatabase(await storage.open(), 'full'),
-      new LocalDatabase(await storage.open(), 'full'),
+      new LocalDatabase(await storage.open(), 'full', systemEnvironment),
+      new LocalDatabase(await storage.open(), 'full', systemEnvironment),
     ]
     await mine.all('PRAGMA journal_mode = wal')
     await mine.write((tx) => tx.exec('CREATE TABLE t (n INTEGER)'))

@@ -1,4 +1,4 @@
-import { SyncError, type Verdict } from '@holdfast/core'
+import { type CancelTimer, type Environment, limits, SyncError, type Verdict } from '@holdfast/core'
 
 import type {
   RunResult,
@@ -85,7 +85,13 @@ interface Job {
 export class LocalDatabase {
   readonly #connection: SqliteConnection
   readonly #durability: Durability
+  readonly #setTimer: Environment['setTimer']
   readonly #listeners = new Set<(touched: Touched) => void>()
+  /** Those that are told of other processes as well. */
+  readonly #followers = new Set<(touched: Touched) => void>()
+  #cancelLook: CancelTimer = () => undefined
+  /** Of the looks that count: those that were begun for followers who have gone do not. */
+  #looks = 0
   readonly #queue: Job[] = []
   #isFull: boolean
   #isBusy = false
@@ -95,8 +101,9 @@ export class LocalDatabase {
   /** Commits of this connection by the tables they touched. */
   readonly #commitCounts = new Map<string, number>()
 
-  constructor(connection: SqliteConnection, durability: Durability) {
+  constructor(connection: SqliteConnection, durability: Durability, env: Pick<Environment, 'setTimer'>) {
     this.#connection = connection
+    this.#setTimer = (callback, delayMs) => env.setTimer(callback, delayMs)
     this.#durability = durability
     this.#isFull = durability === 'full'
   }
@@ -155,10 +162,44 @@ export class LocalDatabase {
     return this.#enqueue({ mode: 'bare' }, () => this.#connection.describe(sql))
   }
 
-  /** Calls `listener` after every commit that touched something, in the order of the commits. Returns the way to stop. */
-  onCommit(listener: (touched: Touched) => void): () => void {
+  /**
+   * Calls `listener` after every commit that touched something, in the order of the commits. `others`: and about
+   * `limits.othersLookMs` after one of another process, which may have touched anything. Returns the way to stop. Rules: LO-16.
+   */
+  onCommit(
+    listener: (touched: Touched) => void,
+    { others = false }: { readonly others?: boolean } = {},
+  ): () => void {
     this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    if (others && this.#connection.capabilities.shared) {
+      this.#followers.add(listener)
+      if (this.#followers.size === 1) void this.#follow(++this.#looks)
+    }
+    return () => {
+      this.#listeners.delete(listener)
+      if (this.#followers.delete(listener) && this.#followers.size === 0) this.#cancelLook()
+    }
+  }
+
+  /** SQLite tells nobody that another process has committed: whoever wants to know looks. */
+  async #follow(looks: number, known?: string): Promise<void> {
+    const { mark, tables } = await this.#lookAtOthers(known).catch(() => ({ mark: known, tables: [] }))
+    if (looks !== this.#looks || this.#followers.size === 0) return
+    if (tables.length > 0) {
+      const touched = new Map(tables.map((table) => [table, 'all' as const]))
+      for (const tell of this.#followers) tell({ tables: touched, verdicts: new Map() })
+    }
+    this.#cancelLook = this.#setTimer(() => void this.#follow(looks, mark), limits.othersLookMs)
+  }
+
+  /** The tables there are, if another process has committed since `known`. */
+  async #lookAtOthers(
+    known: string | undefined,
+  ): Promise<{ readonly mark: string; readonly tables: readonly string[] }> {
+    const mark = await this.othersMark()
+    if (known === undefined || mark === known) return { mark, tables: [] }
+    const tables = await this.all("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return { mark, tables: tables.map(({ name }) => String(name)) }
   }
 
   /** Lets what was asked for before finish, then closes. Calls afterwards throw CLIENT_CLOSED; closing twice is harmless. */
@@ -169,6 +210,8 @@ export class LocalDatabase {
     await last.catch(() => undefined)
     await this.#draining
     this.#listeners.clear()
+    this.#followers.clear()
+    this.#cancelLook()
     await this.#connection.close()
   }
 

@@ -33,7 +33,7 @@ export interface OpenDatabaseOptions {
   /** With the system collections. */
   readonly schema: Schema
   readonly storage: SqliteDriver
-  readonly env: Pick<Environment, 'now' | 'randomBytes'>
+  readonly env: Pick<Environment, 'now' | 'randomBytes' | 'setTimer'>
   readonly durability: Durability
   /** The account the app says it is for; null when it does not say. */
   readonly account: string | null
@@ -53,7 +53,7 @@ export async function openDatabase(
   try {
     await recogniseFile(connection, options.storage.name)
     await setPragmas(connection, options.durability)
-    const database = new LocalDatabase(connection, options.durability)
+    const database = new LocalDatabase(connection, options.durability, options.env)
     const identity = await database.write(async (tx) => {
       await makeTables(tx, options.schema)
       return bindIdentity(tx, options)

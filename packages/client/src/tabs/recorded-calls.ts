@@ -79,7 +79,7 @@ export class RecordedCalls {
       write,
       read: (fn) => database.read(fn),
       all: (sql, params) => database.all(sql, params),
-      onCommit: (listener) => database.onCommit(listener),
+      onCommit: (listener, options) => database.onCommit(listener, options),
     }
   }
 
