@@ -80,7 +80,7 @@ export class Verification {
 
   /** What the next page is to be asked for. */
   async wishes(tx: LocalReader): Promise<Wishes> {
-    const { done, todo, grown, renewing } = await readPlan(tx)
+    const { done, todo, grown, renewing } = this.#known(await readPlan(tx))
     const { rangesAsked } = this.#parts.limits
     if (todo.length > 0) return { ranges: todo.slice(0, rangesAsked) }
     if (renewing.length > 0) return { ranges: renewing.slice(0, rangesAsked), grown: true }
@@ -101,13 +101,25 @@ export class Verification {
     const isExact = !page.more
     if (plan.done === undefined || (wishes.digests === true && isExact))
       await writeMeta(tx, 'sync.verify', this.#interval())
-    let left = progress.replaces ? nothing : this.#left(plan, answered)
+    let left = progress.replaces ? nothing : this.#left(this.#known(plan), answered)
     if (wishes.digests === true && isExact) left = await this.#afterDigests(tx, run, { left, page })
     await writeLeft(tx, plan, left)
     return isAny(left)
   }
 
-  #left(plan: Plan, { wishes, page }: AnsweredWishes): Left {
+  /** Without what is of collections that this app has not: one that has them again fetches all of them. */
+  #known({ done, ...left }: Plan): Plan {
+    const { collections } = this.#parts.schema
+    const isKnown = ({ collection }: RowRange): boolean => collections.has(collection)
+    return {
+      done,
+      todo: left.todo.filter(isKnown),
+      grown: left.grown.filter((name) => collections.has(name)),
+      renewing: left.renewing.filter(isKnown),
+    }
+  }
+
+  #left(plan: Left, { wishes, page }: AnsweredWishes): Left {
     const asked = wishes.ranges ?? []
     if (page.more || asked.length === 0) return plan
     const replaced = this.toReplace({ wishes, page })

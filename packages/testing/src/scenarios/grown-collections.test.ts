@@ -196,6 +196,33 @@ test('[AP-12] a break does not end it: what came is not fetched twice, and an ap
   expect(await then.query((q) => q.selectFrom('items').select('note').where('note', 'is', null))).toEqual([])
 })
 
+test('[AP-12] [CS-3] what is still to be fetched of a collection that the next app has not is not asked for until one has it again', async () => {
+  grants = Array.from({ length: 100 }, (_, n) => `w:${n}`)
+  const bob = await openApp('bob', newest)
+  for (let n = 0; n < 100; n++)
+    await bob['items']!.insert({ wh: `${n}`, name: `Rope ${n}`, note: `note ${n}` })
+  await sync(bob)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }), { file: 'other' })
+  await sync(old)
+  await close(old)
+  const first = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }), { file: 'other' })
+  breakAt = 3
+  expect(await sync(first)).toMatchObject({ status: 'offline' })
+  breakAt = Number.POSITIVE_INFINITY
+  await close(first)
+  expect(await lookInto('other')).toHaveLength(36)
+
+  const without = await openApp('bob', schemaOf(3, { shelves }), { file: 'other' })
+  asked.length = 0
+  expect(await sync(without)).toEqual({ status: 'done', code: null })
+  expect(asked.filter(({ body }) => 'ranges' in body)).toEqual([])
+  await close(without)
+  const again = await openApp('bob', schemaOf(4, { items: itemsWithNote, shelves }), { file: 'other' })
+  expect(await sync(again)).toEqual({ status: 'done', code: null })
+  const rows = await again.query((q) => q.selectFrom('items').select('note').where('note', 'is not', null))
+  expect(rows).toHaveLength(100)
+})
+
 test('[AP-12] [CS-3] what lies in a scope that is lost meanwhile does not keep the rest from coming', async () => {
   grants = Array.from({ length: 140 }, (_, n) => `w:${n}`)
   const bob = await openApp('bob', newest)
