@@ -34,6 +34,11 @@ export class Connection {
     return this.#watch(this.#query(text, values))
   }
 
+  /** The same, planned for what is there now, and not kept. */
+  async allPlanned(text: string, ...values: readonly PgValue[]): Promise<readonly PgRow[]> {
+    return this.#watch(this.#query(text, values, false))
+  }
+
   /**
    * A statement whose rows nobody needs: it is on its way, and the next one does not wait for it. What goes wrong is told
    * by the next statement that is waited for.
@@ -104,8 +109,8 @@ export class Connection {
     )
   }
 
-  async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {
-    const name = this.#prepares && !values.some(isMany) ? nameOf(text) : undefined
+  async #query(text: string, values: readonly PgValue[], keeps = this.#prepares): Promise<readonly PgRow[]> {
+    const name = keeps && !values.some(isMany) ? nameOf(text) : undefined
     const query = { text, values: [...values], ...(name !== undefined && { name }) }
     return (await this.#client.query<Record<string, string | number | boolean | null>>(query)).rows
   }
