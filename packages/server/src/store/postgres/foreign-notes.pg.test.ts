@@ -1,6 +1,8 @@
+import { newUuid } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GivenEngine, givenEngine, item } from '../../given-engine.ts'
+import { systemEnvironment } from '../../system-environment.ts'
 
 describe.skipIf(!hasPostgres())('rows with unique keys that another program wrote', () => {
   let given: GivenEngine
@@ -27,7 +29,7 @@ describe.skipIf(!hasPostgres())('rows with unique keys that another program wrot
       const result = await ann.pushOne(again).catch((error: unknown) => {
         expect(error).toMatchObject({ code: 'STORE_BUSY' })
       })
-      if (!result) continue
+      if (!result || result.status === 'retry') continue
       expect(result).toMatchObject({ status: 'rejected', error: { code: 'UNIQUE_VIOLATION' } })
       break
     }
@@ -48,5 +50,42 @@ describe.skipIf(!hasPostgres())('rows with unique keys that another program wrot
     expect((await eve.pushOne(eve.create('notes', { body: 'no key' }))).status).toBe('applied')
     // What was begun goes on.
     await expect.poll(() => count('holdfast_foreign_writes'), { timeout: 30_000 }).toBe(0)
+  })
+})
+
+describe.skipIf(!hasPostgres())('a key that another program gave, and a push takes away again', () => {
+  test('[FE-1] [FE-72] is free afterwards, also where a third one reads of it at the same time', async () => {
+    const given = await givenEngine()
+    const ann = given.device()
+    // Rows are locked in the order of their ids.
+    const [record, later] = [newUuid(systemEnvironment()), newUuid(systemEnvironment())].sort()
+    const first = ann.create('items', item(), { record: record! })
+    const laptop = ann.create('items', item({ sku: 'old' }), { record: later! })
+    await ann.push(first, laptop)
+    const [bob, eve] = [given.device('bob'), given.device('eve')]
+    // Bob's push has looked for notes, and waits for a row.
+    const releaseRow = await given.hold(`BEGIN; UPDATE items SET place = 'held' WHERE id = '${first.record}'`)
+    const renaming = bob.push(
+      bob.update(first, { name: 'Desk' }, { base: { name: 'Laptop' } }),
+      bob.update(laptop, { sku: 'newest' }, { base: { sku: 'given' } }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await given.run(`UPDATE items SET sku = 'given' WHERE id = '${laptop.record}'`)
+    // Eve's push has read the row, and waits to write its key.
+    const releaseKey =
+      await given.hold(`BEGIN; INSERT INTO holdfast_unique_keys (collection, key, text, record, is_sole)
+      SELECT collection, key, replace(text, 'old', 'given'), record, false FROM holdfast_unique_keys WHERE record = '${laptop.record}';
+      DELETE FROM holdfast_unique_keys WHERE text LIKE '%given%'`)
+    const reading = eve.push(eve.create('items', item()))
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await releaseRow()
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await releaseKey()
+    expect((await renaming).map(({ status }) => status)).toEqual(['applied', 'applied'])
+    expect((await reading).map(({ status }) => status)).toEqual(['applied'])
+    const keys = `SELECT u.text FROM holdfast_unique_keys u JOIN items i ON i.id = u.record WHERE u.text NOT LIKE '%' || i.sku || '%'`
+    expect(await given.rows(keys)).toEqual([])
+    expect((await ann.pushOne(ann.create('items', item({ sku: 'given' })))).status).toBe('applied')
+    await given.close()
   })
 })

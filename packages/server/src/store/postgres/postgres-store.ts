@@ -290,7 +290,7 @@ class PostgresStore implements Store {
       // Whoever needs unique keys waits for it; a failure is told by the transaction as well.
       noting.catch(() => undefined)
       const result = await work(tx)
-      await noting
+      await records.settled()
       return result
     })
   }

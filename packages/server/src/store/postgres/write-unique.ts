@@ -27,6 +27,8 @@ export type UniqueStatements = Pick<StoreWriter, 'uniqueOwners' | 'writeUnique'>
    * neither asked for nor written: NotesWaiting.
    */
   readonly readForeignNotes: () => Promise<void>
+  /** Last in every transaction: whether what was written of unique keys may stay. Errors: RaceLost. */
+  readonly settled: () => Promise<void>
 }
 
 /** Reads and writes of unique keys, which remember what the transaction has seen. */
@@ -34,6 +36,7 @@ export function uniqueStatements(db: Connection, tables: Tables): UniqueStatemen
   const { uniqueOwners } = decisionQueries(db, tables, { locks: true })
   const owners = new Map<string, Set<string>>()
   let noting: Promise<number | undefined> = Promise.resolve(undefined)
+  let asking: Promise<void> = Promise.resolve()
   const untilNoted = async (): Promise<void> => {
     if ((await noting) !== undefined) throw new NotesWaiting()
   }
@@ -41,6 +44,13 @@ export function uniqueStatements(db: Connection, tables: Tables): UniqueStatemen
     writeUnique: async (changes) => {
       if (changes.length === 0) return
       await untilNoted()
+      const records = new Set(changes.map(({ record }) => record))
+      asking = Promise.all([asking, db.get(isNotedSince, ...keyLists(tables), [...records])]).then(
+        ([, note]) => {
+          if (note) throw new RaceLost('another program has written a record since notes were read')
+        },
+      )
+      asking.catch(() => undefined)
       writeUniqueKeys(db, { owners, keys: tables.keys }, changes)
     },
     uniqueOwners: async (texts) => {
@@ -54,6 +64,10 @@ export function uniqueStatements(db: Connection, tables: Tables): UniqueStatemen
     readForeignNotes: async () => {
       noting = isNoted(db, tables).then((is) => (is ? readNotes(db, tables) : undefined))
       await noting
+    },
+    settled: async () => {
+      await noting
+      await asking
     },
   }
 }
@@ -115,6 +129,13 @@ const isOfMine = `(SELECT count(*) FROM unnest($1::text[], $2::integer[]) k (col
 
 /** Stops at the first one, however it is planned: mostly there is none. */
 const isNotedSql = `SELECT 1 FROM holdfast.foreign_writes w WHERE ${isOfMine} LIMIT 1`
+
+/**
+ * Whether something was noted of the records $3 since notes were read. Whoever reads that at the same time, and what the
+ * record was before this transaction wrote it, would write keys behind it that the record no longer has. Asked before rows are
+ * written, whose triggers may note something as well.
+ */
+const isNotedSince = `SELECT 1 FROM holdfast.foreign_writes w WHERE w.record = ANY ($3::uuid[]) AND ${isOfMine} LIMIT 1`
 
 /**
  * Takes notes after $3 that are to be read for keys of $1 and $2, and leaves for whoever knows them those of the other keys
