@@ -2,7 +2,7 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { conflictTriggers } from './capture-triggers.ts'
 import { columnOf, tableOf, uuidCheck } from './columns.ts'
-import { escrowTable } from './escrow.ts'
+import { escrowIndex, escrowTable } from './escrow.ts'
 import { erasingTable, eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
@@ -82,6 +82,7 @@ ${receiptTables};
 ${eventTables};
 ${erasingTable};
 ${escrowTable};
+${escrowIndex};
 ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
@@ -101,7 +102,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   10: ['DROP TRIGGER holdfast_feed_entered', 'DROP TRIGGER holdfast_feed_moved', ...conflictTriggers()].join(
     ';\n',
   ),
-  11: erasingTable,
+  11: `${erasingTable};\n${escrowIndex}`,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */
