@@ -1,6 +1,7 @@
 import { assert } from '@holdfast/core'
 import type { StoreWriter, UniqueText } from '../store.ts'
 import { uniqueTexts } from '../unique-texts.ts'
+import { ConstraintError } from '../store-errors.ts'
 import { hasDeletedAt } from '../sql.ts'
 import { columnLists, type ListColumn, listValues } from './column-lists.ts'
 import { fieldMembers, jsonObject } from './columns.ts'
@@ -8,6 +9,9 @@ import { type Connection, RaceLost } from './connection.ts'
 import type { KeyNumbers } from './key-numbers.ts'
 import { decisionQueries } from './read-decisions.ts'
 import type { Tables } from './read-records.ts'
+
+/** Bytes of a key's text that fit into an index beside the rest of its entry, whatever they are. */
+const longestText = 2_500
 
 /** Notes of other writers read at once. */
 const notesBatch = 1_000
@@ -44,6 +48,7 @@ export function uniqueStatements(db: Connection, tables: Tables): UniqueStatemen
     writeUnique: async (changes) => {
       if (changes.length === 0) return
       await untilNoted()
+      if (!changes.every(canKeep)) throw new ConstraintError('a unique key is too long', undefined)
       const records = new Set(changes.map(({ record }) => record))
       asking = Promise.all([asking, db.get(isNotedSince, ...keyLists(tables), [...records])]).then(
         ([, note]) => {
@@ -74,6 +79,11 @@ export function uniqueStatements(db: Connection, tables: Tables): UniqueStatemen
 
 function keyOf({ collection, key, text }: UniqueText): string {
   return `${collection} ${key} ${text}`
+}
+
+/** Whether an index can hold it. What it cannot hold is no record's key: who wants it is refused. */
+function canKeep({ op, text }: Parameters<StoreWriter['writeUnique']>[0][number]): boolean {
+  return op === 'remove' || Buffer.byteLength(text) <= longestText
 }
 
 /** What is given up goes first, so that two records can swap a key. */
@@ -174,7 +184,7 @@ export async function readNotes(db: Connection, tables: Tables, after = 0): Prom
   // Planned anew: a plan of when nothing was noted goes through all notes for each.
   const notes = await db.allPlanned(notesSql, ...keyLists(tables), after)
   const write = (changes: Parameters<StoreWriter['writeUnique']>[0]): void =>
-    writeUniqueKeys(db, { owners: new Map(), keys }, changes)
+    writeUniqueKeys(db, { owners: new Map(), keys }, changes.filter(canKeep))
   for (const [name, some] of Map.groupBy(notes, (note) => String(note['collection']))) {
     const collection = schema.collections.get(name)
     assert(collection, `no collection ${name}`)
