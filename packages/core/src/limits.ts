@@ -45,7 +45,7 @@ export const limits = {
   retryBaseMs: 500,
   /** Longest wait between two attempts, in ms. */
   retryCapMs: 900_000,
-  /** A request without an answer for this long is given up, in ms. */
+  /** A request without an answer for this long is given up, in ms; and by a server that does not have it by then. */
   requestTimeoutMs: 45_000,
   /** The same from the moment on when the network is back or somebody asks for a sync, in ms: what was sent before may be lost. */
   hurriedTimeoutMs: 10_000,
@@ -121,11 +121,13 @@ export const limits = {
   streamHeartbeatMs: 20_000,
   /** Least time between two looks at one stream's grants and the pokes that follow, in ms: commits in between share one. */
   pokeIntervalMs: 100,
-  /** Pushes one server process works on at once; beyond it devices are asked to come back. Each holds its body in memory. */
+  /** Pushes and plain writes one server process works on at once; beyond it devices are asked to come back. Each holds its body in memory. */
   pushesInFlight: 200,
-  /** Pulls and snapshot pages one server process works on at once; beyond it devices are asked to come back. */
+  /** Pulls, snapshot pages and plain reads one server process works on at once; beyond it devices are asked to come back. */
   pullsInFlight: 400,
-  /** Part of `streams`, `pushesInFlight` and `pullsInFlight` that one user may have, from 0 to 1; one of each at least. */
+  /** Uploads whose bytes one server process takes at once; beyond it devices are asked to come back. */
+  uploadsInFlight: 200,
+  /** Part of `streams`, `pushesInFlight`, `pullsInFlight` and `uploadsInFlight` that one user may have, from 0 to 1; one of each at least. */
   shareOfUser: 0.5,
   /** Longest wait asked for when too much is in flight, in ms, before its jitter of half: a fleet is back in five minutes. */
   turnAwayMs: 200_000,

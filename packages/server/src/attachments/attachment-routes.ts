@@ -16,6 +16,7 @@ export function attachmentRoutes<U extends User>(parts: AttachmentParts<U>): rea
       method: 'GET',
       pattern: '/attachments/{collection}/{record}/{hash}',
       access: 'user',
+      admitted: 'pull',
       handle: (call) => download(parts, call),
     },
   ]

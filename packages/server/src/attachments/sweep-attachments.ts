@@ -3,6 +3,7 @@ import type { Environment, Limits } from '@holdfast/core'
 import type { Engine, Logger } from '../engine.ts'
 import { erasingClock } from '../events/erasing-clock.ts'
 import { type Rounds, startRounds } from '../events/rounds.ts'
+import type { Store } from '../store/store.ts'
 import type { AttachmentOptions } from './attachment-options.ts'
 import type { StoredAttachment } from './attachment-store.ts'
 
@@ -13,15 +14,23 @@ interface SweepSetup extends Pick<Sweep, 'engine'> {
   readonly env: Environment
   readonly limits: Limits
   readonly logger: Logger | undefined
+  readonly store: Store
 }
 
 /** Sweeps in rounds. Does nothing without options. Rules: AT-13, OP-42. */
-export function startSweep({ attachments, env, limits, logger, ...setup }: SweepSetup): Rounds | undefined {
+export function startSweep({
+  attachments,
+  env,
+  limits,
+  logger,
+  store,
+  ...setup
+}: SweepSetup): Rounds | undefined {
   if (!attachments) return undefined
-  const clock = erasingClock(env)
+  const clock = erasingClock(env, store)
   const work = async (isClosed: () => boolean): Promise<void> => {
-    const erasedByMs = clock()
     try {
+      const erasedByMs = await clock()
       const parts = { engine: setup.engine, attachments, nowMs: env.now(), erasedByMs, limits, isClosed }
       const { removed, uploads } = await sweepAttachments(parts)
       if (removed + uploads > 0) logger?.info({ removed, uploads }, 'old attachments were removed')

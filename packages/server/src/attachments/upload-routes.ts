@@ -3,7 +3,9 @@ import { SyncError } from '@holdfast/core'
 import type { Caller, User } from '../engine.ts'
 import type { Answer } from '../http/answer.ts'
 import { errorAnswer } from '../http/error-answer.ts'
-import type { Route, UserCall } from '../http/http-call.ts'
+import type { HttpServices, Route, UserCall } from '../http/http-call.ts'
+import { within } from '../http/within.ts'
+import { turnedAway } from '../queue/user-shares.ts'
 import { attachmentMissing, parseAttachmentKey } from './attachment-key.ts'
 import type { AttachmentParts } from './attachment-options.ts'
 import type { AttachmentStore, UploadKey } from './attachment-store.ts'
@@ -25,6 +27,7 @@ export function uploadRoutes<U extends User>(parts: AttachmentParts<U>): readonl
     pattern: address,
     access: 'user',
     isStreamed: true,
+    admitted: method === 'PATCH' ? 'upload' : 'pull',
     headers: { 'tus-resumable': version },
     handle: async (call) => {
       if (call.request.headers.get('tus-resumable') === version) return handle(parts, call)
@@ -72,7 +75,7 @@ async function appendUpload<U extends User>(parts: AttachmentParts<U>, call: Use
   const before = (await progress(store, wanted)) ?? 0
   if (before !== offset) return elsewhere(call, before)
   if (Number(headers.get('content-length') ?? 0) > size - offset) throw tooMany(size - offset)
-  const counted = new CountedBytes(call.request, size - offset)
+  const counted = new CountedBytes(call.request, size - offset, services)
   try {
     if (offset < size) await store.write(upload, offset, counted)
   } finally {
@@ -173,22 +176,30 @@ class CountedBytes implements AsyncIterable<Uint8Array> {
   count = 0
   readonly #request: Request
   readonly #limit: number
+  readonly #services: Pick<HttpServices, 'env' | 'limits'>
 
-  constructor(request: Request, limit: number) {
+  constructor(request: Request, limit: number, services: Pick<HttpServices, 'env' | 'limits'>) {
     this.#request = request
     this.#limit = limit
+    this.#services = services
   }
 
-  /** Errors: REQUEST_TOO_LARGE, REQUEST_INVALID for a body that broke off. */
+  /** Errors: REQUEST_TOO_LARGE, REQUEST_INVALID for a body that broke off, RATE_LIMITED for one that stands still. */
   async *[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
     const body: ReadableStream<Uint8Array> | null = this.#request.body
     const reader = body?.getReader()
-    const next = async (): Promise<Uint8Array | undefined> => {
+    const { env, limits } = this.#services
+    const silence = {
+      ms: limits.requestTimeoutMs,
+      late: () => turnedAway(env, 'The body stands still.'),
+    }
+    const read = async (): Promise<Uint8Array | undefined> => {
       const chunk = await reader?.read().catch((cause: unknown) => {
         throw new SyncError('REQUEST_INVALID', 'The body broke off.', { cause })
       })
       return chunk?.value
     }
+    const next = (): Promise<Uint8Array | undefined> => within(env, silence, read())
     try {
       for (let chunk = await next(); chunk; chunk = await next()) {
         if (this.count + chunk.byteLength > this.#limit) {

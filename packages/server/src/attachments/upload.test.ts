@@ -429,6 +429,19 @@ describe('parts', () => {
     expect((await given.ask(`GET ${path}`)).bytes.equals(file.bytes)).toBe(true)
   })
 
+  test('[AT-5] [QU-14] [QU-21] one that stands still leaves its place to others after a while, and what came is kept', async () => {
+    const { record, path } = await givenReport({ limits: { uploadsInFlight: 1, requestTimeoutMs: 1_000 } })
+    const socket = await openPart(path, 0)
+    const answered = once(socket, 'data')
+    socket.write(file.bytes.subarray(0, 1_000))
+    await arrived(record, 1_000)
+    expect((await given.patch(record, file, { from: 1_000 })).status).toBe(429)
+    expect(String(await answered)).toMatch(/^HTTP\/1\.1 429 [^]*retry-after: \d/i)
+    expect(await offsetOf(record)).toBe(1_000)
+    expect((await given.patch(record, file, { from: 1_000 })).status).toBe(204)
+    socket.destroy()
+  })
+
   test('[AT-5] a part of no announced length counts like any other', async () => {
     const { record, path } = await givenReport()
     const chunks = [file.bytes.subarray(0, 7), file.bytes.subarray(7, 200_000), file.bytes.subarray(200_000)]

@@ -14,7 +14,7 @@ export interface RetentionOptions {
   readonly tombstoneDays: number
 }
 
-interface RetentionSetup extends Omit<EventContext, 'store'> {
+interface RetentionSetup extends EventContext {
   readonly engine: Pick<Engine, 'collectTombstones'>
   readonly options: RetentionOptions | undefined
 }
@@ -28,14 +28,21 @@ export function checkRetention(options: RetentionOptions | undefined): void {
 }
 
 /** Collects in rounds. Does nothing without options. Rules: OP-40, OP-42. */
-export function startRetention({ engine, env, limits, logger, options }: RetentionSetup): Rounds | undefined {
+export function startRetention({
+  engine,
+  env,
+  store,
+  limits,
+  logger,
+  options,
+}: RetentionSetup): Rounds | undefined {
   if (!options) return undefined
   const olderThanMs = options.tombstoneDays * dayMs
-  const clock = erasingClock(env)
+  const clock = erasingClock(env, store)
   const work = async (): Promise<void> => {
-    const nowMs = clock()
-    if (nowMs === null) return
     try {
+      const nowMs = await clock()
+      if (nowMs === null) return
       const { collected } = await engine.collectTombstones({ olderThanMs, nowMs })
       if (collected > 0) logger?.info({ collected }, 'old deletions were forgotten')
     } catch (err) {

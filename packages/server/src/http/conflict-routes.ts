@@ -15,6 +15,7 @@ export function conflictRoutes<U extends User>(services: HttpServices<U>): reado
       pattern: '/conflicts',
       access: 'user',
       isPlain: true,
+      admitted: 'pull',
       handle: (call) => listConflicts(services, call),
     },
     {
@@ -22,6 +23,7 @@ export function conflictRoutes<U extends User>(services: HttpServices<U>): reado
       pattern: '/conflicts/{id}/resolve',
       access: 'user',
       isPlain: true,
+      admitted: 'push',
       handle: (call) => resolveConflict(services, call),
     },
   ]

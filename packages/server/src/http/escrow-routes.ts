@@ -16,6 +16,7 @@ export function escrowRoutes<U extends User>(services: HttpServices<U>): readonl
       pattern: '/escrow',
       access: 'user',
       isPlain: true,
+      admitted: 'pull',
       handle: (call) => listEscrow(services, call),
     },
     {
@@ -23,6 +24,7 @@ export function escrowRoutes<U extends User>(services: HttpServices<U>): readonl
       pattern: '/escrow/{id}',
       access: 'user',
       isPlain: true,
+      admitted: 'push',
       handle: (call) => decideEscrow(services, call),
     },
   ]

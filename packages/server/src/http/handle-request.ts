@@ -6,8 +6,10 @@ import { errorAnswer, reportOf } from './error-answer.ts'
 import type { HttpCall, HttpServices, Route } from './http-call.ts'
 import { type Authenticate, headerText, identifyCaller, readTrace } from './identify-caller.ts'
 import { readJson } from './read-body.ts'
+import { turnedAway } from '../queue/user-shares.ts'
 import type { RouteMatch, RouteTable } from './route-table.ts'
 import { sendAnswer } from './send-answer.ts'
+import { within } from './within.ts'
 
 /** What a request is handled with. */
 export interface HandlerParts<U extends User> {
@@ -88,12 +90,15 @@ async function answerRequest<U extends User>(
   log['syncRunId'] = readTrace(request.headers)?.slice(3, 35)
   // Before anybody is asked who it is: turning away must cost nothing.
   const leaves = route.admitted ? [services.admission.enter(route.admitted)] : []
+  let isOver = false
   const known = ({ id }: U): void => {
-    if (route.admitted) leaves.push(services.admission.enterAs(route.admitted, id))
+    // Of one that was answered because that took too long nothing is under way any more.
+    if (route.admitted && !isOver) leaves.push(services.admission.enterAs(route.admitted, id))
   }
   try {
     return await route.handle({ ...call, caller: await identify(request, parts, { ...progress, known }) })
   } finally {
+    isOver = true
     for (const leave of leaves) leave()
   }
 }
@@ -105,13 +110,21 @@ async function identify<U extends User>(
 ): Promise<Caller<U>> {
   const { engine, env, limits } = services
   const isAwaited = route?.isStreamed !== true && request.method !== 'GET' && request.method !== 'HEAD'
+  let waitsFor: 'authenticate()' | 'its body' | 'scopes()' = 'authenticate()'
   const arrived = async (user: U): Promise<void> => {
     known(user)
+    waitsFor = 'its body'
     // The handler, which reads it too, says what is wrong with it.
     if (isAwaited) await readJson(request, limits).catch(() => undefined)
+    waitsFor = 'scopes()'
   }
   const now = (): number => env.now()
-  const caller = await identifyCaller(request, { authenticate, engine, requestId, now, arrived })
+  const identified = identifyCaller(request, { authenticate, engine, requestId, now, arrived })
+  const late = (): Error =>
+    waitsFor === 'its body'
+      ? turnedAway(env, 'The request came too slowly.')
+      : new Error(`a request waited too long for ${waitsFor}`)
+  const caller = await within(env, { ms: limits.requestTimeoutMs, late }, identified)
   log['accountId'] = caller.user.id
   log['deviceId'] = caller.device ?? undefined
   headers['holdfast-account'] = headerText(caller.user.id)

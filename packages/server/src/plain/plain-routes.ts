@@ -20,6 +20,7 @@ export function plainRoutes<U extends User>(services: HttpServices<U>): readonly
     pattern,
     access: 'user',
     isPlain: true,
+    admitted: method === 'GET' ? 'pull' : 'push',
     handle: (call) => handle(services, call),
   })
   return [

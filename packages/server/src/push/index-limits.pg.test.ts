@@ -28,4 +28,21 @@ describe.skipIf(!hasPostgres())('what an index of PostgreSQL cannot hold', () =>
       ['applied', undefined],
     ])
   })
+
+  test('[PU-22] one that another program wrote keeps nobody from writing, and is nobody’s key', async () => {
+    const ann = given.device()
+    const [sku, many] = [long(), 'a'.repeat(6_000)]
+    for (const each of [sku, many])
+      await given.run(`INSERT INTO items (id, warehouse, sku, name, stock, tags)
+        VALUES (gen_random_uuid(), '1', '${each}', 'foreign', 0, '[]')`)
+    const batch = [item(), item({ sku }), item({ sku: many })].map((each) => ann.create('items', each))
+    expect((await ann.push(...batch)).map(({ status, error }) => [status, error?.code])).toEqual([
+      ['applied', undefined],
+      ['rejected', 'CONSTRAINT_FAILED'],
+      ['rejected', 'CONSTRAINT_FAILED'],
+    ])
+    await given.run(`UPDATE items SET sku = 'short' WHERE sku = '${sku}'`)
+    const result = await ann.pushOne(ann.create('items', item({ sku: 'short' })))
+    expect(result).toMatchObject({ status: 'rejected', error: { code: 'UNIQUE_VIOLATION' } })
+  })
 })

@@ -5,7 +5,7 @@ import type { Session, TouchedRecord } from './session.ts'
 import type { CurrentRecord } from './working-set.ts'
 
 /**
- * Writes what a batch came to: conflicts, rows (capture writes the feed), unique keys, audit. Conflicts go first, so
+ * Writes what a batch came to: conflicts, audit, unique keys, rows (capture writes the feed). Conflicts go first, so
  * that those of a record that moves in the same batch move with it. Errors: ConstraintError. Rules: PR-3.
  */
 export async function writeEffects<U extends User>(session: Session<U>, firstVersion: number): Promise<void> {
@@ -20,8 +20,8 @@ export async function writeEffects<U extends User>(session: Session<U>, firstVer
   }
   // Before the rows: what triggers of the host make of them comes later, with lines of its own.
   await tx.writeAudit(effects.audit)
-  await tx.writeRecords(writes)
   await tx.writeUnique(effects.unique)
+  await tx.writeRecords(writes)
 }
 
 function recordWrite<U extends User>(session: Session<U>, touched: TouchedRecord): RecordWrite | undefined {

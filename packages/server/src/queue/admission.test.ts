@@ -6,7 +6,13 @@ import { Admission } from './admission.ts'
 /** An admission on a clock that only moves when told. */
 function givenAdmission(random: () => number = () => 0.5) {
   let nowMs = 0
-  const limits = { pushesInFlight: 2, pullsInFlight: 1, shareOfUser: 0.5, turnAwayMs: 300_000 }
+  const limits = {
+    pushesInFlight: 2,
+    pullsInFlight: 1,
+    uploadsInFlight: 1,
+    shareOfUser: 0.5,
+    turnAwayMs: 300_000,
+  }
   const admission = new Admission({ monotonicMs: () => nowMs, random }, limits)
   return { admission, advance: (ms: number) => (nowMs += ms) }
 }

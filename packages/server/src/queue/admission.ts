@@ -3,7 +3,7 @@ import { type Environment, type Limits, SyncError } from '@holdfast/core'
 import { UserShares } from './user-shares.ts'
 
 /** What is counted together. */
-export type Admitted = 'push' | 'pull'
+export type Admitted = 'push' | 'pull' | 'upload'
 
 interface Gate {
   readonly bound: number
@@ -32,7 +32,10 @@ export class Admission {
 
   constructor(
     env: Pick<Environment, 'monotonicMs' | 'random'>,
-    limits: Pick<Limits, 'pushesInFlight' | 'pullsInFlight' | 'shareOfUser' | 'turnAwayMs'>,
+    limits: Pick<
+      Limits,
+      'pushesInFlight' | 'pullsInFlight' | 'uploadsInFlight' | 'shareOfUser' | 'turnAwayMs'
+    >,
   ) {
     this.#env = env
     this.#capMs = limits.turnAwayMs
@@ -43,7 +46,11 @@ export class Admission {
       meanMs: 100,
       nextMs: 0,
     })
-    this.#gates = { push: gate(limits.pushesInFlight), pull: gate(limits.pullsInFlight) }
+    this.#gates = {
+      push: gate(limits.pushesInFlight),
+      pull: gate(limits.pullsInFlight),
+      upload: gate(limits.uploadsInFlight),
+    }
   }
 
   /** Lets a request in; to be called at its end. Errors: RATE_LIMITED. */

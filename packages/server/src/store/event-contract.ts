@@ -125,5 +125,15 @@ export function describeEventStore(name: string, { create, destroy }: StoreUnder
       expect(await store.write((tx) => tx.discardEvent('crm', crm.n))).toBe(true)
       expect(await dead()).toEqual([])
     })
+
+    test('[OP-42] the time by which rounds erase is known once it was noted, and goes a step at most', async () => {
+      const move = (nowMs: number): Promise<number | null> => store.write((tx) => tx.moveErasing(nowMs, 100))
+      expect(await move(1_000)).toBe(null)
+      expect(await move(1_050)).toBe(1_050)
+      expect(await move(9_000)).toBe(1_150)
+      expect(await move(9_000)).toBe(1_250)
+      expect(await move(1_100)).toBe(1_100)
+      expect(await move(-9_000)).toBe(-9_000)
+    })
   })
 }

@@ -74,7 +74,7 @@ export interface EventReads {
   ): Promise<readonly ParkedEvent[]>
 }
 
-/** Writes of event consumers. */
+/** Writes of event consumers, and of what else goes on in rounds. */
 export interface EventWrites {
   /** Does nothing where it is there. */
   addConsumer(name: string, place: EventPlace): Promise<void>
@@ -93,4 +93,9 @@ export interface EventWrites {
   reviveEvent(consumer: string, n: number): Promise<boolean>
   /** Drops a dead event; false when there is none. */
   discardEvent(consumer: string, n: number): Promise<boolean>
+  /**
+   * Moves the time by which rounds erase to `nowMs`, but at most `stepMs` on, and returns it, ms since 1970. null where there
+   * was none yet.
+   */
+  moveErasing(nowMs: number, stepMs: number): Promise<number | null>
 }

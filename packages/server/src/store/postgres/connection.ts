@@ -34,6 +34,11 @@ export class Connection {
     return this.#watch(this.#query(text, values))
   }
 
+  /** The same, planned for what is there now, and not kept. */
+  async allPlanned(text: string, ...values: readonly PgValue[]): Promise<readonly PgRow[]> {
+    return this.#watch(this.#query(text, values, false))
+  }
+
   /**
    * A statement whose rows nobody needs: it is on its way, and the next one does not wait for it. What goes wrong is told
    * by the next statement that is waited for.
@@ -104,8 +109,8 @@ export class Connection {
     )
   }
 
-  async #query(text: string, values: readonly PgValue[]): Promise<readonly PgRow[]> {
-    const name = this.#prepares && !values.some(isMany) ? nameOf(text) : undefined
+  async #query(text: string, values: readonly PgValue[], keeps = this.#prepares): Promise<readonly PgRow[]> {
+    const name = keeps && !values.some(isMany) ? nameOf(text) : undefined
     const query = { text, values: [...values], ...(name !== undefined && { name }) }
     return (await this.#client.query<Record<string, string | number | boolean | null>>(query)).rows
   }
@@ -160,7 +165,7 @@ const refusals = new Set(['22', '23', '44', 'P0', '27', '0A', '54'])
 export function translate(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (code === '40001' || code === '40P01') return new RaceLost(error.message, error)
+  if (code === '40001' || code === '40P01' || isCatalogRace(error)) return new RaceLost(error.message, error)
   if (code === '23505' && 'schema' in error && error.schema === 'holdfast')
     return new RaceLost(error.message, error)
   if (code === '53100')
@@ -173,6 +178,11 @@ export function translate(error: unknown): unknown {
   if (isUnreachable(error, code))
     return new SyncError('STORE_BUSY', 'the database cannot be reached', { cause: error })
   return new SyncError('STORE_FAILED', 'the database refused an operation', { cause: error })
+}
+
+/** Two changed one row of the catalogs: PostgreSQL says so as an error of its own, in a text that is the same in every language. */
+function isCatalogRace({ message }: Error): boolean {
+  return /^tuple concurrently (?:updated|deleted)$/.test(message)
 }
 
 /** Connections that broke, servers that start, stop or have no room, and standbys (25006): later is another matter. */

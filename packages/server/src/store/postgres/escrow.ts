@@ -14,6 +14,7 @@ export const escrowTable: readonly string[] = [
     verdict text, version bigint, conflict uuid)`,
   'CREATE INDEX IF NOT EXISTS escrow_by_unit ON holdfast.escrow (unit, place)',
   'CREATE INDEX IF NOT EXISTS escrow_by_id ON holdfast.escrow (id, account)',
+  'CREATE INDEX IF NOT EXISTS escrow_by_record ON holdfast.escrow (record)',
   'CREATE INDEX IF NOT EXISTS escrow_by_status ON holdfast.escrow (status, n) WHERE place = 0',
 ]
 

@@ -15,6 +15,8 @@ export const eventTables: readonly string[] = [
     attempts integer NOT NULL, due_ms bigint NOT NULL, is_dead boolean NOT NULL, reason text NOT NULL,
     failed_ms bigint NOT NULL, PRIMARY KEY (consumer, n))`,
   'CREATE INDEX IF NOT EXISTS parked_by_record ON holdfast.parked (consumer, collection, record, n) WHERE NOT is_dead',
+  // The time by which rounds erase, which is no clock's.
+  `CREATE TABLE IF NOT EXISTS holdfast.erasing (one integer PRIMARY KEY CHECK (one = 1), by_ms bigint NOT NULL)`,
   'CREATE INDEX IF NOT EXISTS parked_dead ON holdfast.parked (consumer, n) WHERE is_dead',
 ]
 
@@ -82,6 +84,7 @@ type ParkedStatements = Pick<EventWrites, 'parkEvents' | 'unparkEvents' | 'reviv
 
 function consumerStatements(db: Connection): Omit<EventWrites, keyof ParkedStatements> {
   return {
+    moveErasing: (nowMs, stepMs) => moveErasing(db, nowMs, stepMs),
     addConsumer: async (name, { position, n }) => {
       const sql =
         'INSERT INTO holdfast.consumers (name, position, n) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING'
@@ -137,6 +140,14 @@ function parkedStatements(db: Connection): ParkedStatements {
       return changed(await db.all(sql, consumer, n))
     },
   }
+}
+
+async function moveErasing(db: Connection, nowMs: number, stepMs: number): Promise<number | null> {
+  const sql = 'UPDATE holdfast.erasing SET by_ms = least($1::bigint, by_ms + $2::bigint) RETURNING by_ms'
+  const row = await db.get(sql, nowMs, stepMs)
+  if (row) return Number(row['by_ms'])
+  await db.all('INSERT INTO holdfast.erasing (one, by_ms) VALUES (1, $1) ON CONFLICT DO NOTHING', nowMs)
+  return null
 }
 
 function changed(rows: readonly unknown[]): boolean {

@@ -21,6 +21,7 @@ import { recordQueries, type Tables } from './read-records.ts'
 import { receiptQueries, receiptStatements } from './receipts.ts'
 import { ledgerStatements } from './write-ledger.ts'
 import { recordStatements } from './write-records.ts'
+import { NotesWaiting, readAllNotes, readNotes } from './write-unique.ts'
 import { openListener, openRedisChannel, type WakeChannel } from './wake-channel.ts'
 
 /** How `postgresStore` reaches its database. */
@@ -96,6 +97,8 @@ class PostgresStore implements Store {
   #waking: Paced | undefined
   /** Looks for what others have moved. */
   #looking: Paced | undefined
+  /** Transactions that read what other programs noted, more than one of the writes does. */
+  #noting: Promise<void> | undefined
   #isClosed = false
 
   constructor(options: PostgresStoreOptions) {
@@ -175,6 +178,7 @@ class PostgresStore implements Store {
         return await transact()
       } catch (error) {
         if (!(error instanceof RaceLost)) throw error
+        if (error instanceof NotesWaiting) await this.#untilNoted()
         // It was no other writer, but a row or trigger of the host that is in the way each time.
         if (attempt === attempts && error.cause instanceof ConstraintError) throw error.cause
         if (attempt === attempts)
@@ -185,6 +189,34 @@ class PostgresStore implements Store {
         env.setTimer(resolve, waitMs)
       })
     }
+  }
+
+  /**
+   * Waits as long as for a lock until what other programs wrote is read: one batch in each transaction, once for all who wait.
+   * It is read on for those who come again. Errors: STORE_BUSY.
+   */
+  async #untilNoted(): Promise<void> {
+    const { env } = this.#ready().setup
+    this.#noting ??= this.#readNotes().finally(() => {
+      this.#noting = undefined
+    })
+    let cancel: CancelTimer = () => undefined
+    const tooLong = new Promise<never>((_resolve, reject) => {
+      cancel = env.setTimer(() => {
+        reject(new SyncError('STORE_BUSY', 'what other programs wrote is still being read'))
+      }, this.#options.lockTimeoutMs)
+    })
+    await Promise.race([this.#noting, tooLong]).finally(() => {
+      cancel()
+    })
+  }
+
+  async #readNotes(): Promise<void> {
+    const begin = beginWrite(this.#options.lockTimeoutMs)
+    const { tables } = this.#ready()
+    await readAllNotes((after) =>
+      this.#untilWon(() => this.#use((db) => db.transact(begin, () => readNotes(db, tables, after)))),
+    )
   }
 
   read<Result>(work: (tx: StoreReader) => Promise<Result>): Promise<Result> {
@@ -201,6 +233,7 @@ class PostgresStore implements Store {
     // A hint that hangs ends with its channel.
     void this.#waking?.stop()
     await this.#looking?.stop()
+    await this.#noting?.catch(() => undefined)
     await this.#channel?.close()
     await this.#opened?.pool.end()
     this.#opened = undefined
@@ -257,7 +290,7 @@ class PostgresStore implements Store {
       // Whoever needs unique keys waits for it; a failure is told by the transaction as well.
       noting.catch(() => undefined)
       const result = await work(tx)
-      await noting
+      await records.settled()
       return result
     })
   }

@@ -9,7 +9,7 @@ import { receiptTables } from './receipts.ts'
  * Version of our own tables' layout, kept in `holdfast.state`: another number for every change of `systemTables`, which
  * must also bring the tables of every layout before to this one.
  */
-export const postgresLayout = 6
+export const postgresLayout = 7
 
 /** Versions and positions come from one sequence in steps of this: a batch numbers its versions inside a step. */
 export const numberStep = 4_096

@@ -2,12 +2,12 @@ import { type CollectionSchema, conflictsCollection } from '@holdfast/core'
 import { hasDeletedAt, quoteName } from '../sql.ts'
 import { conflictTriggers } from './capture-triggers.ts'
 import { columnOf, tableOf, uuidCheck } from './columns.ts'
-import { escrowTable } from './escrow.ts'
-import { eventTables } from './events.ts'
+import { escrowIndex, escrowTable } from './escrow.ts'
+import { erasingTable, eventTables } from './events.ts'
 import { receiptTables } from './receipts.ts'
 
 /** Version of our own tables' layout, kept in `user_version`. */
-export const sqliteLayout = 10
+export const sqliteLayout = 11
 
 /** Marks a file as ours, kept in `application_id`: "HoFa". */
 export const sqliteApplicationId = 0x486f4661
@@ -80,7 +80,9 @@ CREATE TABLE holdfast_times (
 CREATE TABLE holdfast_scope_sets (hash TEXT PRIMARY KEY, scopes TEXT NOT NULL) WITHOUT ROWID;
 ${receiptTables};
 ${eventTables};
+${erasingTable};
 ${escrowTable};
+${escrowIndex};
 ${createTable(conflictsCollection)};
 ${createIndexes(conflictsCollection).join(';\n')};
 `
@@ -100,6 +102,7 @@ export const layoutSteps: Readonly<Record<number, string>> = {
   10: ['DROP TRIGGER holdfast_feed_entered', 'DROP TRIGGER holdfast_feed_moved', ...conflictTriggers()].join(
     ';\n',
   ),
+  11: `${erasingTable};\n${escrowIndex}`,
 }
 
 /** The table of a collection. Another writer may leave our columns out: capture fills them in. */

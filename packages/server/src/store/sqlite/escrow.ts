@@ -12,6 +12,9 @@ CREATE INDEX holdfast_escrow_by_unit ON holdfast_escrow (unit, place);
 CREATE INDEX holdfast_escrow_by_id ON holdfast_escrow (id, user);
 CREATE INDEX holdfast_escrow_by_status ON holdfast_escrow (status, n) WHERE place = 0`
 
+/** What uploads and the sweep look for. */
+export const escrowIndex = 'CREATE INDEX holdfast_escrow_by_record ON holdfast_escrow (record)'
+
 /** Reads of edits in escrow. */
 export function escrowQueries(db: Connection): EscrowReads {
   return {

@@ -13,6 +13,10 @@ CREATE TABLE holdfast_parked (
 CREATE INDEX holdfast_parked_by_record ON holdfast_parked (consumer, collection, record, n) WHERE is_dead = 0;
 CREATE INDEX holdfast_parked_dead ON holdfast_parked (consumer, n) WHERE is_dead = 1`
 
+/** The time by which rounds erase, which is no clock's. */
+export const erasingTable =
+  'CREATE TABLE holdfast_erasing (one INTEGER PRIMARY KEY CHECK (one = 1), by_ms INTEGER NOT NULL)'
+
 const ownedBy = 'WHERE name = ? AND owner = ?'
 
 /** Reads of event consumers. SQLite has one writer, so that lines of the audit are in the order of their commits. */
@@ -128,9 +132,18 @@ export function eventStatements(db: Connection): EventWrites {
         consumer,
         n,
       ),
+    moveErasing: async (nowMs, stepMs) => moveErasing(db, nowMs, stepMs),
     discardEvent: async (consumer, n) =>
       changes('DELETE FROM holdfast_parked WHERE consumer = ? AND n = ? AND is_dead = 1', consumer, n),
   }
+}
+
+function moveErasing(db: Connection, nowMs: number, stepMs: number): number | null {
+  const sql = 'UPDATE holdfast_erasing SET by_ms = min(?, by_ms + ?) RETURNING by_ms'
+  const row = db.get(sql, nowMs, stepMs)
+  if (row) return Number(row['by_ms'])
+  db.run('INSERT INTO holdfast_erasing (one, by_ms) VALUES (1, ?)', nowMs)
+  return null
 }
 
 function parkEvents(db: Connection, events: readonly ParkedEvent[]): void {

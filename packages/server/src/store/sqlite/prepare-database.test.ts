@@ -40,6 +40,7 @@ function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
 
 /** What takes a file back from a layout to the one before it. */
 const backFrom: Readonly<Record<number, string>> = {
+  11: 'DROP TABLE holdfast_erasing; DROP INDEX holdfast_escrow_by_record',
   9: 'DROP TABLE holdfast_escrow; ALTER TABLE holdfast_audit DROP COLUMN accepted_by',
   8: 'DROP TABLE holdfast_parked; DROP TABLE holdfast_consumers',
   7: 'ALTER TABLE holdfast_audit DROP COLUMN was',
@@ -52,7 +53,7 @@ const backFrom: Readonly<Record<number, string>> = {
   2: 'DROP TABLE holdfast_openings; ALTER TABLE holdfast_outcomes DROP COLUMN folded',
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8, 9])(
+test.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])(
   '[FE-12] a file of layout %i is brought to the newest, with all that is in it',
   async (layout) => {
     const first = await open()
@@ -81,14 +82,18 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8, 9])(
   },
 )
 
-/** The columns of every table of ours, whatever their order. */
+/** The columns of every table of ours, whatever their order, and the indexes. */
 function tableTexts(database: DatabaseSync): readonly unknown[] {
-  return database
+  const indexes = database
+    .prepare(`SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY name`)
+    .all()
+  const columns = database
     .prepare(
       `SELECT t.name AS "table", c.name AS "column", c.type FROM sqlite_schema t, pragma_table_info(t.name) c
        WHERE t.type = 'table' ORDER BY 1, 2`,
     )
     .all()
+  return [...indexes, ...columns]
 }
 
 function triggerTexts(database: DatabaseSync): readonly unknown[] {

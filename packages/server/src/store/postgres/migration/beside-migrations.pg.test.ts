@@ -97,4 +97,15 @@ describe.skipIf(!hasPostgres())('two migrations', () => {
     expect(await ills(later)).toEqual([])
     expect((await planMigration({ url: db.url, schema: later })).steps).toEqual([])
   })
+
+  test('[MI-16] one that meets another in a row of the catalogs begins its step again', async () => {
+    const other = await db.session()
+    await other.query('BEGIN; ALTER FUNCTION holdfast.items_row() COST 101')
+    const migrating = migrate(second)
+    migrating.catch(() => undefined)
+    await waiting('%')
+    await other.query('COMMIT')
+    await migrating
+    expect(await ills(second)).toEqual([])
+  })
 })

@@ -4,7 +4,7 @@ import { puts } from '../capture-sql.ts'
 import { iso, type Naming, quoteText, scopeExpressions } from '../columns.ts'
 import type { Connection } from '../connection.ts'
 import type { Tables } from '../read-records.ts'
-import { uniqueStatements } from '../write-unique.ts'
+import { readAllNotes, readNotes } from '../write-unique.ts'
 import { hasDeletedAt } from '../../sql.ts'
 import { asBegun } from './begun.ts'
 import type { RowWork } from './steps.ts'
@@ -47,7 +47,7 @@ export async function enterRows(db: Connection, run: RowsRun): Promise<number> {
       if (entered.length > 0 && run.work !== 'unique') await enterBatch(db, { sql, keys }, entered)
       if (entered.length > 0 && collection.unique.length > 0) {
         await db.all(sql.noteUnique, entered, keys)
-        await uniqueStatements(db, run).readForeignNotes()
+        await readAllNotes((from) => readNotes(db, run, from))
       }
       return { last: ids.at(-1) ?? null, entered: entered.length }
     })
