@@ -181,6 +181,16 @@ describe('deletes, keys and refusals', () => {
     expect(fields.every(({ met }) => met === 0)).toBe(true)
   })
 
+  test('[SIM-74] a key that is renamed says so also where there was no room for a number', () => {
+    const history = givenTwoDevices()
+      .write(1, { collection: 'desks', changes: { label: 'A' } })
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'UNIQUE_VIOLATION' })
+    expect(reportOf(history.end()).unique).toEqual([
+      { collection: 'desks', fields: ['site', 'label'], policy: 'rename', count: 1 },
+    ])
+  })
+
   test('[SIM-74] a settlement that meets a key or a delete again is no record and no edit that did', () => {
     const settling = { collection: 'lines', resolves: 'c0' }
     const renamed = { ...merged, field: 'shelf', rule: 'unique.rename' }
@@ -331,7 +341,7 @@ describe('time and bytes', () => {
 
 test('[SIM-72] collections that nobody could write to are named', () => {
   const history = givenTwoDevices().write(1, { changes: { status: 'a' } })
-  expect(reportOf(history.end()).unwritten).toEqual(['permits', 'wards', 'lines'])
+  expect(reportOf(history.end()).unwritten).toEqual(['permits', 'wards', 'desks', 'lines'])
 })
 
 test('[SIM-72] runs add up, and a broken promise keeps the seed that shows it', () => {

@@ -41,6 +41,11 @@ export const givenSchema: Schema = defineSchema({
       scope: 'site:{site}',
       unique: [['site', 'floor']],
     }),
+    desks: collection({
+      fields: { site: text(), label: text() },
+      scope: 'site:{site}',
+      unique: [{ fields: ['site', 'label'], onConflict: 'rename' }],
+    }),
     lines: collection({
       fields: { site: text(), item: reference('items') },
       scope: 'site:{site}',

@@ -125,8 +125,7 @@ export class RunFold {
     const members = outcome && this.#book.membersOf(outcome)
     if (isOfEnd || members?.some((item) => !this.#isWork(item))) return
     const isSettling = members?.every(isSettlement) === true
-    if (status === 'rejected' && code === 'UNIQUE_VIOLATION' && !isSettling)
-      figures.collide(collection, 'reject')
+    if (status === 'rejected' && code === 'UNIQUE_VIOLATION' && !isSettling) figures.refuse(collection)
     const decisions = decisionsOf(line.decisions)
     if (!isSettling && decisions.some(({ rule }) => rule.startsWith('onDelete.'))) {
       const deletes = figures.deletes(collection)
