@@ -73,6 +73,21 @@ describe('a schema of somebody', () => {
     expect(outcomes.length).toBeGreaterThan(3 * 150)
   })
 
+  test('[SIM-70] in a collection whose conflicts are for reviewers, everybody is one', async () => {
+    const pages = defineSchema({
+      version: 1,
+      collections: { pages: collection({ fields: { title: text(), body: text() }, review: true }) },
+    })
+    const report = await simulate({ ...small, schema: pages, devices: 6, edits: 40 })
+    expect(report.failures).toEqual([])
+    expect(report.lost.filter(({ rule }) => rule === 'person').length).toBeGreaterThan(0)
+    expect(report.deadLetters.filter(({ code }) => code === 'NOT_AUTHORIZED')).toEqual([])
+    expect(report.assumptions).toEqual([
+      'no scope (`global`): everybody sees every row.',
+      '`pages` has `review`: everybody may decide about what they see.',
+    ])
+  })
+
   test('[SIM-77] a broken promise is named with its seed', async () => {
     const report = await simulate({
       ...small,
