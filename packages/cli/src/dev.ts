@@ -29,6 +29,7 @@ export async function runDev(given: GivenOptions): Promise<number> {
     schema,
     scopes,
     authenticate: developer,
+    mayReview: () => true,
     store: sqliteStore(join(folder, 'holdfast.db')),
     attachments: { store: fileAttachments(join(folder, 'attachments')) },
     logger: given.verbose === true ? lineLogger() : failureLogger(),

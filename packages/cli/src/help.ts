@@ -19,7 +19,8 @@ const topics: Readonly<Record<string, string>> = {
   dev: `holdfast dev --schema FILE [--port N] [--data DIR] [--scopes FILE] [--verbose]
 
 A server on 127.0.0.1 for development. The token "dev:ann" signs in as the user "ann"; anybody may, so this is no
-server for other people. Prints "listening on http://127.0.0.1:N" when it is ready; SIGTERM or Ctrl-C stops it.
+server for other people. Everybody may review what they see. Prints "listening on http://127.0.0.1:N" when it is ready;
+SIGTERM or Ctrl-C stops it.
 
   --schema FILE   a .ts, .js or .mjs module that exports a schema as "schema" or as its default
   --port N        8787 unless said; 0 takes any free port

@@ -103,6 +103,21 @@ test('[OP-31] a broken promise is shown with the seed and the command that repla
   expect(lines).toContain('  holdfast simulate --seed 4')
 })
 
+test('[OP-31] of a validator that throws the report says what, and where', () => {
+  const message = ['Error: boom', ...Array.from({ length: 9 }, (_, at) => `    at f${at} (schema.ts:3:1)`)]
+  const violation = { invariant: 'no-defect', index: 8, atMs: 10_000, message: message.join('\n') }
+  const lines = printed({ ...report, failures: [{ seed: 4, violation, count: 2 }] })
+  const place = lines.indexOf('  seed 4: no-defect at 10.000 virtual s: Error: boom, and 1 more')
+  expect(lines.slice(place + 1, place + 7)).toEqual([
+    '    at f0 (schema.ts:3:1)',
+    '    at f1 (schema.ts:3:1)',
+    '    at f2 (schema.ts:3:1)',
+    '    at f3 (schema.ts:3:1)',
+    '    at f4 (schema.ts:3:1)',
+    '  holdfast simulate --seed 4',
+  ])
+})
+
 test('[OP-30] what did not happen is left out, and long tables are cut', () => {
   const [field] = report.fields
   const fields = Array.from({ length: 20 }, (_, index) => ({

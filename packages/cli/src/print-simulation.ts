@@ -1,10 +1,12 @@
 import type { LatencyFigures, SimulationReport } from '@holdfast/testing/simulator'
 
-import { type Cell, formatTable } from './format-table.ts'
+import { type Cell, formatTable, plainText } from './format-table.ts'
 import type { Output } from './output.ts'
 
 /** Characters of a line of text. */
 const lineLength = 90
+/** Lines of the stack of a defect; the rest is in the JSON. */
+const stackMax = 5
 /** Rows of a table; the rest is in the JSON. */
 const rowMax = 15
 
@@ -74,11 +76,14 @@ function printPromises(
   for (const { seed, violation, count: breaches } of failures.slice(0, 5)) {
     const { invariant, atMs, message } = violation
     const more = breaches > 1 ? `, and ${breaches - 1} more` : ''
+    const [said, ...stack] = message.split('\n')
     paragraph(
       output,
-      `seed ${seed}: ${invariant} at ${(atMs / 1_000).toFixed(3)} virtual s: ${message}${more}`,
+      `seed ${seed}: ${invariant} at ${(atMs / 1_000).toFixed(3)} virtual s: ${said}${more}`,
       '  ',
     )
+    // Where a validator or a rule failed is told by the first of these.
+    for (const place of stack.slice(0, stackMax)) line(`    ${colors.dim(plainText(place.trim()))}`)
     line(`  ${colors.dim(replay(seed))}`)
   }
 }

@@ -28,10 +28,21 @@ function drawnBar(stream: NodeJS.WriteStream): ProgressBar {
     clearOnComplete: true,
     stream,
   })
-  bar.start(100, 0, { text: '' })
+  let [percent, about] = [0, '']
+  const draw = (): void => bar.start(100, percent, { text: about })
+  draw()
   return {
-    update: (share, text) => bar.update(Math.min(100, Math.floor(share * 100)), { text }),
-    say: (text) => void stream.write(`\r\u001b[0K${text}\n`),
+    update: (share, text) => {
+      percent = Math.min(100, Math.floor(share * 100))
+      about = text
+      bar.update(percent, { text })
+    },
+    say: (text) => {
+      // A bar is taken away from where it was begun, which must be below what is said.
+      bar.stop()
+      stream.write(`${text}\n`)
+      draw()
+    },
     stop: () => bar.stop(),
   }
 }

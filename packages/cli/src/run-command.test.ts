@@ -252,6 +252,13 @@ describe('dev', () => {
     await second.stop()
   })
 
+  test('[OP-21] a schema with conflicts for reviewers is served, and everybody is one', async () => {
+    write('schema.ts', schemaText.replace('collection({', 'collection({ review: true,'))
+    const running = await dev()
+    const { status } = await running.ask('ann', 'GET /records/items')
+    expect([status, await running.stop()]).toEqual([200, 0])
+  })
+
   test('[OP-23] a JSON file says who sees what, and changes take effect', async () => {
     write('scopes.json', JSON.stringify({ ann: ['warehouse:1'], root: ['*'], '*': [] }))
     const { ask, output, stop } = await dev(['--scopes', 'scopes.json'])

@@ -47,5 +47,6 @@ describe('what a simulation is asked for', () => {
     expect(options).toBe(
       '--schema schema.ts --devices 4 --days 2 --edits 40 --offline 0 --faults harsh --seed 17 --seeds 1',
     )
+    expect(replayOptions("my team's/schema.ts", asked, 17)).toContain("--schema 'my team'\\''s/schema.ts' --")
   })
 })

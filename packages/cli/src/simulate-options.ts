@@ -38,7 +38,12 @@ export function readSimulation(given: GivenOptions): AskedSimulation {
 export function replayOptions(schema: string, { team }: AskedSimulation, seed: number): string {
   const { devices, days, edits, offlineMs, faults } = team
   const offline = offlineMs === 0 ? '0' : `${offlineMs / 60_000}m`
-  return `--schema ${schema} --devices ${devices} --days ${days} --edits ${edits} --offline ${offline} --faults ${faults} --seed ${seed} --seeds 1`
+  return `--schema ${shellWord(schema)} --devices ${devices} --days ${days} --edits ${edits} --offline ${offline} --faults ${faults} --seed ${seed} --seeds 1`
+}
+
+/** A word as a shell takes it, whatever it holds. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
 function numberOf(

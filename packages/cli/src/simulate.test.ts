@@ -129,6 +129,24 @@ export const schema = defineSchema({ version: 1, collections: { hens: ${each('eg
   expect(code).toBe(1)
 })
 
+test('[OP-32] [OP-28] a Ctrl-C that comes from the terminal, and again from an old Node that passes it on, is one', {
+  timeout: 60_000,
+}, async () => {
+  const oldNode = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'18.19.0'}})`
+  const args = ['--import', oldNode, bin, 'simulate', ...small, '--seeds', '8']
+  const child = spawn(process.execPath, args, { cwd: folder, detached: true })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', (chunk) => (stdout += String(chunk)))
+  child.stderr.on('data', (chunk) => {
+    // As a terminal does: to the whole group.
+    if (stderr === '' && child.pid !== undefined) process.kill(-child.pid, 'SIGINT')
+    stderr += String(chunk)
+  })
+  const code = await new Promise((end) => child.once('close', end))
+  expect(stdout).toContain('every promise was kept')
+  expect(code).toBe(130)
+})
+
 test('[OP-32] Ctrl-C ends it after the run that is under way, with its report', {
   timeout: 60_000,
 }, async () => {

@@ -33,6 +33,9 @@ export async function runSimulate(
 /** Of a process that Ctrl-C ended. */
 const interruptedCode = 130
 
+/** Whoever started us may pass on what the terminal has told us already: what comes closer than this is one Ctrl-C, ms. */
+const sameInterruptMs = 300
+
 async function run(
   file: string,
   { team, budgetMs, seeds }: AskedSimulation,
@@ -41,13 +44,15 @@ async function run(
   const schema = await loadSchema(file)
   const bar = progressBar(process.stderr)
   const startedMs = performance.now()
-  let isInterrupted = false
+  let interruptedMs: number | undefined
   const interrupt = (): void => {
-    if (isInterrupted) {
+    const nowMs = performance.now()
+    if (interruptedMs !== undefined) {
+      if (nowMs - interruptedMs < sameInterruptMs) return
       bar.stop()
       process.exit(interruptedCode)
     }
-    isInterrupted = true
+    interruptedMs = nowMs
     bar.say('ends after this run; Ctrl-C again ends it at once')
   }
   process.on('SIGINT', interrupt)
@@ -65,10 +70,10 @@ async function run(
           Math.max(spentMs / budgetMs, ofSeeds),
           `${done} ${done === 1 ? 'run' : 'runs'}, ${operations} operations${broken}`,
         )
-        return spentMs < budgetMs && !isInterrupted
+        return spentMs < budgetMs && interruptedMs === undefined
       },
     })
-    return { report, isInterrupted }
+    return { report, isInterrupted: interruptedMs !== undefined }
   } finally {
     process.off('SIGINT', interrupt)
     bar.stop()

@@ -4,7 +4,11 @@ import { collection, counter, defineSchema, text } from '@holdfast/core'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
-import { createFakeServer, createVirtualEnvironment } from './index.ts'
+import * as proxy from './proxy.ts'
+import * as simulator from './simulator.ts'
+import * as testing from './index.ts'
+
+const { createFakeServer, createVirtualEnvironment } = testing
 
 const items = collection({
   fields: { name: text(), warehouseId: text(), stock: counter() },
@@ -40,4 +44,20 @@ test('[ENV-3] the page on testing shows an example that runs', () => {
   const page = readFileSync(new URL('../../../docs/testing.md', import.meta.url), 'utf8')
   const example = source.slice(source.indexOf("test('a sale"), source.indexOf("\n\ntest('[ENV-3]"))
   expect(page).toContain(example)
+})
+
+test('[ENV-5] what the pages on testing import can be imported', () => {
+  const entries: Readonly<Record<string, object>> = { '': testing, '/proxy': proxy, '/simulator': simulator }
+  const imports = ['testing', 'simulating'].flatMap((name) => {
+    const page = readFileSync(new URL(`../../../docs/${name}.md`, import.meta.url), 'utf8')
+    return [...page.matchAll(/^import \{(.+)\} from '@holdfast\/testing(.*)'$/gm)]
+  })
+  const missing = imports.flatMap(([, names = '', entry = '']) =>
+    names
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => !name.startsWith('type ') && !Object.hasOwn(entries[entry] ?? {}, name)),
+  )
+  expect(missing).toEqual([])
+  expect(imports).toHaveLength(5)
 })

@@ -7,3 +7,4 @@ export {
   type VirtualEnvironment,
   type VirtualOptions,
 } from './virtual-environment.ts'
+export { type FaultyStorage, faultyStorage, type StatementFate } from './faulty-storage.ts'

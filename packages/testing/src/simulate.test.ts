@@ -1,6 +1,7 @@
 import { collection, counter, defineSchema, reference, text } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 
+import type { Checker } from './check/checker.ts'
 import { simulate, type SimulateOptions } from './simulate.ts'
 
 const schema = defineSchema({
@@ -36,6 +37,55 @@ describe('a schema of somebody', () => {
       '`user:{ownerId}`: everybody has one of their own.',
     ])
     expect(await simulate(small)).toEqual(report)
+  })
+
+  test('[SIM-71] what there is to work on wants no key twice, and all of it is there when the first day begins', async () => {
+    const shelves = defineSchema({
+      version: 1,
+      collections: {
+        goods: collection({
+          fields: { site: text(), code: text(), label: text({ maxLength: 4 }) },
+          scope: 'site:{site}',
+          unique: [['site', 'code'], { fields: ['label'], onConflict: 'rename' }],
+        }),
+        levels: collection({
+          fields: { site: text(), item: reference('goods'), pieces: counter() },
+          scope: 'site:{site}',
+          unique: [['site', 'item']],
+        }),
+        guards: collection({
+          fields: { site: text(), item: reference('goods') },
+          scope: 'site:{site}',
+          unique: [{ fields: ['item'], onConflict: 'ask' }],
+        }),
+      },
+    })
+    const outcomes: string[] = []
+    const watch: Checker = {
+      name: 'opening',
+      promise: 'Is watched.',
+      start: () => (o) => {
+        if (o.kind === 'outcome' && o.atMs < 180_000) outcomes.push(o.status)
+      },
+    }
+    await simulate({ ...small, schema: shelves, edits: 1, seeds: 3, checkers: [watch] })
+    expect(outcomes.filter((status) => status !== 'applied')).toEqual([])
+    expect(outcomes.length).toBeGreaterThan(3 * 150)
+  })
+
+  test('[SIM-70] in a collection whose conflicts are for reviewers, everybody is one', async () => {
+    const pages = defineSchema({
+      version: 1,
+      collections: { pages: collection({ fields: { title: text(), body: text() }, review: true }) },
+    })
+    const report = await simulate({ ...small, schema: pages, devices: 6, edits: 40 })
+    expect(report.failures).toEqual([])
+    expect(report.lost.filter(({ rule }) => rule === 'person').length).toBeGreaterThan(0)
+    expect(report.deadLetters.filter(({ code }) => code === 'NOT_AUTHORIZED')).toEqual([])
+    expect(report.assumptions).toEqual([
+      'no scope (`global`): everybody sees every row.',
+      '`pages` has `review`: everybody may decide about what they see.',
+    ])
   })
 
   test('[SIM-77] a broken promise is named with its seed', async () => {

@@ -18,6 +18,7 @@ import { isRewritingDue, oweRewriting } from './rewrite-file.ts'
 import {
   breakHeadlessOffers,
   dropOvertaken,
+  type EndedRecords,
   offerLostAgain,
   settleClosedConflicts,
   settleKnown,
@@ -82,7 +83,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
     await dropOvertaken(tx, { schema, ended: late, toRebase })
   }
   const releasedCount = await reviewOutbox(tx, { isLost, isAll, toRebase, nowMs })
-  const escrow = await takeOutOfSight(tx, { ...input, toRebase, before, endings })
+  const escrow = await takeOutOfSight(tx, { ...input, toRebase, ended, before, endings })
   if (progress.revoked.length > 0) await emptyTombstones(tx, toRebase)
   const hasLeft = await rebaseAll(tx, input, toRebase)
   const hasGone = hasCleared || progress.revoked.length > 0 || escrow.hasDropped
@@ -103,6 +104,7 @@ export async function flip(tx: LocalTransaction, input: FlipInput): Promise<Flip
 
 interface OutOfSight extends FlipInput {
   readonly toRebase: RecordsToRebase
+  readonly ended: EndedRecords
   readonly before: SightBefore | undefined
   readonly endings: readonly EscrowEnding[]
 }
@@ -110,12 +112,12 @@ interface OutOfSight extends FlipInput {
 /** What is unsettled of records that are out of sight is for escrow from now on. Rules: ES-10 to ES-15. */
 async function takeOutOfSight(
   tx: LocalTransaction,
-  { schema, env, progress, toRebase, before, endings }: OutOfSight,
+  { schema, env, progress, toRebase, ended, before, endings }: OutOfSight,
 ): Promise<{ readonly hasDropped: boolean; readonly movedCount: number }> {
   await noteEscrowEndings(tx, endings)
   const hasDropped = await settleEscrowed(tx, { schema, env })
   const { revoked } = progress
-  const left = await recordsOutOfSight(tx, { schema, toRebase, revoked, before })
+  const left = await recordsOutOfSight(tx, { schema, toRebase, ended, revoked, before })
   const moved = await moveToEscrow(tx, { schema, env }, left)
   for (const row of moved) toRebase.add(String(row['collection']), String(row['record']))
   return { hasDropped, movedCount: moved.length }

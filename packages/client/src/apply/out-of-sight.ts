@@ -14,6 +14,7 @@ import { entriesOfRecord } from '../outbox/outbox.ts'
 import { type LeftRecords, movableRecords } from '../outbox/to-escrow.ts'
 import { isOutside } from './change-shadow.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
+import type { EndedRecords } from './settle-outcomes.ts'
 
 /** Where a device's records were before everything was replaced. */
 export interface SightBefore {
@@ -44,6 +45,8 @@ export async function readSight(tx: LocalReader, schema: Schema): Promise<SightB
 export interface SightNow {
   readonly schema: Schema
   readonly toRebase: RecordsToRebase
+  /** What was taken by what this flip brings. */
+  readonly ended: EndedRecords
   /** Scopes that are no longer granted. */
   readonly revoked: readonly string[]
   /** Where everything was replaced, unless by another history. */
@@ -52,11 +55,12 @@ export interface SightNow {
 
 /**
  * Records with unsettled edits that left the device's sight: erased with a scope or by a move, or never received and, by
- * their own values, in scopes that are gone alone. To be asked once the pages are in, and before tombstones lose their values.
- * A snapshot does not say what was revoked: gone are the scopes that had rows and have none. Rules: ES-11.
+ * their own values, in scopes that are gone alone, or taken and nowhere in the pages. A record that never came to be, because
+ * others settled the dispute over its making, has left nothing. To be asked once the pages are in, and before tombstones lose
+ * their values. A snapshot does not say what was revoked: gone are the scopes that had rows and have none. Rules: ES-11.
  */
 export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promise<LeftRecords> {
-  const { schema, toRebase, before } = sight
+  const { schema, toRebase, before, ended } = sight
   const hadLeft = new Set<string>()
   for (const each of toRebase.all()) if (each.hasLeft) hadLeft.add(recordKey(each))
   const revoked = new Set(before ? await scopesGone(tx, before) : sight.revoked)
@@ -70,10 +74,15 @@ export async function recordsOutOfSight(tx: LocalReader, sight: SightNow): Promi
     if (hadLeft.has(recordKey(named)) && isOutside(shadow)) left.push(named)
     else if (shadow.snapshot.kind !== 'live') {
       const lay = await layIn(tx, { collection, record, snapshot: shadow.snapshot, before })
-      if (lay === 'nowhere' || (lay.length > 0 && lay.every((scope) => revoked.has(scope)))) left.push(named)
+      const isGone = lay === 'nowhere' ? ended.get(name)?.get(record) : isWithin(revoked, lay)
+      if (isGone === true) left.push(named)
     }
   }
   return left
+}
+
+function isWithin(revoked: ReadonlySet<string>, scopes: readonly string[]): boolean {
+  return scopes.length > 0 && scopes.every((scope) => revoked.has(scope))
 }
 
 async function scopesGone(tx: LocalReader, before: SightBefore): Promise<readonly string[]> {

@@ -29,8 +29,11 @@ export interface OutcomesToSettle {
   readonly needed: readonly string[]
 }
 
-/** Records that have no entries any more, by collection; their new copy is among the pages. */
-export type EndedRecords = ReadonlyMap<string, ReadonlySet<string>>
+/**
+ * Records of which entries were taken, by collection, and whether those left them standing; their new copy, if this device
+ * may see it, is among the pages.
+ */
+export type EndedRecords = ReadonlyMap<string, ReadonlyMap<string, boolean>>
 
 /**
  * Settles what the server says is final. The outcomes come from the database snapshot of the rows applied with them, so
@@ -41,11 +44,11 @@ export async function settleOutcomes(tx: LocalTransaction, input: OutcomesToSett
   const { outcomes, toRebase, needed } = input
   const taken = outcomes.filter(({ status }) => status === 'applied' || status === 'merged')
   const settled = await settleTaken(tx, taken, needed)
-  const ended = new Map<string, Set<string>>()
+  const ended = new Map<string, Map<string, boolean>>()
   for (const row of settled) {
-    const collection = String(row['collection'])
-    const records = ended.get(collection) ?? new Set()
-    ended.set(collection, records.add(String(row['record'])))
+    const [collection, record] = [String(row['collection']), String(row['record'])]
+    const records = ended.get(collection) ?? new Map<string, boolean>()
+    ended.set(collection, records.set(record, row['op'] !== 'delete' && records.get(record) !== false))
   }
   const known: Outcome[] = [...taken]
   for (const outcome of outcomes) {
@@ -97,7 +100,7 @@ async function settleTaken(
   const rows = await tx.all(
     `DELETE FROM _outbox WHERE seq IN (SELECT o.seq FROM json_each(?1) AS span JOIN _outbox AS o ON ${isMeant}
        WHERE o.collection || ' ' || o.record NOT IN (SELECT value FROM json_each(?2)))
-     RETURNING seq, id, collection, record`,
+     RETURNING seq, id, collection, record, op`,
     [JSON.stringify(outcomes.flatMap(spansOf)), JSON.stringify(needed)],
   )
   if (rows.length > 0) tx.touch('_outbox', 'all')
@@ -160,7 +163,7 @@ export async function dropOvertaken(
   for (const [name, records] of input.ended) {
     const collection = input.schema.collections.get(name)
     if (!collection) continue
-    const ids = JSON.stringify([...records])
+    const ids = JSON.stringify([...records.keys()])
     for (const row of await tx.all(leftBehind(collection), [ids]))
       input.toRebase.add(name, String(row['record']))
     await dropOvertakenShadows(tx, collection)

@@ -8,6 +8,7 @@ import { counters } from './counters.ts'
 import { decisions } from './decisions.ts'
 import { durability } from './durability.ts'
 import { effect } from './effect.ts'
+import { escrowReason } from './escrow-reason.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { groupAtomicity } from './group-atomicity.ts'
 import { latestStands } from './latest-stands.ts'
@@ -59,5 +60,12 @@ export const checkers: readonly Checker[] = [
 
 /** Every promise, for a schema whose facts `factsOf` gives. */
 export function checkersFor(facts: SchemaFacts): readonly Checker[] {
-  return [...checkers, referencesAndUnique(facts), writeRights(facts), decisions(facts), needlessLoss(facts)]
+  return [
+    ...checkers,
+    referencesAndUnique(facts),
+    writeRights(facts),
+    decisions(facts),
+    needlessLoss(facts),
+    escrowReason(facts),
+  ]
 }

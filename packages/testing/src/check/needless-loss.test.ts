@@ -138,6 +138,13 @@ describe('a conflict', () => {
     expect(found(history(null))).toHaveLength(1)
   })
 
+  test('[SIM-101] legal: in a strict collection it was written on a value that only its author saw', () => {
+    const history = disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } }))
+    expect(found(history, conflictOf(), { items: { references: {}, unique: [], isStrict: true } })).toEqual(
+      [],
+    )
+  })
+
   test('[SIM-101] legal: it was written on an edit that was refused, or renamed, to a value that had stood once', () => {
     const dead = (history: GivenHistory): GivenHistory =>
       history

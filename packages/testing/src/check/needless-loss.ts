@@ -263,7 +263,8 @@ class MeetingWatch {
     if (reason === 'unique' || records?.length !== 1) return true
     if (reason === 'delete') return meeting.others.length > 0
     // What waits in between hides from the server what else of its author's an edit stands on.
-    if (this.#facts[meeting.collection]?.isStrict === true) return meeting.isChanged
+    if (this.#facts[meeting.collection]?.isStrict === true)
+      return meeting.isChanged || meeting.ownOnly.size > 0
     return fields.some((field) => this.#isTouched(field, meeting))
   }
 

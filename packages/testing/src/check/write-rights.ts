@@ -1,6 +1,7 @@
 import type { Checker } from './checker.ts'
 import { AuditModel } from './model.ts'
-import type { GrantsChanged, Observation, ServerAudit, Values } from './observation.ts'
+import type { GrantsChanged, Observation, ServerAudit } from './observation.ts'
+import { scopesIn } from './scopes-in.ts'
 import type { SchemaFacts } from './schema-facts.ts'
 
 /**
@@ -63,27 +64,11 @@ class RightsWatch {
     const values = isNew ? after : row?.isLive === true ? row.values : null
     // What somebody beside the server deleted, or what was there before the log, is not followed.
     if (values === null) return
-    const scopes = this.#scopesOf(collection, values)
+    const scopes = scopesIn(this.#facts[collection], values)
     if (scopes === undefined || scopes.some((scope) => maySee(rights, scope, line.atMs))) return
     const where = scopes.length === 0 ? 'no scope' : scopes.join(' and ')
     this.#fail(`line ${line.n}: ${user} may not see ${where}, and did ${op} ${collection}/${record} there`)
   }
-
-  /** undefined: everybody sees the collection. */
-  #scopesOf(collection: string, values: Values): readonly string[] | undefined {
-    const templates = this.#facts[collection]?.scopes ?? []
-    if (templates.length === 0) return undefined
-    return templates.flatMap(({ literals, fields }) => {
-      const parts = fields.map((field) => values[field]).filter(isWord)
-      if (parts.length < fields.length) return []
-      return [literals.map((literal, at) => `${literal}${parts[at] ?? ''}`).join('')]
-    })
-  }
-}
-
-/** What a scope can be spelled with. */
-function isWord(value: unknown): value is string | number {
-  return typeof value === 'string' || typeof value === 'number'
 }
 
 function maySee({ scopes, before, sinceMs }: Rights, scope: string, atMs: number): boolean {

@@ -201,6 +201,26 @@ test('[ES-11] [ES-15] what was made in a scope that is gone goes to escrow with 
   expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'accepted' }])
 })
 
+test('[ES-11] a later edit of what the server took, and the device never had from it, goes to escrow when its scope is gone', async () => {
+  const ann = await givenDevice('ann')
+  await ann.sync.now()
+  shop.tamper = {
+    before: ({ url }) => (url.includes('/pull') ? new Response('', { status: 503 }) : undefined),
+  }
+  const id = await ann.items.insert({ site: 'north', name: 'Lamp' })
+  await sync(ann)
+  expect(await onServer(id)).toMatchObject({ name: 'Lamp' })
+  await ann.items.update(id, { name: 'Lantern' })
+  grants.set('ann', ['site:south'])
+
+  await syncInVain(ann)
+  await retryAll(ann)
+
+  expect(await ann.items.get(id)).toBeUndefined()
+  expect(await ann.deadLetters.list()).toEqual([])
+  expect(await ann.escrow.list()).toMatchObject([{ record: id, status: 'waiting' }])
+})
+
 test('[ES-11] [ES-13] a transaction goes to escrow whole, and later edits of rows that stay go on without it', async () => {
   const ann = await givenDevice('ann')
   const [north, south] = [await givenItem(ann), await givenItem(ann, { site: 'south' })]

@@ -71,6 +71,9 @@ export function assumeScopes(schema: Schema): AssumedScopes {
     sentences: [
       ...(isOpen ? [`no scope (\`${globalScope}\`): everybody sees every row.`] : []),
       ...[...templates.values()].map((template) => sentenceOf(template, slots)),
+      ...collections.flatMap(({ name, review }) =>
+        review ? [`\`${name}\` has \`review\`: everybody may decide about what they see.`] : [],
+      ),
     ],
   }
 }

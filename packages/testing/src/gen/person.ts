@@ -75,7 +75,7 @@ function act(turn: Turn, action: UserAction): Promise<number> {
     case 'insert':
       return insert(turn, action.collection)
     case 'import':
-      return importRows(turn, action.collection, action.count)
+      return importRows(turn, action)
     case 'update':
       return update(turn, action.collection, action)
     case 'adopt':

@@ -1,4 +1,4 @@
-import type { CollectionSchema, Schema } from '@holdfast/core'
+import { type CollectionSchema, type Schema, uniqueKeyText, type Values } from '@holdfast/core'
 
 import { FormMemory } from './form-memory.ts'
 import { pairsOf } from './mix-schema.ts'
@@ -52,6 +52,7 @@ export class SharedMemory {
   readonly codeCount: number | undefined
   readonly forms: FormMemory = new FormMemory()
   readonly #tenants = new Map<number, Tenant>()
+  readonly #keys = new Set<string>()
   #callCount = 0
   #nonceCount = 0
 
@@ -82,6 +83,19 @@ export class SharedMemory {
   add(tenant: number, collection: string, id: string): void {
     const record = { id, collection, isDeleted: false, missCount: 0 }
     listOf(this.#of(tenant).records, collection).push(record)
+  }
+
+  /** Whether a new row wants no unique key that was reserved before; if so, those it wants are. */
+  reserveKeys(collection: CollectionSchema, values: Values): boolean {
+    const defaults = collection.fields.map(({ name, default: value }) => [name, value ?? null] as const)
+    const row = { ...Object.fromEntries(defaults), ...values }
+    const keys = collection.unique.flatMap((key, place) => {
+      const text = uniqueKeyText(collection, key, row)
+      return text === undefined ? [] : [`${collection.name} ${place} ${text}`]
+    })
+    if (keys.some((key) => this.#keys.has(key))) return false
+    for (const key of keys) this.#keys.add(key)
+    return true
   }
 
   /** Any record of a tenant; undefined when there is none. */

@@ -1,6 +1,7 @@
 import type { CollectionWrites } from '@holdfast/client'
 import { type CollectionSchema, type Field, limits, type Values } from '@holdfast/core'
 
+import type { Action } from '../sim/plan.ts'
 import { traitsOf } from './traits.ts'
 import {
   type AnyCollection,
@@ -99,13 +100,16 @@ function lineage(
 }
 
 /** Many records at once: in bulk, in one transaction, or one by one without waiting for each. */
-export async function importRows(turn: Turn, name: string, count: number): Promise<number> {
+export async function importRows(
+  turn: Turn,
+  { collection: name, count, apart = false }: Extract<Action, { readonly kind: 'import' }>,
+): Promise<number> {
   const { client, world, tenant, random, source } = turn
   const collection = world.collection(name)
   if (collection === undefined) return 0
   const rows: Values[] = []
   while (rows.length < Math.min(count, limits.groupMutations)) {
-    const values = randomInsert(collection, source)
+    const values = apart ? insertApart(turn, collection) : randomInsert(collection, source)
     if (values === undefined) break
     rows.push(values)
   }
@@ -126,6 +130,18 @@ export async function importRows(turn: Turn, name: string, count: number): Promi
   const ids = (await Promise.all(asked)).flatMap((made) => (made === refused ? [] : made))
   for (const id of ids) world.add(tenant, name, id)
   return ids.length
+}
+
+/** Rows that are drawn before there are taken to be no more keys. */
+const drawMax = 20
+
+/** Values for a row whose keys no other row has that was put in like this. */
+function insertApart({ world, source }: Turn, collection: CollectionSchema): Values | undefined {
+  for (let draw = 0; draw < drawMax; draw++) {
+    const values = randomInsert(collection, source)
+    if (values === undefined || world.reserveKeys(collection, values)) return values
+  }
+  return undefined
 }
 
 /** Some records of several collections change as one. */

@@ -173,7 +173,7 @@ function actionsOn(collection: CollectionSchema, traits: Traits): readonly Weigh
 function begin({ steps, random, options }: Desk, tenants: number): void {
   for (let tenant = 0; tenant < tenants; tenant++) {
     for (const [place, collection] of [...options.schema.collections.keys()].entries()) {
-      const action: Action = { kind: 'import', collection, count: firstRows }
+      const action: Action = { kind: 'import', collection, count: firstRows, apart: true }
       // Devices are dealt to the teams in turn: the first ones are the first of each.
       for (let step = 0; step < firstImports; step++)
         addStep({ steps, random }, { atMs: 10_000 + place * 3_000 + step * 1_000, device: tenant, action })

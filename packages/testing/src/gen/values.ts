@@ -80,8 +80,9 @@ export function freshCodes(
 ): Values {
   const codes = traitsOf(collection).codes.filter(({ name }) => names.includes(name))
   return Object.fromEntries(
-    codes.flatMap(({ name, kind }): [string, Json][] => {
-      if (kind === 'text') return [[name, `${source.mark}${source.nonce()}`]]
+    codes.flatMap((field): [string, Json][] => {
+      const { name, kind } = field
+      if (kind === 'text') return [[name, shortened(field, source.mark, source.nonce())]]
       return kind === 'integer' ? [[name, 1_000 + source.random.below(1_000_000)]] : []
     }),
   )
@@ -146,7 +147,7 @@ function valueOfKind({ collection, field, seen }: Spot, source: ValueSource): Js
   switch (field.kind) {
     case 'text':
       if (field.merge.rule === 'transitions') return nextState(field, random, seen)
-      if (isCode) return fitted(field, randomCode(source))
+      if (isCode) return randomCode(field, source)
       return field.merge.rule === 'paragraphs' ? paragraphs(field, source, seen) : text(field, source)
     case 'integer':
       return isCode ? random.below(source.codeCount ?? usualCodeCount) : integer(random)
@@ -175,10 +176,13 @@ function valueOfKind({ collection, field, seen }: Spot, source: ValueSource): Js
 
 const usualCodeCount = 12
 
-/** One of the few codes a tenant has, now and then in another spelling of the same. */
-function randomCode({ random, mark, codeCount = usualCodeCount }: ValueSource): string {
-  const code = `${mark}Clé ${random.below(codeCount)}`
+/** One of the few codes a tenant has, now and then in another spelling of the same. A short field has it without the words. */
+function randomCode(field: FieldSchema, { random, mark, codeCount = usualCodeCount }: ValueSource): string {
+  const number = String(random.below(codeCount))
+  const code = `${mark}Clé ${number}`
   const dice = random.below(20)
+  // The longest spelling is the one that takes é apart.
+  if (code.length >= (field.maxLength ?? Number.POSITIVE_INFINITY)) return shortened(field, mark, number)
   if (dice === 0) return code.normalize('NFD')
   return dice === 1 ? code.toLowerCase() : code
 }
@@ -190,6 +194,12 @@ function nextState(field: FieldSchema, random: SeededRandom, seen: Json | undefi
   const next = typeof seen === 'string' ? (allowed[seen] ?? []) : [field.default, Object.keys(allowed)[0]]
   const states = next.filter((state) => typeof state === 'string')
   return seen === undefined ? states[0] : states[random.below(states.length)]
+}
+
+/** What tells a code from another is its end: that stays where there is no room for all of it. */
+function shortened({ maxLength = Number.POSITIVE_INFINITY }: FieldSchema, mark: string, end: string): string {
+  if (mark.length + end.length <= maxLength) return `${mark}${end}`
+  return end.slice(-maxLength)
 }
 
 const words = ['bolt', 'north', 'valve', 'grey', 'pump', 'gate', 'level', 'seal', 'west', 'rope']

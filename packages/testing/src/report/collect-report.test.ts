@@ -181,6 +181,42 @@ describe('deletes, keys and refusals', () => {
     expect(fields.every(({ met }) => met === 0)).toBe(true)
   })
 
+  test('[SIM-74] a key that is renamed says so also where there was no room for a number', () => {
+    const history = givenTwoDevices()
+      .write(1, { collection: 'desks', changes: { label: 'A' } })
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'UNIQUE_VIOLATION' })
+    expect(reportOf(history.end()).unique).toEqual([
+      { collection: 'desks', fields: ['site', 'label'], policy: 'rename', count: 1 },
+    ])
+  })
+
+  test('[SIM-74] a settlement that meets a key or a delete again is no record and no edit that did', () => {
+    const settling = { collection: 'lines', resolves: 'c0' }
+    const renamed = { ...merged, field: 'shelf', rule: 'unique.rename' }
+    const kept = { ...merged, field: 'item', rule: 'onDelete.delete' }
+    const history = givenTwoDevices()
+      .write(1, { ...settling, changes: { item: 'i1' } })
+      .write(2, { ...settling, op: 'delete' })
+      .write(3, { changes: { sku: 'x' }, resolves: 'c0' })
+      .write(4, { changes: { shelf: 'y' }, resolves: 'c0' })
+      .write(5, { ...settling, changes: { item: 'i2' } })
+      .send(1)
+      .rule(1, { status: 'conflict', code: 'CONFLICT' })
+      .send(2)
+      .rule(2, { status: 'conflict', code: 'CONFLICT' })
+      .send(3)
+      .rule(3, { status: 'rejected', code: 'UNIQUE_VIOLATION' })
+      .send(4)
+      .rule(4, { status: 'merged', decisions: [renamed] })
+      .send(5)
+      .rule(5, { status: 'merged', decisions: [kept] })
+    const about = { collection: 'lines', mutation: 'm1', reason: 'unique', fields: ['item'] } as const
+    const conflicts = [conflict(about), conflict({ ...about, mutation: 'm2', reason: 'delete', fields: [] })]
+    const { unique, deletes } = reportOf(history.end({ server: { conflicts } }))
+    expect([unique, deletes]).toEqual([[], []])
+  })
+
   test('[SIM-74] dead letters come with the sentence of the error table', () => {
     const history = givenTwoDevices()
       .write(1, { changes: { sku: 'x' } })
@@ -198,6 +234,12 @@ describe('deletes, keys and refusals', () => {
   })
 })
 
+/** What a mutation is offered under. */
+interface Key {
+  readonly seq: number
+  readonly id: string
+}
+
 const device: DevicePlan = { user: 0, tenant: 0, durability: 'full', clockOffsetMs: 0, clockDriftPpm: 0 }
 
 describe('time and bytes', () => {
@@ -208,6 +250,21 @@ describe('time and bytes', () => {
     history.send(1).wait(300).rule(1).status(1, 'answered', { verdict: 'applied' }).wait(100).gone(1)
     history.send(2).wait(50).rule(2).wait(550).gone(2)
     expect(reportOf(history.end()).latency.verdict.overall).toMatchObject({ count: 2, p50: 299, max: 1_000 })
+  })
+
+  test('[SIM-75] a refused write that is tried again waited once, for the first verdict', () => {
+    const history = givenTwoDevices()
+      .write(1, { changes: { status: 'a' } })
+      .send(1)
+      .wait(100)
+      .rule(1, { status: 'rejected', code: 'REFERENCE_MISSING' })
+      .status(1, 'dead', { code: 'REFERENCE_MISSING', verdict: 'rejected' })
+      .wait(9_000)
+    const { atMs } = history
+    const [from, to] = [1, 2].map((seq) => ({ seq, id: `m${seq}` })) as [Key, Key]
+    history.add({ kind: 'entry-moved', atMs, disk: 'd1', device: 'D1', from, to })
+    history.send(2).wait(100).status(2, 'answered', { verdict: 'applied' })
+    expect(reportOf(history.end()).latency.verdict.overall).toMatchObject({ count: 1, max: 100 })
   })
 
   test('[SIM-75] a mutation that is held, or tried again, still waits', () => {
@@ -284,7 +341,7 @@ describe('time and bytes', () => {
 
 test('[SIM-72] collections that nobody could write to are named', () => {
   const history = givenTwoDevices().write(1, { changes: { status: 'a' } })
-  expect(reportOf(history.end()).unwritten).toEqual(['permits', 'wards', 'lines'])
+  expect(reportOf(history.end()).unwritten).toEqual(['permits', 'wards', 'desks', 'lines'])
 })
 
 test('[SIM-72] runs add up, and a broken promise keeps the seed that shows it', () => {

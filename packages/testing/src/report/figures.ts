@@ -64,6 +64,12 @@ export class Figures {
     return figures
   }
 
+  /** A record was refused a key that another one has: one that says so, or one that had no room for a number. */
+  refuse(collection: string): void {
+    const keys = this.collection(collection)?.unique ?? []
+    this.collide(collection, keys.some((key) => key.onConflict === 'reject') ? 'reject' : 'rename')
+  }
+
   /** A record wanted a key that another one has; `field`: one of the key, where that is known. */
   collide(collection: string, policy: UniqueFigures['policy'], field?: string): void {
     const keys = this.collection(collection)?.unique.filter(

@@ -10,7 +10,7 @@ import type {
   ServerAudit,
   ServerOutcome,
 } from '../check/observation.ts'
-import { type Commit, type Item, RunBook, type Write } from '../check/run-book.ts'
+import { type Commit, type Item, RunBook } from '../check/run-book.ts'
 import type { Reachable } from './away-times.ts'
 import type { Figures } from './figures.ts'
 import { SightQueue } from './sight-queue.ts'
@@ -22,8 +22,8 @@ export class RunFold {
   readonly #book: RunBook
   readonly #model = new AuditModel()
   readonly #sights: SightQueue
-  /** Writes the server has ruled on, as far as their devices know. */
-  readonly #answered = new WeakSet<Write>()
+  /** Writes the server has ruled on, as far as their devices know; one that is tried again was ruled on before. */
+  readonly #answered = new WeakSet<EntryWritten>()
   /** By key, verdicts that put something in front of a person. */
   readonly #disputes = new Map<string, ServerOutcome>()
   /** Before then people put in what there is to work on, and have their first sync. */
@@ -98,10 +98,10 @@ export class RunFold {
     }
   }
 
-  #answer({ write, disk }: Item, atMs: number): void {
-    if (this.#answered.has(write) || !this.#isWorkTime(write.first.atMs)) return
-    this.#answered.add(write)
-    const wroteMs = write.first.atMs
+  #answer({ write: { first }, disk }: Item, atMs: number): void {
+    const wroteMs = first.atMs
+    if (this.#answered.has(first) || !this.#isWorkTime(wroteMs)) return
+    this.#answered.add(first)
     const { online, overall } = this.#figures.verdict
     overall.add(atMs - wroteMs)
     if (this.#isReachable(disk, wroteMs, atMs)) online.add(atMs - wroteMs)
@@ -124,15 +124,16 @@ export class RunFold {
     const isOfEnd = line.atMs >= this.#healedMs && status === 'lost'
     const members = outcome && this.#book.membersOf(outcome)
     if (isOfEnd || members?.some((item) => !this.#isWork(item))) return
-    if (status === 'rejected' && code === 'UNIQUE_VIOLATION') figures.collide(collection, 'reject')
+    const isSettling = members?.every(isSettlement) === true
+    if (status === 'rejected' && code === 'UNIQUE_VIOLATION' && !isSettling) figures.refuse(collection)
     const decisions = decisionsOf(line.decisions)
-    if (decisions.some(({ rule }) => rule.startsWith('onDelete.'))) {
+    if (!isSettling && decisions.some(({ rule }) => rule.startsWith('onDelete.'))) {
       const deletes = figures.deletes(collection)
       if (deletes) deletes.merged += 1
     }
     for (const { field: name, rule, winner, mine, theirs } of decisions) {
       if (rule === 'unique.rename') {
-        figures.collide(collection, 'rename', name)
+        if (!isSettling) figures.collide(collection, 'rename', name)
         continue
       }
       const isOfDelete = rule.startsWith('onDelete.')
@@ -166,7 +167,7 @@ export class RunFold {
     for (const { mutation, collection, reason, fields = [] } of server.conflicts) {
       const outcome = this.#disputes.get(mutation)
       const members = outcome && this.#book.membersOf(outcome)
-      if (members?.some((item) => !this.#isWork(item))) continue
+      if (members?.some((item) => !this.#isWork(item)) || members?.every(isSettlement) === true) continue
       if (reason === 'unique') this.#figures.collide(collection, 'ask', fields[0])
       else if (reason === 'delete') {
         const deletes = this.#figures.deletes(collection)
@@ -192,10 +193,14 @@ export class RunFold {
     const members = outcome && this.#book.membersOf(outcome)
     if (!members) return 1
     return members.filter(
-      ({ write: { first }, payload }) =>
-        first.op === 'update' && first.resolves === null && touched(payload).has(field),
+      (item) => item.write.first.op === 'update' && !isSettlement(item) && touched(item.payload).has(field),
     ).length
   }
+}
+
+/** Whether it decides a conflict: where it meets one again, nobody has edited anything. */
+function isSettlement({ write }: Item): boolean {
+  return write.first.resolves !== null
 }
 
 function touched({ changes, increments, additions, removals }: Payload): ReadonlySet<string> {

@@ -37,6 +37,18 @@ describe('what the figures suggest', () => {
       '`items.shelf` is `latest`, and 15 % of its edits meet another edit, so that one of two is set aside: if none may be missed, leave it at `ask`.',
     ],
     [
+      field('house', 30),
+      "`items.house` merges as one with the rest of `address`, and 15 % of its edits meet another edit: if the newest may stand, give the group `merge: 'latest'`.",
+    ],
+    [
+      field('floor', 30, { collection: 'wards' }),
+      "`wards.floor` is `ask`, and 15 % of its edits meet another edit: if the newest may stand, declare `merge: 'latest'`.",
+    ],
+    [
+      field('sku', 30),
+      "`items.sku` is `ask`, and 15 % of its edits meet another edit: if the newest may stand, declare `merge: 'latest'`.",
+    ],
+    [
       field('item', 30, { collection: 'lines' }),
       "`lines.item` is `ask`, and 15 % of its edits meet another edit: if the newest may stand, declare `merge: 'latest'`.",
     ],

@@ -11,6 +11,8 @@ interface FieldCase {
   readonly collection: CollectionSchema
   /** `orders.status`, in code quotes. */
   readonly name: string
+  /** Whether a scope or a unique key is made of it: it is compared, so that it is neither prose nor a sum of amounts. */
+  readonly isName: boolean
   /** Share of its edits that met another one, such as "12 %". */
   readonly share: string
 }
@@ -33,7 +35,7 @@ const fieldAdvice: readonly {
       `\`${figures.collection}\` is \`strict\`, and ${share} of the edits of \`${figures.field}\` wait for a person: without it only edits of the same field would.`,
   },
   {
-    fits: ({ field }) => field.kind === 'integer' && field.merge.rule !== 'max' && field.merge.rule !== 'min',
+    fits: isAmount,
     says: ({ figures, name }) =>
       `${name} is an integer that was set ${figures.met} times while somebody else set it too: if people add to it and take away, \`counter()\` keeps every change.`,
   },
@@ -48,7 +50,7 @@ const fieldAdvice: readonly {
       `${name} is JSON and merges as one, and ${share} of its edits meet another edit: fields of their own would meet less often.`,
   },
   {
-    fits: ({ field, figures }) => field.kind === 'text' && figures.rule === 'ask',
+    fits: ({ field, figures, isName }) => field.kind === 'text' && figures.rule === 'ask' && !isName,
     says: ({ name, share }) =>
       `${name} is \`ask\`, and ${share} of its edits meet another edit: if the newest may stand, declare \`merge: 'latest'\`; if it is prose, \`merge: 'paragraphs'\`.`,
   },
@@ -64,6 +66,12 @@ const fieldAdvice: readonly {
       `${name} is \`${figures.rule}\`, and ${share} of its edits meet another edit, so that one of two is set aside: if none may be missed, leave it at \`ask\`.`,
   },
 ]
+
+/** What may be a counter: neither one of a group, nor the larger or the smaller of two. */
+function isAmount({ field, isName }: FieldCase): boolean {
+  const { kind, merge, group } = field
+  return kind === 'integer' && group === undefined && !isName && merge.rule !== 'max' && merge.rule !== 'min'
+}
 
 /** Sentences about a schema that its figures support, the most contended first. Rules: SIM-78. */
 export function suggest(schema: Schema, counted: Counted): readonly string[] {
@@ -95,6 +103,7 @@ function onField(schema: Schema, figures: FieldFigures): string | undefined {
     field,
     collection,
     name: `\`${figures.collection}.${figures.field}\``,
+    isName: [...collection.scopes, ...collection.unique].some(({ fields }) => fields.includes(figures.field)),
     share: percent(figures.met, figures.edits),
   }
   return fieldAdvice.find(({ fits }) => fits(each))?.says(each)

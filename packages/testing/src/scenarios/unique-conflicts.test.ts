@@ -26,9 +26,14 @@ type LockerSchema = Schema<{
     readonly label: Field<string, false>
     readonly locker: Field<string | null, false>
   }
+  readonly rooms: {
+    readonly code: Field<string, true>
+    readonly label: Field<string, false>
+    readonly site: Field<string, false>
+  }
 }>
 
-/** Two people may not have the same locker, nor the same key. */
+/** Two people may not have the same locker, nor the same key, nor the same room. */
 const schema: LockerSchema = defineSchema({
   version: 1,
   collections: {
@@ -43,6 +48,11 @@ const schema: LockerSchema = defineSchema({
         locker: reference('lockers', { optional: true }),
       },
       unique: [{ fields: ['number'], onConflict: 'ask' }],
+    }),
+    rooms: collection({
+      fields: { code: text(), label: text({ default: '' }), site: text({ default: 'north' }) },
+      scope: 'site:{site}',
+      unique: [{ fields: ['code'], onConflict: 'ask' }],
     }),
   },
 })
@@ -71,7 +81,7 @@ beforeEach(async () => {
     store: sqliteStore(':memory:'),
     env,
     authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => ['global'],
+    scopes: () => ['global', 'site:north'],
   })
   env.connect((request) => server.fetch(request))
   ann = await open('ann')
@@ -239,4 +249,31 @@ test('[PU-17] what a settlement does not make is missing where it refers to that
   await bob.conflicts.discard(conflict)
   await expectRest()
   expect((await ann.keys.get(key))?.locker).toBeNull()
+})
+
+test('[ES-11] what was edited after a create in dispute that others settled is refused, and not taken for what left with another', async () => {
+  await ann.rooms.insert({ code: 'A1' })
+  const leaving = await ann.rooms.insert({ code: 'B1' })
+  const own = await bob.rooms.insert({ code: 'A1' })
+  const conflict = await conflictOfBob()
+  env.connect((request) =>
+    request.url.endsWith('/push') && request.headers.get('Authorization') === 'Bearer bob'
+      ? Promise.resolve(new Response('', { status: 503 }))
+      : server.fetch(request),
+  )
+  await bob.rooms.update(own, { label: 'by the window' })
+  await ann.conflicts.keepTheirs(conflict)
+  await ann.rooms.update(leaving, { site: 'south' })
+  await rounds()
+  env.connect((request) => server.fetch(request))
+  await env.advance(900_000)
+  await rounds()
+
+  expect(await bob.escrow.list()).toEqual([])
+  expect(await bob.deadLetters.list()).toMatchObject([
+    {
+      error: { code: 'RECORD_NOT_FOUND' },
+      mutations: [{ payload: { changes: { label: 'by the window' } } }],
+    },
+  ])
 })

@@ -80,6 +80,7 @@ async function install(schema: Schema): Promise<Uint8Array> {
     store: disk.store(),
     authenticate: () => null,
     scopes: () => [],
+    mayReview: () => false,
     env,
   })
   await server.close()

@@ -82,7 +82,13 @@ export interface Step {
 export type Action =
   // People.
   | { readonly kind: 'insert'; readonly collection: string }
-  | { readonly kind: 'import'; readonly collection: string; readonly count: number }
+  | {
+      readonly kind: 'import'
+      readonly collection: string
+      readonly count: number
+      /** None of them wants a unique key that another row of such an import has. */
+      readonly apart?: boolean
+    }
   | {
       readonly kind: 'update'
       readonly collection: string

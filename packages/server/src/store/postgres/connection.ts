@@ -1,5 +1,4 @@
 import { SyncError } from '@holdfast/core'
-import type { PoolClient } from 'pg'
 import { BlockedError, ConstraintError } from '../store-errors.ts'
 
 /** A row as our statements ask for it, by column name: int8 as number, JSON and times as text. */
@@ -16,15 +15,28 @@ export class RaceLost extends Error {
 /** What may be bound to a statement. */
 export type PgValue = string | number | boolean | null | readonly (string | number | null)[]
 
+/**
+ * What is asked of a connection of the driver, said here: our declarations are read where the driver is not installed.
+ */
+export interface DriverClient {
+  query(query: string | DriverQuery): Promise<{ readonly rows: Record<string, PgRow[string]>[] }>
+}
+
+interface DriverQuery {
+  readonly text: string
+  readonly name?: string
+  readonly values?: unknown[]
+}
+
 /** One connection for the length of a transaction. Everything it throws is a SyncError, a ConstraintError or a RaceLost. */
 export class Connection {
-  readonly #client: PoolClient
+  readonly #client: DriverClient
   readonly #prepares: boolean
   readonly #sent: Promise<void>[] = []
   /** What went wrong first: whatever was sent behind it says only that the transaction is broken. */
   #failure: { readonly error: unknown } | undefined
 
-  constructor(client: PoolClient, prepares: boolean) {
+  constructor(client: DriverClient, prepares: boolean) {
     this.#client = client
     this.#prepares = prepares
   }
@@ -112,7 +124,7 @@ export class Connection {
   async #query(text: string, values: readonly PgValue[], keeps = this.#prepares): Promise<readonly PgRow[]> {
     const name = keeps && !values.some(isMany) ? nameOf(text) : undefined
     const query = { text, values: [...values], ...(name !== undefined && { name }) }
-    return (await this.#client.query<Record<string, string | number | boolean | null>>(query)).rows
+    return (await this.#client.query(query)).rows
   }
 
   async #watch<Result>(work: Promise<Result>): Promise<Result> {
