@@ -515,6 +515,33 @@ describe('against the real server', () => {
     expect(await ann.outbox.list()).toEqual([])
   })
 
+  test.each(['a transaction that waited', 'an edit that waited', 'a refused edit'])(
+    '[OB-24] nobody is asked about their own deletion, where %s before it was overtaken',
+    async (what) => {
+      const ann = await open('ann')
+      const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+      await sync(ann)
+      // Out of ann's scopes: refused, and put right later.
+      const shelf = await ann.shelves.insert({ label: 'S', wh: 'w9' })
+      if (what === 'a refused edit') await ann.items.update(id, { shelf })
+      await sync(ann)
+      await ann.transaction(async (tx) => {
+        if (what !== 'a refused edit') await tx.items.update(id, { shelf })
+        if (what === 'a transaction that waited') await tx.items.update(other, { note: 'moved' })
+      })
+      await ann.items.update(id, { price: '2.00' })
+      await ann.items.delete(id)
+      await sync(ann)
+      const [letter, another] = await ann.deadLetters.list()
+      await ann.deadLetters.editAndRetry(letter?.id ?? '', { wh: 'w1' })
+      if (another) await ann.deadLetters.editAndRetry(another.id, { shelf: null })
+      for (let cycle = 0; cycle < 2; cycle++) await sync(ann)
+      expect(await ann.conflicts.list()).toEqual([])
+      expect(await ann.outbox.list()).toEqual([])
+      expect(await ann.items.get(id)).toBeUndefined()
+    },
+  )
+
   test('[OB-6] [CF-4] a decision does not wait for a create that waits for it', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const { id, conflict } = await givenConflict(ann, bob)
