@@ -6,6 +6,7 @@ import { convergence } from './convergence.ts'
 import { countedAttempts } from './counted-attempts.ts'
 import { counters } from './counters.ts'
 import { decisions } from './decisions.ts'
+import { dueQuestion } from './due-question.ts'
 import { durability } from './durability.ts'
 import { effect } from './effect.ts'
 import { exactlyOnce } from './exactly-once.ts'
@@ -59,5 +60,12 @@ export const checkers: readonly Checker[] = [
 
 /** Every promise, for a schema whose facts `factsOf` gives. */
 export function checkersFor(facts: SchemaFacts): readonly Checker[] {
-  return [...checkers, referencesAndUnique(facts), writeRights(facts), decisions(facts), needlessLoss(facts)]
+  return [
+    ...checkers,
+    referencesAndUnique(facts),
+    writeRights(facts),
+    decisions(facts),
+    needlessLoss(facts),
+    dueQuestion(facts),
+  ]
 }

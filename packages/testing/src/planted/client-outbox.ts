@@ -348,4 +348,17 @@ import { settle } from '../outbox/outbox.ts'`,
     story: 'A person repairs the name in a refused edit, and the ten sold pieces in it are forgotten.',
     expect: ['counters', 'no-lost-mutation'],
   },
+  {
+    id: 'edited-letter-has-seen-what-stands',
+    case: 'OB-17',
+    file: `${outbox}/dead-letters.ts`,
+    edits: [
+      {
+        find: `Object.entries({ ...edit.base, ...old.base })`,
+        replace: `Object.entries({ ...old.base, ...edit.base })`,
+      },
+    ],
+    story: 'Who repairs a refused edit of last week overwrites what others have written in that field since.',
+    expect: ['due-question'],
+  },
 ]
