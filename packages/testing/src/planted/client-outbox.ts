@@ -361,4 +361,18 @@ import { settle } from '../outbox/outbox.ts'`,
     story: 'Who repairs a refused edit of last week overwrites what others have written in that field since.',
     expect: ['due-question'],
   },
+  {
+    id: 'edited-letter-takes-a-count-for-its-own',
+    case: 'OB-17',
+    file: `${outbox}/dead-letters.ts`,
+    edits: [
+      {
+        find: `return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
+        replace: `return kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
+      },
+    ],
+    story:
+      'Who repairs a refused edit in a form counts once more whatever was counted since the form was opened.',
+    expect: ['read-your-writes'],
+  },
 ]
