@@ -542,6 +542,36 @@ describe('against the real server', () => {
     },
   )
 
+  test.each([
+    ['is folded with it', false],
+    ['goes behind it', true],
+  ])(
+    '[OB-24] an edit that is tried again does not fall with a later one, where what was written on that %s',
+    async (_, isGroup) => {
+      const ann = await open('ann')
+      const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+      await sync(ann)
+      await ann.items.update(id, { price: '1.00', shelf: other })
+      await ann.transaction(async (tx) => {
+        await tx.items.update(id, { price: '2.00' })
+        await tx.items.update(other, { note: 'with it' })
+      })
+      await sync(ann)
+      const codes = (await ann.deadLetters.list()).map(({ error }) => error.code)
+      expect(codes).toEqual(['REFERENCE_MISSING', 'DEPENDENCY_FAILED'])
+      await ann.transaction(async (tx) => {
+        await tx.items.update(id, { note: 'later' })
+        if (isGroup) await tx.items.increment(other, { stock: 1 })
+      })
+      await ann.deadLetters.editAndRetry((await ann.deadLetters.list())[0]?.id ?? '', { shelf: null })
+      await sync(ann)
+      expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'DEPENDENCY_FAILED' } }])
+      await ann.deadLetters.discard((await ann.deadLetters.list())[0]?.id ?? '')
+      await sync(ann)
+      expect(await ann.items.get(id)).toMatchObject({ price: '1.00', note: 'later', _state: 'clean' })
+    },
+  )
+
   test('[OB-6] [CF-4] a decision does not wait for a create that waits for it', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const { id, conflict } = await givenConflict(ann, bob)
