@@ -83,6 +83,8 @@ class MeetingWatch {
   }
 
   #commit({ outcomes, lines }: Commit): void {
+    // What it meets there is another matter.
+    if (this.#isRestored) for (const { id } of outcomes) this.#meetings.delete(id)
     if (this.#isRestored) return
     for (const line of lines) {
       this.#version = Math.max(this.#version, line.version ?? 0)
