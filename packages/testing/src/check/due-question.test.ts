@@ -123,11 +123,16 @@ describe('a field', () => {
   })
 
   test('[SIM-103] in a form that was open before', () => {
-    const form = (step: 'opening' | 'saving' | 'saved', record: string | null) =>
+    const form = (step: 'opening' | 'opened' | 'saving' | 'saved', record: string | null) =>
       ({ kind: 'form', atMs: 0, disk: 'd1', form: 1, step, record }) as const
     const opened = givenBeam().add(form('opening', null)).line(moved)
     const saved = toShelf(read(opened, 2).add(form('saving', 'items/r1'))).add(form('saved', 'items/r1'))
     expect(found(taken(saved))).toHaveLength(1)
+    // What was read while the form opened it shows, and no form is being saved for minutes.
+    const late = read(givenBeam().add(form('opening', null)).line(moved), 2).add(form('opened', null))
+    expect(found(taken(toShelf(late.add(form('saving', 'items/r1')))))).toEqual([])
+    const dead = givenBeam().add(form('opening', null), form('saving', 'items/r1')).line(moved)
+    expect(found(taken(toShelf(read(dead, 2).wait(61_000))))).toEqual([])
   })
 })
 

@@ -126,8 +126,8 @@ class SilenceWatch {
 
   /** What others changed of its record since an item was written. */
   #unseen({ line, changes }: Taken, item: Item): readonly Change[] {
-    const { position } = this.#read.of(item)
-    return changes.filter(({ version, by }) => version > position && (by === null || by !== line.device))
+    const { newest } = this.#read.of(item)
+    return changes.filter(({ version, by }) => version > newest && (by === null || by !== line.device))
   }
 
   /** A deletion, and any edit of a strict record. */
@@ -169,7 +169,7 @@ class SilenceWatch {
     const ofField = changes.filter((change) => fieldsOf(change).includes(field))
     const last = ofField.at(-1)
     if (last === undefined || !this.#unseen(taken, item).includes(last)) return false
-    const read = ofField.findLast(({ version }) => version <= this.#read.of(item).position)
+    const read = ofField.findLast(({ version }) => version <= this.#read.of(item).newest)
     const said = this.#saidBefore.get(item.write.first.id)?.[field] ?? []
     const stands = stood[field] ?? null
     return ![read ? valueIn(read, field) : null, ...said].some((value) => sameValue(value, stands))

@@ -6,6 +6,7 @@ import {
   membersOf,
   sortMembers,
   type Values,
+  valuesEqual,
 } from '@holdfast/core'
 
 import type { FormStep } from '../check/observation.ts'
@@ -32,6 +33,7 @@ export async function openForm(
   const found = await find(turn, collection, hot)
   if (found === undefined) return 0
   const { record, row } = found
+  tell(turn, form, 'opened')
   // Of some records what was refused is shown beside them, and is what they mend.
   const letter = form % 2 === 0 ? await letterAbout(turn, record) : null
   turn.world.forms.put(turn, form, { collection, id: record.id, row, letter })
@@ -67,6 +69,7 @@ export async function openLetter(turn: Turn, { form }: { readonly form: number }
   if (letter === undefined || mutation === undefined || !isEditable(letter, world.pairs)) return 0
   const { collection, record, id } = mutation
   const row = await client.collection(collection).get(record)
+  tell(turn, form, 'opened')
   // A row holds what the schema says, which is JSON.
   if (row !== undefined)
     world.forms.put(turn, form, { collection, id: record, row: row as unknown as Values, letter: id })
@@ -150,15 +153,22 @@ async function saveLetter(
   tellEcho(turn, { collection: form.collection, id, wrote, row: read })
 }
 
-/** Fields of which edits that were made after a letter say something; undefined where the letter is gone. */
+/** Fields of which edits that were made since the first of a letter, beside it, say something; undefined where it is gone. */
 async function coveredLater(
   { client }: Turn,
   { letter, id, collection }: OpenForm & { readonly letter: string },
 ): Promise<ReadonlySet<string> | undefined> {
-  const entries = await client.outbox.list({ record: id })
-  const own = entries.find((entry) => entry.id === letter)
-  if (own === undefined) return undefined
-  const later = entries.filter((entry) => entry.collection === collection && entry.at > own.at)
+  const [letters, entries] = await Promise.all([
+    client.deadLetters.list(),
+    client.outbox.list({ record: id }),
+  ])
+  const whole = letters.find(({ mutations }) => mutations.some((each) => each.id === letter))
+  const own = new Set(whole?.mutations.map((each) => each.id))
+  const first = entries.find((entry) => own.has(entry.id))
+  if (first === undefined) return undefined
+  const later = entries.filter(
+    (entry) => entry.collection === collection && !own.has(entry.id) && entry.at > first.at,
+  )
   return new Set(
     later.flatMap(({ payload }) => {
       const { changes, increments, additions, removals } = payload
@@ -226,7 +236,11 @@ function outcomeOf({ collection, row, changed, stood }: Saved): Values {
         ]
       }
       // What was typed in again as it was is no change.
-      return jsonEqual(row[name] ?? null, wanted) ? [] : [[name, wanted]]
+      const field = collection.fieldsByName.get(name)
+      const isSame = field
+        ? valuesEqual(field, row[name] ?? null, wanted)
+        : jsonEqual(row[name] ?? null, wanted)
+      return isSame ? [] : [[name, wanted]]
     }),
   )
 }
