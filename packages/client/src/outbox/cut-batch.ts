@@ -34,10 +34,10 @@ export async function cutBatch(
   schema: Schema,
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
-  const { batch, repeated } = await chooseBatch(tx, schema, limits)
-  await markWaiting(tx, batch.seqs)
-  await markSending(tx, batch.offers, repeated)
-  return batch.offers
+  const { offers, seqs, repeated } = await chooseBatch(tx, schema, limits)
+  await markWaiting(tx, seqs)
+  await markSending(tx, offers, repeated)
+  return offers
 }
 
 /**
@@ -49,17 +49,20 @@ export async function sealBatch(
   schema: Schema,
   limits: BatchLimits,
 ): Promise<readonly Offer[]> {
-  const { batch, repeated } = await chooseBatch(tx, schema, limits)
-  await markOffered(tx, batch.offers, repeated)
-  return batch.offers
+  const { offers, repeated } = await chooseBatch(tx, schema, limits)
+  await markOffered(tx, offers, repeated)
+  return offers
 }
 
-/** `repeated`: how many of the offers, the first ones, were offered before. */
-async function chooseBatch(
-  tx: LocalTransaction,
-  schema: Schema,
-  limits: BatchLimits,
-): Promise<{ readonly batch: Batch; readonly repeated: number }> {
+interface Chosen {
+  readonly offers: readonly Offer[]
+  /** Of all of them. */
+  readonly seqs: ReadonlySet<number>
+  /** How many of the offers, the first ones, were offered before. */
+  readonly repeated: number
+}
+
+async function chooseBatch(tx: LocalTransaction, schema: Schema, limits: BatchLimits): Promise<Chosen> {
   const batch = new Batch(limits)
   await buryOffered(tx)
   for (const unit of await readEscrowOffers(tx, limits.nowMs)) if (!batch.take(unit)) break
@@ -78,7 +81,7 @@ async function chooseBatch(
       afterSeq = window.nextSeq
     }
   }
-  return { batch, repeated }
+  return { offers: inOneLine(batch.offers, repeated), seqs: batch.seqs, repeated }
 }
 
 /** What has been chosen so far. Once something did not fit, nothing more is taken, so that the order holds. */
@@ -122,6 +125,38 @@ class Batch {
     this.#bytes += bytes
     return true
   }
+}
+
+/**
+ * What stands on something that went before the batch, though others of its record come in between (it had overtaken them,
+ * or they are tried again), stands on the last of these, and the first of them on what went before: the author of all of
+ * them had read the same of the server. What was offered before keeps its bytes. Rules: OB-24.
+ */
+function inOneLine(offers: readonly Offer[], repeated: number): readonly Offer[] {
+  const line = [...offers]
+  const ids = new Set(offers.map(({ mutation }) => mutation.id))
+  const isOutside = (after: string | null): boolean => after === null || !ids.has(after)
+  /** By record and version, the places of the first and the last so far. */
+  const ends = new Map<string, readonly [first: number, last: number]>()
+  for (const [place, offer] of offers.entries()) {
+    const { mutation } = offer
+    if (place < repeated || mutation.resolves !== null) continue
+    const key = `${recordKey(mutation)} ${mutation.baseVersion}`
+    const [head, end] = ends.get(key) ?? [place, place]
+    ends.set(key, [head, place])
+    const [first, last] = [line[head], line[end]]
+    const { after } = mutation
+    if (!first || !last || head === place || after === null) continue
+    if (!isOutside(after) || !isOutside(first.mutation.after)) continue
+    line[head] = standingOn(first, after)
+    line[place] = standingOn(offer, last.mutation.id)
+  }
+  return line
+}
+
+function standingOn({ mutation, seqs }: Offer, after: string): Offer {
+  const standing = { ...mutation, after }
+  return { mutation: standing, text: wireText(standing), seqs }
 }
 
 interface Fresh {

@@ -94,6 +94,8 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
   const ready: Entry[] = []
   const going = new Set(taken)
   const passed = new Map<string, string | null>()
+  const standing = ({ after }: Entry): string | null =>
+    after === null ? null : passed.has(after) ? (passed.get(after) ?? null) : after
   let next = 0
   for (const entry of entries) {
     for (
@@ -103,12 +105,13 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
     ) {
       if (before.status !== 'answered' && !taken.has(before.seq)) {
         if (isWaiting(before)) waiting.add(recordKey(before))
+        if (before.status === 'dead' && before.error?.code !== 'ATTEMPTS_EXHAUSTED')
+          passed.set(before.id, standing(before))
         block(schema, blocked, before)
       }
     }
-    // The server cannot know an entry that is passed; what goes on stands on what that one stood on.
-    const after =
-      entry.after === null ? null : passed.has(entry.after) ? (passed.get(entry.after) ?? null) : entry.after
+    // The server cannot know an entry that is passed, or has refused it; what goes on stands on what that one stood on.
+    const after = standing(entry)
     const hasParents = entry.depends.every((seq) => {
       const parent = needed.get(seq)
       const isSatisfied = parent === undefined || parent.status === 'answered' || going.has(seq)

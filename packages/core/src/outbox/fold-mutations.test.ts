@@ -316,6 +316,14 @@ describe('an outbox', () => {
     ])
   })
 
+  test('[FO-9] a fold stands on the newest that any of its entries stands on and that went before', () => {
+    const tried = given(5, { changes: { name: 'tried again' }, base: { name: 'a' }, after: null })
+    const later = given(6, { op: 'delete', after: 'm4' })
+    expect(foldOutbox(schema, [tried, later])).toMatchObject([
+      { mutation: { op: 'delete', covers: '5-6', after: 'm4' } },
+    ])
+  })
+
   test('[FO-9] after names the first of a fold, and keeps naming what was offered before', () => {
     const entries = [edit(1, { after: 'm0' }), edit(2), edit(3, { resolves: 'c' })]
     expect(foldOutbox(schema, entries).map(({ mutation }) => [mutation.id, mutation.after])).toEqual([

@@ -20,7 +20,8 @@ interface OpenFold {
 /**
  * Folds entries that were never offered, given in the order written, into what has to travel, in order. Neighbours of
  * one record are folded from left to right, at the place of the first; one that would have to pass a group, or an entry
- * it is linked to by a reference or a unique key, stays where it is. `after` of what travels names what travels too.
+ * it is linked to by a reference or a unique key, stays where it is. `after` of what travels names what travels too, or the
+ * newest that its entries stand on and that went before.
  * Pure. Rules: FO-1 to FO-9.
  */
 export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readonly Fold[] {
@@ -35,6 +36,8 @@ export function foldOutbox(schema: Schema, entries: readonly Mutation[]): readon
     const mayPass =
       last && groupPlace < last.place && !isLinked(schema, entry, () => entries.slice(last.place + 1, place))
     if (mayPass && foldInto(schema, last, entry)) {
+      const isOutside = entry.after !== null && !travelling.has(entry.after)
+      if (isOutside) last.mutation = { ...last.mutation, after: entry.after }
       travelling.set(entry.id, last.mutation.id)
       continue
     }

@@ -1,15 +1,24 @@
 import type { Checker } from './checker.ts'
 import { type FoldedWrite, foldedWrite } from './folded-write.ts'
 import { AuditModel } from './model.ts'
-import type { DumpedConflict, DumpedPart, Json, Observation, RunEnded, ServerAudit } from './observation.ts'
-import { type Commit, RunBook } from './run-book.ts'
+import type {
+  DumpedConflict,
+  DumpedPart,
+  Json,
+  Observation,
+  RunEnded,
+  ServerAudit,
+  ServerOutcome,
+} from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue, show } from './same-value.ts'
 
 /**
- * A conflict is all that is left of an edit that met one: of each field in dispute it holds what its author wrote, and what
- * stood when the two met, on the server and on every device that lists it. Only conflicts over the fields of one record are
- * looked at, of edits that are no transaction: in one, a person decides about all of its edits together. Counters and sets
- * are shown as what they would come to, and are left out. Rules: SIM-99.
+ * A conflict is all that is left of an edit that met one: of each record that it was about it holds what its author wrote,
+ * a transaction's edits of it together, and what stood when the two met, on the server and on every device that lists it.
+ * Counters and sets are shown as what they would come to, and whose side deletes is shown to have nothing. Of a conflict
+ * over a unique key what stood is the other record, and is left out; so are counters and sets there, and what stood of a
+ * record of a transaction where nothing of it is shown: its author may not see it any more. Rules: SIM-99.
  */
 export const bothSides: Checker = {
   name: 'both-sides',
@@ -20,13 +29,20 @@ export const bothSides: Checker = {
   },
 }
 
-/** What met a conflict. */
-interface Dispute {
-  readonly record: string
-  readonly write: FoldedWrite
-  /** What stood there; undefined when no line of the log says when they met. */
-  readonly standing: Readonly<Record<string, Json>> | undefined
+/** What was written to a record, and what stood there. */
+interface Side {
+  readonly items: readonly Item[]
+  /** undefined when no line of the log says when they met. */
+  readonly standing: Standing | undefined
 }
+
+interface Standing {
+  readonly isLive: boolean
+  readonly values: Readonly<Record<string, Json>>
+}
+
+/** What met a conflict: an edit, or all that a transaction wrote, by record. */
+type Dispute = ReadonlyMap<string, Side>
 
 class SidesWatch {
   readonly #fail: (message: string) => void
@@ -47,26 +63,43 @@ class SidesWatch {
   }
 
   #commit({ outcomes, lines }: Commit): void {
-    const standings = new Map<string, Readonly<Record<string, Json>>>()
+    const standings = new Map<string, Standing>()
     for (const line of lines) {
       if (line.status === 'conflict') standings.set(`${line.device} ${line.mutation}`, this.#standing(line))
       this.#model.apply(line)
     }
-    for (const { device, id, status, ...outcome } of outcomes) {
-      if (status !== 'conflict') continue
-      this.#disputes.delete(id)
-      const items = this.#book.membersOf({ device, id, status, ...outcome })
-      const first = items?.[0]?.write.first
-      // What copies of a disk offered under one key cannot be told apart.
-      if (!items || !first || first.group !== null) continue
-      const record = `${first.collection}/${first.record}`
-      const standing = standings.get(`${device} ${id}`)
-      this.#disputes.set(id, { record, write: foldedWrite(items), standing })
+    const units = new Map<string, ServerOutcome[]>()
+    for (const outcome of outcomes) {
+      if (outcome.status !== 'conflict') continue
+      this.#disputes.delete(outcome.id)
+      const group = this.#book.membersOf(outcome)?.[0]?.write.first.group ?? outcome.id
+      units.set(group, [...(units.get(group) ?? []), outcome])
+    }
+    for (const unit of units.values()) {
+      const dispute = this.#disputeOf(unit, standings)
+      if (dispute) for (const { id } of unit) this.#disputes.set(id, dispute)
     }
   }
 
-  #standing({ collection, record }: ServerAudit): Readonly<Record<string, Json>> {
-    return { ...this.#model.row(collection, record)?.values }
+  /** undefined where it cannot be told: what copies of a disk offered under one key. */
+  #disputeOf(unit: readonly ServerOutcome[], standings: ReadonlyMap<string, Standing>): Dispute | undefined {
+    const dispute = new Map<string, Side>()
+    for (const outcome of unit) {
+      const items = this.#book.membersOf(outcome)
+      const first = items?.[0]?.write.first
+      if (!items || !first) return undefined
+      const record = `${first.collection}/${first.record}`
+      const known = dispute.get(record)
+      const all = [...(known?.items ?? []), ...items].sort((left, right) => left.seq - right.seq)
+      const standing = known?.standing ?? standings.get(`${outcome.device} ${outcome.id}`)
+      dispute.set(record, { items: all, standing })
+    }
+    return dispute
+  }
+
+  #standing({ collection, record }: ServerAudit): Standing {
+    const row = this.#model.row(collection, record)
+    return { isLive: row?.isLive === true, values: { ...row?.values } }
   }
 
   #end({ server, devices, quietAtMs }: RunEnded): void {
@@ -85,32 +118,83 @@ class SidesWatch {
   }
 }
 
-function problemsOf(conflict: DumpedConflict, { record, write, standing }: Dispute): readonly string[] {
-  const { id, reason, fields = [], parts } = conflict
-  const [part, another] = parts ?? []
-  if (reason !== 'fields' || !part || another || part.record !== record || write.op !== 'update') return []
-  return fields
-    .flatMap((field) => sideProblems(field, { part, write, standing }))
-    .map((problem) => `conflict ${id} over ${record} ${problem}`)
+function problemsOf({ id, reason, parts }: DumpedConflict, dispute: Dispute): readonly string[] {
+  return (parts ?? []).flatMap((part) => {
+    const side = dispute.get(part.record)
+    if (!side) return []
+    const write = foldedWrite(side.items)
+    // In a transaction, of a record that its author may not see any more, what stands is not shown.
+    const isHidden = part.theirs === null && side.items[0]?.write.first.group !== null
+    const standing = reason === 'unique' || isHidden ? undefined : side.standing
+    const problems = [
+      ...(write.op === 'delete' ? ofDeletion(part, reason) : ofMine(part, write)),
+      ...(standing ? ofTheirs(part, { ...standing, isAll: write.op === 'delete' }) : []),
+      ...(standing?.isLive && write.op === 'update' ? ofSums(part, write, standing.values) : []),
+    ]
+    return problems.map((problem) => `conflict ${id} over ${part.record} ${problem}`)
+  })
 }
 
-function sideProblems(
-  field: string,
-  { part, write, standing }: Pick<Dispute, 'write' | 'standing'> & { readonly part: DumpedPart },
+function ofDeletion({ mine }: DumpedPart, reason: DumpedConflict['reason']): readonly string[] {
+  return mine === null || reason !== 'delete' ? [] : [`has ${show(mine)}, and its author deleted it`]
+}
+
+/** What its author wrote; a set that was written without having been seen joins what stood, and what was added to as well is more. */
+function ofMine({ mine }: DumpedPart, write: FoldedWrite): readonly string[] {
+  const { changes, base, increments, members } = write
+  if (mine === null) return ['has nothing of what its author wrote']
+  return Object.entries(changes).flatMap(([field, wrote]) => {
+    const isJoined = Array.isArray(wrote) && !Object.hasOwn(base, field)
+    const isAdded = isJoined || Object.hasOwn(increments, field) || Object.hasOwn(members, field)
+    const shown = mine[field] ?? null
+    return isAdded || sameValue(shown, wrote)
+      ? []
+      : [`has ${show(shown)} for ${field}, and its author wrote ${show(wrote)}`]
+  })
+}
+
+/** `isAll`: whoever decides on a deletion sees all that would be gone. */
+function ofTheirs(
+  { theirs }: DumpedPart,
+  { isLive, values, isAll }: Standing & { readonly isAll: boolean },
 ): readonly string[] {
-  const { changes, increments, members } = write
-  if (!Object.hasOwn(changes, field) || Object.hasOwn(increments, field) || Object.hasOwn(members, field))
-    return []
-  const problems: string[] = []
-  const [wrote, mine, theirs] = [
-    changes[field] ?? null,
-    part.mine?.[field] ?? null,
-    part.theirs?.[field] ?? null,
-  ]
-  if (!sameValue(mine, wrote))
-    problems.push(`has ${show(mine)} for ${field}, and its author wrote ${show(wrote)}`)
-  const stood = standing?.[field] ?? null
-  if (standing && !sameValue(theirs, stood))
-    problems.push(`shows ${show(theirs)} against it for ${field}, where ${show(stood)} stood`)
-  return problems
+  if (theirs === null) return isLive ? ['shows that it is gone, where it stood'] : []
+  if (!isLive) return ['shows values against it, where nothing stood']
+  return Object.keys(isAll ? { ...values, ...theirs } : theirs).flatMap((field) => {
+    const [shown, stood] = [theirs[field] ?? null, values[field] ?? null]
+    return sameValue(shown, stood)
+      ? []
+      : [`shows ${show(shown)} against it for ${field}, where ${show(stood)} stood`]
+  })
+}
+
+/** What counters and sets would come to on what stood. */
+function ofSums(
+  { mine }: DumpedPart,
+  { changes, increments, members }: FoldedWrite,
+  stood: Standing['values'],
+): readonly string[] {
+  const wanted = new Map<string, Json>()
+  for (const [field, amount] of Object.entries(increments)) wanted.set(field, Number(stood[field]) + amount)
+  for (const [field, words] of Object.entries(members)) {
+    const before = stood[field]
+    const all = new Set(Array.isArray(before) ? (before as readonly (string | number)[]) : [])
+    for (const [member, isIn] of words) {
+      if (isIn) all.add(member)
+      else all.delete(member)
+    }
+    wanted.set(field, [...all])
+  }
+  return [...wanted].flatMap(([field, sum]) => {
+    const shown = mine?.[field] ?? null
+    return Object.hasOwn(changes, field) || sameMembers(shown, sum)
+      ? []
+      : [`has ${show(shown)} for ${field}, which comes to ${show(sum)}`]
+  })
+}
+
+/** Sets have no order. */
+function sameMembers(left: Json, right: Json): boolean {
+  if (!Array.isArray(left) || !Array.isArray(right)) return sameValue(left, right)
+  return left.length === right.length && left.every((member) => right.includes(member))
 }

@@ -6,6 +6,7 @@ import { convergence } from './convergence.ts'
 import { countedAttempts } from './counted-attempts.ts'
 import { counters } from './counters.ts'
 import { decisions } from './decisions.ts'
+import { dueQuestion } from './due-question.ts'
 import { durability } from './durability.ts'
 import { effect } from './effect.ts'
 import { escrowReason } from './escrow-reason.ts'
@@ -67,5 +68,6 @@ export function checkersFor(facts: SchemaFacts): readonly Checker[] {
     decisions(facts),
     needlessLoss(facts),
     escrowReason(facts),
+    dueQuestion(facts),
   ]
 }

@@ -8,7 +8,7 @@ import type { SchemaFacts } from './schema-facts.ts'
 /**
  * Nothing goes to escrow of whoever lost no right: neither a scope, nor the sight of a record of theirs that was moved, or
  * of another one of the same transaction. Copies of disks, disks that are as they were earlier, and everything once a
- * server was put back are left out. Rules: SIM-103.
+ * server was put back are left out. Rules: SIM-104.
  */
 export function escrowReason(facts: SchemaFacts): Checker {
   return {

@@ -12,7 +12,10 @@ export function factsOf(schema: Schema): SchemaFacts {
     const unique = collection.unique.map(({ fields, ignoreCase }) => ({ fields, ignoresCase: ignoreCase }))
     const scopes = collection.scopes.map(({ literals, fields }) => ({ literals, fields }))
     const groups = collection.groups.map(({ fields }) => fields)
-    facts[name] = { references, unique, scopes, groups, isStrict: collection.strict }
+    const adding = collection.fields
+      .filter(({ kind }) => kind === 'counter' || kind === 'set')
+      .map((field) => field.name)
+    facts[name] = { references, unique, scopes, groups, adding, isStrict: collection.strict }
   }
   return facts
 }

@@ -186,6 +186,8 @@ describe('a conflict', () => {
     expect(found(disputed(copied.copy(entry(copied))))).toEqual([])
     expect(found(disputed(toShelf(givenBeam()).powerCut('fast')))).toEqual([])
     expect(found(disputed(toShelf(givenBeam()).restore(1)))).toEqual([])
+    // Offered once more, it meets what stands there then, and no longer what it met before.
+    expect(found(disputed(disputed(toShelf(givenBeam())).restore(1).line(moved)))).toEqual([])
   })
 })
 

@@ -3,8 +3,6 @@ import { decisionsOf } from './decisions-of.ts'
 import { foldedWrite } from './folded-write.ts'
 import type {
   DumpedConflict,
-  EntryWritten,
-  FormStep,
   Json,
   Observation,
   RunEnded,
@@ -14,6 +12,7 @@ import type {
 import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue } from './same-value.ts'
 import type { SchemaFacts } from './schema-facts.ts'
+import { WhatWasRead } from './what-was-read.ts'
 
 /**
  * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
@@ -54,41 +53,17 @@ interface Meeting {
   readonly ownOnly: ReadonlySet<string>
 }
 
-/** How far a device had read when somebody opened a form there, and when that was. */
-interface Opened {
-  readonly position: number
-  readonly tick: number
-}
-
-/** What the author of a mutation had read, and when they wrote. */
-interface Written {
-  readonly position: number
-  readonly tick: number
-  /** When the form was opened that it was written in; undefined for what was written in none. */
-  readonly openedTick: number | undefined
-}
-
 class MeetingWatch {
   readonly #fail: (message: string) => void
   readonly #facts: SchemaFacts
   readonly #book: RunBook
-  /** By disk, how far it has read. */
-  readonly #position = new Map<string, number>()
-  /** By disk and form. */
-  readonly #opened = new Map<string, Opened>()
-  /** Mutations, by the key they were written under. */
-  readonly #written = new Map<string, Written>()
-  /** Forms that are being saved, by disk and record. */
-  readonly #saving = new Map<string, Set<string>>()
+  readonly #read = new WhatWasRead()
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   readonly #meetings = new Map<string, Meeting>()
-  /** Copies of each other, and disks that are as they were earlier. */
-  readonly #copies = new Set<string>()
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
   #isRestored = false
-  #tick = 0
   /** Of the newest line. */
   #version = 0
 
@@ -102,34 +77,14 @@ class MeetingWatch {
     if (o.kind === 'entry-moved' && this.#book.itemOf(o.disk, o.from.id)?.status === 'dead')
       this.#again.add(o.to.id)
     this.#book.observe(o)
-    this.#tick += 1
-    switch (o.kind) {
-      case 'cursor':
-        this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
-        return
-      case 'entry-written':
-        if (!this.#written.has(o.id)) this.#write(o)
-        return
-      case 'form':
-        this.#form(o)
-        return
-      case 'device-copied':
-        this.#copies.add(o.disk).add(o.to)
-        return
-      case 'device-lost':
-        this.#copies.add(o.disk)
-        return
-      case 'server-restored':
-        this.#isRestored = true
-        return
-      case 'end':
-        this.#end(o)
-        return
-      default:
-    }
+    this.#read.observe(o)
+    if (o.kind === 'server-restored') this.#isRestored = true
+    else if (o.kind === 'end') this.#end(o)
   }
 
   #commit({ outcomes, lines }: Commit): void {
+    // What it meets there is another matter.
+    if (this.#isRestored) for (const { id } of outcomes) this.#meetings.delete(id)
     if (this.#isRestored) return
     for (const line of lines) {
       this.#version = Math.max(this.#version, line.version ?? 0)
@@ -150,36 +105,12 @@ class MeetingWatch {
     }
   }
 
-  /** Who saves a form had read what they had when they opened it, and seen what they had written by then. */
-  #write({ id, disk, collection, record }: EntryWritten): void {
-    const forms = [...(this.#saving.get(`${disk} ${collection}/${record}`) ?? [])]
-    const opened = forms.flatMap((form) => this.#opened.get(form) ?? [])
-    const position = Math.min(this.#position.get(disk) ?? 0, ...opened.map((form) => form.position))
-    const openedTick = opened.length === 0 ? undefined : Math.min(...opened.map(({ tick }) => tick))
-    this.#written.set(id, { position, tick: this.#tick, openedTick })
-  }
-
-  #writtenOf({ write }: Item): Written {
-    return this.#written.get(write.first.id) ?? { position: 0, tick: 0, openedTick: undefined }
-  }
-
-  #form({ disk, form, step, record }: FormStep): void {
-    const name = `${disk} ${form}`
-    if (step === 'opening')
-      this.#opened.set(name, { position: this.#position.get(disk) ?? 0, tick: this.#tick })
-    if (record === null) return
-    const place = `${disk} ${record}`
-    const saving = this.#saving.get(place) ?? new Set()
-    if (step === 'saving') this.#saving.set(place, saving.add(name))
-    if (step === 'saved') saving.delete(name)
-  }
-
   /** undefined where what its author knew cannot be told. */
   #meetingOf(outcome: ServerOutcome): Meeting | undefined {
     const items = this.#book.membersOf(outcome)
     const first = items?.[0]?.write.first
     if (!items || !first || items.some((item) => !this.#isPlain(item))) return undefined
-    const sinceVersion = Math.min(...items.map((item) => this.#writtenOf(item).position))
+    const sinceVersion = Math.min(...items.map((item) => this.#read.of(item).position))
     const record = `${first.collection}/${first.record}`
     const changes = this.#changes.get(record) ?? []
     const later = changes.filter(
@@ -219,16 +150,16 @@ class MeetingWatch {
    */
   #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
     if (device === null || mutation === null) return false
-    const opened = items.flatMap((item) => this.#writtenOf(item).openedTick ?? [])
+    const opened = items.flatMap((item) => this.#read.of(item).openedTick ?? [])
     if (opened.length === 0) return true
     const outcome = this.#book.outcomeOf(device, mutation)
-    const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#writtenOf(item).tick)
+    const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#read.of(item).tick)
     return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
   }
 
   #isPlain({ disk, id, write }: Item): boolean {
     const { group, op, resolves } = write.first
-    const isCopied = this.#copies.has(disk) || this.#again.has(id)
+    const isCopied = this.#read.isCopied(disk) || this.#again.has(id)
     return group === null && op !== 'create' && resolves === null && !isCopied
   }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { givenHistory } from './given-history.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
-import type { Payload } from './observation.ts'
+import type { FormStep, Payload } from './observation.ts'
 
 describe('mutations that are lost', () => {
   test('[SIM-30] a mutation that leaves before the server took it', () => {
@@ -26,17 +26,38 @@ describe('mutations that are lost', () => {
   })
 
   test('[SIM-30] B18: a repaired dead letter that forgets what it counted', () => {
-    const repaired = (increments: Payload['increments']): readonly string[] => {
+    const repaired = (
+      increments: Payload['increments'],
+      ...forms: readonly FormStep[]
+    ): readonly string[] => {
       const refused = givenHistory()
         .write(1, { changes: { name: 'a' }, increments: { stock: 3 } })
         .status(1, 'dead', { code: 'VALUE_INVALID' })
       const payload = { changes: { name: 'b' }, base: null, increments, additions: {}, removals: {} }
       const { atMs } = refused
-      refused.add({ kind: 'entry-payload', atMs, disk: 'd1', device: 'D1', seq: 1, id: 'm1', payload })
+      refused.add(...forms, {
+        kind: 'entry-payload',
+        atMs,
+        disk: 'd1',
+        device: 'D1',
+        seq: 1,
+        id: 'm1',
+        payload,
+      })
       return refused.found(noLostMutation)
     }
     expect(repaired({})).toEqual(['m1 was repaired on d1 and lost what it did to stock'])
     expect(repaired({ stock: 4 })).toEqual([])
+    const form = (step: FormStep['step']): FormStep => ({
+      kind: 'form',
+      atMs: 0,
+      disk: 'd1',
+      form: 1,
+      step,
+      record: 'items/r1',
+    })
+    expect(repaired({}, form('saving'))).toEqual([])
+    expect(repaired({}, form('saving'), form('saved'))).toHaveLength(1)
   })
 
   test('[SIM-30] what a restored server forgot is settled only by what it had said before', () => {

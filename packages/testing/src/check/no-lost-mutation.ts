@@ -56,6 +56,8 @@ class DepartureWatch {
   readonly #askedAtMs = new Map<string, number>()
   /** When the server last forgot that it had ruled on a mutation, by disk and key. */
   readonly #forgottenAtMs = new Map<string, number>()
+  /** Where a form is being saved, by disk and record. */
+  readonly #inForms = new Set<string>()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -89,6 +91,10 @@ class DepartureWatch {
         this.#givenUp.set(o.disk, given)
         return
       }
+      case 'form':
+        if (o.record !== null && o.step === 'saving') this.#inForms.add(`${o.disk} ${o.record}`)
+        if (o.record !== null && o.step === 'saved') this.#inForms.delete(`${o.disk} ${o.record}`)
+        return
       case 'end':
         this.#judge()
         this.#end(o)
@@ -98,10 +104,15 @@ class DepartureWatch {
     }
   }
 
-  /** Whoever gives a refused mutation other values says nothing of what it counted and added elsewhere. */
+  /**
+   * Whoever gives a refused mutation other values says nothing of what it counted and added elsewhere. Who saves a form may
+   * take back all that it did to a field.
+   */
   #checkRepair({ disk, seq, id, payload }: EntryPayload): void {
     const item = this.#book.itemsOn(disk).get(seq)
     if (item?.status !== 'dead') return
+    const { collection, record } = item.write.first
+    if (this.#inForms.has(`${disk} ${collection}/${record}`)) return
     const { increments, additions, removals } = item.payload
     const { changes } = payload
     const isLost = (field: string): boolean =>

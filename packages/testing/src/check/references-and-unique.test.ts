@@ -32,12 +32,13 @@ const badge = (...rows: readonly [string, string][]) => ({
   },
 })
 
-test('[SIM-83] the facts of a schema are its references and unique keys, its scopes, groups and strictness', () => {
+test('[SIM-83] the facts of a schema are its references and unique keys, its scopes, groups, counters and sets, and strictness', () => {
   expect(facts['items']).toEqual({
     references: { box: 'boxes' },
     unique: [],
     scopes: [],
     groups: [],
+    adding: [],
     isStrict: false,
   })
   expect(facts['badges']).toEqual({
@@ -48,6 +49,7 @@ test('[SIM-83] the facts of a schema are its references and unique keys, its sco
     ],
     scopes: [],
     groups: [],
+    adding: [],
     isStrict: false,
   })
 })

@@ -17,6 +17,8 @@ export interface CollectionFacts {
   }[]
   /** Whether any change that its author has not seen is a conflict. */
   readonly isStrict?: boolean
+  /** Counters and sets. */
+  readonly adding?: readonly string[]
   /** Fields that merge as one. */
   readonly groups?: readonly (readonly string[])[]
 }

@@ -1,3 +1,4 @@
+import type { DeadLetter } from '@holdfast/client'
 import {
   type CollectionSchema,
   type Json,
@@ -5,6 +6,7 @@ import {
   membersOf,
   sortMembers,
   type Values,
+  valuesEqual,
 } from '@holdfast/core'
 
 import type { FormStep } from '../check/observation.ts'
@@ -31,8 +33,30 @@ export async function openForm(
   const found = await find(turn, collection, hot)
   if (found === undefined) return 0
   const { record, row } = found
-  turn.world.forms.put(turn, form, { collection, id: record.id, row, letter: null })
+  tell(turn, form, 'opened')
+  // Of some records what was refused is shown beside them, and is what they mend.
+  const letter = form % 2 === 0 ? await letterAbout(turn, record) : null
+  turn.world.forms.put(turn, form, { collection, id: record.id, row, letter })
   return 0
+}
+
+/** A refused mutation of a record that can be edited by itself; null where there is none. */
+async function letterAbout(
+  { client, world }: Turn,
+  { collection, id }: { readonly collection: string; readonly id: string },
+): Promise<string | null> {
+  const letters = await client.deadLetters.list()
+  const about = letters.flatMap((letter) =>
+    isEditable(letter, world.pairs)
+      ? letter.mutations.filter((each) => each.record === id && each.collection === collection)
+      : [],
+  )
+  return about.at(-1)?.id ?? null
+}
+
+/** One half of a pair must not be edited alone. */
+function isEditable({ mutations }: DeadLetter, pairs: string | undefined): boolean {
+  return mutations.every(({ collection }) => collection !== pairs)
 }
 
 /** Somebody is shown what was refused, and the record with it. */
@@ -41,12 +65,11 @@ export async function openLetter(turn: Turn, { form }: { readonly form: number }
   tell(turn, form, 'opening')
   const letters = await client.deadLetters.list()
   const letter = letters[random.below(letters.length)]
-  // One half of a pair must not be edited alone.
-  const isWhole = letter?.mutations.every(({ collection }) => collection !== world.pairs)
   const mutation = letter?.mutations[random.below(letter.mutations.length)]
-  if (mutation === undefined || !isWhole) return 0
+  if (letter === undefined || mutation === undefined || !isEditable(letter, world.pairs)) return 0
   const { collection, record, id } = mutation
   const row = await client.collection(collection).get(record)
+  tell(turn, form, 'opened')
   // A row holds what the schema says, which is JSON.
   if (row !== undefined)
     world.forms.put(turn, form, { collection, id: record, row: row as unknown as Values, letter: id })
@@ -69,9 +92,7 @@ export async function saveForm(
   const { id, row, letter } = form
   tell(turn, number, 'saving', form)
   if (letter !== null) {
-    const run = (): Promise<void> => client.deadLetters.editAndRetry(letter, changes, row)
-    await make(turn, { what: 'repair form', run, expected: ['VALUE_INVALID', 'ENTRY_UNREADABLE'] })
-    tell(turn, number, 'saved', form)
+    await saveLetter(turn, { number, form: { ...form, letter }, collection, changes, changed })
     return 0
   }
   // All three are asked for in one breath: nothing comes in between.
@@ -94,6 +115,66 @@ export async function saveForm(
       row: read,
     })
   return 1
+}
+
+interface EditedLetter {
+  readonly number: number
+  readonly form: OpenForm & { readonly letter: string }
+  readonly collection: CollectionSchema
+  readonly changes: Values
+  readonly changed: Values
+}
+
+/** The letter goes as it is edited, and the record shows it, but where later edits say otherwise. */
+async function saveLetter(
+  turn: Turn,
+  { number, form, collection, changes, changed }: EditedLetter,
+): Promise<void> {
+  const { client } = turn
+  const { letter, row, id } = form
+  const api: AnyCollection = client.collection(form.collection)
+  // All are asked for in one breath: nothing comes in between.
+  const [before, covered] = [readNow(api, id), coveredLater(turn, form)]
+  const writing = make(turn, {
+    what: 'repair form',
+    run: () => client.deadLetters.editAndRetry(letter, changes, row),
+    expected: ['VALUE_INVALID', 'ENTRY_UNREADABLE'],
+  })
+  const after = readNow(api, id)
+  const receipt = await writing
+  const [stood, hidden, read] = await Promise.all([before, covered, after])
+  tell(turn, number, 'saved', form)
+  if (receipt === refused || stood === undefined || read === undefined || hidden === undefined) return
+  const { counters, sets } = traitsOf(collection)
+  // What the letter did to what nobody changed in it stays.
+  const kept = [...counters, ...sets].map(({ name }): [string, Json] => [name, stood[name] ?? null])
+  const outcome = { ...Object.fromEntries(kept), ...outcomeOf({ collection, row, changed, stood }) }
+  const wrote = Object.fromEntries(Object.entries(outcome).filter(([name]) => !hidden.has(name)))
+  tellEcho(turn, { collection: form.collection, id, wrote, row: read })
+}
+
+/** Fields of which edits that were made since the first of a letter, beside it, say something; undefined where it is gone. */
+async function coveredLater(
+  { client }: Turn,
+  { letter, id, collection }: OpenForm & { readonly letter: string },
+): Promise<ReadonlySet<string> | undefined> {
+  const [letters, entries] = await Promise.all([
+    client.deadLetters.list(),
+    client.outbox.list({ record: id }),
+  ])
+  const whole = letters.find(({ mutations }) => mutations.some((each) => each.id === letter))
+  const own = new Set(whole?.mutations.map((each) => each.id))
+  const first = entries.find((entry) => own.has(entry.id))
+  if (first === undefined) return undefined
+  const later = entries.filter(
+    (entry) => entry.collection === collection && !own.has(entry.id) && entry.at > first.at,
+  )
+  return new Set(
+    later.flatMap(({ payload }) => {
+      const { changes, increments, additions, removals } = payload
+      return Object.keys({ ...changes, ...increments, ...additions, ...removals })
+    }),
+  )
 }
 
 function tell({ disk, observe, nowMs }: Turn, form: number, step: FormStep['step'], of?: OpenForm): void {
@@ -155,7 +236,11 @@ function outcomeOf({ collection, row, changed, stood }: Saved): Values {
         ]
       }
       // What was typed in again as it was is no change.
-      return jsonEqual(row[name] ?? null, wanted) ? [] : [[name, wanted]]
+      const field = collection.fieldsByName.get(name)
+      const isSame = field
+        ? valuesEqual(field, row[name] ?? null, wanted)
+        : jsonEqual(row[name] ?? null, wanted)
+      return isSame ? [] : [[name, wanted]]
     }),
   )
 }

@@ -139,7 +139,8 @@ export const clientApplyPlants: readonly Plant[] = [
     ],
     story:
       'Rights are taken away in the middle of a pull, and rows of the scope that is gone are applied after all.',
-    expect: ['scope-isolation', 'convergence', 'revocation'],
+    expect: ['scope-isolation', 'convergence', 'revocation', 'bounds'],
+    seenBy: 'lane',
   },
   {
     id: 'have-without-knowing',

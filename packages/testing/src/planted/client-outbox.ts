@@ -348,4 +348,31 @@ import { settle } from '../outbox/outbox.ts'`,
     story: 'A person repairs the name in a refused edit, and the ten sold pieces in it are forgotten.',
     expect: ['counters', 'no-lost-mutation'],
   },
+  {
+    id: 'edited-letter-has-seen-what-stands',
+    case: 'OB-17',
+    file: `${outbox}/dead-letters.ts`,
+    edits: [
+      {
+        find: `Object.entries({ ...edit.base, ...old.base })`,
+        replace: `Object.entries({ ...old.base, ...edit.base })`,
+      },
+    ],
+    story: 'Who repairs a refused edit of last week overwrites what others have written in that field since.',
+    expect: ['due-question'],
+  },
+  {
+    id: 'edited-letter-takes-a-count-for-its-own',
+    case: 'OB-17',
+    file: `${outbox}/dead-letters.ts`,
+    edits: [
+      {
+        find: `return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
+        replace: `return kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
+      },
+    ],
+    story:
+      'Who repairs a refused edit in a form counts once more whatever was counted since the form was opened.',
+    expect: ['read-your-writes'],
+  },
 ]

@@ -220,4 +220,17 @@ export const corePlants: readonly Plant[] = [
     story: 'One device had the year 2036 for a minute, and its values win until then.',
     expect: ['bounds', 'effect', 'audit-completeness'],
   },
+  {
+    id: 'dispute-hides-what-would-be-deleted',
+    case: 'CF-1',
+    file: 'packages/core/src/merge/merge-record.ts',
+    edits: [
+      {
+        find: `theirs: theirs && mutation.op !== 'delete' ? pick(theirs, touched) : theirs,`,
+        replace: `theirs: theirs && pick(theirs, touched),`,
+      },
+    ],
+    story: 'Whoever decides whether a record goes is not shown what is in it.',
+    expect: ['both-sides'],
+  },
 ]

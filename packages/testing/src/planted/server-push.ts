@@ -332,4 +332,31 @@ export const serverPushPlants: readonly Plant[] = [
     expect: ['references-and-unique', 'expected-end'],
     seenBy: 'lane',
   },
+  {
+    id: 'deletion-asks-nobody',
+    case: 'ME-16',
+    file: `${push}/concurrent-fields.ts`,
+    edits: [
+      {
+        find: `const isAsked = mutation.op === 'delete' || collection.strict`,
+        replace: `const isAsked = collection.strict`,
+      },
+    ],
+    story: 'Somebody deletes a record offline, and what others wrote in it meanwhile is gone without a word.',
+    expect: ['due-question'],
+  },
+  {
+    id: 'strict-asks-its-fields-alone',
+    case: 'ME-18',
+    file: `${push}/concurrent-fields.ts`,
+    edits: [
+      {
+        find: `const isAsked = mutation.op === 'delete' || collection.strict`,
+        replace: `const isAsked = mutation.op === 'delete'`,
+      },
+    ],
+    story:
+      'Of a permit one changes the level and another the holder, and nobody is asked whether both may be.',
+    expect: ['due-question'],
+  },
 ]

@@ -515,6 +515,63 @@ describe('against the real server', () => {
     expect(await ann.outbox.list()).toEqual([])
   })
 
+  test.each(['a transaction that waited', 'an edit that waited', 'a refused edit'])(
+    '[OB-24] nobody is asked about their own deletion, where %s before it was overtaken',
+    async (what) => {
+      const ann = await open('ann')
+      const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+      await sync(ann)
+      // Out of ann's scopes: refused, and put right later.
+      const shelf = await ann.shelves.insert({ label: 'S', wh: 'w9' })
+      if (what === 'a refused edit') await ann.items.update(id, { shelf })
+      await sync(ann)
+      await ann.transaction(async (tx) => {
+        if (what !== 'a refused edit') await tx.items.update(id, { shelf })
+        if (what === 'a transaction that waited') await tx.items.update(other, { note: 'moved' })
+      })
+      await ann.items.update(id, { price: '2.00' })
+      await ann.items.delete(id)
+      await sync(ann)
+      const [letter, another] = await ann.deadLetters.list()
+      await ann.deadLetters.editAndRetry(letter?.id ?? '', { wh: 'w1' })
+      if (another) await ann.deadLetters.editAndRetry(another.id, { shelf: null })
+      for (let cycle = 0; cycle < 2; cycle++) await sync(ann)
+      expect(await ann.conflicts.list()).toEqual([])
+      expect(await ann.outbox.list()).toEqual([])
+      expect(await ann.items.get(id)).toBeUndefined()
+    },
+  )
+
+  test.each([
+    ['is folded with it', false],
+    ['goes behind it', true],
+  ])(
+    '[OB-24] an edit that is tried again does not fall with a later one, where what was written on that %s',
+    async (_, isGroup) => {
+      const ann = await open('ann')
+      const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+      await sync(ann)
+      await ann.items.update(id, { price: '1.00', shelf: other })
+      await ann.transaction(async (tx) => {
+        await tx.items.update(id, { price: '2.00' })
+        await tx.items.update(other, { note: 'with it' })
+      })
+      await sync(ann)
+      const codes = (await ann.deadLetters.list()).map(({ error }) => error.code)
+      expect(codes).toEqual(['REFERENCE_MISSING', 'DEPENDENCY_FAILED'])
+      await ann.transaction(async (tx) => {
+        await tx.items.update(id, { note: 'later' })
+        if (isGroup) await tx.items.increment(other, { stock: 1 })
+      })
+      await ann.deadLetters.editAndRetry((await ann.deadLetters.list())[0]?.id ?? '', { shelf: null })
+      await sync(ann)
+      expect(await ann.deadLetters.list()).toMatchObject([{ error: { code: 'DEPENDENCY_FAILED' } }])
+      await ann.deadLetters.discard((await ann.deadLetters.list())[0]?.id ?? '')
+      await sync(ann)
+      expect(await ann.items.get(id)).toMatchObject({ price: '1.00', note: 'later', _state: 'clean' })
+    },
+  )
+
   test('[OB-6] [CF-4] a decision does not wait for a create that waits for it', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const { id, conflict } = await givenConflict(ann, bob)

@@ -13,12 +13,12 @@ const several = Array.from({ length: 12 }, (_, index) => ({
   name: 'one of several',
 }))
 
-/** Before the nth message of a kind between a device and the snapshots of the server, something else happens. */
-function beforeSnapshot(stage: Stage, about: Readonly<Record<string, () => void>>): void {
+/** Before the nth message of a kind between the second device and a route of the server, something else happens. */
+function beforeLeg(stage: Stage, asked: Leg['route'], about: Readonly<Record<string, () => void>>): void {
   const counts: Record<string, number> = {}
   stage.world.strike = {
     carry: ({ kind, route, sender }: Leg, go) => {
-      if (route !== 'snapshot' || sender.name !== 'd1') return false
+      if (route !== asked || sender.name !== 'd1') return false
       counts[kind] = (counts[kind] ?? 0) + 1
       stage.world.scheduler.after(10, () => {
         about[`${kind} ${counts[kind]}`]?.()
@@ -41,9 +41,29 @@ export const readingScenarios: readonly Scenario[] = [
       await stage.rest()
     },
     act: async (stage) => {
-      beforeSnapshot(stage, { 'request 3': () => stage.world.grant('u1', [here]) })
+      beforeLeg(stage, 'snapshot', { 'request 3': () => stage.world.grant('u1', [here]) })
       await stage.reinstall(1)
       await stage.rest()
+    },
+    expected: {
+      items: {
+        [lamp]: lampValues,
+        ...Object.fromEntries(several.map(({ id, name }) => [id, { name }])),
+      },
+    },
+  },
+  {
+    name: 'a scope taken away between two pages of a pull',
+    devices: two,
+    world: { serverLimits: { pageBytes: 1_000 } },
+    given: givenLamp,
+    act: async (stage) => {
+      stage.offline(1)
+      await stage.on(0, 'import', (db) => db.items.insertMany(several))
+      await stage.rest()
+      // The first page holds rows of what is taken away before the second one.
+      beforeLeg(stage, 'pull', { 'request 2': () => stage.world.grant('u1', [here]) })
+      await stage.online(1)
     },
     expected: {
       items: {
@@ -62,7 +82,7 @@ export const readingScenarios: readonly Scenario[] = [
     },
     act: async (stage) => {
       const { serverDisk } = stage.world
-      beforeSnapshot(stage, {
+      beforeLeg(stage, 'snapshot', {
         'request 1': () => serverDisk.write("UPDATE items SET place = 'before it' WHERE id = ?", lamp),
         'answer 1': () => serverDisk.write("UPDATE items SET place = 'after it' WHERE id = ?", desk),
       })

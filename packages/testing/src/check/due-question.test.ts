@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest'
+
+import { dueQuestion } from './due-question.ts'
+import { type GivenVerdict, givenHistory, type GivenHistory } from './given-history.ts'
+import type { CollectionFacts } from './schema-facts.ts'
+
+/** A beam stands at the dock, and d1 has read that much of it. */
+function givenBeam(): GivenHistory {
+  return read(givenHistory().line({ op: 'create', after: { name: 'beam', shelf: 'dock', stock: 4 } }), 1)
+}
+
+function read(history: GivenHistory, position: number): GivenHistory {
+  return history.add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position })
+}
+
+/** Its author saw it at the dock, and puts it on shelf A. */
+function toShelf(history: GivenHistory, more: Parameters<GivenHistory['write']>[1] = {}): GivenHistory {
+  return history.write(1, { changes: { shelf: 'A' }, base: { shelf: 'dock' }, ...more })
+}
+
+function taken(history: GivenHistory, verdict: GivenVerdict = {}): GivenHistory {
+  return history.send(1).rule(1, verdict)
+}
+
+function found(history: GivenHistory, facts: Partial<CollectionFacts> = {}): readonly string[] {
+  return history
+    .end()
+    .found(dueQuestion({ items: { references: {}, unique: [], adding: ['stock', 'tags'], ...facts } }))
+}
+
+const moved = { before: { shelf: 'dock' }, after: { shelf: 'hall' } }
+const renamed = { before: { name: 'beam' }, after: { name: 'girder' } }
+const counted = { before: { stock: 4 }, after: { stock: 5 } }
+const replaced = [
+  'm1 was applied and replaced shelf of items/r1, of which its author had not seen that shelf was "hall"',
+]
+
+describe('a field', () => {
+  test('[SIM-103] that somebody else had changed unseen, whatever the edit says that was seen', () => {
+    expect(found(taken(toShelf(givenBeam().line(moved))))).toEqual(replaced)
+    expect(found(taken(toShelf(givenBeam()).line(moved)))).toEqual(replaced)
+    expect(found(taken(toShelf(givenBeam().line(moved), { base: { shelf: 'hall' } })))).toEqual(replaced)
+    expect(found(taken(toShelf(givenBeam().line({ ...moved, device: 'D2', mutation: 'm9' }))))).toEqual(
+      replaced,
+    )
+  })
+
+  test('[SIM-103] of a transaction, and of a dead letter that is tried again', () => {
+    expect(found(taken(toShelf(givenBeam(), { group: 'g1' }).line(moved)))).toHaveLength(1)
+    const dead = toShelf(givenBeam())
+      .send(1)
+      .rule(1, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
+      .status(1, 'dead')
+      .move(1, 2)
+      .line(moved)
+    expect(found(dead.send(2).rule(2, { after: { shelf: 'A' } }))).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: a person is asked, or a decision says what became of both', () => {
+    expect(found(taken(toShelf(givenBeam().line(moved)), { status: 'conflict' }))).toEqual([])
+    const decision = {
+      field: 'shelf',
+      rule: 'latest',
+      winner: 'mine',
+      mine: 'A',
+      theirs: 'hall',
+      result: 'A',
+    }
+    const merged = { status: 'merged', decisions: [decision] } as const
+    expect(found(taken(toShelf(givenBeam().line(moved)), merged))).toEqual([])
+    const other = { status: 'merged', decisions: [{ ...decision, field: 'name' }] } as const
+    expect(found(taken(toShelf(givenBeam().line(moved)), other))).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: its author had read it, or it stands again as they had read it', () => {
+    expect(found(taken(toShelf(read(givenBeam().line(moved), 2))))).toEqual([])
+    const back = givenBeam()
+      .line(moved)
+      .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+    expect(found(taken(toShelf(back)))).toEqual([])
+  })
+
+  test('[SIM-103] legal: another field, and a counter', () => {
+    expect(found(taken(toShelf(givenBeam().line(renamed))))).toEqual([])
+    const counting = givenBeam()
+      .line(counted)
+      .write(1, { increments: { stock: 1 } })
+    expect(found(taken(counting, { after: { stock: 6 } }))).toEqual([])
+  })
+
+  test('[SIM-103] that merges as one with another, which somebody else had changed', () => {
+    expect(found(taken(toShelf(givenBeam().line(renamed))), { groups: [['name', 'shelf']] })).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: what its author did before, and what another decided to be theirs', () => {
+    const own = givenBeam()
+      .write(2, { changes: { shelf: 'hall' } })
+      .send(2)
+      .rule(2)
+    expect(found(taken(toShelf(own)))).toEqual([])
+    const decided = givenBeam()
+      .write(2, { changes: { shelf: 'hall' } })
+      .write(1, { changes: { shelf: 'A' } })
+      .line(moved)
+    expect(found(taken(decided))).toEqual([])
+  })
+
+  test('[SIM-103] legal: it was deleted and brought back as its author had read it', () => {
+    const values = { name: 'beam', shelf: 'dock' }
+    const gone = read(givenBeam().line({ op: 'delete', before: values }), 2)
+    expect(found(taken(toShelf(gone).line({ op: 'restore', after: values })))).toEqual([])
+    expect(found(taken(toShelf(gone).line({ op: 'restore', after: { ...values, shelf: 'hall' } })))).toEqual(
+      replaced,
+    )
+  })
+
+  test('[SIM-103] of two edits that travel as one, the first of which had not seen it', () => {
+    const history = toShelf(givenBeam()).line(moved)
+    const folded = read(history, 2)
+      .write(2, { changes: { shelf: 'B' } })
+      .send(1, 2)
+    expect(found(folded.rule(1, { covers: '1-2', after: { shelf: 'B' } }))).toHaveLength(1)
+  })
+
+  test('[SIM-103] in a form that was open before', () => {
+    const form = (step: 'opening' | 'opened' | 'saving' | 'saved', record: string | null) =>
+      ({ kind: 'form', atMs: 0, disk: 'd1', form: 1, step, record }) as const
+    const opened = givenBeam().add(form('opening', null)).line(moved)
+    const saved = toShelf(read(opened, 2).add(form('saving', 'items/r1'))).add(form('saved', 'items/r1'))
+    expect(found(taken(saved))).toHaveLength(1)
+    // What was read while the form opened it shows, and no form is being saved for minutes.
+    const late = read(givenBeam().add(form('opening', null)).line(moved), 2).add(form('opened', null))
+    expect(found(taken(toShelf(late.add(form('saving', 'items/r1')))))).toEqual([])
+    const dead = givenBeam().add(form('opening', null), form('saving', 'items/r1')).line(moved)
+    expect(found(taken(toShelf(read(dead, 2).wait(61_000))))).toEqual([])
+  })
+})
+
+describe('a record', () => {
+  const deletion = { op: 'delete', changes: {}, base: null } as const
+
+  test('[SIM-103] that is deleted although somebody else had changed it', () => {
+    expect(found(taken(toShelf(givenBeam().line(moved), deletion)))).toEqual([
+      'm1 was applied and deleted items/r1, of which its author had not seen that shelf changed',
+    ])
+  })
+
+  test('[SIM-103] legal: what only adds up is not in the way of a deletion, nor what was read', () => {
+    expect(found(taken(toShelf(givenBeam().line(counted), deletion)))).toEqual([])
+    expect(found(taken(toShelf(read(givenBeam().line(moved), 2), deletion)))).toEqual([])
+  })
+
+  test('[SIM-103] legal: a decision holds what was deleted, and nothing is deleted that was gone', () => {
+    const decision = {
+      field: 'shelf',
+      rule: 'onDelete.delete',
+      winner: 'mine',
+      mine: null,
+      theirs: 'hall',
+      result: null,
+    }
+    expect(
+      found(taken(toShelf(givenBeam().line(moved), deletion), { status: 'merged', decisions: [decision] })),
+    ).toEqual([])
+    expect(found(taken(toShelf(givenBeam().line({ op: 'delete' }), deletion), { op: 'none' }))).toEqual([])
+  })
+
+  test('[SIM-103] that is strict, of which somebody else had changed anything', () => {
+    const strict = { isStrict: true }
+    expect(found(taken(toShelf(givenBeam().line(renamed))), strict)).toEqual([
+      'm1 was applied and changed items/r1, of which its author had not seen that name changed',
+    ])
+    expect(found(taken(toShelf(givenBeam().line(counted))), strict)).toHaveLength(1)
+    expect(found(taken(toShelf(givenBeam().line(counted), deletion)), strict)).toHaveLength(1)
+    expect(found(taken(toShelf(read(givenBeam().line(renamed), 2))), strict)).toEqual([])
+  })
+
+  test('[SIM-103] left out: decisions, copies of a disk, what came out of escrow, a server that was put back', () => {
+    expect(found(taken(toShelf(givenBeam().line(moved), { resolves: 'c1' })))).toEqual([])
+    expect(found(taken(toShelf(givenBeam().line(moved).copy())))).toEqual([])
+    const accepted = toShelf(givenBeam().line(moved)).send(1).rule(1, { line: false, version: 3 })
+    accepted.line({ after: { shelf: 'A' }, device: 'D1', mutation: 'm1', acceptedBy: 'op' })
+    expect(found(accepted)).toEqual([])
+    expect(found(taken(toShelf(givenBeam().line(moved).restore(1))))).toEqual([])
+  })
+})

@@ -1,0 +1,191 @@
+import type { Checker } from './checker.ts'
+import { decisionsOf } from './decisions-of.ts'
+import { AuditModel } from './model.ts'
+import type { EntryWritten, Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
+import { sameValue, show } from './same-value.ts'
+import type { CollectionFacts, SchemaFacts } from './schema-facts.ts'
+import { WhatWasRead } from './what-was-read.ts'
+
+/**
+ * Nothing of somebody else's is overwritten, or deleted, unseen and in silence: where others had changed what an edit
+ * replaces since what its author's device had read when they wrote, a person is asked, or a decision holds both values. It
+ * is told from what devices had read and what was written on them, never from what an edit says that its author saw. Whose
+ * own value stands by now, as another may have decided, has seen it. Of a `strict` record any change is meant, and against
+ * a deletion any but of what adds up. Left out is what settles a conflict, what copies of a disk write,
+ * what came out of escrow, creates, and everything once a server was put back. Rules: SIM-103.
+ */
+export function dueQuestion(facts: SchemaFacts): Checker {
+  return {
+    name: 'due-question',
+    promise: 'What others changed unseen is not replaced in silence.',
+    start: (fail) => {
+      const watch = new SilenceWatch(fail, facts)
+      return (o) => watch.observe(o)
+    },
+  }
+}
+
+/** What a line of the audit log did to a record. */
+interface Change {
+  readonly version: number
+  readonly line: ServerAudit
+  /** Who made it: a device, or somebody beside the server. */
+  readonly by: string | null
+}
+
+type Said = Readonly<Record<string, readonly Json[]>>
+
+/** An edit that was taken, and what others had changed of its record. */
+interface Taken {
+  readonly name: string
+  readonly line: ServerAudit
+  readonly items: readonly Item[]
+  readonly changes: readonly Change[]
+  readonly facts: CollectionFacts | undefined
+  /** Values before its line. */
+  readonly stood: Readonly<Record<string, Json>>
+}
+
+class SilenceWatch {
+  readonly #fail: (message: string) => void
+  readonly #facts: SchemaFacts
+  readonly #book: RunBook
+  readonly #read = new WhatWasRead()
+  readonly #model = new AuditModel()
+  /** By record, in the order of the log. */
+  readonly #changes = new Map<string, Change[]>()
+  /** By disk and record, every value of each field that was written there. Never changed in place. */
+  readonly #said = new Map<string, Said>()
+  /** By key of a mutation, what had been written there before it. */
+  readonly #saidBefore = new Map<string, Said>()
+  #isRestored = false
+
+  constructor(fail: (message: string) => void, facts: SchemaFacts) {
+    this.#fail = fail
+    this.#facts = facts
+    this.#book = new RunBook((commit) => this.#commit(commit))
+  }
+
+  observe(o: Observation): void {
+    this.#book.observe(o)
+    this.#read.observe(o)
+    if (o.kind === 'server-restored') this.#isRestored = true
+    if (o.kind === 'entry-written' && !this.#saidBefore.has(o.id)) this.#say(o)
+  }
+
+  #say({ id, disk, collection, record, payload }: EntryWritten): void {
+    const place = `${disk} ${collection}/${record}`
+    const before = this.#said.get(place) ?? {}
+    this.#saidBefore.set(id, before)
+    const now: Record<string, readonly Json[]> = { ...before }
+    for (const [field, value] of Object.entries(payload.changes)) now[field] = [...(now[field] ?? []), value]
+    this.#said.set(place, now)
+  }
+
+  #commit({ outcomes, lines }: Commit): void {
+    if (this.#isRestored) return
+    const taken = new Map(
+      outcomes
+        .filter(({ status }) => status === 'applied' || status === 'merged')
+        .map((outcome) => [`${outcome.device} ${outcome.id}`, outcome]),
+    )
+    for (const line of lines) {
+      const outcome = taken.get(`${line.device} ${line.mutation}`)
+      if (outcome) this.#judge(line, outcome)
+      this.#model.apply(line)
+      if (line.op === 'none' || line.version === null) continue
+      const record = `${line.collection}/${line.record}`
+      const changes = this.#changes.get(record) ?? []
+      changes.push({ version: line.version, line, by: line.device })
+      this.#changes.set(record, changes)
+    }
+  }
+
+  #judge(line: ServerAudit, outcome: ServerOutcome): void {
+    if ((line.op !== 'update' && line.op !== 'delete') || typeof line.acceptedBy === 'string') return
+    const items = this.#book.membersOf(outcome)
+    if (!items || items.length === 0 || !items.every((item) => this.#isPlain(item))) return
+    const record = `${line.collection}/${line.record}`
+    const taken: Taken = {
+      name: `${outcome.id} was ${outcome.status}`,
+      line,
+      items,
+      changes: this.#changes.get(record) ?? [],
+      facts: this.#facts[line.collection],
+      stood: { ...this.#model.row(line.collection, line.record)?.values },
+    }
+    const problem = this.#ofRecord(taken) ?? this.#ofFields(taken)
+    if (problem !== undefined) this.#fail(problem)
+  }
+
+  #isPlain({ disk, write }: Item): boolean {
+    const { op, resolves } = write.first
+    return op !== 'create' && resolves === null && !this.#read.isCopied(disk)
+  }
+
+  /** What others changed of its record since an item was written. */
+  #unseen({ line, changes }: Taken, item: Item): readonly Change[] {
+    const { newest } = this.#read.of(item)
+    return changes.filter(({ version, by }) => version > newest && (by === null || by !== line.device))
+  }
+
+  /** A deletion, and any edit of a strict record. */
+  #ofRecord(taken: Taken): string | undefined {
+    const { name, line, items, facts } = taken
+    const isStrict = facts?.isStrict === true
+    const [first] = items
+    const deletion = line.op === 'delete' ? items.find(({ write }) => write.first.op === 'delete') : undefined
+    const item = isStrict ? first : deletion
+    if (item === undefined) return undefined
+    const adding = facts?.adding ?? []
+    const fields = this.#unseen(taken, item).flatMap((change) =>
+      fieldsOf(change).filter((field) => isStrict || !adding.includes(field)),
+    )
+    if (fields.length === 0 || (!isStrict && decisionsOf(line.decisions).size > 0)) return undefined
+    const what = line.op === 'delete' ? 'deleted' : 'changed'
+    return `${name} and ${what} ${placeOf(line)}, of which its author had not seen that ${[...new Set(fields)].join(', ')} changed`
+  }
+
+  #ofFields(taken: Taken): string | undefined {
+    const { name, line, items, facts, stood } = taken
+    if (line.op !== 'update') return undefined
+    const decisions = decisionsOf(line.decisions)
+    for (const field of Object.keys(line.after ?? {})) {
+      if (facts?.adding?.includes(field)) continue
+      const item = items.find(({ payload }) => Object.hasOwn(payload.changes, field))
+      const unit = facts?.groups?.find((fields) => fields.includes(field)) ?? [field]
+      if (!item || unit.some((each) => decisions.has(each))) continue
+      const theirs = unit.find((each) => this.#isUnseen(taken, item, each))
+      if (theirs === undefined) continue
+      return `${name} and replaced ${field} of ${placeOf(line)}, of which its author had not seen that ${theirs} was ${show(stood[theirs])}`
+    }
+    return undefined
+  }
+
+  /** Whether what stands in a field is somebody else's, and neither what its author had read nor what they had written. */
+  #isUnseen(taken: Taken, item: Item, field: string): boolean {
+    const { changes, stood } = taken
+    const ofField = changes.filter((change) => fieldsOf(change).includes(field))
+    const last = ofField.at(-1)
+    if (last === undefined || !this.#unseen(taken, item).includes(last)) return false
+    const read = ofField.findLast(({ version }) => version <= this.#read.of(item).newest)
+    const said = this.#saidBefore.get(item.write.first.id)?.[field] ?? []
+    const stands = stood[field] ?? null
+    return ![read ? valueIn(read, field) : null, ...said].some((value) => sameValue(value, stands))
+  }
+}
+
+function placeOf({ collection, record }: ServerAudit): string {
+  return `${collection}/${record}`
+}
+
+/** What a field was after a change; of a deleted record the last values stay. */
+function valueIn({ line: { op, before, after } }: Change, field: string): Json {
+  return after?.[field] ?? (op === 'delete' ? before?.[field] : null) ?? null
+}
+
+/** What of a record a change touched. */
+function fieldsOf({ line: { before, after } }: Change): readonly string[] {
+  return Object.keys({ ...before, ...after })
+}
