@@ -94,5 +94,5 @@ test('[SIM-30] a long and eventful history breaks no promise', () => {
   history.end({ server, devices: [{ collections: { items }, scopesSeen: ['t0'] }] })
   for (const checker of checkersFor({}))
     expect([checker.name, history.found(checker)]).toEqual([checker.name, []])
-  expect(new Set(checkersFor({}).map(({ name }) => name)).size).toBe(29)
+  expect(new Set(checkersFor({}).map(({ name }) => name)).size).toBe(30)
 })
