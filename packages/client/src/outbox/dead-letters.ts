@@ -11,6 +11,7 @@ import {
   SyncError,
   touchedFields,
   type Values,
+  valuesEqual,
 } from '@holdfast/core'
 
 import { queueUploads } from '../attachments/upload-queue.ts'
@@ -241,6 +242,10 @@ async function editLetter(
   const wanted = parseUpdate(collection, changes)
   const { values: seen } = seenIn(collection, wanted, shown)
   for (const name of Object.keys(wanted)) {
+    const field = collection.fieldsByName.get(name)
+    // What was left as it was shown stays as it is: the letter's words, or nothing.
+    if (field && Object.hasOwn(seen, name) && valuesEqual(field, seen[name] ?? null, wanted[name] ?? null))
+      continue
     // The last to touch the field decides what it becomes.
     const target =
       own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
@@ -382,5 +387,6 @@ async function valuesBefore(tx: LocalReader, collection: CollectionSchema, row: 
   const earlier = entries.filter((entry: Entry) => entry.seq < seqOf(row))
   const { snapshot } = await readShadow(tx, collection, record)
   const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
-  return view.kind === 'live' ? view.values : {}
+  // Of a record that others have deleted, the one in front of whoever edits it stands on what it was.
+  return view.kind === 'absent' ? {} : (view.values ?? {})
 }

@@ -572,6 +572,51 @@ describe('against the real server', () => {
     },
   )
 
+  test('[WR-14] a dead letter that is mended in the form it was shown in leaves what others have written in the fields nobody touched', async () => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const [id = '', other = ''] = await ann.items.insertMany([
+      { name: 'Rope', price: '1.00', stock: 5, note: 'first' },
+      { name: 'Line' },
+    ])
+    for (const db of [ann, bob]) await sync(db)
+    await ann.items.update(id, { price: '2.00', shelf: other })
+    await sync(ann)
+    const [letter] = await ann.deadLetters.list()
+    const shown = await ann.items.get(id)
+    await bob.items.update(id, { name: 'Cord', note: 'of bob', stock: 9 })
+    for (const db of [bob, ann]) await sync(db)
+    const { name, price, stock, note } = shown!
+    await ann.deadLetters.editAndRetry(letter!.id, { name, price, stock, note, shelf: null }, shown)
+    expect((await ann.outbox.list())[0]?.payload.changes).toEqual({ price: '2.00' })
+    for (const db of [ann, bob]) await sync(db)
+    const expected = { name: 'Cord', note: 'of bob', stock: 9, price: '2.00', shelf: null, _state: 'clean' }
+    for (const db of [ann, bob]) expect(await db.items.get(id)).toMatchObject(expected)
+    expect(await ann.conflicts.list()).toEqual([])
+  })
+
+  test.each([0, 2])(
+    '[WR-14] a count in a form of a dead letter, with %i more, stays what it was shown as where others have deleted the record',
+    async (more) => {
+      const [ann, bob] = [await open('ann'), await open('bob')]
+      const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope', stock: 5 }, { name: 'Line' }])
+      for (const db of [ann, bob]) await sync(db)
+      await ann.items.update(id, { note: 'of ann', shelf: other })
+      await sync(ann)
+      const [letter] = await ann.deadLetters.list()
+      const shown = await ann.items.get(id)
+      await bob.items.delete(id)
+      for (const db of [bob, ann]) await sync(db)
+      await ann.deadLetters.editAndRetry(letter!.id, { stock: 5 + more, shelf: null }, shown)
+      expect(await ann.items.get(id)).toMatchObject({ name: 'Rope', stock: 5 + more, note: 'of ann' })
+      await sync(ann)
+      const [conflict] = await ann.conflicts.list()
+      await ann.conflicts.keepMine(conflict!.id)
+      for (const db of [ann, bob]) await sync(db)
+      for (const db of [ann, bob])
+        expect(await db.items.get(id)).toMatchObject({ name: 'Rope', stock: 5 + more, note: 'of ann' })
+    },
+  )
+
   test('[OB-6] [CF-4] a decision does not wait for a create that waits for it', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const { id, conflict } = await givenConflict(ann, bob)
