@@ -88,6 +88,14 @@ const { gone: _, ...earlierCollections } = collections
 /** The version of the app before: it knows nothing of one collection. */
 export const earlierSchema: Schema = defineSchema({ version: 1, collections: earlierCollections })
 
+const { tags: __, notes: ___, best: ____, ...plainerItemFields } = itemFields
+
+/** The version of the app before: of items it knows less. */
+export const plainerSchema: Schema = defineSchema({
+  version: 1,
+  collections: { ...collections, items: collection({ fields: plainerItemFields, scope }) },
+})
+
 const laterItemFields = { ...itemFields, colour: text({ default: 'grey' }) }
 
 /** The next version of the app: items have a field more. */

@@ -1,4 +1,3 @@
-import { earlierSchema, laneSchema, laterSchema } from '../lane-schema.ts'
 import type { Scenario } from '../run-scenario.ts'
 import type { Stage } from '../stage.ts'
 import { desk, givenLamp, givenLampAndDesk, lamp, lampValues, line, one, sofa, two } from './given.ts'
@@ -10,7 +9,7 @@ const gatewayBytes = 1_000
 
 const several = [0, 1, 2, 3, 4, 5].map((index) => `00000000-0000-7000-8000-00000000030${index}`)
 
-/** Rights that change, tokens that end, clocks that are wrong, copies, backups and new versions of the app. */
+/** Rights that change, tokens that end, clocks that are wrong, copies and backups. */
 export const troubleScenarios: readonly Scenario[] = [
   {
     name: 'move out of scope by its author',
@@ -222,44 +221,6 @@ export const troubleScenarios: readonly Scenario[] = [
       await stage.rest()
     },
     expected: { items: { [lamp]: { ...lampValues, stock: 21 } } },
-  },
-  {
-    name: 'schema upgrade with pending entries',
-    devices: two,
-    given: givenLamp,
-    act: async (stage) => {
-      const { server } = stage.world
-      stage.offline(1)
-      await stage.on(1, 'update', (db) => db.items.update(lamp, { name: 'from before' }))
-      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
-      server.kill()
-      server.schema = laterSchema
-      await stage.untilServed()
-      await stage.upgrade(1, laterSchema)
-      await stage.on(1, 'count', (db) => db.items.increment(lamp, { stock: 1 }))
-      await stage.online(1)
-    },
-    expected: { items: { [lamp]: { ...lampValues, name: 'from before', stock: 12 } } },
-  },
-  {
-    name: 'rows of a collection that the app does not know yet',
-    devices: two,
-    given: async (stage) => {
-      const device = stage.world.devices[1] ?? stage.nobody()
-      device.schema = earlierSchema
-      await stage.reinstall(1)
-      await stage.rest()
-    },
-    act: async (stage) => {
-      await stage.on(0, 'insert', (db) => db.gone.insert({ id: lamp, site: 't0a', name: 'Lamp', stock: 1 }))
-      await stage.rest()
-      await stage.on(0, 'insert', (db) => db.gone.insert({ id: desk, site: 't0a', name: 'Desk' }))
-      await stage.on(0, 'count', (db) => db.gone.increment(lamp, { stock: 1 }))
-      await stage.rest()
-      await stage.upgrade(1, laneSchema)
-      await stage.rest()
-    },
-    expected: { gone: { [lamp]: { name: 'Lamp', stock: 2 }, [desk]: { name: 'Desk' } } },
   },
   {
     name: 'a proxy that gives up on large requests',
