@@ -21,7 +21,7 @@ describe('an answer', () => {
     [407, 'CAPTIVE_PORTAL', 'offline'],
     [408, 'TIMEOUT', 'backoff'],
     [409, 'RESPONSE_INVALID', 'backoff'],
-    [410, 'CURSOR_EXPIRED', 'reset'],
+    [410, 'EPOCH_CHANGED', 'reset'],
     [413, 'REQUEST_TOO_LARGE', 'refused'],
     [418, 'RESPONSE_INVALID', 'backoff'],
     [422, 'REQUEST_INVALID', 'refused'],

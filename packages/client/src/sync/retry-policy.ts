@@ -101,7 +101,8 @@ function codeOfStatus(status: number, mediaType: string): ErrorCode {
     case 504:
       return 'TIMEOUT'
     case 410:
-      return 'CURSOR_EXPIRED'
+      // Which of the two it is, nothing says: the one after which settled work may have to be returned.
+      return 'EPOCH_CHANGED'
     case 413:
       return 'REQUEST_TOO_LARGE'
     case 425:
