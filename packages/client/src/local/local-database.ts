@@ -170,6 +170,7 @@ export class LocalDatabase {
     listener: (touched: Touched) => void,
     { others = false }: { readonly others?: boolean } = {},
   ): () => void {
+    if (this.#isClosed) return () => undefined
     this.#listeners.add(listener)
     if (others && this.#connection.capabilities.shared) {
       this.#followers.add(listener)
