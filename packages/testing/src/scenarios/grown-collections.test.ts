@@ -48,6 +48,8 @@ let serverLog: string[]
 let breakAt: number
 /** Done before an answer arrives. */
 let onAsked: () => unknown
+/** What the server understands of a request. */
+let knows: (body: Asked['body']) => Asked['body']
 const open = new Set<Client<Schema>>()
 
 beforeEach(async () => {
@@ -58,6 +60,7 @@ beforeEach(async () => {
   serverLog = []
   breakAt = Number.POSITIVE_INFINITY
   onAsked = () => undefined
+  knows = (body) => body
   server = await createServer({
     schema: newest,
     store: sqliteStore(join(folder, 'server.sqlite')),
@@ -73,8 +76,10 @@ beforeEach(async () => {
   env.connect(async (request) => {
     if (--breakAt === 0) throw new TypeError('fetch failed')
     const text = await request.clone().text()
-    const response = await server.fetch(request)
     const body = JSON.parse(text === '' ? '{}' : text) as Asked['body']
+    const { url, method, headers } = request
+    const heard = 'ranges' in body ? { method, headers, body: JSON.stringify(knows(body)) } : undefined
+    const response = await server.fetch(heard ? new Request(url, heard) : request)
     const answer = (await response.clone().json()) as { changes?: readonly { collection: string }[] }
     const rows = countBy((answer.changes ?? []).map((change) => change.collection))
     await onAsked()
@@ -207,6 +212,21 @@ test('[SY-30] a cycle that an update of the app meets is over', async () => {
   expect(await sync(db)).toEqual({ status: 'done', code: null })
   const notes = await db.query((q) => q.selectFrom('items').select('note').orderBy('note'))
   expect(notes).toEqual([{ note: 'blue' }, { note: 'red' }])
+})
+
+test('[AP-12] an older server than the one that told which ranges there are has everything fetched instead', async () => {
+  const ann = await openApp('ann', newest)
+  await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  await close(old)
+  const db = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }))
+  asked.length = 0
+  knows = ({ ranges: _, grown: __, ...body }) => body
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  expect(asked.filter(({ path }) => path === '/sync/snapshot')).toHaveLength(1)
+  expect(await db.query((q) => q.selectFrom('items').select('note'))).toEqual([{ note: 'blue' }])
 })
 
 test('[SY-2] [AP-12] a sync is over when what it learnt to be fetched again is there', async () => {
