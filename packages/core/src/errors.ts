@@ -82,7 +82,7 @@ export const errorTable = {
   // The local store.
   STORE_CORRUPT: { meaning: 'The database file is damaged.', cause: 'A failing disk, or another program wrote to it.', remedy: 'Keep the file; rescue the outbox; open a new one.', retry: 'never' },
   STORE_FOREIGN: { meaning: 'The file is a database of something else.', cause: 'A wrong path.', remedy: 'Choose another path. Nothing was changed.', retry: 'never' },
-  STORE_NEWER: { meaning: 'The database was written by a newer version.', cause: 'The app was downgraded.', remedy: 'Update the app. Nothing was changed.', retry: 'never' },
+  STORE_NEWER: { meaning: 'The database was written by a newer version.', cause: 'The app was downgraded, or a newer one has opened the same file.', remedy: 'Update the app. Nothing was changed.', retry: 'never' },
   STORE_FULL: { meaning: 'The disk or quota is full.', cause: 'No space left.', remedy: 'Free space; what was stored stays readable.', retry: 'backoff' },
   STORE_LOCKED: { meaning: 'The database is locked by another process.', cause: 'A long transaction elsewhere.', remedy: 'Repeat later.', retry: 'backoff' },
   STORE_FAILED: { meaning: 'The database refused an operation.', cause: 'An input or output error.', remedy: 'Look at the cause.', retry: 'backoff' },

@@ -115,6 +115,33 @@ describe('transactions', () => {
     expect(await numbers(database)).toEqual([1])
   })
 
+  test('[LO-16] what another process wrote while nobody could look is told with the next look', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'holdfast-look-'))
+    const storage = sqliteStorage(join(folder, 'a.sqlite'))
+    const plan: FailurePlan = { left: Infinity, resultCode: 10, rollsBack: false }
+    let look: () => void = () => undefined
+    const setTimer = (callback: () => void): (() => void) => {
+      look = callback
+      return () => undefined
+    }
+    const mine = new LocalDatabase(await failingDriver(storage, plan).open(), 'full', { setTimer })
+    const other = new LocalDatabase(await storage.open(), 'full', systemEnvironment)
+    await mine.all('PRAGMA journal_mode = wal')
+    await mine.write((tx) => tx.exec('CREATE TABLE t (n INTEGER)'))
+    let told = 0
+    plan.left = 0
+    mine.onCommit(() => told++, { others: true })
+    await mine.all('SELECT 1')
+    await other.write((tx) => tx.run('INSERT INTO t VALUES (1)'))
+    for (const count of [1, 1]) {
+      look()
+      for (let n = 0; n < 10; n++) await mine.all('SELECT 1')
+      expect(told).toBe(count)
+    }
+    await Promise.all([mine.close(), other.close()])
+    rmSync(folder, { recursive: true })
+  })
+
   test('[LO-14] the mark of a table changes with commits that touch it, also with those of another process', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'holdfast-mark-'))
     const storage = sqliteStorage(join(folder, 'a.sqlite'))

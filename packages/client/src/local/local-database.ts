@@ -170,6 +170,7 @@ export class LocalDatabase {
     listener: (touched: Touched) => void,
     { others = false }: { readonly others?: boolean } = {},
   ): () => void {
+    if (this.#isClosed) return () => undefined
     this.#listeners.add(listener)
     if (others && this.#connection.capabilities.shared) {
       this.#followers.add(listener)
@@ -183,7 +184,8 @@ export class LocalDatabase {
 
   /** SQLite tells nobody that another process has committed: whoever wants to know looks. */
   async #follow(looks: number, known?: string): Promise<void> {
-    const { mark, tables } = await this.#lookAtOthers(known).catch(() => ({ mark: known, tables: [] }))
+    // What nobody could look at is another mark than any.
+    const { mark, tables } = await this.#lookAtOthers(known).catch(() => ({ mark: known ?? '', tables: [] }))
     if (looks !== this.#looks || this.#followers.size === 0) return
     if (tables.length > 0) {
       const touched = new Map(tables.map((table) => [table, 'all' as const]))

@@ -144,6 +144,8 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   else await dropStaging(tx)
   // What the server has in a new field came while no app here knew it.
   if (wasPulled && grown.length > 0) await noteGrown(tx, grown)
+  // A process of the app before may be in the middle of a cycle: what it brings lacks the fields that are new.
+  await tx.run("UPDATE _lease SET owner = '', fence = fence + 1, expires_at = 0")
   await writeMeta(tx, 'sync.quarantine', null)
   await writeMeta(tx, 'schema', schema.version)
   await writeMeta(tx, 'tables', wanted)

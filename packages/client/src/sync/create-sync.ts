@@ -210,7 +210,13 @@ class SyncSide implements SyncParts {
     return new SyncEngine({
       env,
       session: this.#session,
-      lease: new Lease({ env, database, leaseMs: limits.leaseMs, processes }),
+      lease: new Lease({
+        env,
+        database,
+        leaseMs: limits.leaseMs,
+        schemaVersion: schema.version,
+        processes,
+      }),
       push: new Push({ ...common, leastPriority: () => this.#leastPriority() }),
       pull: new Pull({
         ...common,

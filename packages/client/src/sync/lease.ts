@@ -1,6 +1,7 @@
 import { type CancelTimer, type Environment, newUuid, SyncError } from '@holdfast/core'
 import type { ProcessTable } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
+import { readMeta } from '../local/meta.ts'
 
 /** What a lease is made from. */
 export interface LeaseOptions {
@@ -8,6 +9,8 @@ export interface LeaseOptions {
   readonly database: LocalDatabase
   /** How long the lease is good without being renewed, ms. */
   readonly leaseMs: number
+  /** Of the app: once a newer one has opened the database, its rows are not this one's to fetch. */
+  readonly schemaVersion: number
   /** To notice that a holder has died without waiting for it. */
   readonly processes: ProcessTable | undefined
 }
@@ -37,7 +40,10 @@ export class Lease {
     return this.#madeOwner
   }
 
-  /** Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it. */
+  /**
+   * Takes or keeps the lease and returns its fence. Errors: LEASE_LOST when another process has it; STORE_NEWER when a newer
+   * app has opened the database, which would miss what this one does not keep.
+   */
   async acquire(): Promise<number> {
     this.#fence = await this.#options.database.write((tx) => this.#take(tx), brief)
     this.#planRenewal()
@@ -73,7 +79,9 @@ export class Lease {
 
   async #take(tx: LocalTransaction): Promise<number> {
     const nowMs = this.#options.env.now()
-    const { leaseMs } = this.#options
+    const { leaseMs, schemaVersion } = this.#options
+    if (Number(await readMeta(tx, 'schema')) > schemaVersion)
+      throw new SyncError('STORE_NEWER', 'a newer version of the app has opened this database')
     const [lease] = await tx.all('SELECT owner, fence, expires_at FROM _lease')
     const expiresAt = Number(lease?.['expires_at'] ?? 0)
     const isMine = lease?.['owner'] === this.#owner

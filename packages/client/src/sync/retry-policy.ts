@@ -26,6 +26,7 @@ export function failureOf(error: unknown): Failure {
     case 'ACCOUNT_MISMATCH':
       return { kind: 'pause', code, cause: 'account' }
     case 'SCHEMA_TOO_OLD':
+    case 'STORE_NEWER':
       return { kind: 'pause', code, cause: 'update' }
     case 'LEASE_LOST':
       return { kind: 'standby', code }

@@ -103,8 +103,11 @@ export class Verification {
       await writeMeta(tx, 'sync.verify', this.#interval())
     let left = progress.replaces ? nothing : this.#left(this.#known(plan), answered)
     if (wishes.digests === true && isExact) left = await this.#afterDigests(tx, run, { left, page })
+    // An older server than the one that told which ranges there are.
+    const isUnheard = wishes.grown === true && isExact && page.ranges === undefined
+    if (isUnheard) await beginReset(tx, this.#parts.schema.version)
     await writeLeft(tx, plan, left)
-    return isAny(left)
+    return isUnheard || isAny(left)
   }
 
   /** Without what is of collections that this app has not: one that has them again fetches all of them. */

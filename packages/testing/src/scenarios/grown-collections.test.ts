@@ -46,6 +46,10 @@ let asked: Asked[]
 let serverLog: string[]
 /** The network breaks before the request with this number, counted from when it is set. */
 let breakAt: number
+/** Done before an answer arrives. */
+let onAsked: () => unknown
+/** What the server understands of a request. */
+let knows: (body: Asked['body']) => Asked['body']
 const open = new Set<Client<Schema>>()
 
 beforeEach(async () => {
@@ -55,6 +59,8 @@ beforeEach(async () => {
   asked = []
   serverLog = []
   breakAt = Number.POSITIVE_INFINITY
+  onAsked = () => undefined
+  knows = (body) => body
   server = await createServer({
     schema: newest,
     store: sqliteStore(join(folder, 'server.sqlite')),
@@ -70,10 +76,13 @@ beforeEach(async () => {
   env.connect(async (request) => {
     if (--breakAt === 0) throw new TypeError('fetch failed')
     const text = await request.clone().text()
-    const response = await server.fetch(request)
     const body = JSON.parse(text === '' ? '{}' : text) as Asked['body']
+    const { url, method, headers } = request
+    const heard = 'ranges' in body ? { method, headers, body: JSON.stringify(knows(body)) } : undefined
+    const response = await server.fetch(heard ? new Request(url, heard) : request)
     const answer = (await response.clone().json()) as { changes?: readonly { collection: string }[] }
     const rows = countBy((answer.changes ?? []).map((change) => change.collection))
+    await onAsked()
     asked.push({ path: new URL(request.url).pathname, body, rows })
     return response
   })
@@ -157,6 +166,67 @@ test('[AP-12] what gained a field is fetched again, all of it at once, and nothi
   asked.length = 0
   await sync(db)
   expect(asked.every(({ body }) => !('ranges' in body) && !('digests' in body))).toBe(true)
+})
+
+test('[SY-30] a process of the app before an update that goes on beside it fetches nothing any more, and its edits are sent by the new one', async () => {
+  const ann = await openApp('ann', newest)
+  const id = await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  const db = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }))
+  await env.advance(1)
+  expect(await sync(old)).toEqual({ status: 'paused', code: 'STORE_NEWER' })
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  const notes = () => db.query((q) => q.selectFrom('items').select('note').orderBy('note'))
+  expect(await notes()).toEqual([{ note: 'blue' }])
+
+  await ann['items']!.update(id, { note: 'red' })
+  await ann['items']!.insert({ wh: '1', name: 'Chain', note: 'green' })
+  await sync(ann)
+  await old['items']!.update(id, { name: 'Line' })
+  old.sync.resume()
+  expect(await sync(old)).toEqual({ status: 'paused', code: 'STORE_NEWER' })
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  expect(await notes()).toEqual([{ note: 'green' }, { note: 'red' }])
+  await sync(ann)
+  expect(await rowsOf(ann, 'items')).toContainEqual(expect.objectContaining({ name: 'Line', note: 'red' }))
+})
+
+test('[SY-30] a cycle that an update of the app meets is over', async () => {
+  const ann = await openApp('ann', newest)
+  await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  await ann['items']!.insert({ wh: '1', name: 'Chain', note: 'red' })
+  await sync(ann)
+  const update = Promise.withResolvers<Client<Schema>>()
+  onAsked = () => {
+    onAsked = () => undefined
+    openApp('bob', schemaOf(2, { items: itemsWithNote, shelves })).then(update.resolve, update.reject)
+    return update.promise
+  }
+  expect(await sync(old)).toEqual({ status: 'standby', code: 'LEASE_LOST' })
+  const db = await update.promise
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  const notes = await db.query((q) => q.selectFrom('items').select('note').orderBy('note'))
+  expect(notes).toEqual([{ note: 'blue' }, { note: 'red' }])
+})
+
+test('[AP-12] an older server than the one that told which ranges there are has everything fetched instead', async () => {
+  const ann = await openApp('ann', newest)
+  await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  await close(old)
+  const db = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }))
+  asked.length = 0
+  knows = ({ ranges: _, grown: __, ...body }) => body
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  expect(asked.filter(({ path }) => path === '/sync/snapshot')).toHaveLength(1)
+  expect(await db.query((q) => q.selectFrom('items').select('note'))).toEqual([{ note: 'blue' }])
 })
 
 test('[SY-2] [AP-12] a sync is over when what it learnt to be fetched again is there', async () => {

@@ -72,3 +72,16 @@ test('[LO-16] what is watched again is told from where it is by then, and closin
   await world.env.advance(5_000)
   expect(told.at(-1)).toBe(2)
 })
+
+test('[LO-16] whoever watches what is closed sets nobody looking', async () => {
+  await one.close()
+  await world.env.advance(1_500)
+  const { timerCount } = world.env
+  one.outbox.watch(() => undefined)
+  one.watch(
+    (q) => q.selectFrom('items').select('name'),
+    () => undefined,
+  )
+  await world.env.advance(5_000)
+  expect(world.env.timerCount).toBe(timerCount)
+})
