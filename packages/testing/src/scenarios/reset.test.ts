@@ -59,7 +59,7 @@ describe('a reset', () => {
     givenItems(world, 1)
     await world.sync(db)
     world.server.script({ fault: { kind: 'answer', status: 410 } })
-    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'CURSOR_EXPIRED' })
+    expect(await world.sync(db)).toEqual({ status: 'waiting', code: 'EPOCH_CHANGED' })
     expect(await itemsOf(db)).toHaveLength(1)
     world.server.heal()
     expect(await world.sync(db)).toEqual({ status: 'done', code: null })
