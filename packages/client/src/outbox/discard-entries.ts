@@ -58,11 +58,16 @@ export async function handOver(
   })
   for (const other of shown) changed.set(other.seq, other)
   for (const other of later) {
-    if (!isFresh(other) || other.after !== entry.id) continue
+    if (other.after !== entry.id || !(isFresh(other) || isRefused(other))) continue
     await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
     changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after: entry.after })
   }
   return [...changed.values()]
+}
+
+/** What is tried again of it goes under another key, and not as the bytes of then. */
+function isRefused({ status, error }: Entry): boolean {
+  return status === 'dead' && error?.code !== 'ATTEMPTS_EXHAUSTED'
 }
 
 /**

@@ -572,6 +572,29 @@ describe('against the real server', () => {
     },
   )
 
+  test('[OB-24] [OB-16] nobody is asked about their own deletion, where refused edits between it and one that was tried again are discarded', async () => {
+    const ann = await open('ann')
+    const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+    await sync(ann)
+    await ann.items.update(id, { price: '1.00', shelf: other })
+    for (const price of ['2.00', '3.00'])
+      await ann.transaction(async (tx) => {
+        await tx.items.update(id, { price })
+        await tx.items.update(other, { note: price })
+      })
+    await sync(ann)
+    await ann.items.delete(id)
+    const [first, ...behind] = await ann.deadLetters.list()
+    expect(behind).toHaveLength(2)
+    await ann.deadLetters.editAndRetry(first!.id, { shelf: null })
+    await sync(ann)
+    for (const letter of behind) await ann.deadLetters.discard(letter.id)
+    await sync(ann)
+    expect(await ann.conflicts.list()).toEqual([])
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await ann.items.get(id)).toBeUndefined()
+  })
+
   test('[WR-14] a dead letter that is mended in the form it was shown in leaves what others have written in the fields nobody touched', async () => {
     const [ann, bob] = [await open('ann'), await open('bob')]
     const [id = '', other = ''] = await ann.items.insertMany([
