@@ -1,4 +1,11 @@
-import { foldRanges, rangeOfRecord, type RowRange, type Schema, type ScopeDigest } from '@holdfast/core'
+import {
+  foldRanges,
+  type RangeDigest,
+  rangeOfRecord,
+  type RowRange,
+  type Schema,
+  type ScopeDigest,
+} from '@holdfast/core'
 import type { LocalReader } from '../local/local-database.ts'
 import { type HeldSums, readHeldSums } from './held-rows.ts'
 
@@ -41,42 +48,38 @@ export async function compareDigests(
   const renewed: RowRange[] = []
   for (const digest of all) {
     const { collection } = digest
+    const sums = held.get(keyOf(digest))?.sums ?? []
     if (grown.includes(collection)) {
-      renewed.push(...filledRanges(digest, held.get(keyOf(digest))?.sums ?? []))
+      renewed.push(...rangesWhere(digest, sums, isFilled))
       continue
     }
     const unfit = parked.filter((row) => row['collection'] === collection)
     const skipped = new Set(unfit.map((row) => rangeOfRecord(String(row['record']), digest.ranges.length)))
     ranges += digest.ranges.length - skipped.size
-    differing.push(
-      ...differingRanges(digest, held.get(keyOf(digest))?.sums ?? []).filter(
-        ({ range }) => !skipped.has(range),
-      ),
-    )
+    differing.push(...rangesWhere(digest, sums, isDiffering).filter(({ range }) => !skipped.has(range)))
   }
   return { ranges, differing, renewed }
 }
 
 const nothing: ScopeDigest['ranges'] = [[0, 0]]
 
-function differingRanges(
+/** Ranges of which `isMeant` holds, given what each side has of them. */
+function rangesWhere(
   { collection, scope, ranges }: ScopeDigest,
   sums: HeldSums['sums'],
+  isMeant: (theirs: RangeDigest, mine: RangeDigest) => boolean,
 ): readonly RowRange[] {
   const of = ranges.length
   const mine = foldRanges(sums, of)
-  return ranges.flatMap(([rows, sum], range) =>
-    mine[range]?.[0] === rows && mine[range][1] === sum ? [] : [{ collection, scope, range, of }],
+  return ranges.flatMap((theirs, range) =>
+    isMeant(theirs, mine[range] ?? [0, 0]) ? [{ collection, scope, range, of }] : [],
   )
 }
 
-function filledRanges(
-  { collection, scope, ranges }: ScopeDigest,
-  sums: HeldSums['sums'],
-): readonly RowRange[] {
-  const of = ranges.length
-  const mine = foldRanges(sums, of)
-  return ranges.flatMap(([rows], range) =>
-    rows === 0 && (mine[range]?.[0] ?? 0) === 0 ? [] : [{ collection, scope, range, of }],
-  )
+function isDiffering([rows, sum]: RangeDigest, [myRows, mySum]: RangeDigest): boolean {
+  return rows !== myRows || sum !== mySum
+}
+
+function isFilled([rows]: RangeDigest, [myRows]: RangeDigest): boolean {
+  return rows > 0 || myRows > 0
 }

@@ -33,12 +33,12 @@ export async function distrustRows(
       `WITH ${pageRows}, puts AS MATERIALIZED (SELECT v ->> '$.record' AS record, v ->> '$.version' AS version FROM rows ` +
       `WHERE v ->> '$.op' = 'put' AND v ->> '$.collection' = '${name}' AND k NOT IN (SELECT value FROM json_each(?2)))`
     const table = quoteName(name)
-    const isOvertaken = (of: string, record: string): string =>
-      `puts.record = ${of}.${record} AND ${of}.${of === table ? '_version' : 'version'} >= puts.version`
+    const overtaken = (from: string): string =>
+      `(SELECT o.record FROM puts CROSS JOIN ${from} o ON o.collection = '${name}' AND o.record = puts.record WHERE o.version >= puts.version)`
     for (const statement of [
-      `UPDATE ${table} SET _version = 0 FROM puts WHERE ${isOvertaken(table, 'id')}`,
-      `UPDATE _shadow SET version = 0 FROM puts WHERE _shadow.collection = '${name}' AND ${isOvertaken('_shadow', 'record')}`,
-      `DELETE FROM _deleted WHERE collection = '${name}' AND record IN (SELECT record FROM puts WHERE puts.version <= _deleted.version)
+      `UPDATE ${table} SET _version = 0 FROM puts WHERE puts.record = ${table}.id AND ${table}._version >= puts.version`,
+      `UPDATE _shadow SET version = 0 WHERE collection = '${name}' AND record IN ${overtaken('_shadow')}`,
+      `DELETE FROM _deleted WHERE collection = '${name}' AND record IN ${overtaken('_deleted')}
          AND NOT EXISTS (SELECT 1 FROM _outbox o WHERE o.record = _deleted.record AND o.collection = '${name}')`,
     ])
       await tx.run(`${puts} ${statement}`, [note.page, unfit])

@@ -2,7 +2,7 @@ import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@h
 
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
-import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
+import { type Entry, entryColumns, isRefused, payloadText, readEntry } from './entry.ts'
 import { writePayload } from './outbox.ts'
 import { RecordEntries } from './record-entries.ts'
 
@@ -63,11 +63,6 @@ export async function handOver(
     changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after: entry.after })
   }
   return [...changed.values()]
-}
-
-/** What is tried again of it goes under another key, and not as the bytes of then. */
-function isRefused({ status, error }: Entry): boolean {
-  return status === 'dead' && error?.code !== 'ATTEMPTS_EXHAUSTED'
 }
 
 /**

@@ -129,6 +129,11 @@ export function readEntry(row: SqlRow): Entry | undefined {
   }
 }
 
+/** Whether the server has turned it down: what is tried again of it goes under another key, and not as the bytes of then. */
+export function isRefused({ status, error }: Entry): boolean {
+  return status === 'dead' && error?.code !== 'ATTEMPTS_EXHAUSTED'
+}
+
 /** An entry as the mutation it would travel as by itself. */
 export function mutationOf(entry: Entry): Mutation {
   return {

@@ -2,7 +2,7 @@ import { type Schema, touchedFields } from '@holdfast/core'
 
 import type { LocalReader } from '../local/local-database.ts'
 import { recordKey } from '../local/record-key.ts'
-import { type Entry, type EntryStatus, entryColumns, readEntry } from './entry.ts'
+import { type Entry, type EntryStatus, entryColumns, isRefused, readEntry } from './entry.ts'
 
 /** What stands in the way of fresh entries: what lies before them in the outbox and does not go in this batch. */
 export interface Obstacles {
@@ -105,8 +105,7 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
     ) {
       if (before.status !== 'answered' && !taken.has(before.seq)) {
         if (isWaiting(before)) waiting.add(recordKey(before))
-        if (before.status === 'dead' && before.error?.code !== 'ATTEMPTS_EXHAUSTED')
-          passed.set(before.id, standing(before))
+        if (isRefused(before)) passed.set(before.id, standing(before))
         block(schema, blocked, before)
       }
     }

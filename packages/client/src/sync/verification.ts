@@ -102,10 +102,18 @@ export class Verification {
     if (plan.done === undefined || (wishes.digests === true && isExact))
       await writeMeta(tx, 'sync.verify', this.#interval())
     let left = progress.replaces ? nothing : this.#left(this.#known(plan), answered)
-    if (wishes.digests === true && isExact) left = await this.#afterDigests(tx, run, { left, page })
-    // An older server than the one that told which ranges there are.
-    const isUnheard = wishes.grown === true && isExact && page.ranges === undefined
+    // A server that knows nothing of it, maybe an older one than the one that told which ranges there are.
+    const isUnheard =
+      isExact &&
+      (wishes.grown === true
+        ? !page.ranges
+        : left.grown.length > 0 && wishes.digests === true && !page.digests)
     if (isUnheard) await beginReset(tx, this.#parts.schema.version)
+    if (wishes.digests === true && isExact && page.digests) {
+      const { grown } = left
+      const { differing, renewed } = await this.#compare(tx, run, { digests: page.digests, grown })
+      left = { todo: [...left.todo, ...differing], grown: [], renewing: [...left.renewing, ...renewed] }
+    }
     await writeLeft(tx, plan, left)
     return isUnheard || isAny(left)
   }
@@ -130,21 +138,6 @@ export class Verification {
     const over = replaced.length === 0 ? asked : replaced
     const which = wishes.grown === true ? 'renewing' : 'todo'
     return { ...plan, [which]: plan[which].filter((range) => !over.some(isSame(range))) }
-  }
-
-  async #afterDigests(
-    tx: LocalTransaction,
-    run: Run,
-    { left, page: { digests } }: Pick<AnsweredWishes, 'page'> & { readonly left: Left },
-  ): Promise<Left> {
-    const { grown } = left
-    if (digests) {
-      const { differing, renewed } = await this.#compare(tx, run, { digests, grown })
-      return { todo: [...left.todo, ...differing], grown: [], renewing: [...left.renewing, ...renewed] }
-    }
-    // A server that knows none: everything is replaced, and that ends it.
-    if (grown.length > 0) await beginReset(tx, this.#parts.schema.version)
-    return left
   }
 
   async #compare(
@@ -197,10 +190,10 @@ export async function noteGrown(tx: LocalTransaction, collections: readonly stri
   await writeLeft(tx, plan, { ...plan, grown: [...new Set([...plan.grown, ...collections])] })
 }
 
+const planSql = `SELECT key, value FROM _meta WHERE key IN ('sync.verify', '${Object.values(keys).join("', '")}')`
+
 async function readPlan(tx: LocalReader): Promise<Plan> {
-  const rows = await tx.all(
-    "SELECT key, value FROM _meta WHERE key IN ('sync.verify', 'sync.repair', 'sync.grown', 'sync.renewal')",
-  )
+  const rows = await tx.all(planSql)
   const valueOf = (key: string): unknown => rows.find((row) => row.key === key)?.value
   const done = valueOf('sync.verify')
   // Written by `writeLeft` and by nobody else.

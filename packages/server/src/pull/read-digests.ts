@@ -26,12 +26,12 @@ export async function readDigests(
   const wanted = asked.ranges ?? []
   const scans = new Map<string, Promise<ReadonlyMap<number, readonly string[]>>>()
   // One scan for all that are of the same scope, when the first of them is due.
-  const recordsOf = async ({ range, ...of }: RowRange): Promise<readonly string[]> => {
-    const alike = wanted.filter((each) => isAlike(each, of))
-    const key = `${of.of} ${of.collection} ${of.scope}`
-    const scan = scans.get(key) ?? tx.rangeRecords({ ...of, ranges: alike.map((each) => each.range) })
+  const recordsOf = async (wish: RowRange): Promise<readonly string[]> => {
+    const key = keyOf(wish)
+    const alike = wanted.filter((each) => keyOf(each) === key)
+    const scan = scans.get(key) ?? tx.rangeRecords({ ...wish, ranges: alike.map(({ range }) => range) })
     scans.set(key, scan)
-    return (await scan).get(range) ?? []
+    return (await scan).get(wish.range) ?? []
   }
   for (const range of wanted) {
     if (rows.length >= limits.snapshotRows || bytes >= limits.pageBytes) break
@@ -50,8 +50,9 @@ export async function readDigests(
   }
 }
 
-function isAlike(range: RowRange, { collection, scope, of }: Omit<RowRange, 'range'>): boolean {
-  return range.collection === collection && range.scope === scope && range.of === of
+/** The same for ranges that one scan finds. */
+function keyOf({ collection, scope, of }: RowRange): string {
+  return `${of} ${collection} ${scope}`
 }
 
 async function scopeDigests(

@@ -135,6 +135,18 @@ async function rowsOf(db: Client<Schema>, name: string): Promise<readonly object
 const schemaOf = (version: number, collections: Parameters<typeof defineSchema>[0]['collections']): Schema =>
   defineSchema({ version, collections })
 
+/** A row with a note in each of so many scopes, all of them on a device whose app knows no notes. */
+async function givenOldCopy(count: number): Promise<void> {
+  grants = Array.from({ length: count }, (_, n) => `w:${n}`)
+  const bob = await openApp('bob', newest)
+  for (let n = 0; n < count; n++)
+    await bob['items']!.insert({ wh: `${n}`, name: `Rope ${n}`, note: `note ${n}` })
+  await sync(bob)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }), { file: 'other' })
+  await sync(old)
+  await close(old)
+}
+
 test('[AP-12] what gained a field is fetched again, all of it at once, and nothing else; that is no repair', async () => {
   const ann = await openApp('ann', newest)
   const old = await openApp('bob', schemaOf(1, { items, shelves }))
@@ -242,14 +254,7 @@ test('[SY-2] [AP-12] a sync is over when what it learnt to be fetched again is t
 })
 
 test('[AP-12] a break does not end it: what came is not fetched twice, and an app that is updated meanwhile goes on', async () => {
-  grants = Array.from({ length: 150 }, (_, n) => `w:${n}`)
-  const bob = await openApp('bob', newest)
-  for (let n = 0; n < 150; n++)
-    await bob['items']!.insert({ wh: `${n}`, name: `Rope ${n}`, note: `note ${n}` })
-  await sync(bob)
-  const old = await openApp('bob', schemaOf(1, { items, shelves }), { file: 'other' })
-  await sync(old)
-  await close(old)
+  await givenOldCopy(150)
 
   const first = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }), { file: 'other' })
   asked.length = 0
@@ -267,14 +272,7 @@ test('[AP-12] a break does not end it: what came is not fetched twice, and an ap
 })
 
 test('[AP-12] [CS-3] what is still to be fetched of a collection that the next app has not is not asked for until one has it again', async () => {
-  grants = Array.from({ length: 100 }, (_, n) => `w:${n}`)
-  const bob = await openApp('bob', newest)
-  for (let n = 0; n < 100; n++)
-    await bob['items']!.insert({ wh: `${n}`, name: `Rope ${n}`, note: `note ${n}` })
-  await sync(bob)
-  const old = await openApp('bob', schemaOf(1, { items, shelves }), { file: 'other' })
-  await sync(old)
-  await close(old)
+  await givenOldCopy(100)
   const first = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }), { file: 'other' })
   breakAt = 3
   expect(await sync(first)).toMatchObject({ status: 'offline' })
@@ -294,14 +292,7 @@ test('[AP-12] [CS-3] what is still to be fetched of a collection that the next a
 })
 
 test('[AP-12] [CS-3] what lies in a scope that is lost meanwhile does not keep the rest from coming', async () => {
-  grants = Array.from({ length: 140 }, (_, n) => `w:${n}`)
-  const bob = await openApp('bob', newest)
-  for (let n = 0; n < 140; n++)
-    await bob['items']!.insert({ wh: `${n}`, name: `Rope ${n}`, note: `note ${n}` })
-  await sync(bob)
-  const old = await openApp('bob', schemaOf(1, { items, shelves }), { file: 'other' })
-  await sync(old)
-  await close(old)
+  await givenOldCopy(140)
   const db = await openApp('bob', schemaOf(2, { items: itemsWithNote, shelves }), { file: 'other' })
   breakAt = 2
   await sync(db)

@@ -1,6 +1,16 @@
+import type { Schema } from '@holdfast/core'
+
 import { earlierSchema, laneSchema, laterSchema, plainerSchema } from '../lane-schema.ts'
 import type { Scenario } from '../run-scenario.ts'
+import type { Stage } from '../stage.ts'
 import { desk, givenLamp, lamp, lampValues, sofa, two } from './given.ts'
+
+/** The second device begins anew, with an app of before. */
+function givenOlderApp(stage: Stage, schema: Schema): Promise<void> {
+  const device = stage.world.devices[1] ?? stage.nobody()
+  device.schema = schema
+  return stage.reinstall(1)
+}
 
 /** New versions of the app. */
 export const updateScenarios: readonly Scenario[] = [
@@ -26,9 +36,7 @@ export const updateScenarios: readonly Scenario[] = [
     name: 'rows of a collection that the app does not know yet',
     devices: two,
     given: async (stage) => {
-      const device = stage.world.devices[1] ?? stage.nobody()
-      device.schema = earlierSchema
-      await stage.reinstall(1)
+      await givenOlderApp(stage, earlierSchema)
       await stage.rest()
     },
     act: async (stage) => {
@@ -46,9 +54,7 @@ export const updateScenarios: readonly Scenario[] = [
     name: 'fields of which the app before kept nothing',
     devices: two,
     given: async (stage) => {
-      const device = stage.world.devices[1] ?? stage.nobody()
-      device.schema = plainerSchema
-      await stage.reinstall(1)
+      await givenOlderApp(stage, plainerSchema)
       await givenLamp(stage)
       await stage.on(0, 'insert', (db) =>
         db.items.insert({ id: desk, site: 't0b', name: 'Desk', notes: 'in the hall', best: 3 }),
