@@ -3,7 +3,16 @@ import { assertNever, type ErrorCode, type Json, SyncError, type Values } from '
 
 import type { Action } from '../sim/plan.ts'
 import { traitsOf } from './traits.ts'
-import { type AnyCollection, find, isExpected, make, mutationsOf, refused, type Turn } from './turn.ts'
+import {
+  type AnyCollection,
+  collectionOf,
+  find,
+  isExpected,
+  make,
+  mutationsOf,
+  refused,
+  type Turn,
+} from './turn.ts'
 import { freshCodes, randomPlace, randomUpdate } from './values.ts'
 
 type How<Kind extends Action['kind']> = Extract<Action, { readonly kind: Kind; readonly how: unknown }>['how']
@@ -52,12 +61,14 @@ async function questions({ client }: Turn): Promise<readonly [readonly Conflict[
 }
 
 async function settleOne(turn: Turn, conflict: Conflict, how: How<'settle'>): Promise<number> {
+  // What an app does not know, a newer one decides.
+  const newerOnly: readonly ErrorCode[] = turn.schema === turn.world.schema ? [] : ['SCHEMA_TOO_OLD']
   const settled = await make(turn, {
     what: `settle ${how}`,
     run: () => decide(turn, conflict, how),
     told: ({ mutations }) => mutations,
     // Two records with one key that has no text to number cannot both be kept.
-    expected: ['CONFLICT_CLOSED', 'CONFLICT_UNKNOWN', 'VALUE_INVALID'],
+    expected: ['CONFLICT_CLOSED', 'CONFLICT_UNKNOWN', 'VALUE_INVALID', ...newerOnly],
   })
   return settled === refused ? 0 : settled.mutations.length
 }
@@ -94,8 +105,8 @@ function mergedValues(turn: Turn, conflict: Conflict): Readonly<Record<string, V
 }
 
 function mergedPart(turn: Turn, { kind }: Conflict, part: ConflictPart): Values {
-  const { world, random, source } = turn
-  const collection = world.schema.collections.get(part.collection)
+  const { random, source } = turn
+  const collection = turn.schema.collections.get(part.collection)
   if (collection === undefined) return {}
   // Neither side's key is of any use: mine is taken, and theirs is what it is taken by.
   if (kind === 'unique' && part.isInDispute) return freshCodes(collection, part.fields, source)
@@ -142,8 +153,9 @@ function retry(turn: Turn, what: string, run: () => Promise<void>): Promise<unkn
 }
 
 /** Other values for what was refused; undefined for a delete, which has none. */
-function editOf({ world, source, random }: Turn, culprit: DeadMutation): Values | undefined {
-  const collection = world.collection(culprit.collection)
+function editOf(turn: Turn, culprit: DeadMutation): Values | undefined {
+  const { source, random } = turn
+  const collection = collectionOf(turn, culprit.collection)
   if (collection === undefined || culprit.op === 'delete') return undefined
   const row = culprit.payload?.changes ?? {}
   const names = Object.keys(row)
@@ -190,8 +202,8 @@ const unanswered: readonly ErrorCode[] = ['RECORD_NOT_FOUND', 'AUTH_REQUIRED', '
 
 /** Looks for a value that lost, and brings it back. */
 export async function restoreValue(turn: Turn): Promise<number> {
-  const { world, random } = turn
-  const lossy = world.collections.filter((collection) => traitsOf(collection).isLossy)
+  const { random } = turn
+  const lossy = turn.collections.filter((collection) => traitsOf(collection).isLossy)
   const collection = lossy[random.below(lossy.length)]
   const found = collection && (await find(turn, collection.name, true))
   if (found === undefined) return 0

@@ -14,6 +14,7 @@ import type { OpenForm } from './form-memory.ts'
 import { traitsOf } from './traits.ts'
 import {
   type AnyCollection,
+  collectionOf,
   find,
   isExpected,
   make,
@@ -83,7 +84,7 @@ export async function saveForm(
 ): Promise<number> {
   const { client, world, random } = turn
   const form = world.forms.take(turn, number)
-  const collection = form && world.collection(form.collection)
+  const collection = form && collectionOf(turn, form.collection)
   if (form === undefined || collection === undefined) return 0
   const api: AnyCollection = client.collection(form.collection)
   const changed = filledIn(turn, { collection, row: form.row, fields })

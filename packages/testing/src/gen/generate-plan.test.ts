@@ -20,7 +20,10 @@ function isCalm({ network, storage, devices, steps }: Plan): boolean {
   const { delayMs: _delay, ...faults } = network
   const clocks = devices.flatMap(({ clockOffsetMs, clockDriftPpm }) => [clockOffsetMs, clockDriftPpm])
   const rates = [...Object.values(faults), ...Object.values(storage), ...clocks]
-  return rates.every((rate) => rate === 0) && steps.every(({ action }) => isUserAction(action))
+  return (
+    rates.every((rate) => rate === 0) &&
+    steps.every(({ action }) => isUserAction(action) || action.kind === 'app-update')
+  )
 }
 
 describe('plans', () => {
@@ -48,6 +51,20 @@ describe('plans', () => {
     }
   })
 
+  test('[SIM-105] in a third of the plans some devices have the app of before, and most are updated in the midst of it', () => {
+    const isEarlier = ({ devices }: Plan): boolean => devices.some((device) => device.isEarlier)
+    expect(shareOf(isEarlier)).toBeGreaterThan(0.2)
+    expect(shareOf(isEarlier)).toBeLessThan(0.5)
+    const early = plans.filter(isEarlier)
+    const updates = (plan: Plan) => plan.steps.filter(({ action }) => action.kind === 'app-update')
+    expect(early.some((plan) => updates(plan).length === 0)).toBe(true)
+    expect(plans.every((plan) => updates(plan).every(({ device }) => plan.devices[device]?.isEarlier))).toBe(
+      true,
+    )
+    const places = early.flatMap((plan) => updates(plan).map(({ atMs }) => atMs / plan.chaosMs))
+    expect(places.filter((place) => place > 0.2 && place < 0.8).length).toBeGreaterThan(places.length / 3)
+  })
+
   test('[SIM-26] a plan asks for about as many operations as were wanted, in bursts', () => {
     for (const wanted of [50, 500, 2_000]) {
       const counts = [1, 2, 3, 4, 5].map((seed) => operationsOf(generatePlan(seed, { operations: wanted })))
@@ -70,6 +87,7 @@ describe('plans', () => {
     const kinds = new Set(plans.flatMap(({ steps }) => steps.map(({ action }) => action.kind)))
     expect([...kinds].toSorted()).toEqual([
       'adopt',
+      'app-update',
       'backup',
       'claim-code',
       'clock-jump',

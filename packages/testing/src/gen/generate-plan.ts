@@ -7,6 +7,7 @@ import { addFaults } from './faults-of-stretch.ts'
 import { formSteps } from './form-steps.ts'
 import { mixSchema, pairsOf } from './mix-schema.ts'
 import { type DrawnAction, isUserAction, type UserAction } from './person.ts'
+import { drawUpdates } from './app-updates.ts'
 import { drawSwarm, type SwarmOptions } from './swarm.ts'
 import { traitsOf } from './traits.ts'
 
@@ -41,13 +42,19 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
   // A stable sort: steps of one moment stay in the order in which they were thought of.
   const planned = draft.steps.toSorted((left, right) => left.atMs - right.atMs)
   const endMs = planned.at(-1)?.atMs ?? 0
-  const drawn = [...planned, ...operatorSteps(planned, endMs), ...formSteps(planned, { seed, endMs })]
+  const updates = drawUpdates(swarm.devices, { seed, endMs })
+  const drawn = [
+    ...planned,
+    ...operatorSteps(planned, endMs),
+    ...formSteps(planned, { seed, endMs }),
+    ...updates.steps,
+  ]
   const steps = drawn.toSorted((left, right) => left.atMs - right.atMs)
   return {
     version: 1,
     seed,
     tenants: swarm.tenants,
-    devices: swarm.devices,
+    devices: updates.devices,
     network: swarm.network,
     storage: swarm.storage,
     isEven: swarm.isEven,

@@ -2,6 +2,7 @@ import {
   attachment,
   boolean,
   collection,
+  type CollectionDeclaration,
   counter,
   custom,
   decimal,
@@ -138,14 +139,46 @@ const others = {
  * The app of a crew in the field, for simulated runs: every kind of field, every merge rule and every option of a
  * collection is in it. Each row lies in the scope of its site, `site:t0a` for site a of tenant 0. Rules: SIM-20.
  */
-export const mixSchema: Schema = defineSchema({ version: 1, collections: { areas: areasOf(2), ...others } })
+export const mixSchema: Schema = defineSchema({ version: 2, collections: { areas: areasOf(2), ...others } })
 
 /** The same with one class of priority, as most apps have it: an outbox is cut in another way there. */
-export const evenSchema: Schema = defineSchema({ version: 1, collections: { areas: areasOf(0), ...others } })
+export const evenSchema: Schema = defineSchema({ version: 2, collections: { areas: areasOf(0), ...others } })
+
+/** What the app of before does not know, by collection: of lockers it knows nothing. */
+const newFields = {
+  areas: ['hazard'],
+  jobs: ['stock', 'tags', 'notes', 'worst', 'seenAt', 'details', 'approval'],
+  lines: ['price'],
+  permits: ['terms'],
+  handovers: ['heads'],
+  badges: ['owner'],
+  keys: ['note'],
+}
+
+/** The app of before, where there was one. Rules: SIM-105. */
+export function earlierOf(schema: Schema): Schema | undefined {
+  if (schema !== mixSchema && schema !== evenSchema) return undefined
+  return schema === mixSchema ? earlierMix : earlierEven
+}
+
+function earlierApp(priority: number): Schema {
+  const { lockers: _, ...known } = { areas: areasOf(priority), ...others }
+  const collections: Record<string, CollectionDeclaration> = { ...known }
+  for (const [name, gone] of Object.entries(newFields)) {
+    const declaration = collections[name]
+    if (declaration === undefined) continue
+    const kept = Object.entries(declaration.fields).filter(([field]) => !gone.includes(field))
+    collections[name] = { ...declaration, fields: Object.fromEntries(kept) }
+  }
+  return defineSchema({ version: 1, collections })
+}
+
+const earlierMix = earlierApp(2)
+const earlierEven = earlierApp(0)
 
 /** The collection of a schema whose rows are written two at a time; undefined for every schema but those above. */
 export function pairsOf(schema: Schema): 'pairs' | undefined {
-  return schema === mixSchema || schema === evenSchema ? 'pairs' : undefined
+  return [mixSchema, evenSchema, earlierMix, earlierEven].includes(schema) ? 'pairs' : undefined
 }
 
 const siteLetters = ['a', 'b', 'c']

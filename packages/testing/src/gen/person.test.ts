@@ -69,6 +69,7 @@ async function givenCrew({ plan, schema, scopes, isConnected }: CrewOptions): Pr
       tenant,
       scopes: scopes(tenant),
       client,
+      schema,
       world,
       observe,
       nowMs,

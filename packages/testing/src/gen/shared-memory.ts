@@ -46,8 +46,6 @@ export class SharedMemory {
   readonly schema: Schema
   /** The collection of pairs; undefined when the schema has none. */
   readonly pairs: string | undefined
-  /** What people work on, in the order of the schema: all but the pairs. */
-  readonly collections: readonly CollectionSchema[]
   /** How many values of a unique key each tenant wants; as few as usual unless said. */
   readonly codeCount: number | undefined
   readonly forms: FormMemory = new FormMemory()
@@ -60,7 +58,6 @@ export class SharedMemory {
     this.schema = schema
     this.codeCount = codeCount
     this.pairs = pairsOf(schema)
-    this.collections = [...schema.collections.values()].filter(({ name }) => name !== this.pairs)
   }
 
   /** The number of the next call. */
@@ -73,11 +70,6 @@ export class SharedMemory {
   readonly nonce = (): string => {
     this.#nonceCount += 1
     return this.#nonceCount.toString(36)
-  }
-
-  /** A collection people may work on one row at a time; undefined for the pairs and for names there are not. */
-  collection(name: string): CollectionSchema | undefined {
-    return name === this.pairs ? undefined : this.schema.collections.get(name)
   }
 
   add(tenant: number, collection: string, id: string): void {

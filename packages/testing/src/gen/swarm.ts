@@ -7,7 +7,10 @@ import type { DrawnAction, UserAction } from './person.ts'
 
 /** Faults that come as steps, and how often: strikes for each stretch of work of a device. */
 export type FaultKind =
-  | Exclude<Action['kind'], UserAction['kind'] | 'offline' | 'backup' | 'server-backup' | 'operate'>
+  | Exclude<
+      Action['kind'],
+      UserAction['kind'] | 'offline' | 'backup' | 'server-backup' | 'operate' | 'app-update'
+    >
   /** A window without a network that nobody tells the device of. */
   | 'outage'
 

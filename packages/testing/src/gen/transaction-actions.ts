@@ -4,6 +4,7 @@ import { type CollectionSchema, type Field, limits, type Values } from '@holdfas
 import type { Action } from '../sim/plan.ts'
 import { traitsOf } from './traits.ts'
 import {
+  collectionOf,
   type AnyCollection,
   type AnyTransaction,
   find,
@@ -66,11 +67,11 @@ async function insertIn(
 
 /** A record and those it must refer to, from the eldest down. */
 export async function insertWithParents(turn: Turn, collection: CollectionSchema): Promise<number> {
-  const { world, source } = turn
+  const { source } = turn
   const written = await together(turn, `insert ${collection.name} with parents`, async (tx, sofar) => {
     const fresh = new Map<string, string>()
     const pick = (name: string): string | undefined => fresh.get(name) ?? source.pick(name)
-    const line = lineage(world.schema.collections, collection)
+    const line = lineage(turn.schema.collections, collection)
     for (const each of line) {
       // What is there already serves; the record itself is always a new one.
       if (each !== collection && pick(each.name) !== undefined) continue
@@ -105,7 +106,7 @@ export async function importRows(
   { collection: name, count, apart = false }: Extract<Action, { readonly kind: 'import' }>,
 ): Promise<number> {
   const { client, world, tenant, random, source } = turn
-  const collection = world.collection(name)
+  const collection = collectionOf(turn, name)
   if (collection === undefined) return 0
   const rows: Values[] = []
   while (rows.length < Math.min(count, limits.groupMutations)) {
@@ -159,8 +160,8 @@ export async function group(turn: Turn, size: number): Promise<number> {
   return sizeOf(written)
 }
 
-function anyCollection({ world, random }: Turn): CollectionSchema | undefined {
-  return world.collections[random.below(world.collections.length)]
+function anyCollection({ collections, random }: Turn): CollectionSchema | undefined {
+  return collections[random.below(collections.length)]
 }
 
 async function writeOne(
@@ -202,7 +203,7 @@ export async function pair(turn: Turn): Promise<number> {
     })
     return sizeOf(written)
   }
-  const collection = world.schema.collections.get(name)
+  const collection = turn.schema.collections.get(name)
   const place = collection && randomPlace(collection, source)
   if (place === undefined || Object.keys(place).length === 0) return 0
   const written = await together(turn, 'pair', async (tx, sofar) => {
@@ -215,8 +216,8 @@ export async function pair(turn: Turn): Promise<number> {
 
 /** Two records exchange their codes, which only works when it is judged at the end. */
 export async function swapCodes(turn: Turn): Promise<number> {
-  const { world, random } = turn
-  const coded = world.collections.filter((collection) => traitsOf(collection).codes.length > 0)
+  const { random } = turn
+  const coded = turn.collections.filter((collection) => traitsOf(collection).codes.length > 0)
   const collection = coded[random.below(coded.length)]
   const one = collection && (await find(turn, collection.name))
   const other = collection && (await find({ ...turn, recordRoll: random.next() }, collection.name))

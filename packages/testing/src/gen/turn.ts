@@ -23,6 +23,8 @@ export interface Person {
   /** Scopes the person believes to have. */
   readonly scopes: readonly string[]
   readonly client: Client<Schema>
+  /** What the app in their hand knows. */
+  readonly schema: Schema
   readonly world: SharedMemory
   readonly observe: (observation: Observation) => void
   /** Virtual ms since the run began. */
@@ -33,6 +35,8 @@ export interface Person {
 export interface Turn extends Person {
   readonly random: SeededRandom
   readonly source: ValueSource
+  /** What people work on one row at a time with that app, in the order of its schema: all but the pairs. */
+  readonly collections: readonly CollectionSchema[]
   /** What decides which record: the same for all draws that differ in their last 8 bits only. */
   readonly recordRoll: number
 }
@@ -49,7 +53,7 @@ export const refused: unique symbol = Symbol('refused')
 /** The turn of a person. */
 export function takeTurn(person: Person, draw: number): Turn {
   const random = new SeededRandom(draw)
-  const { world, tenant, nowMs, scopes } = person
+  const { world, tenant, nowMs, scopes, schema } = person
   const source: ValueSource = {
     random,
     mark: markOf(tenant),
@@ -59,7 +63,13 @@ export function takeTurn(person: Person, draw: number): Turn {
     scopes,
     pick: (collection) => world.pick(tenant, collection, { roll: random.next(), isHot: false })?.id,
   }
-  return { ...person, random, source, recordRoll: scatter(draw >>> 8) }
+  const collections = [...schema.collections.values()].filter(({ name }) => name !== world.pairs)
+  return { ...person, random, source, collections, recordRoll: scatter(draw >>> 8) }
+}
+
+/** A collection people work on one row at a time; undefined for the pairs, and for what their app does not know. */
+export function collectionOf({ collections }: Turn, name: string): CollectionSchema | undefined {
+  return collections.find((collection) => collection.name === name)
 }
 
 /** A number in [0, 1) that neighbours do not share. Source: lowbias32 by Chris Wellons. */
@@ -141,7 +151,7 @@ const lookMax = 3
 /** A record the device has; undefined when there is none, or luck was bad. */
 export async function find(turn: Turn, name: string, isHot = false): Promise<Found | undefined> {
   const { client, world, tenant, random } = turn
-  const collection = world.collection(name)
+  const collection = collectionOf(turn, name)
   if (collection === undefined) return undefined
   const api: AnyCollection = client.collection(name)
   for (let attempt = 0; attempt < lookMax; attempt++) {

@@ -8,6 +8,7 @@ import { insertWithParents } from './transaction-actions.ts'
 import {
   type AnyCollection,
   type Call,
+  collectionOf,
   find,
   type Found,
   make,
@@ -21,7 +22,7 @@ import { randomInsert, randomMembers, randomUpdate, randomValue } from './values
 
 /** A new record; where it must refer to one and there is none, that one too, in one transaction. */
 export async function insert(turn: Turn, name: string): Promise<number> {
-  const collection = turn.world.collection(name)
+  const collection = collectionOf(turn, name)
   if (collection === undefined) return 0
   const lacksParent = traitsOf(collection).parents.some((parent) => turn.source.pick(parent) === undefined)
   if (lacksParent) return insertWithParents(turn, collection)
@@ -67,7 +68,7 @@ export async function adopt(turn: Turn, name: string): Promise<number> {
   const fields = found === undefined ? [] : traitsOf(found.collection).assigned
   const links = fields.filter(({ references }) => references !== undefined && references !== name)
   const link = links[turn.random.below(links.length)]
-  const parent = link && turn.world.collection(link.references ?? '')
+  const parent = link && collectionOf(turn, link.references ?? '')
   const values = parent && randomInsert(parent, turn.source)
   if (found === undefined || link === undefined || parent === undefined || values === undefined) return 0
   const { collection, row } = found
@@ -168,7 +169,7 @@ export async function remove(turn: Turn, name: string): Promise<number> {
 /** A record that was deleted, here or elsewhere, is made anew under its id. */
 export async function recreate(turn: Turn, name: string): Promise<number> {
   const { client, world, tenant } = turn
-  const collection = world.collection(name)
+  const collection = collectionOf(turn, name)
   const record = world.pickDeleted(tenant, name, turn.recordRoll)
   const values = collection && record && randomInsert(collection, turn.source)
   if (record === undefined || values === undefined) return 0
@@ -197,8 +198,8 @@ export async function move(turn: Turn, name: string): Promise<number> {
 
 /** Somebody takes one of the few codes there are, for a new record or for one that has another. */
 export async function claimCode(turn: Turn): Promise<number> {
-  const { world, random, source } = turn
-  const coded = world.collections.filter((collection) => traitsOf(collection).codes.length > 0)
+  const { random, source } = turn
+  const coded = turn.collections.filter((collection) => traitsOf(collection).codes.length > 0)
   const collection = coded[random.below(coded.length)]
   if (collection === undefined) return 0
   if (random.below(3) > 0) return insert(turn, collection.name)

@@ -26,6 +26,7 @@ export const faultsToMeet = [
   'suspend',
   'close',
   'clock-jump',
+  'app-update',
   'device-full',
   'server-full',
   'server-kill',

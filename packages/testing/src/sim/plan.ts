@@ -31,6 +31,8 @@ export interface DevicePlan {
   readonly durability: 'full' | 'fast'
   /** As in a browser: nothing is known of other processes, and the lease of one that died is waited for. */
   readonly isBrowser?: boolean
+  /** It begins with the app of before, where there was one, and has it until it is updated. */
+  readonly isEarlier?: boolean
   /** How wrong the clock is at the start, ms. */
   readonly clockOffsetMs: number
   /** How much too fast it runs, parts per million. */
@@ -129,6 +131,7 @@ export type Action =
   | { readonly kind: 'power-cut'; readonly afterCalls: number; readonly downMs: number }
   | { readonly kind: 'suspend'; readonly forMs: number }
   | { readonly kind: 'close'; readonly downMs: number }
+  | { readonly kind: 'app-update'; readonly downMs: number }
   | { readonly kind: 'clock-jump'; readonly byMs: number }
   | {
       readonly kind: 'disk-full'

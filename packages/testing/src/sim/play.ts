@@ -60,6 +60,7 @@ export async function heal(world: World): Promise<void> {
     // Deciding that only makes more to decide would go on until the machine gives in.
     if (open > 4 * least + 50) break
     await decide(world, round)
+    if (round === 0) await updateApps(world)
     await rest.wait(isCalm)
     await endAttempts(world)
     // Nobody who has a device is asked anything until that is over.
@@ -102,9 +103,18 @@ async function pickUp({ status, sync }: NonNullable<SimDevice['client']>): Promi
   if (pausedBy === 'auth') sync.resume()
 }
 
+/** Whoever has the app of before to the end gets the next one then: nobody else can decide on what that knows nothing of. */
+async function updateApps(world: World): Promise<void> {
+  if (world.devices.some(({ plan, schema }) => plan.isEarlier && schema !== world.schema))
+    await restartEverything(world)
+}
+
 async function restartEverything(world: World): Promise<void> {
   world.server.kill()
-  for (const device of world.devices) device.stop()
+  for (const device of world.devices) {
+    device.stop()
+    if (device.plan.isEarlier) device.schema = world.schema
+  }
   await world.scheduler.run(world.scheduler.nowMs + 1_000)
   await startEverything(world, true)
 }

@@ -1,3 +1,4 @@
+import { assert } from '@holdfast/core'
 import { afterEach, describe, expect, test } from 'vitest'
 
 import type { Observation } from '../check/observation.ts'
@@ -52,6 +53,33 @@ describe('a run', () => {
     expect(answers).toHaveLength(3)
     for (const answer of answers)
       expect(answer).toMatchObject({ status: 404, scopesSeen: [], scopesServed: [] })
+  })
+
+  test('[SIM-105] the app of before is updated where a step says so, and otherwise in the end', async () => {
+    const plan = planOf([
+      ...[1, 2, 3].map(
+        (draw) => ({ device: 0, action: { kind: 'insert', collection: 'keys' }, draw }) as const,
+      ),
+      { device: 0, action: { kind: 'import', collection: 'lockers', count: 5 }, draw: 1 },
+      { device: 1, action: { kind: 'update', collection: 'keys', fields: 3, hot: true }, draw: 2 },
+      { device: 1, action: { kind: 'insert', collection: 'lockers' }, draw: 3 },
+      { device: 1, action: { kind: 'app-update', downMs: 1_000 }, draw: 0 },
+    ])
+    const [own, other] = plan.devices
+    const earlier = { ...other!, isEarlier: true }
+    const { world, seen } = await played({ ...plan, devices: [own!, earlier, { ...earlier, user: 2 }] })
+    expect(world.faults.sorted()['app-update']).toBe(1)
+    const calls = seen
+      .filter((o) => o.kind === 'call' && o.disk === 'd1')
+      .map((o) => o.kind === 'call' && o.what)
+    expect(calls).toEqual(['update keys'])
+    const end = seen.find((o) => o.kind === 'end')
+    assert(end?.kind === 'end', 'the run has an end')
+    const rowsOf = (place: number) => end.devices[place]?.collections
+    expect(rowsOf(0)?.['lockers']).toHaveLength(5)
+    expect(rowsOf(1)).toEqual(rowsOf(0))
+    expect(rowsOf(2)).toEqual(rowsOf(0))
+    expect(world.devices.map(({ openSchema }) => openSchema.version)).toEqual([2, 2, 2])
   })
 
   test('[SIM-6] where nobody tells devices that faults are over, they find out by themselves', async () => {

@@ -42,6 +42,8 @@ export class SimDevice {
   readonly disk: DeviceDisk
   /** What the app knows the next time it is opened. */
   schema: Schema
+  /** What the app knows that is open, or was last. */
+  openSchema: Schema
   /** Whether the app syncs of itself the next time it is opened; otherwise only when it is told to. */
   syncsAlone = true
   /** Its disk is full until then, virtual ms. */
@@ -64,6 +66,7 @@ export class SimDevice {
     this.tenant = plan.tenant
     this.disk = disk
     this.schema = parts.schema
+    this.openSchema = parts.schema
     this.#parts = parts
     this.#life = new Life(scheduler)
     this.#life.end()
@@ -95,6 +98,7 @@ export class SimDevice {
     const life = new Life(scheduler)
     this.#life = life
     this.#client = undefined
+    this.openSchema = this.schema
     const sender: Sender = { name: this.name, user, life, link: this.link }
     const send = (request: Request): Promise<Response> => fetch(sender, request)
     const env = actorEnvironment({ scheduler, life, clock: this.clock, random, fetch: send })

@@ -49,6 +49,12 @@ function onDevice(world: World, device: SimDevice, { action, draw }: Step): void
       faults.add('close')
       void device.close(action.downMs)
       return restartLater(world, device, action.downMs)
+    case 'app-update':
+      if (device.schema === world.schema) return
+      faults.add('app-update')
+      device.schema = world.schema
+      void device.close(action.downMs)
+      return restartLater(world, device, action.downMs)
     case 'clock-jump':
       faults.add('clock-jump')
       return device.clock.jump(action.byMs)

@@ -3,7 +3,7 @@ import type { IngestOptions } from '@holdfast/server'
 
 import type { Violation } from '../check/checker.ts'
 import { type Observation, runStartMs } from '../check/observation.ts'
-import { evenSchema, marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
+import { earlierOf, evenSchema, marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
 import { everyWay, type Way } from '../gen/care-actions.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
@@ -188,6 +188,7 @@ export class World {
   clone(original: SimDevice): SimDevice {
     const copy = this.#addDevice(original.plan, (name, ports) => original.disk.copyTo(name, ports))
     copy.syncsAlone = original.syncsAlone
+    copy.schema = original.schema
     return copy
   }
 
@@ -207,7 +208,7 @@ export class World {
       name,
       user: `u${plan.user}`,
       plan,
-      schema: this.schema,
+      schema: (plan.isEarlier ? earlierOf(this.schema) : undefined) ?? this.schema,
       scheduler: this.scheduler,
       random,
       startMs: runStartMs,
@@ -232,6 +233,7 @@ export class World {
       tenant: device.tenant,
       scopes,
       client,
+      schema: device.openSchema,
       world: this.memory,
       observe: this.observe,
       nowMs: () => this.scheduler.nowMs,
