@@ -29,6 +29,29 @@ describe('a log that does not explain the rows', () => {
     ).toEqual(['items/r1 is at version 4, but the audit log ends at 1'])
   })
 
+  test('[SIM-105] a column that came with the next schema has what it came with, and nothing else', () => {
+    const migrated = () =>
+      givenItem().add({ kind: 'server-migrated', atMs: 5, columns: { items: { hue: 'grey' } } })
+    const named = { name: 'Rope', stock: 1 }
+    expect(
+      migrated()
+        .end(end(1, { ...named, hue: 'grey' }))
+        .found(auditCompleteness),
+    ).toEqual([])
+    expect(
+      givenItem()
+        .end(end(1, { ...named, hue: 'grey' }))
+        .found(auditCompleteness),
+    ).toEqual(['items/r1 has hue "grey", but the audit log makes it nothing'])
+    const painted = migrated()
+      .write(2, { changes: { hue: 'red' } })
+      .send(2)
+      .rule(2, { before: { hue: 'blue' } })
+    expect(painted.end(end(2, { ...named, hue: 'red' })).found(auditCompleteness)).toEqual([
+      'line 2 on items/r1 says that hue was "blue", but the lines before it make it "grey"',
+    ])
+  })
+
   test('[SIM-33] a line that remembers another value than the lines before it', () => {
     const history = givenItem()
       .write(2, { changes: { name: 'Cord' } })

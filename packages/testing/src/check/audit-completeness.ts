@@ -40,10 +40,9 @@ class AuditWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') {
-      this.#model.cut(o.auditN)
-      this.#lastN = Math.min(this.#lastN, o.auditN)
-    } else if (o.kind === 'end') this.#end(o)
+    this.#model.follow(o)
+    if (o.kind === 'server-restored') this.#lastN = Math.min(this.#lastN, o.auditN)
+    else if (o.kind === 'end') this.#end(o)
   }
 
   #commit({ outcomes, lines }: Commit): void {

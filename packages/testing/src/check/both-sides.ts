@@ -58,8 +58,8 @@ class SidesWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
-    else if (o.kind === 'end') this.#end(o)
+    this.#model.follow(o)
+    if (o.kind === 'end') this.#end(o)
   }
 
   #commit({ outcomes, lines }: Commit): void {

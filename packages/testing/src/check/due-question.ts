@@ -70,6 +70,7 @@ class SilenceWatch {
   observe(o: Observation): void {
     this.#book.observe(o)
     this.#read.observe(o)
+    this.#model.follow(o)
     if (o.kind === 'server-restored') this.#isRestored = true
     if (o.kind === 'entry-written' && !this.#saidBefore.has(o.id)) this.#say(o)
   }

@@ -33,7 +33,7 @@ class VerdictWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
+    this.#model.follow(o)
   }
 
   #commit({ lines, outcomes }: Commit): void {

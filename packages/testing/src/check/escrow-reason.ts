@@ -44,6 +44,7 @@ class SightWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
+    this.#model.follow(o)
     switch (o.kind) {
       case 'grants':
         return this.#grant(o)

@@ -1,4 +1,4 @@
-import type { Json, ServerAudit } from './observation.ts'
+import type { Json, Observation, ServerAudit, ServerMigrated } from './observation.ts'
 import { sameValue, show } from './same-value.ts'
 
 /** A record as the audit log has it. Of a deleted one the last values stay. */
@@ -64,8 +64,19 @@ export class AuditModel {
     }
   }
 
+  /** Takes in what happens to the log, and to what it says nothing of. */
+  follow(o: Observation): void {
+    if (o.kind === 'server-restored') this.#cut(o.auditN)
+    else if (o.kind === 'server-migrated') this.#widen(o)
+  }
+
+  #widen({ columns }: ServerMigrated): void {
+    for (const [collection, values] of Object.entries(columns))
+      for (const row of this.rowsOf(collection)) row.values = { ...values, ...row.values }
+  }
+
   /** Takes back every line after `auditN`. */
-  cut(auditN: number): void {
+  #cut(auditN: number): void {
     for (let undo = this.#undos.at(-1); undo && undo.n > auditN; undo = this.#undos.at(-1)) {
       const { row, version, isLive, values, at, deletion } = undo
       Object.assign(row, { version, isLive, values, at, deletion })

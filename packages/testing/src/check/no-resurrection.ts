@@ -33,8 +33,8 @@ class DeletionWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
+    this.#model.follow(o)
     if (o.kind !== 'server-restored') return
-    this.#model.cut(o.auditN)
     for (const { id, version } of o.forgotten)
       if (!this.#lost.has(id)) this.#lost.set(id, { restore: this.#cuts.length, version })
     this.#cuts.push(o.auditN)

@@ -42,8 +42,8 @@ class KeyWatch {
 
   observe(o: Observation): void {
     this.#book.observe(o)
-    if (o.kind === 'server-restored') this.#model.cut(o.auditN)
-    else if (o.kind === 'end') this.#end(o)
+    this.#model.follow(o)
+    if (o.kind === 'end') this.#end(o)
   }
 
   #commit({ lines, outcomes }: Commit): void {

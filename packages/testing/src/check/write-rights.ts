@@ -40,8 +40,8 @@ class RightsWatch {
   }
 
   observe(o: Observation): void {
+    this.#model.follow(o)
     if (o.kind === 'grants') this.#grant(o)
-    else if (o.kind === 'server-restored') this.#model.cut(o.auditN)
     else if (o.kind === 'audit') {
       this.#check(o)
       this.#model.apply(o)

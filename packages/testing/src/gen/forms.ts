@@ -211,7 +211,8 @@ function filledIn({ random, source }: Turn, { collection, row, fields }: Filling
     const members = membersOf(row[set.name]).filter(() => random.below(4) > 0)
     values[set.name] = [...sortMembers(new Set([...members, ...randomMembers(set, source)]))]
   }
-  return values
+  // A draft that an app of before kept has no more than that knew.
+  return Object.fromEntries(Object.entries(values).filter(([name]) => name in row))
 }
 
 /** All that a form shows as it was, but what decides where the row lies. */

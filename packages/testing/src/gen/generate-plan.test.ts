@@ -16,13 +16,17 @@ function has(kind: string): (plan: Plan) => boolean {
   return (plan) => plan.steps.some(({ action }) => action.kind === kind)
 }
 
+function isUpdate(kind: string): boolean {
+  return kind === 'app-update' || kind === 'server-update'
+}
+
 function isCalm({ network, storage, devices, steps }: Plan): boolean {
   const { delayMs: _delay, ...faults } = network
   const clocks = devices.flatMap(({ clockOffsetMs, clockDriftPpm }) => [clockOffsetMs, clockDriftPpm])
   const rates = [...Object.values(faults), ...Object.values(storage), ...clocks]
   return (
     rates.every((rate) => rate === 0) &&
-    steps.every(({ action }) => isUserAction(action) || action.kind === 'app-update')
+    steps.every(({ action }) => isUserAction(action) || isUpdate(action.kind))
   )
 }
 
@@ -57,7 +61,14 @@ describe('plans', () => {
     expect(shareOf(isEarlier)).toBeLessThan(0.5)
     const early = plans.filter(isEarlier)
     const updates = (plan: Plan) => plan.steps.filter(({ action }) => action.kind === 'app-update')
-    expect(early.some((plan) => updates(plan).length === 0)).toBe(true)
+    const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0)
+    const updated = sum(early.map((plan) => updates(plan).length))
+    const all = sum(early.map(({ devices }) => devices.filter((device) => device.isEarlier).length))
+    expect(updated / all).toBeGreaterThan(0.6)
+    expect(updated / all).toBeLessThan(0.95)
+    const migrated = early.filter(has('server-update'))
+    expect(migrated.length / early.length).toBeGreaterThan(0.3)
+    expect(migrated.every(({ isServerEarlier }) => isServerEarlier)).toBe(true)
     expect(plans.every((plan) => updates(plan).every(({ device }) => plan.devices[device]?.isEarlier))).toBe(
       true,
     )
@@ -122,6 +133,7 @@ describe('plans', () => {
       'server-full',
       'server-kill',
       'server-restore',
+      'server-update',
       'settle',
       'spy',
       'suspend',

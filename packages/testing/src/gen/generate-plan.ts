@@ -55,6 +55,7 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     seed,
     tenants: swarm.tenants,
     devices: updates.devices,
+    isServerEarlier: updates.isServerEarlier,
     network: swarm.network,
     storage: swarm.storage,
     isEven: swarm.isEven,

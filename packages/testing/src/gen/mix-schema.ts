@@ -7,7 +7,9 @@ import {
   custom,
   decimal,
   defineSchema,
+  type FieldKind,
   integer,
+  type Json,
   json,
   real,
   reference,
@@ -16,6 +18,7 @@ import {
   text,
   timestamp,
   transitions,
+  type Values,
 } from '@holdfast/core'
 
 /** Which of two texts stands is told from them alone, whoever merges them. */
@@ -159,6 +162,18 @@ const newFields = {
 export function earlierOf(schema: Schema): Schema | undefined {
   if (schema !== mixSchema && schema !== evenSchema) return undefined
   return schema === mixSchema ? earlierMix : earlierEven
+}
+
+/** What rows have in the columns that the app of before did not know, until somebody writes to them. */
+export function newColumns(schema: Schema): { readonly [collection: string]: Values } {
+  const emptyOf = (kind: FieldKind | undefined): Json => (kind === 'counter' ? 0 : kind === 'set' ? [] : null)
+  return Object.fromEntries(
+    Object.entries(newFields).map(([name, fields]) => {
+      const known = schema.collections.get(name)?.fieldsByName
+      const valueOf = (field: string): Json => known?.get(field)?.default ?? emptyOf(known?.get(field)?.kind)
+      return [name, Object.fromEntries(fields.map((field) => [field, valueOf(field)]))]
+    }),
+  )
 }
 
 function earlierApp(priority: number): Schema {

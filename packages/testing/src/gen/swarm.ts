@@ -9,7 +9,7 @@ import type { DrawnAction, UserAction } from './person.ts'
 export type FaultKind =
   | Exclude<
       Action['kind'],
-      UserAction['kind'] | 'offline' | 'backup' | 'server-backup' | 'operate' | 'app-update'
+      UserAction['kind'] | 'offline' | 'backup' | 'server-backup' | 'operate' | 'app-update' | 'server-update'
     >
   /** A window without a network that nobody tells the device of. */
   | 'outage'

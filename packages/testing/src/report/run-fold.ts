@@ -66,7 +66,7 @@ export class RunFold {
         this.#healedMs = o.atMs
         return
       case 'server-restored':
-        return this.#model.cut(o.auditN)
+        return this.#model.follow(o)
       case 'end':
         return this.#ask(o)
       default:

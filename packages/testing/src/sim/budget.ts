@@ -27,6 +27,7 @@ export const faultsToMeet = [
   'close',
   'clock-jump',
   'app-update',
+  'server-update',
   'device-full',
   'server-full',
   'server-kill',

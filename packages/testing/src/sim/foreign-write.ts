@@ -6,8 +6,8 @@ import type { World } from './world.ts'
 
 /** Somebody writes to a table of the server beside Holdfast: a job, an import, a person with a SQL shell. */
 export async function writeForeign(world: World, name: string, random: SeededRandom): Promise<void> {
-  const { schema, storage } = world
-  const collection = schema.collections.get(name)
+  const { server, storage } = world
+  const collection = server.schema.collections.get(name)
   if (!collection) return
   const table = `"${name}"`
   const rows = await storage.read(`SELECT id FROM ${table} ORDER BY id LIMIT 50`)

@@ -16,6 +16,8 @@ export interface Plan {
   readonly steps: readonly Step[]
   /** Whether the app has one class of priority, as most have; several unless said. For the mix schema. */
   readonly isEven?: boolean
+  /** The server begins with what the app of before knows, and so do all devices. */
+  readonly isServerEarlier?: boolean
   /** Whether devices find out by themselves that all faults are over; somebody tells them at once unless said. */
   readonly healsUntold?: boolean
   /** When faults and writes stop, virtual ms. */
@@ -145,6 +147,7 @@ export type Action =
   | { readonly kind: 'spy' }
   // The server.
   | { readonly kind: 'server-kill'; readonly afterCalls: number; readonly downMs: number }
+  | { readonly kind: 'server-update'; readonly downMs: number }
   | { readonly kind: 'server-full'; readonly forMs: number; readonly late?: boolean }
   | { readonly kind: 'server-backup' }
   | { readonly kind: 'server-restore' }

@@ -8,7 +8,7 @@ import { operate } from './operate.ts'
 import { planPockets } from './pocket-times.ts'
 import type { SimDevice } from './sim-device.ts'
 import { operatorId } from './sim-server.ts'
-import { takeStep } from './take-step.ts'
+import { takeStep, updateServer } from './take-step.ts'
 import type { World } from './world.ts'
 
 /** Everything must have settled this long after the last fault, virtual ms. */
@@ -40,6 +40,7 @@ export async function heal(world: World): Promise<void> {
   const { scheduler, network, devices } = world
   world.storageFaults = { deviceFull: 0, serverFull: 0, slow: 0 }
   network.heal()
+  updateServer(world, 0)
   world.signIn()
   for (const device of devices) device.heal()
   const healedMs = scheduler.nowMs

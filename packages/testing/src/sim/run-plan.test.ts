@@ -82,6 +82,31 @@ describe('a run', () => {
     expect(world.devices.map(({ openSchema }) => openSchema.version)).toEqual([2, 2, 2])
   })
 
+  test('[SIM-105] an app is ahead of the server until that is migrated, where no step says so in the end', async () => {
+    const steps = [
+      { device: 0, action: { kind: 'import', collection: 'keys', count: 5 }, draw: 1 },
+      { device: 1, action: { kind: 'app-update', downMs: 1_000 }, draw: 0 },
+      { device: 1, action: { kind: 'update', collection: 'keys', fields: 3, hot: true }, draw: 2 },
+      { device: 1, action: { kind: 'insert', collection: 'lockers' }, draw: 3 },
+    ] as const
+    const migration = { device: -1, action: { kind: 'server-update', downMs: 1_000 }, draw: 0 } as const
+    for (const told of [steps, [...steps, migration]]) {
+      const plan = planOf(told)
+      const devices = plan.devices.map((device) => ({ ...device, isEarlier: true }))
+      const { world, seen } = await played({ ...plan, devices, isServerEarlier: true })
+      expect(world.faults.sorted()).toMatchObject({ 'app-update': 1, 'server-update': 1 })
+      const migrated = seen.findIndex(({ kind }) => kind === 'server-migrated')
+      const lockers = seen.findIndex((o) => o.kind === 'audit' && o.collection === 'lockers')
+      expect(migrated).toBeGreaterThan(0)
+      expect(lockers).toBeGreaterThan(migrated)
+      const end = seen.find((o) => o.kind === 'end')
+      assert(end?.kind === 'end', 'the run has an end')
+      expect(end.devices[0]?.collections).toEqual(end.devices[1]?.collections)
+      expect(end.devices[0]?.collections['lockers']).toHaveLength(1)
+      expect(end.devices[0]?.collections['keys']).toHaveLength(5)
+    }
+  })
+
   test('[SIM-6] where nobody tells devices that faults are over, they find out by themselves', async () => {
     const offline = {
       device: 1,

@@ -22,6 +22,8 @@ export interface SimServerParts {
   /** The user a token is for; null: it is not, or not any more. */
   readonly authenticate: (token: string) => string | null
   readonly scopes: (user: string) => readonly string[]
+  /** Told in the turn in which it answers; rows have by then what this schema says. */
+  readonly onStart?: (schema: Schema) => void
   /** Something the server should never do. */
   readonly onDefect: (error: unknown) => void
 }
@@ -96,7 +98,9 @@ export class SimServer {
         mayReview: ({ id }) => id === operatorId || isReviewed,
         env,
       })
-      if (life.isAlive) this.#server = server
+      if (!life.isAlive) return
+      this.#server = server
+      this.#parts.onStart?.(this.schema)
     } catch {
       life.end()
       scheduler.after(5_000, () => void this.start())

@@ -8,12 +8,12 @@ import type { World } from './world.ts'
 
 /** Somebody who knows the id of a record that lies in none of their scopes asks for it, by plain HTTP. Rules: SIM-28. */
 export async function spy(world: World, device: SimDevice, random: SeededRandom): Promise<void> {
-  const { schema, storage, server, grants } = world
+  const { storage, server, grants } = world
   const { user } = device
   const granted = new Set([...(grants.get(user) ?? []), globalScope, personalScope(user)])
   if (granted.has(everyScope)) return
   const hidden: { readonly path: string; readonly scopes: readonly string[] }[] = []
-  for (const collection of schema.collections.values()) {
+  for (const collection of server.schema.collections.values()) {
     for (const row of await storage.read(`SELECT * FROM ${quoted(collection.name)} ORDER BY id LIMIT 50`)) {
       const scopes = scopesOfRow(collection.scopes, valuesOf(collection, row))
       const path = `${collection.name}/${row['id']}`

@@ -83,6 +83,8 @@ function onServer(world: World, { action, draw }: Step): void {
     case 'server-kill':
       faults.add('server-kill')
       return server.crash(action.afterCalls, action.downMs)
+    case 'server-update':
+      return updateServer(world, action.downMs)
     case 'server-full':
       faults.add('server-full-window')
       server.fullUntilMs = scheduler.nowMs + action.forMs
@@ -109,6 +111,16 @@ function onServer(world: World, { action, draw }: Step): void {
       return void operate(world, new SeededRandom(draw), false).catch(world.onDefect)
     default:
   }
+}
+
+/** The next version of the host: the database is migrated when it starts. */
+export function updateServer(world: World, downMs: number): void {
+  const { server, schema, scheduler, faults } = world
+  if (server.schema === schema) return
+  faults.add('server-update')
+  server.kill()
+  server.schema = schema
+  scheduler.after(downMs, () => void server.start())
 }
 
 /** A database elsewhere takes its time, in which none passes; what goes wrong with it is told. */

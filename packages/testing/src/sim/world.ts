@@ -3,7 +3,7 @@ import type { IngestOptions } from '@holdfast/server'
 
 import type { Violation } from '../check/checker.ts'
 import { type Observation, runStartMs } from '../check/observation.ts'
-import { earlierOf, evenSchema, marksIn, mixSchema, scopesOfTenant } from '../gen/mix-schema.ts'
+import { earlierOf, evenSchema, marksIn, mixSchema, newColumns, scopesOfTenant } from '../gen/mix-schema.ts'
 import { everyWay, type Way } from '../gen/care-actions.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
@@ -110,8 +110,12 @@ export class World {
     }
     this.storage =
       outside?.storage(disk) ??
-      new ServerDisk({ ...disk, base: servers?.lend(), giveBack: servers?.giveBack })
+      new ServerDisk(
+        plan.isServerEarlier ? disk : { ...disk, base: servers?.lend(), giveBack: servers?.giveBack },
+      )
     this.server = this.#makeServer(outside?.ingest)
+    // A database that is not simulated is made for the newest.
+    if (plan.isServerEarlier && !outside) this.server.schema = earlierOf(this.schema) ?? this.schema
     for (const device of plan.devices) this.addDevice(device)
   }
 
@@ -301,6 +305,10 @@ export class World {
         return Number(issue) >= (this.#tokens.get(user) ?? 0) ? user : null
       },
       scopes: (user) => this.grants.get(user) ?? [],
+      onStart: (schema) => {
+        if (!this.plan.isServerEarlier || schema !== this.schema) return
+        this.observe({ kind: 'server-migrated', atMs: this.scheduler.nowMs, columns: newColumns(schema) })
+      },
       onDefect: this.onDefect,
     })
   }
