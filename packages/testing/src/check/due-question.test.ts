@@ -45,6 +45,19 @@ describe('a field', () => {
     )
   })
 
+  test('[SIM-105] a column that came with the next schema was read as it came', () => {
+    const painted = (...hues: readonly string[]): GivenHistory => {
+      const columns = { items: { hue: 'grey' } }
+      const history = givenBeam().add({ kind: 'server-migrated', atMs: 0, columns })
+      for (const [place, hue] of hues.entries())
+        history.line({ before: { hue: hues[place - 1] ?? 'grey' }, after: { hue } })
+      return taken(history.write(1, { changes: { hue: 'blue' }, base: { hue: 'grey' } }))
+    }
+    expect(found(painted('red'))).toHaveLength(1)
+    expect(found(painted('red', 'grey'))).toEqual([])
+    expect(found(painted('red', 'grey', 'black'))).toHaveLength(1)
+  })
+
   test('[SIM-103] of a transaction, and of a dead letter that is tried again', () => {
     expect(found(taken(toShelf(givenBeam(), { group: 'g1' }).line(moved)))).toHaveLength(1)
     const dead = toShelf(givenBeam())

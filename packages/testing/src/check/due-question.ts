@@ -173,7 +173,9 @@ class SilenceWatch {
     const read = ofField.findLast(({ version }) => version <= this.#read.of(item).newest)
     const said = this.#saidBefore.get(item.write.first.id)?.[field] ?? []
     const stands = stood[field] ?? null
-    return ![read ? valueIn(read, field) : null, ...said].some((value) => sameValue(value, stands))
+    // Before its first change it was what that says, as where it came with the column.
+    const first = ofField[0]?.line.before?.[field] ?? null
+    return ![read ? valueIn(read, field) : first, ...said].some((value) => sameValue(value, stands))
   }
 }
 

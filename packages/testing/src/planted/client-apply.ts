@@ -6,6 +6,27 @@ const sync = 'packages/client/src/sync'
 /** Bugs in pulling, staging, applying and settling on a device. */
 export const clientApplyPlants: readonly Plant[] = [
   {
+    id: 'new-fields-never-fetched',
+    case: 'AP-12',
+    file: 'packages/client/src/local/open-database.ts',
+    edits: [
+      {
+        find: `if (wasPulled && grown.length > 0) await noteGrown(tx, grown)`,
+        replace: `if (!wasPulled && grown.length > 0) await noteGrown(tx, grown)`,
+      },
+    ],
+    story: 'An app gains a field, and shows nothing in it until somebody writes to the record again.',
+    expect: ['convergence', 'bounds'],
+  },
+  {
+    id: 'new-collections-stay-unread',
+    case: 'AP-5',
+    file: `${apply}/retry-quarantine.ts`,
+    edits: [{ find: `=== schema.version) return`, replace: `!== schema.version) return` }],
+    story: 'An app learns of a collection, and its rows, which the app before put aside, are never shown.',
+    expect: ['convergence', 'bounds'],
+  },
+  {
     id: 'unheard-outcomes-not-settled',
     case: 'B17',
     file: `${apply}/settle-outcomes.ts`,
