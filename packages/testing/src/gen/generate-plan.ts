@@ -5,7 +5,8 @@ import type { Action, Plan, Step } from '../sim/plan.ts'
 import { addStep, type Draft } from './draft.ts'
 import { addFaults } from './faults-of-stretch.ts'
 import { formSteps } from './form-steps.ts'
-import { mixSchema, pairsOf } from './mix-schema.ts'
+import { appOf } from './app-of-plan.ts'
+import { pairsOf } from './mix-schema.ts'
 import { type DrawnAction, isUserAction, type UserAction } from './person.ts'
 import { drawUpdates } from './app-updates.ts'
 import { drawSwarm, type SwarmOptions } from './swarm.ts'
@@ -15,7 +16,7 @@ import { traitsOf } from './traits.ts'
 export interface PlanOptions extends SwarmOptions {
   /** About as many operations of people; from 60 to 1,920 unless said, each length as likely as twice that. */
   readonly operations?: number
-  /** The mix schema unless said. */
+  /** The mix schema, or one of the seed's own, unless said. */
   readonly schema?: Schema
 }
 
@@ -26,12 +27,13 @@ const openingMs = 5_000
 export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new SeededRandom(seed)
   const swarm = drawSwarm(random, options)
+  const schemaSeed = options.schema ? undefined : drawSchemaSeed(seed)
   const draft: Draft = {
     random,
     swarm,
     steps: [],
     stretches: [],
-    collections: collectionsByKind(options.schema ?? mixSchema),
+    collections: collectionsByKind(options.schema ?? appOf({ schemaSeed }).schema),
     deviceCount: swarm.devices.length,
     nowMs: openingMs,
   }
@@ -59,10 +61,16 @@ export function generatePlan(seed: number, options: PlanOptions = {}): Plan {
     network: swarm.network,
     storage: swarm.storage,
     isEven: swarm.isEven,
+    ...(schemaSeed !== undefined && { schemaSeed }),
     healsUntold: random.below(4) === 0,
     steps,
     chaosMs: endMs + 5_000,
   }
+}
+
+/** One seed of four has an app of its own. Rules: SIM-106. */
+function drawSchemaSeed(seed: number): number | undefined {
+  return new SeededRandom(seed ^ 0x51ed_270b).below(4) === 0 ? seed : undefined
 }
 
 /** Some time after each grant has ended an operator looks at what became of it; nothing else is drawn otherwise for that. */

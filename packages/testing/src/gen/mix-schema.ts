@@ -7,9 +7,7 @@ import {
   custom,
   decimal,
   defineSchema,
-  type FieldKind,
   integer,
-  type Json,
   json,
   real,
   reference,
@@ -18,7 +16,6 @@ import {
   text,
   timestamp,
   transitions,
-  type Values,
 } from '@holdfast/core'
 
 /** Which of two texts stands is told from them alone, whoever merges them. */
@@ -158,24 +155,7 @@ const newFields = {
   keys: ['note'],
 }
 
-/** The app of before, where there was one. Rules: SIM-105. */
-export function earlierOf(schema: Schema): Schema | undefined {
-  if (schema !== mixSchema && schema !== evenSchema) return undefined
-  return schema === mixSchema ? earlierMix : earlierEven
-}
-
-/** What rows have in the columns that the app of before did not know, until somebody writes to them. */
-export function newColumns(schema: Schema): { readonly [collection: string]: Values } {
-  const emptyOf = (kind: FieldKind | undefined): Json => (kind === 'counter' ? 0 : kind === 'set' ? [] : null)
-  return Object.fromEntries(
-    Object.entries(newFields).map(([name, fields]) => {
-      const known = schema.collections.get(name)?.fieldsByName
-      const valueOf = (field: string): Json => known?.get(field)?.default ?? emptyOf(known?.get(field)?.kind)
-      return [name, Object.fromEntries(fields.map((field) => [field, valueOf(field)]))]
-    }),
-  )
-}
-
+/** The app of before each of them. */
 function earlierApp(priority: number): Schema {
   const { lockers: _, ...known } = { areas: areasOf(priority), ...others }
   const collections: Record<string, CollectionDeclaration> = { ...known }
@@ -188,8 +168,8 @@ function earlierApp(priority: number): Schema {
   return defineSchema({ version: 1, collections })
 }
 
-const earlierMix = earlierApp(2)
-const earlierEven = earlierApp(0)
+export const earlierMix: Schema = earlierApp(2)
+export const earlierEven: Schema = earlierApp(0)
 
 /** The collection of a schema whose rows are written two at a time; undefined for every schema but those above. */
 export function pairsOf(schema: Schema): 'pairs' | undefined {

@@ -9,6 +9,7 @@ import { healthy } from '../sim/network.ts'
 import type { DevicePlan, Plan } from '../sim/plan.ts'
 import { heal } from '../sim/play.ts'
 import type { ServerImage } from '../sim/server-disk.ts'
+import { onlyApp } from '../gen/app-of-plan.ts'
 import { World, type WorldOptions } from '../sim/world.ts'
 import { countChances, type FaultKind } from './faults.ts'
 import { laneSchema, sites } from './lane-schema.ts'
@@ -134,7 +135,7 @@ export async function runLane(run: LaneRun): Promise<LaneResult> {
   const lists = new OpenLists((error) => world.onDefect(error))
   const world: World = new World(planOf(run.devices, run.durability), {
     ...run.world,
-    schema,
+    app: onlyApp(schema),
     onOpen: schema === laneSchema ? lists.open : undefined,
     scopesOf: () => sites,
     observe: (observation) => {
@@ -192,7 +193,7 @@ const prepared = new WeakMap<Schema, Promise<ServerImage>>()
 /** The disk of a server that was started once and holds nothing; made once, since most runs begin with it. */
 function preparedServer(schema: Schema): Promise<ServerImage> {
   const prepare = async (): Promise<ServerImage> => {
-    const world = new World(planOf([], 'full'), { schema, observe: () => undefined })
+    const world = new World(planOf([], 'full'), { app: onlyApp(schema), observe: () => undefined })
     await world.server.start()
     world.server.kill()
     const image = world.serverDisk.image()

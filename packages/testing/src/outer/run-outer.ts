@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 
 import { generatePlan } from '../gen/generate-plan.ts'
-import { evenSchema, mixSchema } from '../gen/mix-schema.ts'
+import { appOf } from '../gen/app-of-plan.ts'
 import type { Plan } from '../sim/plan.ts'
 import { type RunResult, runPlan } from '../sim/run-plan.ts'
 import { turn } from '../sim/scheduler.ts'
@@ -76,8 +76,8 @@ function comparable(plan: Plan): Plan {
 /** A server that looks through its receipts every few seconds, for days on end, would do nothing else. */
 const lookingLess = { receiptSweepMs: 20_000, receiptLeaseMs: 20_000 }
 
-async function outsideOf({ postgres, redis }: OuterServers, { isEven }: Plan): Promise<OutsideStorage> {
-  const database = await givenPostgres(postgres, isEven ? evenSchema : mixSchema)
+async function outsideOf({ postgres, redis }: OuterServers, plan: Plan): Promise<OutsideStorage> {
+  const database = await givenPostgres(postgres, appOf(plan).schema)
   let storage: PostgresStorage | undefined
   let queue: RedisLife | undefined
   const isIdle = (): boolean => storage?.isIdle !== false && queue?.isIdle !== false

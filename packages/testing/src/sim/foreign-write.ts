@@ -22,8 +22,10 @@ export async function writeForeign(world: World, name: string, random: SeededRan
 
 /** Fields that a job may set without breaking anything else: no scopes, no keys, no references. */
 function writableFields(collection: CollectionSchema): readonly FieldSchema[] {
-  const kept = new Set(['site', 'with', 'mark', 'code', 'label', 'number'])
-  return collection.fields.filter(
+  const { scopes, unique, fields } = collection
+  // Pairs are written two at a time, with one mark.
+  const kept = new Set(['mark', ...[...scopes, ...unique].flatMap((each) => each.fields)])
+  return fields.filter(
     ({ kind, name, merge }) =>
       (kind === 'text' || kind === 'integer' || kind === 'counter') &&
       merge.rule !== 'transitions' &&

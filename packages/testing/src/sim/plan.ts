@@ -16,6 +16,8 @@ export interface Plan {
   readonly steps: readonly Step[]
   /** Whether the app has one class of priority, as most have; several unless said. For the mix schema. */
   readonly isEven?: boolean
+  /** The app is made from it, and is nobody's; the mix schema unless said. */
+  readonly schemaSeed?: number
   /** The server begins with what the app of before knows, and so do all devices. */
   readonly isServerEarlier?: boolean
   /** Whether devices find out by themselves that all faults are over; somebody tells them at once unless said. */

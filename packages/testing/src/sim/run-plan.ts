@@ -4,7 +4,7 @@ import { type Checker, type Violation, Watch } from '../check/checker.ts'
 import { checkersFor } from '../check/checkers.ts'
 import { factsOf } from '../check/facts-of.ts'
 import type { Observation } from '../check/observation.ts'
-import { evenSchema, mixSchema } from '../gen/mix-schema.ts'
+import { appOf, onlyApp } from '../gen/app-of-plan.ts'
 import { InstalledServers } from './installed-servers.ts'
 import type { Plan } from './plan.ts'
 import { play } from './play.ts'
@@ -14,7 +14,7 @@ import { type OutsideStorage, World } from './world.ts'
 
 /** How a plan is run. */
 export interface RunOptions {
-  /** The mix schema that the plan names unless said. */
+  /** That of the plan unless said. */
   readonly schema?: Schema
   /** All unless said. */
   readonly checkers?: readonly Checker[]
@@ -51,11 +51,14 @@ export interface RunResult {
 /** Plays a plan to its end: faults, then healing, then everybody at rest, then the audit. Rules: SIM-1 to SIM-9. */
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<RunResult> {
   const { observe, untilFailure = false } = options
-  const schema = options.schema ?? (plan.isEven ? evenSchema : mixSchema)
+  const app = options.schema ? onlyApp(options.schema) : appOf(plan)
+  const { schema } = app
+  // Made once for many runs; not where it is made for this one, or begins with another schema.
+  const isUsual = plan.schemaSeed === undefined && plan.isServerEarlier !== true
   const watch = new Watch(options.checkers ?? checkersFor(factsOf(schema)))
   const world = new World(plan, {
-    schema,
-    servers: await InstalledServers.for(schema),
+    app,
+    ...(isUsual && { servers: await InstalledServers.for(schema) }),
     scopesOf: options.scopesOf,
     codeCount: options.codeCount,
     outside: options.outside,

@@ -3,7 +3,9 @@ import type { IngestOptions } from '@holdfast/server'
 
 import type { Violation } from '../check/checker.ts'
 import { type Observation, runStartMs } from '../check/observation.ts'
-import { earlierOf, evenSchema, marksIn, mixSchema, newColumns, scopesOfTenant } from '../gen/mix-schema.ts'
+import { appOf, newColumns } from '../gen/app-of-plan.ts'
+import { marksIn, scopesOfTenant } from '../gen/mix-schema.ts'
+import type { App } from '../gen/random-app.ts'
 import { everyWay, type Way } from '../gen/care-actions.ts'
 import type { Person } from '../gen/person.ts'
 import { SharedMemory } from '../gen/shared-memory.ts'
@@ -26,8 +28,8 @@ import { TraceHash } from './trace-hash.ts'
 
 /** What a world is made from beside its plan. */
 export interface WorldOptions {
-  /** The mix schema that the plan names unless said. */
-  readonly schema?: Schema
+  /** The one that the plan names unless said. */
+  readonly app?: App
   /** Scopes that a person of a tenant has. */
   readonly scopesOf?: (tenant: number, user: number) => readonly string[]
   /** How many values of a unique key each tenant wants; as few as usual unless said. */
@@ -80,6 +82,7 @@ export class World {
   ways: readonly Way[] = everyWay
   /** Asked before chance is, for runs in which somebody plans each fault. */
   strike: Strike = {}
+  readonly #app: App
   readonly #scopesOf: (tenant: number, user: number) => readonly string[]
   readonly #serverLimits: Partial<Limits> | undefined
   readonly #report: (observation: Observation) => void
@@ -93,7 +96,8 @@ export class World {
 
   constructor(plan: Plan, options: WorldOptions) {
     this.plan = plan
-    this.schema = options.schema ?? (plan.isEven ? evenSchema : mixSchema)
+    this.#app = options.app ?? appOf(plan)
+    this.schema = this.#app.schema
     this.scheduler = new Scheduler(options.outside?.settled)
     this.storageFaults = plan.storage
     this.#scopesOf = options.scopesOf ?? scopesOfTenant
@@ -110,12 +114,10 @@ export class World {
     }
     this.storage =
       outside?.storage(disk) ??
-      new ServerDisk(
-        plan.isServerEarlier ? disk : { ...disk, base: servers?.lend(), giveBack: servers?.giveBack },
-      )
+      new ServerDisk({ ...disk, base: servers?.lend(), giveBack: servers?.giveBack })
     this.server = this.#makeServer(outside?.ingest)
     // A database that is not simulated is made for the newest.
-    if (plan.isServerEarlier && !outside) this.server.schema = earlierOf(this.schema) ?? this.schema
+    if (plan.isServerEarlier && !outside) this.server.schema = this.#app.earlier
     for (const device of plan.devices) this.addDevice(device)
   }
 
@@ -212,7 +214,7 @@ export class World {
       name,
       user: `u${plan.user}`,
       plan,
-      schema: (plan.isEarlier ? earlierOf(this.schema) : undefined) ?? this.schema,
+      schema: plan.isEarlier ? this.#app.earlier : this.schema,
       scheduler: this.scheduler,
       random,
       startMs: runStartMs,
@@ -307,7 +309,7 @@ export class World {
       scopes: (user) => this.grants.get(user) ?? [],
       onStart: (schema) => {
         if (!this.plan.isServerEarlier || schema !== this.schema) return
-        this.observe({ kind: 'server-migrated', atMs: this.scheduler.nowMs, columns: newColumns(schema) })
+        this.observe({ kind: 'server-migrated', atMs: this.scheduler.nowMs, columns: newColumns(this.#app) })
       },
       onDefect: this.onDefect,
     })
