@@ -4,6 +4,7 @@ import {
   type Change,
   type CollectionSchema,
   type Json,
+  jsonEqual,
   type Mutation,
   replayMutations,
   type Values,
@@ -38,7 +39,10 @@ export function changeShadow(shadow: Shadow, input: ShadowChange): Shadow {
   const { op } = change
   switch (op) {
     case 'put':
-      return withScope(isNewer(shadow, change) ? putShadow(shadow, input) : shadow, scope)
+      return withScope(
+        isNewer(shadow, change) || isOther(shadow, input) ? putShadow(shadow, input) : shadow,
+        scope,
+      )
     case 'have':
       // Without the own mutations there is nothing to build it from; a fetched copy of the record stands beside it.
       return withScope(
@@ -78,6 +82,13 @@ function scopesOf(shadow: Shadow): number[] {
 
 function isNewer(shadow: Shadow, change: Change): boolean {
   return change.version > versionOf(shadow)
+}
+
+/** The same version with other values: an app before this one built it without the fields that are new. Rules: AP-12. */
+function isOther({ snapshot }: Shadow, { collection, change }: ShadowChange): boolean {
+  if (snapshot.kind !== 'live' || snapshot.version !== change.version) return false
+  const { values } = snapshot
+  return collection.fields.some(({ name }) => !jsonEqual(values[name] ?? null, change.data?.[name] ?? null))
 }
 
 function putShadow(shadow: Shadow, { collection, change }: ShadowChange): Shadow {

@@ -199,7 +199,12 @@ describe('a schema that changed', () => {
     const path = newPath()
     const before = await opened(path)
     await before.database.write((tx) =>
-      tx.run("INSERT INTO things (id, name, _version, _state) VALUES ('a', 'one', 1, 'clean')"),
+      tx.exec(
+        `INSERT INTO things (id, name, _version, _state) VALUES ('a', 'one', 1, 'clean');
+         INSERT INTO _shadow (collection, record, version, deleted, data, scopes) VALUES ('things', 'b', 1, 0, '{"name":"two"}', ''),
+           ('things', 'd', 1, 1, NULL, ''), ('others', 'e', 1, 0, '{"name":"two"}', '');
+         INSERT INTO _deleted (collection, record, version, data) VALUES ('things', 'c', 1, '{"name":"three"}')`,
+      ),
     )
     await before.database.close()
     const schema = schemaOf(2, {
@@ -212,6 +217,16 @@ describe('a schema that changed', () => {
     const { database } = await opened(path, { schema })
     expect(await database.all('SELECT id, name, count, labels, kind, extra FROM things')).toMatchObject([
       { id: 'a', name: 'one', count: 0, labels: '[]', kind: "it's", extra: null },
+    ])
+    const copies = await database.all(
+      'SELECT record, data FROM _shadow UNION ALL SELECT record, data FROM _deleted ORDER BY record',
+    )
+    const filled = { count: 0, labels: [], kind: "it's", extra: null }
+    expect(copies.map(({ record, data }): unknown => [record, JSON.parse(String(data))])).toEqual([
+      ['b', { name: 'two', ...filled }],
+      ['c', { name: 'three', ...filled }],
+      ['d', null],
+      ['e', { name: 'two' }],
     ])
     await database.close()
   })

@@ -230,6 +230,7 @@ async function makeTable(
       await tx.exec(
         `ALTER TABLE ${quoteName(collection.name)} ADD COLUMN ${definition}${defaultClause(field)}`,
       )
+      await fillCopies(tx, collection, field)
     } else if (!definition.endsWith(` ${type}`)) {
       const at = `${collection.name}.${field.name}`
       throw new SyncError(
@@ -237,10 +238,28 @@ async function makeTable(
         `${at} is stored as ${type}; a field of another kind needs another name`,
         { at },
       )
-    } else if (declared?.has(field.name) === false) hasGrown = true
+    } else if (declared?.has(field.name) === false) {
+      hasGrown = true
+      await fillCopies(tx, collection, field)
+    }
   }
   for (const sql of createIndexes(collection)) await tx.exec(sql)
   return hasGrown
+}
+
+/** What stands beside own edits, and what was deleted, take the field's default as rows do. */
+async function fillCopies(
+  tx: LocalTransaction,
+  { name }: CollectionSchema,
+  field: FieldSchema,
+): Promise<void> {
+  const value = JSON.stringify(field.default ?? null)
+  for (const table of ['_shadow', '_deleted']) {
+    await tx.run(
+      `UPDATE ${table} SET data = json_insert(data, '$.${field.name}', json(?)) WHERE collection = ? AND json_valid(data)`,
+      [value, name],
+    )
+  }
 }
 
 /** Rows that are there take the field's default, without being rewritten. */

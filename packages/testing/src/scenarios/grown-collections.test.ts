@@ -307,6 +307,33 @@ test('[AP-12] [CS-3] what lies in a scope that is lost meanwhile does not keep t
   expect(rows.filter((row) => row['note'] === null)).toEqual([])
 })
 
+test('[AP-12] what the server took as it was while its collection is fetched again is fetched, too', async () => {
+  const ann = await openApp('ann', newest)
+  const id = await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue', shade: 'red' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  await old['items']!.update(id, { name: 'Line' })
+  await close(old)
+  const db = await openApp('bob', newest)
+  // The ranges are known once it has pulled; then an edit is sent, and another one made before its version is heard of.
+  const meanwhile = [
+    () => undefined,
+    () => db['items']!.update(id, { name: 'Cord' }),
+    () => undefined,
+    () => db['items']!.increment(id, { stock: 1 }),
+  ]
+  onAsked = () => meanwhile.shift()?.()
+  asked.length = 0
+  expect(await sync(db)).toEqual({ status: 'done', code: null })
+  const pulled = asked.filter(({ body }) => 'ranges' in body)
+  expect(asked.indexOf(pulled[0]!)).toBe(3)
+  expect(await rowsOf(db, 'items')).toMatchObject([{ note: 'blue', shade: 'red', name: 'Cord', stock: 1 }])
+  await sync(db)
+  await sync(ann)
+  expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
+})
+
 /** The ranges that a device still has to fetch. */
 async function lookInto(file: string): Promise<readonly { readonly scope: string }[]> {
   const connection = await sqliteStorage(join(folder, `${file}.sqlite`)).open()
