@@ -3,6 +3,7 @@ import {
   type CollectionSchema,
   emptyPayload,
   type Json,
+  parseSeenValue,
   parseUpdate,
   type Payload,
   payloadOfUpdate,
@@ -24,6 +25,7 @@ import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, rea
 import { entriesOfRecord, updateEntries, writePayload } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
 import { carriedOver, seenIn } from '../write/seen-values.ts'
+import { weigh } from '../write/write-session.ts'
 import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
 
 /** One mutation of a dead letter. */
@@ -340,7 +342,7 @@ async function editEntry(
     row.op === 'create'
       ? { ...old, changes: { ...old.changes, [name]: next } }
       : overlaid(old, payloadOfUpdate(collection, before, value), name)
-  const text = payloadText(payload)
+  const { text } = weigh(collection, payload)
   await writePayload(tx, seqOf(row), text)
   const { record, created_at: createdAt } = row
   const later = (await entriesOfRecord(tx, collection.name, String(record))).filter(
@@ -351,14 +353,18 @@ async function editEntry(
   await queueUploads(tx, { ...written, payload: text })
 }
 
-/** What a mutation is to make of a field: of what adds up it made `made`, and is to make as much more as was done to `seen`. */
+/**
+ * What a mutation is to make of a field: of what adds up it made `made`, and is to make as much more as was done to `seen`.
+ * Errors: VALUE_INVALID for a counter that is not exact, VALUE_TOO_LARGE.
+ */
 function relativeTo(
-  { fieldsByName }: CollectionSchema,
+  { name: collection, fieldsByName }: CollectionSchema,
   name: string,
   { seen, wanted, made }: { readonly seen: Json; readonly wanted: Json; readonly made: Json },
 ): Json {
-  const kind = fieldsByName.get(name)?.kind
-  return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted
+  const field = fieldsByName.get(name)
+  if (field?.kind !== 'counter' && field?.kind !== 'set') return wanted
+  return parseSeenValue(field, carriedOver(seen, wanted, made), `${collection}.${name}`)
 }
 
 /** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */
