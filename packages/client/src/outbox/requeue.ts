@@ -31,12 +31,12 @@ export function requeue(
 }
 
 /**
- * The key under which a mutation is tried again: it follows from the old one and from what the mutation says now, so that
- * another copy of the database, or this one once it is put back to a backup of before, tries the same under the same key.
- * The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
+ * The key under which a mutation is tried again: it follows from the old one and from what the mutation does now, so that
+ * another copy of the database, or this one once it is put back to a backup of before, tries the same under the same key,
+ * whatever each of them has made of what its author saw. The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
  */
 function keyOfRetry({ id, payload }: Entry): string {
-  const text = payloadText(payload)
+  const text = payloadText({ ...payload, base: null })
   const digits = checksum(`${id} ${text}`).slice(-9) + checksum(`${text} ${id}`).slice(-9)
   return `${id.slice(0, 13)}-8${digits.slice(0, 3)}-a${digits.slice(3, 6)}-${digits.slice(6)}`
 }

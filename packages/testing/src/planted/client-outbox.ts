@@ -367,7 +367,7 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${outbox}/dead-letters.ts`,
     edits: [
       {
-        find: `if (field?.kind !== 'counter' && field?.kind !== 'set') return wanted`,
+        find: `if (!field || !addsUp(field)) return wanted`,
         replace: `if (field?.kind !== 'set') return wanted`,
       },
     ],
