@@ -103,6 +103,21 @@ describe('retry', () => {
     expect(await device.items.get(item)).toMatchObject({ name: 'b', _state: 'syncing' })
   })
 
+  test('[OB-15] of a fold that is tried again each stands on the one before, and what was written on it on the last', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    for (const name of ['one', 'two', 'three']) await device.items.update(id, { name })
+    const [fold] = await cut(device)
+    await refuse(device, fold?.seqs ?? [])
+    await device.items.update(id, { name: 'four' })
+    const [lead] = await entriesOf(device)
+    expect((await entriesOf(device)).map(({ after }) => after)).toEqual([null, lead?.id, lead?.id, lead?.id])
+    await lettersOf(device).retry(lead?.id ?? '')
+    const [one, two, three, four] = await entriesOf(device)
+    expect([one?.after, two?.after, three?.after]).toEqual([null, one?.id, two?.id])
+    expect(four).toMatchObject({ after: three?.id, payload: { changes: { name: 'four' } } })
+  })
+
   test('[OB-1, OB-15] a retry takes no number that was ever used, also when the newest entries have left', async () => {
     const device = await givenDevice()
     await device.items.insert({ name: 'refused' })
