@@ -103,6 +103,21 @@ describe('retry', () => {
     expect(await device.items.get(item)).toMatchObject({ name: 'b', _state: 'syncing' })
   })
 
+  test('[OB-15] of a fold that is tried again each stands on the one before, and what was written on it on the last', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    for (const name of ['one', 'two', 'three']) await device.items.update(id, { name })
+    const [fold] = await cut(device)
+    await refuse(device, fold?.seqs ?? [])
+    await device.items.update(id, { name: 'four' })
+    const [lead] = await entriesOf(device)
+    expect((await entriesOf(device)).map(({ after }) => after)).toEqual([null, lead?.id, lead?.id, lead?.id])
+    await lettersOf(device).retry(lead?.id ?? '')
+    const [one, two, three, four] = await entriesOf(device)
+    expect([one?.after, two?.after, three?.after]).toEqual([null, one?.id, two?.id])
+    expect(four).toMatchObject({ after: three?.id, payload: { changes: { name: 'four' } } })
+  })
+
   test('[OB-1, OB-15] a retry takes no number that was ever used, also when the newest entries have left', async () => {
     const device = await givenDevice()
     await device.items.insert({ name: 'refused' })
@@ -183,6 +198,59 @@ describe('retry', () => {
       { base: { name: 'free', price: '1.00' }, changes: { name: 'later', price: '2.00' } },
       { base: { name: 'later' }, changes: { name: 'last' } },
     ])
+  })
+
+  test('[OB-17] what was refused on a letter saw what the letter says once it is edited', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    for (const name of ['first', 'second', 'third']) {
+      await device.items.update(id, { name })
+      await cut(device)
+    }
+    const seqs = (await entriesOf(device)).map(({ seq }) => seq)
+    await refuse(device, seqs)
+    const [letter] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(letter?.id ?? '', { name: 'mended' })
+    expect((await entriesOf(device)).map(({ status, payload }) => [status, payload.base])).toEqual([
+      ['pending', { name: 'Laptop' }],
+      ['dead', { name: 'mended' }],
+      ['dead', { name: 'second' }],
+    ])
+  })
+
+  test('[OB-17] an edited letter stands on what was offered meanwhile, behind which it goes', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { price: '2.00' })
+    await cut(device)
+    const [letter] = await entriesOf(device)
+    await refuse(device, [letter?.seq ?? 0])
+    await device.items.update(id, { name: 'offered' })
+    await device.database.write((tx) =>
+      tx.run("UPDATE _outbox SET offer = seq, status = 'sending' WHERE status = 'pending'"),
+    )
+    await lettersOf(device).editAndRetry(letter?.id ?? '', { name: 'mended' })
+    expect((await entriesOf(device)).at(-1)?.payload.base).toEqual({ name: 'offered', price: '1.00' })
+    expect((await device.items.get(id))?.name).toBe('mended')
+  })
+
+  test('[OB-15] a copy in which another letter was edited before tries one again under the same key', async () => {
+    const keyOf = async (isEdited: boolean): Promise<string | undefined> => {
+      const device = await givenDevice()
+      const id = await givenSyncedItem(device)
+      await device.items.update(id, { name: 'first' })
+      await cut(device)
+      await device.items.update(id, { name: 'second' })
+      const [first, second] = await entriesOf(device)
+      await refuse(device, [first?.seq ?? 0, second?.seq ?? 0])
+      await device.database.write((tx) =>
+        tx.run('UPDATE _outbox SET id = ? WHERE seq = ?', [second?.record ?? '', second?.seq ?? 0]),
+      )
+      if (isEdited) await lettersOf(device).editAndRetry(first?.id ?? '', { name: 'mended' })
+      await lettersOf(device).retry(second?.record ?? '')
+      return (await entriesOf(device)).at(-1)?.id
+    }
+    expect(await keyOf(true)).toBe(await keyOf(false))
   })
 
   test('[OB-17, VAL-1] of two records of one id in a letter the one is edited that was named', async () => {

@@ -2,7 +2,9 @@ import {
   applyPayload,
   type CollectionSchema,
   emptyPayload,
+  type FieldSchema,
   type Json,
+  parseSeenValue,
   parseUpdate,
   type Payload,
   payloadOfUpdate,
@@ -20,35 +22,13 @@ import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { discardEntries, showInstead } from './discard-entries.ts'
-import { type Entry, type EntryError, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
+import { type Entry, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries, writePayload } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
 import { carriedOver, seenIn } from '../write/seen-values.ts'
-import { dependentsOf, requeue, type RequeueContext } from './requeue.ts'
-
-/** One mutation of a dead letter. */
-export interface DeadMutation {
-  readonly id: string
-  readonly seq: number
-  readonly collection: string
-  readonly record: string
-  readonly op: string
-  /** null when its bytes cannot be read. */
-  readonly payload: Payload | null
-  readonly createdAt: string
-  readonly attempts: number
-  readonly error: EntryError
-}
-
-/** Mutations that will never succeed by themselves and travel together: one, a fold of several, or a transaction. */
-export interface DeadLetter {
-  /** Id of its first mutation; every call also takes the id of any other. */
-  readonly id: string
-  readonly error: EntryError
-  readonly mutations: readonly DeadMutation[]
-  /** Ids of the mutations that wait for it: they go on by themselves once it is retried, or are on their own once it is discarded. */
-  readonly behind: readonly string[]
-}
+import { weigh } from '../write/write-session.ts'
+import { type DeadLetter, deadRows, lettersIn, noLetter, readLetters, rowsOf, seqOf } from './read-letters.ts'
+import { requeue, type RequeueContext, standingOn } from './requeue.ts'
 
 /** What a discard took away. */
 export interface Discarded {
@@ -102,7 +82,8 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
         const own = rows.filter(
           ({ record, collection }) => record === named?.record && collection === named?.collection,
         )
-        await editLetter(tx, schema, { own, changes, seen })
+        const moved = await standingOn(tx, rows.map(seqOf))
+        await editLetter(tx, schema, { own, changes, seen, moved })
         assertReadable(await rowsOf(tx, id))
         await requeueLetter(tx, context, rows)
       }),
@@ -112,88 +93,6 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
       })),
     export: (id) => database.read((tx) => (id === undefined ? deadRows(tx) : rowsOf(tx, id))),
   }
-}
-
-// That they are not pending is said for the index.
-const isDead = "status = 'dead' AND status <> 'pending'"
-
-function deadRows(tx: LocalReader): Promise<readonly SqlRow[]> {
-  return tx.all(`SELECT ${entryColumns} FROM _outbox WHERE ${isDead} ORDER BY seq`)
-}
-
-/** Rows by letter: what was offered together, or written in one transaction, is refused together. */
-export function lettersIn(rows: readonly SqlRow[]): readonly (readonly SqlRow[])[] {
-  const letters = new Map<string, SqlRow[]>()
-  for (const row of rows) {
-    const key = row.group_id === null ? `offer ${row.offer ?? row.seq}` : `group ${row.group_id}`
-    const letter = letters.get(key)
-    if (letter === undefined) letters.set(key, [row])
-    else letter.push(row)
-  }
-  return [...letters.values()]
-}
-
-async function rowsOf(tx: LocalReader, id: string): Promise<readonly SqlRow[]> {
-  const rows = await tx.all(
-    `WITH named AS MATERIALIZED (SELECT seq, offer, group_id FROM _outbox WHERE ${isDead} AND id = ?)
-     SELECT ${entryColumns} FROM _outbox WHERE ${isDead} AND seq IN (SELECT seq FROM named
-       UNION SELECT o.seq FROM named JOIN _outbox AS o ON o.group_id = named.group_id
-       UNION SELECT o.seq FROM named JOIN _outbox AS o ON o.offer = named.offer WHERE named.group_id IS NULL) ORDER BY seq`,
-    [id],
-  )
-  return lettersIn(rows).find((letter) => letter.some((row) => row.id === id)) ?? noLetter(id)
-}
-
-function noLetter(id: string): never {
-  throw new SyncError('RECORD_NOT_FOUND', `there is no dead letter ${id}`)
-}
-
-/** What waits for any of them is looked for once. */
-async function readLetters(
-  tx: LocalReader,
-  letters: readonly (readonly SqlRow[])[],
-): Promise<readonly DeadLetter[]> {
-  const dependents = await dependentsOf(tx, letters.flat().map(seqOf))
-  const rows = await tx.all('SELECT seq, id FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
-    JSON.stringify([...new Set([...dependents.values()].flat())]),
-  ])
-  const ids = new Map(rows.map((row) => [seqOf(row), String(row.id)]))
-  return letters.map((letter) => {
-    const behind = new Set(letter.flatMap((row) => dependents.get(seqOf(row)) ?? []))
-    return letterOf(
-      letter,
-      [...behind].sort((left, right) => left - right).flatMap((seq) => ids.get(seq) ?? []),
-    )
-  })
-}
-
-function letterOf(rows: readonly SqlRow[], behind: readonly string[]): DeadLetter {
-  const mutations = rows.map(deadMutationOf)
-  // The culprit of a refused transaction is the member with a reason of its own.
-  const culprit = mutations.find(({ error }) => error.code !== 'DEPENDENCY_FAILED') ?? mutations[0]
-  const error = culprit?.error ?? { code: 'ENTRY_UNREADABLE', message: '' }
-  return { id: String(rows[0]?.id), error, mutations, behind }
-}
-
-function deadMutationOf(row: SqlRow): DeadMutation {
-  const entry = readEntry(row)
-  const text = String(row.error ?? '')
-  const space = `${text} `.indexOf(' ')
-  return {
-    id: String(row.id),
-    seq: seqOf(row),
-    collection: String(row.collection),
-    record: String(row.record),
-    op: String(row.op),
-    payload: entry?.payload ?? null,
-    createdAt: String(row.created_at),
-    attempts: Number(row.attempts),
-    error: { code: text.slice(0, space), message: text.slice(space + 1) },
-  }
-}
-
-function seqOf(row: SqlRow): number {
-  return Number(row.seq)
 }
 
 async function retryLetter(
@@ -226,12 +125,14 @@ interface Edit {
   readonly own: readonly SqlRow[]
   readonly changes: Readonly<Record<string, unknown>>
   readonly seen: Readonly<Record<string, unknown>> | undefined
+  /** What goes to the end of the outbox with the letter: all else comes before it. */
+  readonly moved: ReadonlySet<number>
 }
 
 async function editLetter(
   tx: LocalTransaction,
   schema: Schema,
-  { own: all, changes, seen: shown }: Edit,
+  { own: all, changes, seen: shown, moved }: Edit,
 ): Promise<void> {
   const own = all.filter(({ op }) => op !== 'delete')
   const last = own.at(-1)
@@ -249,7 +150,7 @@ async function editLetter(
     // The last to touch the field decides what it becomes.
     const target =
       own.findLast((row) => touchedFields(readEntry(row)?.payload ?? emptyPayload).includes(name)) ?? last
-    await editEntry(tx, collection, { row: target, name, wanted, seen })
+    await editEntry(tx, collection, { row: target, name, wanted, seen, moved })
   }
 }
 
@@ -320,45 +221,102 @@ async function standOnReferred(
   ])
 }
 
-async function editEntry(
-  tx: LocalTransaction,
-  collection: CollectionSchema,
-  edit: { readonly row: SqlRow; readonly name: string; readonly wanted: Values; readonly seen: Values },
-): Promise<void> {
+interface FieldEdit extends Pick<Edit, 'moved'> {
+  readonly row: SqlRow
+  readonly name: string
+  readonly wanted: Values
+  readonly seen: Values
+}
+
+async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edit: FieldEdit): Promise<void> {
   const { row, name, wanted, seen } = edit
   const old = (await entryNow(tx, row))?.payload ?? emptyPayload
-  const before = row.op === 'create' ? {} : await valuesBefore(tx, collection, row)
+  const { earlier, later } = await aroundEntry(tx, edit)
+  const before = row.op === 'create' ? {} : await valuesBehind(tx, collection, { row, earlier })
   const made = applyPayload(collection, before, old)[name] ?? null
   const next = Object.hasOwn(seen, name)
     ? relativeTo(collection, name, { seen: seen[name] ?? null, wanted: wanted[name] ?? null, made })
     : (wanted[name] ?? null)
   // Fields that merge as one travel as one: the others of the group keep what the mutation said of them.
-  const group = collection.fieldsByName.get(name)?.group?.fields ?? []
-  const mates = Object.entries(old.changes).filter(([member]) => group.includes(member))
+  const unit = collection.fieldsByName.get(name)?.group?.fields ?? [name]
+  const mates = Object.entries(old.changes).filter(([member]) => unit.includes(member))
   const value = { ...Object.fromEntries(mates), [name]: next }
   const payload =
     row.op === 'create'
       ? { ...old, changes: { ...old.changes, [name]: next } }
-      : overlaid(old, payloadOfUpdate(collection, before, value), name)
-  const text = payloadText(payload)
+      : overlaid(
+          old,
+          payloadOfUpdate(
+            collection,
+            { ...before, ...shownIn(old, { collection, unit, later, seen }) },
+            value,
+          ),
+          name,
+        )
+  const { text } = weigh(collection, payload)
   await writePayload(tx, seqOf(row), text)
+  await showInstead(tx, later, {
+    gone: { ...payload.base, ...old.changes },
+    seen: { ...old.base, ...payload.changes },
+  })
   const { record, created_at: createdAt } = row
-  const later = (await entriesOfRecord(tx, collection.name, String(record))).filter(
-    ({ seq }) => seq > seqOf(row),
-  )
-  await showInstead(tx, later, { gone: old.changes, seen: payload.changes })
   const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }
   await queueUploads(tx, { ...written, payload: text })
 }
 
-/** What a mutation is to make of a field: of what adds up it made `made`, and is to make as much more as was done to `seen`. */
+/** The other entries of the record, as they will be offered: those that go with the letter are behind all that does not. */
+async function aroundEntry(
+  tx: LocalReader,
+  { row, moved }: Pick<FieldEdit, 'row' | 'moved'>,
+): Promise<{ readonly earlier: readonly Entry[]; readonly later: readonly Entry[] }> {
+  const entries = await entriesOfRecord(tx, String(row.collection), String(row.record))
+  const staying = entries.filter(({ seq }) => !moved.has(seq))
+  const going = entries.filter(({ seq }) => moved.has(seq))
+  return {
+    earlier: [...staying, ...going.filter(({ seq }) => seq < seqOf(row))],
+    later: going.filter(({ seq }) => seq > seqOf(row)),
+  }
+}
+
+/**
+ * What whoever edits a field that the mutation did not touch saw in it, and in those that travel with it: what the first
+ * later edit of it saw, which goes on behind the mutation; else what they were shown.
+ */
+function shownIn(old: Payload, { collection, unit, later, seen }: Shown): Values {
+  const shown: Record<string, Json> = {}
+  for (const name of unit) {
+    if (addsUp(collection.fieldsByName.get(name)) || Object.hasOwn(old.changes, name)) continue
+    const first = later.find(({ payload }) => Object.hasOwn(payload.changes, name))
+    const value = first ? first.payload.base?.[name] : seen[name]
+    if (value !== undefined) shown[name] = value
+  }
+  return shown
+}
+
+interface Shown {
+  readonly collection: CollectionSchema
+  /** Names of fields that merge as one. */
+  readonly unit: readonly string[]
+  readonly later: readonly Entry[]
+  readonly seen: Values
+}
+
+/**
+ * What a mutation is to make of a field: of what adds up it made `made`, and is to make as much more as was done to `seen`.
+ * Errors: VALUE_INVALID for a counter that is not exact, VALUE_TOO_LARGE.
+ */
 function relativeTo(
-  { fieldsByName }: CollectionSchema,
+  { name: collection, fieldsByName }: CollectionSchema,
   name: string,
   { seen, wanted, made }: { readonly seen: Json; readonly wanted: Json; readonly made: Json },
 ): Json {
-  const kind = fieldsByName.get(name)?.kind
-  return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted
+  const field = fieldsByName.get(name)
+  if (!field || !addsUp(field)) return wanted
+  return parseSeenValue(field, carriedOver(seen, wanted, made), `${collection}.${name}`)
+}
+
+function addsUp(field: FieldSchema | undefined): boolean {
+  return field?.kind === 'counter' || field?.kind === 'set'
 }
 
 /** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */
@@ -380,12 +338,13 @@ function overlaid(old: Payload, edit: Payload, name: string): Payload {
   }
 }
 
-/** The record as it was when the entry was to be written on it. */
-async function valuesBefore(tx: LocalReader, collection: CollectionSchema, row: SqlRow): Promise<Values> {
-  const record = String(row.record)
-  const entries = await entriesOfRecord(tx, collection.name, record)
-  const earlier = entries.filter((entry: Entry) => entry.seq < seqOf(row))
-  const { snapshot } = await readShadow(tx, collection, record)
+/** The record as it is where the entry is to be written on it. */
+async function valuesBehind(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  { row, earlier }: { readonly row: SqlRow; readonly earlier: readonly Entry[] },
+): Promise<Values> {
+  const { snapshot } = await readShadow(tx, collection, String(row.record))
   const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
   // Of a record that others have deleted, the one in front of whoever edits it stands on what it was.
   return view.kind === 'absent' ? {} : (view.values ?? {})

@@ -79,7 +79,8 @@ export async function showInstead(
   for (const other of later) {
     // Behind the next one that changed each of them nobody saw them.
     if (left.size === 0) break
-    const base = isFresh(other) ? rebased(other.payload.base, left, gone) : other.payload.base
+    const isWritable = isFresh(other) || isRefused(other)
+    const base = isWritable ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
       const payload = { ...other.payload, base }
       await writePayload(tx, other.seq, payloadText(payload))

@@ -31,12 +31,12 @@ export function requeue(
 }
 
 /**
- * The key under which a mutation is tried again: it follows from the old one and from what the mutation says now, so that
- * another copy of the database, or this one once it is put back to a backup of before, tries the same under the same key.
- * The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
+ * The key under which a mutation is tried again: it follows from the old one and from what the mutation does now, so that
+ * another copy of the database, or this one once it is put back to a backup of before, tries the same under the same key,
+ * whatever each of them has made of what its author saw. The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
  */
 function keyOfRetry({ id, payload }: Entry): string {
-  const text = payloadText(payload)
+  const text = payloadText({ ...payload, base: null })
   const digits = checksum(`${id} ${text}`).slice(-9) + checksum(`${text} ${id}`).slice(-9)
   return `${id.slice(0, 13)}-8${digits.slice(0, 3)}-a${digits.slice(3, 6)}-${digits.slice(6)}`
 }
@@ -63,6 +63,7 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
   let next = Number(first?.seq)
   const seqNow = new Map<number, number>()
   const idNow = new Map<string, string>()
+  const lastOf = new Map<number, string>()
   for (const entry of moved) {
     const isRenewed = renewed.has(entry.seq)
     const id = isRenewed ? keyOf(entry) : entry.id
@@ -73,9 +74,16 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
         : (seqNow.get(entry.offer) ?? (entry.offer === entry.seq ? next : entry.offer))
     await tx.run('UPDATE _outbox SET seq = ?, id = ?, offer = ? WHERE seq = ?', [next, id, offer, entry.seq])
     if (isRenewed) await tx.run(`UPDATE _outbox SET ${asNew} WHERE seq = ?`, [next])
+    // Its fold may be cut otherwise now: each stands on the one before it again, and what stood on all of it on the last.
+    if (id !== entry.id && entry.offer !== null) {
+      const before = lastOf.get(entry.offer)
+      if (before !== undefined) await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [before, next])
+      lastOf.set(entry.offer, id)
+    }
     seqNow.set(entry.seq, next++)
     if (id !== entry.id) idNow.set(entry.id, id)
   }
+  for (const { seq, id } of moved) if (lastOf.has(seq)) idNow.set(id, lastOf.get(seq) ?? id)
   await renameParents(tx, seqNow, idNow)
   tx.touch('_outbox', 'all')
   await rebuildRecords(tx, schema, moved)

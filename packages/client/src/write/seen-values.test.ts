@@ -1,3 +1,4 @@
+import { limits } from '@holdfast/core'
 import { describe, expect, test } from 'vitest'
 
 import { type GivenDevice, givenDevice, givenSchema } from '../local/given-device.ts'
@@ -29,6 +30,16 @@ async function givenItem(device: GivenDevice): Promise<string> {
 /** What another person did meanwhile, as a pull would bring it. */
 function bring({ database }: GivenDevice, assignments: string): Promise<unknown> {
   return database.write((tx) => tx.run(`UPDATE items SET ${assignments}, _version = _version + 1`))
+}
+
+/** The server refuses all that there is. Returns the id of the letter. */
+async function refused(device: GivenDevice): Promise<string> {
+  await device.database.write((tx) =>
+    cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }),
+  )
+  const [entry] = await entriesOf(device)
+  await device.database.write((tx) => markDead(tx, [entry?.seq ?? 0], { code: 'SCOPE_DENIED', message: '' }))
+  return entry?.id ?? ''
 }
 
 describe('an update of what was seen before', () => {
@@ -108,17 +119,11 @@ describe('a dead letter that is edited as it was seen', () => {
     const device = await givenDevice()
     const id = await givenItem(device)
     await device.items.update(id, { stock: 13, tags: ['a', 'b', 'mine'] })
-    await device.database.write((tx) =>
-      cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }),
-    )
-    const [entry] = await entriesOf(device)
-    await device.database.write((tx) =>
-      markDead(tx, [entry?.seq ?? 0], { code: 'SCOPE_DENIED', message: '' }),
-    )
+    const letter = await refused(device)
     await device.items.increment(id, { stock: 100 })
     const seen = await device.items.get(id)
     await lettersOf(device).editAndRetry(
-      entry?.id ?? '',
+      letter,
       { stock: (seen?.stock ?? 0) - 1, tags: ['a', 'b', 'other'] },
       seen,
     )
@@ -130,15 +135,36 @@ describe('a dead letter that is edited as it was seen', () => {
   test('[OB-17] that made its record keeps what came behind it out of its values', async () => {
     const device = await givenDevice()
     const id = await device.items.insert({ name: 'Rope', stock: 5 })
-    await device.database.write((tx) =>
-      cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }),
-    )
-    const [entry] = await entriesOf(device)
-    await device.database.write((tx) =>
-      markDead(tx, [entry?.seq ?? 0], { code: 'SCOPE_DENIED', message: '' }),
-    )
+    const letter = await refused(device)
     await device.items.increment(id, { stock: 2 })
-    await lettersOf(device).editAndRetry(entry?.id ?? '', { stock: 8 }, await device.items.get(id))
+    await lettersOf(device).editAndRetry(letter, { stock: 8 }, await device.items.get(id))
     expect(await device.items.get(id)).toMatchObject({ stock: 8 })
+  })
+  test('[VAL-5] [OB-17] holds the members of a set in their order, and shows them so', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'Rope', tags: ['m', 'z'] })
+    await lettersOf(device).editAndRetry(await refused(device), { tags: ['z', 'a'] }, { tags: ['m', 'z'] })
+    expect((await device.items.get(id))?.tags).toEqual(['a', 'z'])
+    expect((await entriesOf(device))[0]?.payload.changes['tags']).toEqual(['a', 'z'])
+  })
+
+  test('[OB-17] is not made what no row holds', async () => {
+    const device = await givenDevice()
+    await device.items.insert({ name: 'Rope', stock: Number.MAX_SAFE_INTEGER, tags: ['a'] })
+    const [letter, letters] = [await refused(device), lettersOf(device)]
+    await expect(letters.editAndRetry(letter, { stock: 1 }, { stock: 0 })).rejects.toMatchObject({
+      code: 'VALUE_INVALID',
+    })
+    const tags = Array.from({ length: limits.setMembers }, (_, index) => `tag ${index}`)
+    await expect(letters.editAndRetry(letter, { tags }, { tags: [] })).rejects.toMatchObject({
+      code: 'VALUE_TOO_LARGE',
+    })
+    const long = 'x'.repeat(limits.textLength)
+    await expect(
+      letters.editAndRetry(letter, { note: long, street: long, city: long }),
+    ).rejects.toMatchObject({
+      code: 'VALUE_TOO_LARGE',
+    })
+    expect((await entriesOf(device))[0]).toMatchObject({ id: letter, status: 'dead' })
   })
 })

@@ -163,6 +163,48 @@ describe('units', () => {
     ])
   })
 
+  test('[PU-13] what stands on a refused mutation through others of the batch falls with it, unless they changed the field', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item())
+    await ann.push(laptop)
+    const seen = { baseVersion: 1 }
+    const bad = ann.update(laptop, { name: 'x'.repeat(100_001) }, { base: { name: 'Laptop' }, ...seen })
+    const price = { base: { price: '899.00' }, ...seen, after: bad.id }
+    const between = ann.update(laptop, { price: '1.00' }, price)
+    const behind = { base: { name: 'x', price: '1.00' }, ...seen, after: between.id }
+    const stacked = ann.update(laptop, { name: 'y', price: '2.00' }, behind)
+    const counted = ann.update(laptop, {}, { increments: { stock: 2 }, ...seen, after: between.id })
+    const last = ann.update(
+      laptop,
+      { price: '3.00' },
+      { base: { price: '1.00' }, ...seen, after: counted.id },
+    )
+    const results = await ann.push(bad, between, stacked, counted, last)
+    expect(results.map(({ status, error }) => error?.code ?? status)).toEqual([
+      'VALUE_TOO_LARGE',
+      'applied',
+      'DEPENDENCY_FAILED',
+      'applied',
+      'applied',
+    ])
+    expect(results[2]?.error?.message).toContain(bad.id)
+  })
+
+  test('[PU-13] mutations that stand on each other in a circle are decided', async () => {
+    const ann = given.device()
+    const laptop = ann.create('items', item())
+    await ann.push(laptop)
+    const [one, two, three] = ['1.00', '2.00', '3.00'].map((price) =>
+      ann.update(laptop, { price }, { base: { price: '899.00' }, baseVersion: 1 }),
+    )
+    const circle = [
+      { ...one!, after: two!.id },
+      { ...two!, after: one!.id },
+      { ...three!, after: two!.id },
+    ]
+    expect(await ann.push(...circle)).toHaveLength(3)
+  })
+
   test('[PU-13] what stands on a refused mutation falls with it, other fields go on', async () => {
     const ann = given.device()
     const laptop = ann.create('items', item())

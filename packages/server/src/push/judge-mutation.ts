@@ -21,6 +21,7 @@ import { concurrentFields, isOvertaken } from './concurrent-fields.ts'
 import type { Offer } from './offer.ts'
 import { returnedOf } from './returned.ts'
 import { behindPutOff, isReturned, isYetToCome } from './returned-mutation.ts'
+import { overlaps, refusedBelow } from './refused-below.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
@@ -144,23 +145,17 @@ function judgeDependency<U extends User>(
   view: UnitView,
   mutation: Mutation,
 ): Verdictless | undefined {
-  const { after } = mutation
+  session.judged.set(mutation.id, mutation)
   const waiting = mutation.resolves === null ? session.held.get(heldKey(mutation)) : undefined
   if (waiting?.heldBy === null) return behindPutOff
   if (waiting && (mutation.op !== 'update' || overlaps(waiting.fields, touchedFields(mutation))))
     return { kind: 'held', heldBy: waiting.heldBy }
-  if (after === null || view.result(after)) return undefined
-  const outcome = session.claims.outcomeOf(after)
-  if (outcome?.status !== 'rejected') return undefined
-  // A settlement that came second, or whose conflict is out of sight meanwhile, was not refused for what it says: what
-  // was written on it is merged.
-  if (outcome.code === 'CONFLICT_CLOSED' || outcome.code === 'CONFLICT_UNKNOWN') return undefined
-  // What only adds stands on nothing but the record.
-  if (outcome.op !== 'create' && !overlaps(outcome.fields, Object.keys(mutation.changes))) return undefined
+  const refused = refusedBelow(session, view, mutation)
+  if (refused === undefined) return undefined
   return {
     kind: 'reject',
     code: 'DEPENDENCY_FAILED',
-    message: `it stands on the mutation ${after}, which was refused`,
+    message: `it stands on the mutation ${refused}, which was refused`,
   }
 }
 
@@ -382,8 +377,4 @@ function timeOf(stamp: string): string {
 /** The values of a live record. */
 export function valuesOf({ snapshot }: CurrentRecord): Values | null {
   return snapshot.kind === 'live' ? snapshot.values : null
-}
-
-export function overlaps(left: readonly string[], right: readonly string[]): boolean {
-  return left.some((name) => right.includes(name))
 }

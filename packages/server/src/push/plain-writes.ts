@@ -156,6 +156,7 @@ export async function openPlainSession<U extends User>(
     acceptedBy: null,
     horizon,
     held: new Map(),
+    judged: new Map(),
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),
   }

@@ -179,6 +179,7 @@ async function openSession<U extends User>(
     deviceNumber: device.n,
     horizon: state.horizon,
     held: new Map(part.held),
+    judged: new Map(),
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),
   }

@@ -1,4 +1,4 @@
-import { type Environment, type Ranges, type Schema, type Values } from '@holdfast/core'
+import { type Environment, type Mutation, type Ranges, type Schema, type Values } from '@holdfast/core'
 import type { AuthorizeRequest, Caller, User } from '../engine.ts'
 import type { Visibility } from '../scope/grants.ts'
 import type { NewEscrow } from '../store/escrow-store.ts'
@@ -28,6 +28,8 @@ export interface Session<U extends User = User> {
   readonly now: string
   readonly horizon: number
   readonly held: Map<string, Waits>
+  /** What was judged in it, by id: the way from a mutation to what it stands on. */
+  readonly judged: Map<string, Mutation>
   readonly effects: Effects
   /** The next version to give; taken back when a unit fails. */
   nextVersion: number

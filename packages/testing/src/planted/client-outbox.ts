@@ -367,8 +367,8 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${outbox}/dead-letters.ts`,
     edits: [
       {
-        find: `return kind === 'counter' || kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
-        replace: `return kind === 'set' ? carriedOver(seen, wanted, made) : wanted`,
+        find: `if (!field || !addsUp(field)) return wanted`,
+        replace: `if (field?.kind !== 'set') return wanted`,
       },
     ],
     story:

@@ -1,0 +1,124 @@
+import { type Client, openClient } from '@holdfast/client'
+import { sqliteStorage } from '@holdfast/client/node'
+import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { type ShopSchema, shopSchema } from './shop-world.ts'
+
+type Shop = Client<ShopSchema>
+
+let env: VirtualEnvironment
+let server: HoldfastServer
+let clients: Shop[]
+
+beforeEach(async () => {
+  env = createVirtualEnvironment({ seed: 1 })
+  clients = []
+  env.connect((request) => server.fetch(request))
+  server = await createServer({
+    schema: shopSchema,
+    store: sqliteStore(':memory:'),
+    env,
+    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
+    scopes: () => ['w:w1'],
+  })
+})
+
+afterEach(async () => {
+  for (const db of clients) await db.close()
+  await server.close()
+})
+
+async function open(user: string): Promise<Shop> {
+  const storage = sqliteStorage(':memory:')
+  const db = await openClient({
+    schema: shopSchema,
+    storage,
+    server: 'https://shop.example',
+    auth: user,
+    env,
+    sync: { auto: false },
+  })
+  clients.push(db)
+  return db
+}
+
+async function sync(...all: Shop[]): Promise<void> {
+  for (const db of all) await env.complete(db.sync.now())
+}
+
+/** An item that everybody has, and one that is no shelf: what lies on it is refused. */
+async function givenItem(...all: Shop[]): Promise<{ readonly id: string; readonly noShelf: string }> {
+  const made = await all[0]?.items.insertMany([{ name: 'Rope', price: '1.00', stock: 5 }, { name: 'Line' }])
+  await sync(...all)
+  const [id = '', noShelf = ''] = made ?? []
+  return { id, noShelf }
+}
+
+const letterOf = async (db: Shop, at: number): Promise<string> =>
+  (await db.deadLetters.list())[at]?.mutations[0]?.id ?? ''
+
+test.each(['mended', 'left to what stood there', 'discarded'])(
+  '[OB-17] [OB-16] nobody is asked about their own edit, where one that was refused stands on another that is %s',
+  async (how) => {
+    const ann = await open('ann')
+    const { id, noShelf } = await givenItem(ann)
+    const shelf = await ann.shelves.insert({ label: 'S' })
+    await ann.transaction(async (tx) => {
+      await tx.items.update(id, { shelf: noShelf, stock: 6 })
+      await tx.items.update(noShelf, { note: 'with it' })
+    })
+    await ann.items.update(id, { shelf: id, name: 'Cord' })
+    await sync(ann)
+    expect((await ann.deadLetters.list()).map(({ error }) => error.code)).toEqual([
+      'REFERENCE_MISSING',
+      'DEPENDENCY_FAILED',
+    ])
+    const first = await letterOf(ann, 0)
+    if (how === 'mended') await ann.deadLetters.editAndRetry(first, { shelf })
+    else if (how === 'discarded') await ann.deadLetters.discard(first)
+    else await ann.deadLetters.editAndRetry(first, { shelf: null }, await ann.items.get(id))
+    await sync(ann)
+    const other = how === 'mended' ? null : shelf
+    await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { shelf: other }, await ann.items.get(id))
+    await sync(ann)
+    expect(await ann.conflicts.list()).toEqual([])
+    const stock = how === 'discarded' ? 5 : 6
+    expect(await ann.items.get(id)).toMatchObject({ name: 'Cord', shelf: other, stock, _state: 'clean' })
+  },
+)
+
+test('[OB-17] what was written on a letter saw what it is made to say of a field that it had not touched', async () => {
+  const ann = await open('ann')
+  const { id, noShelf } = await givenItem(ann)
+  await ann.items.update(id, { shelf: noShelf })
+  await sync(ann)
+  await ann.items.update(id, { price: '2.00' })
+  await ann.items.update(id, { name: 'Cord', price: '3.00' })
+  await ann.deadLetters.editAndRetry(
+    await letterOf(ann, 0),
+    { shelf: null, name: 'Twine', price: '4.00' },
+    await ann.items.get(id),
+  )
+  expect(await ann.items.get(id)).toMatchObject({ name: 'Cord', price: '3.00' })
+  await sync(ann)
+  expect(await ann.conflicts.list()).toEqual([])
+  expect(await ann.items.get(id)).toMatchObject({ name: 'Cord', price: '3.00', _state: 'clean' })
+})
+
+test('[WR-14] [OB-17] what others wrote, and no form of a letter showed, is met in a field that the letter had not touched', async () => {
+  const [ann, bob] = [await open('ann'), await open('bob')]
+  const { id, noShelf } = await givenItem(ann, bob)
+  await ann.items.update(id, { shelf: noShelf })
+  await sync(ann)
+  const shown = await ann.items.get(id)
+  await bob.items.update(id, { price: '2.00', name: 'Cord' })
+  await sync(bob, ann)
+  await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { shelf: null, price: '3.00' }, shown)
+  await sync(ann, ann)
+  expect(await ann.conflicts.list()).toMatchObject([
+    { parts: [{ fields: ['price'], mine: { price: '3.00' }, theirs: { price: '2.00' } }] },
+  ])
+  expect(await bob.items.get(id)).toMatchObject({ price: '2.00', name: 'Cord' })
+})
