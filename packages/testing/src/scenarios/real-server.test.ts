@@ -572,6 +572,27 @@ describe('against the real server', () => {
     },
   )
 
+  test('[OB-24] nobody is asked about their own deletion, where more of the record was read between it and a refused edit', async () => {
+    const ann = await open('ann')
+    const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+    await sync(ann)
+    await ann.items.update(id, { name: 'Cord', shelf: other })
+    await sync(ann)
+    await ann.items.update(id, { note: 'read back' })
+    await sync(ann)
+    const heal = faults.add({ on: 'pull', fault: { kind: 'cut', when: 'before' } })
+    await ann.items.update(id, { price: '2.00' })
+    await sync(ann)
+    heal()
+    await ann.items.delete(id)
+    const [letter] = await ann.deadLetters.list()
+    await ann.deadLetters.editAndRetry(letter!.id, { shelf: null })
+    await sync(ann)
+    expect(await ann.conflicts.list()).toEqual([])
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await ann.items.get(id)).toBeUndefined()
+  })
+
   test('[OB-24] [OB-16] nobody is asked about their own deletion, where refused edits between it and one that was tried again are discarded', async () => {
     const ann = await open('ann')
     const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
