@@ -138,6 +138,13 @@ describe('a conflict', () => {
     expect(found(history(null))).toHaveLength(1)
   })
 
+  test('[SIM-101] legal: it meets what an operator accepted out of escrow since, of its author as well', () => {
+    const history = (acceptedBy: string | null): GivenHistory =>
+      disputed(toShelf(givenBeam()).line({ ...moved, user: 'ann', device: 'D1', mutation: 'm9', acceptedBy }))
+    expect(found(history('op'))).toEqual([])
+    expect(found(history(null))).toEqual(needless)
+  })
+
   test('[SIM-101] legal: in a strict collection it was written on a value that only its author saw', () => {
     const history = disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } }))
     expect(found(history, conflictOf(), { items: { references: {}, unique: [], isStrict: true } })).toEqual(

@@ -17,7 +17,8 @@ import { WhatWasRead } from './what-was-read.ts'
 /**
  * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
  * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
- * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. Left out is what copies of a disk
+ * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. What an operator accepts out
+ * of escrow is a change by somebody else, whoever wrote it. Left out is what copies of a disk
  * write, and what is written once a server was put back: they know of things that they have not read; what was written
  * on a value that never stood on the server, because it was refused or renamed there; and what comes behind what its author
  * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
@@ -146,10 +147,11 @@ class MeetingWatch {
 
   /**
    * Whether the author had seen what the same device wrote. In a form that was open before, only what was written by then;
-   * and where a collection is strict not even that, for it may have had no version yet.
+   * and where a collection is strict not even that, for it may have had no version yet. What lies in escrow is gone from
+   * the device, and of what an operator accepts its author knows nothing before they have read it.
    */
-  #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
-    if (device === null || mutation === null) return false
+  #hasSeenOwn(items: readonly Item[], { device, mutation, collection, acceptedBy }: ServerAudit): boolean {
+    if (device === null || mutation === null || typeof acceptedBy === 'string') return false
     const opened = items.flatMap((item) => this.#read.of(item).openedTick ?? [])
     if (opened.length === 0) return true
     const outcome = this.#book.outcomeOf(device, mutation)
