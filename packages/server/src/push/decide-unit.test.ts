@@ -722,6 +722,24 @@ describe('keys and references', () => {
     ])
   })
 
+  test.each(['in one batch', 'in the next one'])(
+    '[PU-19] what its author writes %s on a record that was renamed asks nobody',
+    async (when) => {
+      await reopenWith(pairs({ unique: [{ fields: ['warehouse', 'left'], onConflict: 'rename' }] }))
+      const [ann, ben] = [given.device(), given.device('ben')]
+      const desk = ann.create('pairs', pair({ left: 'Desk' }))
+      await ann.push(ann.create('pairs', pair({ left: 'Desk' })))
+      const base = { left: 'Desk' }
+      const chair = ann.update(desk, { left: 'Chair' }, { base, after: desk.id })
+      const results = when === 'in one batch' ? await ann.push(desk, chair) : await ann.push(desk)
+      expect(results[0]).toMatchObject({ status: 'merged', record: { left: 'Desk (2)' } })
+      const asked = ben.update(desk, { left: 'Table' }, { base, baseVersion: 1 })
+      if (when !== 'in one batch') expect(await ben.pushOne(asked)).toMatchObject({ status: 'conflict' })
+      expect(results[1] ?? (await ann.pushOne(chair))).toMatchObject({ status: 'applied' })
+      expect(await read('SELECT count(*) AS n FROM pairs WHERE "left" = \'Chair\'')).toEqual([{ n: 1 }])
+    },
+  )
+
   test('[PU-19] the number is never added to what says where the record lies', async () => {
     await reopenWith(pairs({ unique: [{ fields: ['left', 'warehouse'], onConflict: 'rename' }] }))
     const ann = given.device()
