@@ -152,7 +152,7 @@ describe('a conflict', () => {
     )
   })
 
-  test('[SIM-101] legal: it was written on an edit that was refused, or renamed, to a value that had stood once', () => {
+  test('[SIM-101] legal: it was written on an edit that was refused, or changed, to a value that had stood once', () => {
     const dead = (history: GivenHistory): GivenHistory =>
       history
         .line(moved)
@@ -177,6 +177,25 @@ describe('a conflict', () => {
     expect(found(disputed(edited))).toEqual([])
     const numbered = dead(givenBeam()).send(2).rule(2, { status: 'merged', op: 'none' })
     expect(found(disputed(toShelf(numbered)))).toEqual([])
+  })
+
+  test('[SIM-101] it was written on a value that its author wrote before, and the server named otherwise for a unique key', () => {
+    const name = { field: 'shelf', rule: 'unique.rename', winner: 'both', theirs: 'dock', result: 'dock (2)' }
+    const history = (mine: string): GivenHistory =>
+      disputed(
+        toShelf(givenBeam().write(2, { changes: { shelf: 'bay' }, base: { shelf: 'dock' } }), {
+          base: { shelf: 'bay' },
+        })
+          .send(2)
+          .rule(2, {
+            status: 'merged',
+            before: { shelf: 'dock' },
+            after: { shelf: 'bay (2)' },
+            decisions: [{ ...name, mine }],
+          }),
+      )
+    expect(found(history('bay'))).toEqual(needless)
+    expect(found(history('gate'))).toEqual([])
   })
 
   test('[SIM-101] legal: of a transaction, of a settlement, over a unique key, over several records', () => {
