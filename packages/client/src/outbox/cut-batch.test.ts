@@ -15,7 +15,7 @@ import {
   settle,
   updateEntries,
 } from './outbox.ts'
-import { offerAfresh } from './requeue.ts'
+import { offerAfresh, requeue } from './requeue.ts'
 
 const cut = ({ database, clock }: GivenDevice, given: Partial<BatchLimits> = {}): Promise<readonly Offer[]> =>
   database.write((tx) =>
@@ -211,6 +211,27 @@ describe('order', () => {
     expect(offers[0]?.mutation.after).toBe((await entriesOf(device))[1]?.id)
     await device.items.delete(id)
     expect(seqsOf(await cut(device))).toEqual([[4, 5], [6]])
+  })
+
+  test('[OB-24] what stands on an offer without a verdict stands on what is tried again behind that, which does not fall with the offer', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await answer(device, [1])
+    await device.items.increment(id, { stock: 1 })
+    await cut(device)
+    await device.database.write((tx) => markDead(tx, [2], { code: 'NOT_AUTHORIZED', message: '' }))
+    await device.items.update(id, { price: '1.00' })
+    const [made, , offered] = await entriesOf(device)
+    await cut(device)
+    await device.items.delete(id)
+    await device.database.write((tx) => requeue(tx, { schema: givenSchema }, [2]))
+    const offers = (await cut(device)).map(({ mutation }) => mutation)
+    expect(offers.map(({ op }) => op)).toEqual(['update', 'update', 'delete'])
+    const [repeated, again, deletion] = offers
+    expect(repeated?.id).toBe(offered?.id)
+    expect(again?.after).toBe(made?.id)
+    expect(deletion?.after).toBe(again?.id)
   })
 
   test('[OB-5] everything waits behind a create that was refused', async () => {

@@ -128,27 +128,31 @@ class Batch {
 }
 
 /**
- * What stands on something that went before the batch, though others of its record come in between (it had overtaken them,
- * or they are tried again), stands on the last of these, and the first of them on what went before: the author of all of
- * them had read the same of the server. What was offered before keeps its bytes. Rules: OB-24.
+ * What stands on something that went before, though others of its record come in between (it had overtaken them,
+ * or they are tried again), stands on the last of these, and the first of them on what went before: they are all of one
+ * author, and what others changed since the version that each names is told by that. What was offered before keeps its
+ * bytes. Rules: OB-24.
  */
 function inOneLine(offers: readonly Offer[], repeated: number): readonly Offer[] {
   const line = [...offers]
-  const ids = new Set(offers.map(({ mutation }) => mutation.id))
-  const isOutside = (after: string | null): boolean => after === null || !ids.has(after)
-  /** By record and version, the places of the first and the last so far. */
+  const ids = offers.map(({ mutation }) => mutation.id)
+  const undecided = new Set<string | null>(ids.splice(0, repeated))
+  const fresh = new Set<string | null>(ids)
+  /** By record, the places of the first and the last so far. */
   const ends = new Map<string, readonly [first: number, last: number]>()
   for (const [place, offer] of offers.entries()) {
     const { mutation } = offer
     if (place < repeated || mutation.resolves !== null) continue
-    const key = `${recordKey(mutation)} ${mutation.baseVersion}`
+    const key = recordKey(mutation)
     const [head, end] = ends.get(key) ?? [place, place]
     ends.set(key, [head, place])
     const [first, last] = [line[head], line[end]]
     const { after } = mutation
     if (!first || !last || head === place || after === null) continue
-    if (!isOutside(after) || !isOutside(first.mutation.after)) continue
-    line[head] = standingOn(first, after)
+    const both = [after, first.mutation.after]
+    if (both.some((id) => fresh.has(id))) continue
+    // What has no verdict yet may be refused, and what was written before it must not fall with it.
+    if (!both.some((id) => undecided.has(id))) line[head] = standingOn(first, after)
     line[place] = standingOn(offer, last.mutation.id)
   }
   return line

@@ -1,5 +1,6 @@
 import type { CollectionSchema, Mutation, Ranges } from '@holdfast/core'
-import type { User } from '../engine.ts'
+import type { Caller, User } from '../engine.ts'
+import type { SeenChange } from '../store/store.ts'
 import { isStranded } from './returned-mutation.ts'
 import type { Session } from './session.ts'
 import type { CurrentRecord } from './working-set.ts'
@@ -44,9 +45,29 @@ export function concurrentFields<U extends User>(
   // Every version has its line in the audit; where the newest is missing, others may be.
   const isOlder = isOfLost && snapshot.version <= baseVersion
   if (!isOlder && !since.some(({ version }) => version === snapshot.version)) return 'unknown'
-  const isOwn = (user: string | null, device: string | null, version: number): boolean =>
-    device !== null && user === caller.user.id && device === caller.device && version <= chainVersion
-  return new Set(
-    since.flatMap(({ user, device, version, fields }) => (isOwn(user, device, version) ? [] : fields)),
-  )
+  return new Set(since.flatMap((change) => (isOwn(caller, chainVersion, change) ? [] : change.fields)))
+}
+
+/** The mutation with what its author has seen, where the server gave that another name with what they did before. */
+export function asRenamed<U extends User>(
+  { working, caller }: Session<U>,
+  { mutation, before, chainVersion }: Concerned,
+): Mutation {
+  const { collection, record, base } = mutation
+  const values = before.snapshot.kind === 'live' ? before.snapshot.values : {}
+  const names = working
+    .changes(collection, record)
+    .flatMap((change) => (isOwn(caller, chainVersion, change) ? change.decisions : []))
+    .filter(
+      ({ rule, field, mine, result }) =>
+        rule === 'unique.rename' && base?.[field] === mine && values[field] === result,
+    )
+  if (names.length === 0) return mutation
+  const seen = Object.fromEntries(names.map(({ field, result }) => [field, result]))
+  return { ...mutation, base: { ...base, ...seen } }
+}
+
+/** What its author had seen of a record: their own, up to where what they wrote stands on. */
+function isOwn(caller: Caller, chainVersion: number, { user, device, version }: SeenChange): boolean {
+  return device !== null && user === caller.user.id && device === caller.device && version <= chainVersion
 }

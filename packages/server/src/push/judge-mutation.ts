@@ -17,7 +17,7 @@ import {
 import type { User } from '../engine.ts'
 import { sees } from '../scope/grants.ts'
 import type { StoredConflict } from '../store/store.ts'
-import { concurrentFields, isOvertaken } from './concurrent-fields.ts'
+import { asRenamed, concurrentFields, isOvertaken } from './concurrent-fields.ts'
 import type { Offer } from './offer.ts'
 import { returnedOf } from './returned.ts'
 import { behindPutOff, isReturned, isYetToCome } from './returned-mutation.ts'
@@ -97,9 +97,10 @@ export function judgeMutation<U extends User>(
   const isUnknown = returned !== undefined || isOvertaken(session.stranded, mutation, before.serverUpdatedAt)
   const isAllSeen = chain.isExact && (returned !== undefined || hasSeenAll(concurrent))
   const baseVersion = isAllSeen ? chainVersion : isUnknown ? unknownVersion : mutation.baseVersion
+  const seen = asRenamed(session, { mutation, before, chainVersion })
   const outcome = mergeRecord({
     collection,
-    mutation: baseVersion === mutation.baseVersion ? mutation : { ...mutation, baseVersion },
+    mutation: baseVersion === seen.baseVersion ? seen : { ...seen, baseVersion },
     current: snapshot,
     concurrent,
     ownTombstone: isOwnTombstone(session, mutation, { snapshot, chainVersion }),
@@ -113,10 +114,7 @@ export function judgeMutation<U extends User>(
     return askHost(session, { mutation, before, after: wanted }) ?? { kind: 'conflict', before, outcome }
   }
   const hasEffect = outcome.changed.length > 0 || outcome.next.kind !== snapshot.kind
-  const after =
-    hasEffect || Object.keys(outcome.clocks).length > 0
-      ? advance(view, { mutation, before, outcome, hasEffect, now: session.now })
-      : before
+  const after = advance(view, { mutation, before, outcome, hasEffect, now: session.now })
   const refusal = judgeRights(session, collection, { mutation, before, after: valuesOf(after) })
   if (refusal) return refusal
   const isBase =
@@ -125,6 +123,7 @@ export function judgeMutation<U extends User>(
     (snapshot.kind === 'live' && baseVersion === snapshot.version)
   const isExact =
     offer.isVerbatim &&
+    seen === mutation &&
     isBase &&
     outcome.status === 'applied' &&
     outcome.changed.every((name) => touchedFields(mutation).includes(name))
@@ -358,6 +357,7 @@ interface Advance {
 
 /** The record after the merge, at a new version if a row is to be written. */
 function advance(view: UnitView, { mutation, before, outcome, hasEffect, now }: Advance): CurrentRecord {
+  if (!hasEffect && Object.keys(outcome.clocks).length === 0) return before
   const clocks = { ...before.clocks, ...outcome.clocks }
   if (!hasEffect || outcome.next.kind === 'absent') return { ...before, clocks }
   const at = timeOf(mutation.at)

@@ -109,6 +109,7 @@ function keepMember<U extends User>(
       user: user.id,
       device,
       fields,
+      decisions,
       receivedAt: session.now,
       was: mutation.was ?? null,
     })

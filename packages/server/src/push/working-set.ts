@@ -247,7 +247,10 @@ export class WorkingSet {
     }
   }
 
-  /** Only strict records, deletes and what is returned are decided by who changed what since; most batches have none. */
+  /**
+   * Only strict records, deletes, what is returned, and what may have been renamed are decided by who changed what since;
+   * most batches have none.
+   */
   async #loadChanges(mutations: readonly Mutation[], stranded: Ranges): Promise<void> {
     const since = new Map<string, Map<string, number>>()
     for (const mutation of mutations) {
@@ -255,7 +258,9 @@ export class WorkingSet {
       // What a lost history had seen says nothing of this one.
       const baseVersion = isReturned(mutation) || isStranded(stranded, mutation) ? 0 : mutation.baseVersion
       const stored = this.stored(name, record)
-      const isAsked = op === 'delete' || isReturned(mutation) || this.collection(name).strict
+      const collection = this.collection(name)
+      const isAsked =
+        op === 'delete' || isReturned(mutation) || collection.strict || mayRename(collection, mutation)
       if (!stored || stored.version === baseVersion || !isAsked) continue
       const versions = since.get(name) ?? new Map<string, number>()
       versions.set(record, Math.min(baseVersion, versions.get(record) ?? baseVersion))
@@ -266,6 +271,14 @@ export class WorkingSet {
       for (const change of await this.#tx.changesSince(name, asked)) this.addChange(name, change)
     }
   }
+}
+
+/** Whether its author has seen a name that the server gives otherwise where another record has it. */
+function mayRename({ unique }: CollectionSchema, { base }: Mutation): boolean {
+  return unique.some(
+    ({ onConflict, fields }) =>
+      onConflict === 'rename' && fields.some((name) => Object.hasOwn(base ?? {}, name)),
+  )
 }
 
 /** One record of a conflict. */

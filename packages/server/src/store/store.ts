@@ -1,4 +1,5 @@
 import {
+  type Decision,
   type Environment,
   type Hlc,
   type LostAnswer,
@@ -117,6 +118,7 @@ export interface SeenChange {
   readonly user: string | null
   readonly device: string | null
   readonly fields: readonly string[]
+  readonly decisions: readonly Decision[]
   readonly receivedAt: string
   /** As in its audit line. */
   readonly was: LostAnswer | null

@@ -83,6 +83,7 @@ export function changeOf(row: StoredRow): SeenChange {
     user: textOrNull(row['user']),
     device: textOrNull(row['device']),
     fields: parseTexts(String(row['fields'])),
+    decisions: JSON.parse(String(row['decisions'])) as HistoryEntry['decisions'],
     receivedAt: String(row['received_at']),
     // Written by writeAudit and by nobody else.
     was: typeof row['was'] === 'string' ? (JSON.parse(row['was']) as LostAnswer) : null,

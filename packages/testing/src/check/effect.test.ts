@@ -110,6 +110,21 @@ describe('verdicts that are not what happened', () => {
     ])
   })
 
+  test('[SIM-34] legal: what is replaced is what the server named otherwise with what its author wrote before', () => {
+    const name = { field: 'name', rule: 'unique.rename', winner: 'both', mine: 'Rope', theirs: 'Rope' }
+    const history = (device: string, result: string): GivenHistory =>
+      givenItem()
+        .line({ device, mutation: 'm9', after: { name: 'Rope (2)' }, decisions: [{ ...name, result }] })
+        .write(1, { changes: { name: 'Cord' }, base: { name: 'Rope' } })
+        .send(1)
+        .rule(1)
+        .end()
+    expect(history('D1', 'Rope (2)').found(effect)).toEqual([])
+    const unseen = 'm1 was applied and replaced name "Rope (2)", but its author had seen "Rope"'
+    expect(history('D2', 'Rope (2)').found(effect)).toEqual([unseen])
+    expect(history('D1', 'Rope (3)').found(effect)).toEqual([unseen])
+  })
+
   test('[SIM-34] a merge that loses a value without a decision, or keeps another one', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })

@@ -25,6 +25,8 @@ class VerdictWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   readonly #model = new AuditModel()
+  /** By device, record and field, the newest name that the server gave. */
+  readonly #names: Names = new Map()
 
   constructor(fail: (message: string) => void) {
     this.#fail = fail
@@ -45,6 +47,9 @@ class VerdictWatch {
       if (line.device === null || line.mutation === null || line.status === 'lost') continue
       const outcome = this.#book.outcomeOf(line.device, line.mutation)
       if (outcome) this.#judge(line, outcome, before)
+      for (const [field, decisions] of decisionsOf(line.decisions))
+        for (const decision of decisions)
+          if (decision.rule === 'unique.rename') this.#names.set(nameKey(line, field), decision)
     }
   }
 
@@ -84,7 +89,7 @@ class VerdictWatch {
     }
     const decisions = decisionsOf(line.decisions)
     const write = foldedWrite(items)
-    const verdict: Verdict = { line, outcome, decisions, write, row, before }
+    const verdict: Verdict = { line, outcome, decisions, write, row, before, names: this.#names }
     const problems = [problemsOfFields, problemsOfUnseen, problemsOfDecisions].flatMap((of) => of(verdict))
     for (const message of problems) this.#fail(message)
   }
@@ -98,6 +103,13 @@ interface Verdict {
   readonly row: ModelRow
   /** Values before the line; undefined when it changed nothing. */
   readonly before: ModelRow['values'] | undefined
+  readonly names: Names
+}
+
+type Names = Map<string, Decision>
+
+function nameKey({ device, collection, record }: ServerAudit, field: string): string {
+  return [device, collection, record, field].join(' ')
 }
 
 function problemsOfFields(verdict: Verdict): readonly string[] {
@@ -141,14 +153,16 @@ function problemsOfFields(verdict: Verdict): readonly string[] {
   return problems
 }
 
-/** What was replaced without a decision had been seen by who replaced it. */
-function problemsOfUnseen({ line, outcome, decisions, write, before }: Verdict): readonly string[] {
+/** What was replaced without a decision had been seen by who replaced it, or was their own under the name that the server gave. */
+function problemsOfUnseen({ line, outcome, decisions, write, before, names }: Verdict): readonly string[] {
   if (write.op !== 'update' || line.op !== 'update' || !before) return []
   return Object.keys(line.after ?? {}).flatMap((field) => {
     const [seen, wanted, stood] = [write.base[field], write.changes[field] ?? null, before[field] ?? null]
     // A counter is added to, whatever stood there.
     if (seen === undefined || decisions.has(field) || Object.hasOwn(write.increments, field)) return []
     if (Object.hasOwn(write.members, field) || sameValue(seen, stood) || sameValue(wanted, stood)) return []
+    const given = names.get(nameKey(line, field))
+    if (given && sameValue(given.mine, seen) && sameValue(given.result, stood)) return []
     const name = `${outcome.id} was ${outcome.status}`
     return [`${name} and replaced ${field} ${show(stood)}, but its author had seen ${show(seen)}`]
   })

@@ -138,6 +138,13 @@ describe('a conflict', () => {
     expect(found(history(null))).toHaveLength(1)
   })
 
+  test('[SIM-101] legal: it meets what an operator accepted out of escrow since, of its author as well', () => {
+    const history = (acceptedBy: string | null): GivenHistory =>
+      disputed(toShelf(givenBeam()).line({ ...moved, user: 'ann', device: 'D1', mutation: 'm9', acceptedBy }))
+    expect(found(history('op'))).toEqual([])
+    expect(found(history(null))).toEqual(needless)
+  })
+
   test('[SIM-101] legal: in a strict collection it was written on a value that only its author saw', () => {
     const history = disputed(toShelf(givenBeam(), { base: { shelf: 'refused' } }))
     expect(found(history, conflictOf(), { items: { references: {}, unique: [], isStrict: true } })).toEqual(
@@ -145,7 +152,7 @@ describe('a conflict', () => {
     )
   })
 
-  test('[SIM-101] legal: it was written on an edit that was refused, or renamed, to a value that had stood once', () => {
+  test('[SIM-101] legal: it was written on an edit that was refused, or changed, to a value that had stood once', () => {
     const dead = (history: GivenHistory): GivenHistory =>
       history
         .line(moved)
@@ -170,6 +177,25 @@ describe('a conflict', () => {
     expect(found(disputed(edited))).toEqual([])
     const numbered = dead(givenBeam()).send(2).rule(2, { status: 'merged', op: 'none' })
     expect(found(disputed(toShelf(numbered)))).toEqual([])
+  })
+
+  test('[SIM-101] it was written on a value that its author wrote before, and the server named otherwise for a unique key', () => {
+    const name = { field: 'shelf', rule: 'unique.rename', winner: 'both', theirs: 'dock', result: 'dock (2)' }
+    const history = (mine: string): GivenHistory =>
+      disputed(
+        toShelf(givenBeam().write(2, { changes: { shelf: 'bay' }, base: { shelf: 'dock' } }), {
+          base: { shelf: 'bay' },
+        })
+          .send(2)
+          .rule(2, {
+            status: 'merged',
+            before: { shelf: 'dock' },
+            after: { shelf: 'bay (2)' },
+            decisions: [{ ...name, mine }],
+          }),
+      )
+    expect(found(history('bay'))).toEqual(needless)
+    expect(found(history('gate'))).toEqual([])
   })
 
   test('[SIM-101] legal: of a transaction, of a settlement, over a unique key, over several records', () => {

@@ -17,9 +17,10 @@ import { WhatWasRead } from './what-was-read.ts'
 /**
  * Nobody is asked, and no value gives way, where nobody else has changed anything: a conflict over fields, and a decision
  * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
- * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. Left out is what copies of a disk
+ * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. What an operator accepts out
+ * of escrow is a change by somebody else, whoever wrote it. Left out is what copies of a disk
  * write, and what is written once a server was put back: they know of things that they have not read; what was written
- * on a value that never stood on the server, because it was refused or renamed there; and what comes behind what its author
+ * on a value that never stood on the server, because it was refused or changed there, but for another name that it was given for a unique key; and what comes behind what its author
  * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
  */
 export function needlessLoss(facts: SchemaFacts): Checker {
@@ -135,21 +136,30 @@ class MeetingWatch {
   #isOfRefused(items: readonly Item[], [field, value]: readonly [string, Json]): boolean {
     const [first] = items
     if (!first) return false
+    const changes = this.#changes.get(`${first.write.first.collection}/${first.write.first.record}`) ?? []
     return [...this.#book.itemsOn(first.disk).values()].some((other) => {
       if (items.includes(other) || other.write.first.record !== first.write.first.record) return false
       const says = other.payload.changes[field]
+      if (says === undefined || !sameValue(says, value)) return false
+      // The server may have named it otherwise for a unique key: who wrote it stands on that all the same.
+      const outcome = this.#book.outcomeFor(other)
+      const change = changes.find(
+        ({ line }) => line.mutation === outcome?.id && line.device === outcome?.device,
+      )
       return (
-        says !== undefined && sameValue(says, value) && this.#book.outcomeFor(other)?.status !== 'applied'
+        outcome?.status !== 'applied' &&
+        !(change && wasNamed(change, field).some((mine) => sameValue(mine, value)))
       )
     })
   }
 
   /**
    * Whether the author had seen what the same device wrote. In a form that was open before, only what was written by then;
-   * and where a collection is strict not even that, for it may have had no version yet.
+   * and where a collection is strict not even that, for it may have had no version yet. What lies in escrow is gone from
+   * the device, and of what an operator accepts its author knows nothing before they have read it.
    */
-  #hasSeenOwn(items: readonly Item[], { device, mutation, collection }: ServerAudit): boolean {
-    if (device === null || mutation === null) return false
+  #hasSeenOwn(items: readonly Item[], { device, mutation, collection, acceptedBy }: ServerAudit): boolean {
+    if (device === null || mutation === null || typeof acceptedBy === 'string') return false
     const opened = items.flatMap((item) => this.#read.of(item).openedTick ?? [])
     if (opened.length === 0) return true
     const outcome = this.#book.outcomeOf(device, mutation)
@@ -229,6 +239,15 @@ function hasStood(
   const stood = changes.filter(({ line }) => line.op !== 'none' && Object.hasOwn(line.after ?? {}, field))
   const then = stood.findLast(({ version }) => version <= sinceVersion)
   const later = stood.filter(({ version }) => version > sinceVersion)
-  const values = [then, ...later].map((change) => change?.line.after?.[field] ?? null)
+  const values = [then, ...later].flatMap((change) => [
+    change?.line.after?.[field] ?? null,
+    ...(change ? wasNamed(change, field) : []),
+  ])
   return values.some((standing) => sameValue(standing, value))
+}
+
+/** What a field would say if the server had not named it otherwise for the sake of a unique key. */
+function wasNamed({ line }: Change, field: string): readonly Json[] {
+  const decisions = decisionsOf(line.decisions).get(field) ?? []
+  return decisions.flatMap(({ rule, mine }) => (rule === 'unique.rename' ? [mine] : []))
 }

@@ -572,6 +572,30 @@ describe('against the real server', () => {
     },
   )
 
+  test.each([
+    ['nobody is asked about their own deletion, where a change by somebody else was', 'read', 0],
+    ['a person is asked about their deletion, where a change by somebody else was not', 'unread', 1],
+  ])('[OB-24] %s read between it and a refused edit that is tried again', async (_, what, asked) => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
+    await sync(ann)
+    await ann.items.update(id, { name: 'Cord', shelf: other })
+    for (const db of [ann, bob]) await sync(db)
+    await bob.items.update(id, { note: 'of bob' })
+    for (const db of what === 'read' ? [bob, ann] : []) await sync(db)
+    const heal = faults.add({ on: 'pull', fault: { kind: 'cut', when: 'before' } })
+    await ann.items.update(id, { price: '2.00' })
+    await sync(ann)
+    heal()
+    await ann.items.delete(id)
+    await sync(bob)
+    const [letter] = await ann.deadLetters.list()
+    await ann.deadLetters.editAndRetry(letter!.id, { shelf: null })
+    await sync(ann)
+    expect(await ann.conflicts.list()).toHaveLength(asked)
+    expect(await ann.items.get(id)).toBeUndefined()
+  })
+
   test('[OB-24] [OB-16] nobody is asked about their own deletion, where refused edits between it and one that was tried again are discarded', async () => {
     const ann = await open('ann')
     const [id = '', other = ''] = await ann.items.insertMany([{ name: 'Rope' }, { name: 'Line' }])
