@@ -241,17 +241,17 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
   const unit = collection.fieldsByName.get(name)?.group?.fields ?? [name]
   const mates = Object.entries(old.changes).filter(([member]) => unit.includes(member))
   const value = { ...Object.fromEntries(mates), [name]: next }
+  const shown = {
+    ...shownIn(old, { collection, unit, later, seen }),
+    ...(await seenOnServer(tx, collection, { row, unit, seen })),
+  }
   const payload =
     row.op === 'create'
       ? { ...old, changes: { ...old.changes, [name]: next } }
       : overlaid(
-          old,
-          payloadOfUpdate(
-            collection,
-            { ...before, ...shownIn(old, { collection, unit, later, seen }) },
-            value,
-          ),
-          name,
+          { ...old, base: { ...old.base, ...shown } },
+          payloadOfUpdate(collection, { ...before, ...shown }, value),
+          unit,
         )
   const { text } = weigh(collection, payload)
   await writePayload(tx, seqOf(row), text)
@@ -293,6 +293,23 @@ function shownIn(old: Payload, { collection, unit, later, seen }: Shown): Values
   return shown
 }
 
+/** What was shown, and is what the server has: whoever types something else over that has seen it, whatever the mutation saw. */
+async function seenOnServer(
+  tx: LocalReader,
+  collection: CollectionSchema,
+  { row, unit, seen }: { readonly row: SqlRow; readonly unit: readonly string[]; readonly seen: Values },
+): Promise<Values> {
+  const { snapshot } = await readShadow(tx, collection, String(row.record))
+  if (snapshot.kind !== 'live') return {}
+  const isThere = (name: string, value: Json): boolean => {
+    const field = collection.fieldsByName.get(name)
+    return (
+      unit.includes(name) && !!field && !addsUp(field) && valuesEqual(field, value, snapshot.values[name])
+    )
+  }
+  return Object.fromEntries(Object.entries(seen).filter(([name, value]) => isThere(name, value)))
+}
+
 interface Shown {
   readonly collection: CollectionSchema
   /** Names of fields that merge as one. */
@@ -319,22 +336,21 @@ function addsUp(field: FieldSchema | undefined): boolean {
   return field?.kind === 'counter' || field?.kind === 'set'
 }
 
-/** What a mutation says once its words on one field are replaced. What its author saw in other fields stays. */
-function overlaid(old: Payload, edit: Payload, name: string): Payload {
-  const { [name]: _change, ...changes } = old.changes
-  const { [name]: _amount, ...increments } = old.increments
-  const { [name]: _added, ...additions } = old.additions
-  const { [name]: _removed, ...removals } = old.removals
-  const changed = { ...changes, ...edit.changes }
-  const base = Object.entries({ ...edit.base, ...old.base }).filter(([member]) =>
-    Object.hasOwn(changed, member),
-  )
+/**
+ * What a mutation says once its words on fields that merge as one are replaced. What its author saw in those, where it said
+ * something of them, and in others stays.
+ */
+function overlaid(old: Payload, edit: Payload, unit: readonly string[]): Payload {
+  const others = <Value>(members: Readonly<Record<string, Value>>): Readonly<Record<string, Value>> =>
+    Object.fromEntries(Object.entries(members).filter(([name]) => !unit.includes(name)))
+  const changes = { ...others(old.changes), ...edit.changes }
+  const base = Object.entries({ ...edit.base, ...old.base }).filter(([name]) => Object.hasOwn(changes, name))
   return {
-    changes: changed,
+    changes,
     base: Object.fromEntries(base),
-    increments: { ...increments, ...edit.increments },
-    additions: { ...additions, ...edit.additions },
-    removals: { ...removals, ...edit.removals },
+    increments: { ...others(old.increments), ...edit.increments },
+    additions: { ...others(old.additions), ...edit.additions },
+    removals: { ...others(old.removals), ...edit.removals },
   }
 }
 

@@ -1,4 +1,4 @@
-import { newUuid, personalScope } from '@holdfast/core'
+import { newUuid, personalScope, type Values } from '@holdfast/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AuthorizeRequest, User } from '../engine.ts'
 import { type GivenEngine, givenEngine, type GivenOptions, item, type RawMutation } from '../given-engine.ts'

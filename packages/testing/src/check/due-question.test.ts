@@ -147,6 +147,57 @@ describe('a field', () => {
     const dead = givenBeam().add(form('opening', null), form('saving', 'items/r1')).line(moved)
     expect(found(taken(toShelf(read(dead, 2).wait(61_000))))).toEqual([])
   })
+
+  /** m1 was refused, and is mended to put it on shelf B, in a form if one is being saved. */
+  const mended = (history: GivenHistory): GivenHistory => {
+    const payload = { changes: { shelf: 'B' }, base: null, increments: {}, additions: {}, removals: {} }
+    return history.add({
+      kind: 'entry-payload',
+      atMs: 0,
+      disk: 'd1',
+      device: 'D1',
+      seq: 1,
+      id: 'm1',
+      payload,
+    })
+  }
+  const refused = (history: GivenHistory): GivenHistory =>
+    toShelf(history)
+      .send(1)
+      .rule(1, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
+      .status(1, 'dead')
+
+  test('[SIM-103] of a dead letter that is mended, and what the form of it did not show', () => {
+    const form = (step: 'opening' | 'saving' | 'saved', record: string | null) =>
+      ({ kind: 'form', atMs: 0, disk: 'd1', form: 1, step, record }) as const
+    const again = (history: GivenHistory) =>
+      found(
+        history
+          .move(1, 2)
+          .send(2)
+          .rule(2, { before: { shelf: 'hall' }, after: { shelf: 'B' } }),
+      )
+    const letter = (): GivenHistory => refused(givenBeam())
+    const saved = (history: GivenHistory) =>
+      mended(history.add(form('saving', 'items/r1'))).add(form('saved', 'items/r1'))
+    expect(again(saved(read(letter().line(moved), 3).add(form('opening', null))))).toEqual([])
+    expect(again(saved(read(letter().add(form('opening', null)).line(moved), 3)))).toHaveLength(1)
+    expect(again(mended(read(letter().line(moved), 3)))).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: it stands as a letter was mended that the edit stands on', () => {
+    const decided = { before: { shelf: 'dock' }, after: { shelf: 'B' } }
+    const later = refused(givenBeam()).write(2, { changes: { shelf: 'C' } })
+    const taken2 = (history: GivenHistory) =>
+      found(
+        history
+          .line(decided)
+          .send(2)
+          .rule(2, { before: { shelf: 'B' }, after: { shelf: 'C' } }),
+      )
+    expect(taken2(mended(later))).toEqual([])
+    expect(taken2(refused(givenBeam()).write(2, { changes: { shelf: 'C' } }))).toHaveLength(1)
+  })
 })
 
 describe('a record', () => {

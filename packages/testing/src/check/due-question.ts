@@ -1,7 +1,14 @@
 import type { Checker } from './checker.ts'
 import { decisionsOf } from './decisions-of.ts'
 import { AuditModel } from './model.ts'
-import type { EntryWritten, Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
+import type {
+  EntryPayload,
+  EntryWritten,
+  Json,
+  Observation,
+  ServerAudit,
+  ServerOutcome,
+} from './observation.ts'
 import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue, show } from './same-value.ts'
 import type { CollectionFacts, SchemaFacts } from './schema-facts.ts'
@@ -11,7 +18,8 @@ import { WhatWasRead } from './what-was-read.ts'
  * Nothing of somebody else's is overwritten, or deleted, unseen and in silence: where others had changed what an edit
  * replaces since what its author's device had read when they wrote, a person is asked, or a decision holds both values. It
  * is told from what devices had read and what was written on them, never from what an edit says that its author saw. Whose
- * own value stands by now, as another may have decided, has seen it. Of a `strict` record any change is meant, and against
+ * own value stands by now, as another may have decided, has seen it; so has whoever mended a refused edit with it, in what
+ * stands on that. What it is mended with in a form saw what that showed. Of a `strict` record any change is meant, and against
  * a deletion any but of what adds up. Left out is what settles a conflict, what copies of a disk write,
  * what came out of escrow, creates, and everything once a server was put back. Rules: SIM-103.
  */
@@ -59,6 +67,12 @@ class SilenceWatch {
   readonly #said = new Map<string, Said>()
   /** By key of a mutation, what had been written there before it. */
   readonly #saidBefore = new Map<string, Said>()
+  /** By disk and record, the keys of what was written there, in order. */
+  readonly #keys = new Map<string, string[]>()
+  /** By key of a mutation, what it says. */
+  readonly #words = new Map<string, Readonly<Record<string, Json>>>()
+  /** By key and field, how far had read whoever mended that in a form. */
+  readonly #mended = new Map<string, number>()
   #isRestored = false
 
   constructor(fail: (message: string) => void, facts: SchemaFacts) {
@@ -68,10 +82,11 @@ class SilenceWatch {
   }
 
   observe(o: Observation): void {
-    this.#book.observe(o)
+    const item = this.#book.observe(o)
     this.#read.observe(o)
     this.#model.follow(o)
     if (o.kind === 'server-restored') this.#isRestored = true
+    if (o.kind === 'entry-payload' && item) this.#mend(o, item)
     if (o.kind === 'entry-written' && !this.#saidBefore.has(o.id)) this.#say(o)
   }
 
@@ -82,6 +97,28 @@ class SilenceWatch {
     const now: Record<string, readonly Json[]> = { ...before }
     for (const [field, value] of Object.entries(payload.changes)) now[field] = [...(now[field] ?? []), value]
     this.#said.set(place, now)
+    this.#words.set(id, payload.changes)
+    const keys = this.#keys.get(place) ?? []
+    keys.push(id)
+    this.#keys.set(place, keys)
+  }
+
+  /** What a refused edit is mended with, what was written on it has seen, and whoever did that in a form saw what it showed. */
+  #mend({ disk, atMs, payload: { changes } }: EntryPayload, { write: { first } }: Item): void {
+    const { id, collection, record } = first
+    const words = this.#words.get(id) ?? {}
+    this.#words.set(id, changes)
+    const { newest, openedTick } = this.#read.now({ disk, collection, record, atMs })
+    const keys = this.#keys.get(`${disk} ${collection}/${record}`) ?? []
+    const later = keys.slice(keys.indexOf(id) + 1)
+    for (const [field, value] of Object.entries(changes)) {
+      if (Object.hasOwn(words, field) && sameValue(words[field], value)) continue
+      if (openedTick !== undefined) this.#mended.set(`${id} ${field}`, newest)
+      for (const key of later) {
+        const said = this.#saidBefore.get(key) ?? {}
+        this.#saidBefore.set(key, { ...said, [field]: [...(said[field] ?? []), value] })
+      }
+    }
   }
 
   #commit({ outcomes, lines }: Commit): void {
@@ -125,9 +162,8 @@ class SilenceWatch {
     return op !== 'create' && resolves === null && !this.#read.isCopied(disk)
   }
 
-  /** What others changed of its record since an item was written. */
-  #unseen({ line, changes }: Taken, item: Item): readonly Change[] {
-    const { newest } = this.#read.of(item)
+  /** What others changed of its record since somebody had read so far. */
+  #unseen({ line, changes }: Taken, newest: number): readonly Change[] {
     return changes.filter(({ version, by }) => version > newest && (by === null || by !== line.device))
   }
 
@@ -140,7 +176,7 @@ class SilenceWatch {
     const item = isStrict ? first : deletion
     if (item === undefined) return undefined
     const adding = facts?.adding ?? []
-    const fields = this.#unseen(taken, item).flatMap((change) =>
+    const fields = this.#unseen(taken, this.#read.of(item).newest).flatMap((change) =>
       fieldsOf(change).filter((field) => isStrict || !adding.includes(field)),
     )
     if (fields.length === 0 || (!isStrict && decisionsOf(line.decisions).size > 0)) return undefined
@@ -157,7 +193,8 @@ class SilenceWatch {
       const item = items.find(({ payload }) => Object.hasOwn(payload.changes, field))
       const unit = facts?.groups?.find((fields) => fields.includes(field)) ?? [field]
       if (!item || unit.some((each) => decisions.has(each))) continue
-      const theirs = unit.find((each) => this.#isUnseen(taken, item, each))
+      const newest = this.#mended.get(`${item.write.first.id} ${field}`) ?? this.#read.of(item).newest
+      const theirs = unit.find((each) => this.#isUnseen(taken, item, { field: each, newest }))
       if (theirs === undefined) continue
       return `${name} and replaced ${field} of ${placeOf(line)}, of which its author had not seen that ${theirs} was ${show(stood[theirs])}`
     }
@@ -165,12 +202,16 @@ class SilenceWatch {
   }
 
   /** Whether what stands in a field is somebody else's, and neither what its author had read nor what they had written. */
-  #isUnseen(taken: Taken, item: Item, field: string): boolean {
+  #isUnseen(
+    taken: Taken,
+    item: Item,
+    { field, newest }: { readonly field: string; readonly newest: number },
+  ): boolean {
     const { changes, stood } = taken
     const ofField = changes.filter((change) => fieldsOf(change).includes(field))
     const last = ofField.at(-1)
-    if (last === undefined || !this.#unseen(taken, item).includes(last)) return false
-    const read = ofField.findLast(({ version }) => version <= this.#read.of(item).newest)
+    if (last === undefined || !this.#unseen(taken, newest).includes(last)) return false
+    const read = ofField.findLast(({ version }) => version <= newest)
     const said = this.#saidBefore.get(item.write.first.id)?.[field] ?? []
     const stands = stood[field] ?? null
     // Before its first change it was what that says, as where it came with the column.

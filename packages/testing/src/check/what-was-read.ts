@@ -1,4 +1,4 @@
-import type { EntryWritten, FormStep, Observation } from './observation.ts'
+import type { FormStep, Observation } from './observation.ts'
 import type { Item } from './run-book.ts'
 
 /** How far a device had read when somebody opened a form there, and when that was. */
@@ -17,6 +17,14 @@ export interface Written {
   readonly tick: number
   /** When the form was opened that it was written in; undefined for what was written in none. */
   readonly openedTick: number | undefined
+}
+
+/** Where and when something is written. */
+export interface Place {
+  readonly disk: string
+  readonly collection: string
+  readonly record: string
+  readonly atMs: number
 }
 
 /** No form is being saved for longer, virtual ms. */
@@ -43,7 +51,7 @@ export class WhatWasRead {
         this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
         return
       case 'entry-written':
-        if (!this.#written.has(o.id)) this.#write(o)
+        if (!this.#written.has(o.id)) this.#written.set(o.id, this.now(o))
         return
       case 'form':
         this.#form(o)
@@ -68,8 +76,8 @@ export class WhatWasRead {
     return this.#copies.has(disk)
   }
 
-  /** Who saves a form had read what they had when they opened it, and seen what they had written by then. */
-  #write({ id, disk, collection, record, atMs }: EntryWritten): void {
+  /** Who writes on a record now had read this; in a form, what they had when they opened it, and seen what they had written by then. */
+  now({ disk, collection, record, atMs }: Place): Written {
     const saving = this.#saving.get(`${disk} ${collection}/${record}`) ?? []
     // Of an app that dies nobody hears that it is over.
     const forms = [...saving].flatMap(([form, sinceMs]) => (atMs - sinceMs <= savingMostMs ? form : []))
@@ -78,7 +86,7 @@ export class WhatWasRead {
     const position = Math.min(now, ...opened.map((form) => form.position))
     const newest = opened.length === 0 ? now : Math.max(...opened.map((form) => form.newest))
     const openedTick = opened.length === 0 ? undefined : Math.min(...opened.map(({ tick }) => tick))
-    this.#written.set(id, { position, newest, tick: this.#tick, openedTick })
+    return { position, newest, tick: this.#tick, openedTick }
   }
 
   #form({ disk, form, step, record, atMs }: FormStep): void {

@@ -1,10 +1,11 @@
-import type { DeadLetter } from '@holdfast/client'
+import type { DeadLetter, Explanation } from '@holdfast/client'
 import {
   type CollectionSchema,
   type Json,
   jsonEqual,
   membersOf,
   sortMembers,
+  touchedFields,
   type Values,
   valuesEqual,
 } from '@holdfast/core'
@@ -135,7 +136,7 @@ async function saveLetter(
   const { letter, row, id } = form
   const api: AnyCollection = client.collection(form.collection)
   // All are asked for in one breath: nothing comes in between.
-  const [before, covered] = [readNow(api, id), coveredLater(turn, form)]
+  const [before, standing] = [readNow(api, id), whatStands(turn, form)]
   const writing = make(turn, {
     what: 'repair form',
     run: () => client.deadLetters.editAndRetry(letter, changes, row),
@@ -143,39 +144,66 @@ async function saveLetter(
   })
   const after = readNow(api, id)
   const receipt = await writing
-  const [stood, hidden, read] = await Promise.all([before, covered, after])
+  const [stood, around, read] = await Promise.all([before, standing, after])
   tell(turn, number, 'saved', form)
-  if (receipt === refused || stood === undefined || read === undefined || hidden === undefined) return
+  if (receipt === refused || stood === undefined || read === undefined || around === undefined) return
   const { counters, sets } = traitsOf(collection)
   // What the letter did to what nobody changed in it stays.
   const kept = [...counters, ...sets].map(({ name }): [string, Json] => [name, stood[name] ?? null])
   const outcome = { ...Object.fromEntries(kept), ...outcomeOf({ collection, row, changed, stood }) }
-  const wrote = Object.fromEntries(Object.entries(outcome).filter(([name]) => !hidden.has(name)))
+  const { covered, server } = around
+  const wrote = Object.fromEntries(
+    Object.entries(outcome).filter(
+      ([name]) => !covered.has(name) && isUpToIt(collection, name, { row, server }),
+    ),
+  )
   tellEcho(turn, { collection: form.collection, id, wrote, row: read })
 }
 
-/** Fields of which edits that were made since the first of a letter, beside it, say something; undefined where it is gone. */
-async function coveredLater(
+/**
+ * Whether a field of a record that was shown as `row` reads as a letter says: not where edits yield to the deletion that the
+ * server has, nor where the rule of the field decides between the letter and what nobody was shown.
+ */
+export function isUpToIt(
+  collection: CollectionSchema,
+  name: string,
+  { row, server }: { readonly row: Values; readonly server: Standing['server'] },
+): boolean {
+  if (server.kind === 'absent') return true
+  if (server.kind === 'deleted') return collection.onDelete !== 'delete'
+  const field = collection.fieldsByName.get(name)
+  if (!field || field.kind === 'counter' || field.kind === 'set') return true
+  const { rule } = field.group?.merge ?? field.merge
+  return rule === 'ask' || valuesEqual(field, server.values[name] ?? null, row[name] ?? null)
+}
+
+/** What there is of a record beside a letter. */
+interface Standing {
+  /** Fields of which edits that were made since the first of the letter, beside it, say something. */
+  readonly covered: ReadonlySet<string>
+  /** The server's copy. */
+  readonly server: Explanation['shadow']['snapshot']
+}
+
+/** Undefined where the letter is gone. */
+async function whatStands(
   { client }: Turn,
   { letter, id, collection }: OpenForm & { readonly letter: string },
-): Promise<ReadonlySet<string> | undefined> {
-  const [letters, entries] = await Promise.all([
+): Promise<Standing | undefined> {
+  const [letters, { mutations, shadow }] = await Promise.all([
     client.deadLetters.list(),
-    client.outbox.list({ record: id }),
+    client.explain(collection, id),
   ])
-  const whole = letters.find(({ mutations }) => mutations.some((each) => each.id === letter))
+  const entries = mutations.map(({ entry }) => entry)
+  const whole = letters.find((each) => each.mutations.some((mutation) => mutation.id === letter))
   const own = new Set(whole?.mutations.map((each) => each.id))
   const first = entries.find((entry) => own.has(entry.id))
   if (first === undefined) return undefined
-  const later = entries.filter(
-    (entry) => entry.collection === collection && !own.has(entry.id) && entry.at > first.at,
-  )
-  return new Set(
-    later.flatMap(({ payload }) => {
-      const { changes, increments, additions, removals } = payload
-      return Object.keys({ ...changes, ...increments, ...additions, ...removals })
-    }),
-  )
+  const later = entries.filter((entry) => !own.has(entry.id) && entry.at > first.at)
+  return {
+    covered: new Set(later.flatMap(({ payload }) => touchedFields(payload))),
+    server: shadow.snapshot,
+  }
 }
 
 function tell({ disk, observe, nowMs }: Turn, form: number, step: FormStep['step'], of?: OpenForm): void {

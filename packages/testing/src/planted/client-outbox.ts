@@ -341,7 +341,7 @@ import { settle } from '../outbox/outbox.ts'`,
     file: `${outbox}/dead-letters.ts`,
     edits: [
       {
-        find: `increments: { ...increments, ...edit.increments },`,
+        find: `increments: { ...others(old.increments), ...edit.increments },`,
         replace: `increments: edit.increments,`,
       },
     ],

@@ -1,15 +1,25 @@
 import { type Client, openClient } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { collection, defineSchema, text } from '@holdfast/core'
+import { collection, defineSchema, reference, text } from '@holdfast/core'
 import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
 
 const fields = { name: text(), note: text(), place: text() }
+const rooms = collection({
+  fields: {
+    label: text(),
+    office: text({ merge: 'server', default: '' }),
+    street: text({ default: '' }),
+    house: text({ default: '' }),
+    above: reference('items', { optional: true }),
+  },
+  groups: { address: ['street', 'house'] },
+})
 const schema = defineSchema({
   version: 1,
-  collections: { items: collection({ fields }), deeds: collection({ fields, strict: true }) },
+  collections: { items: collection({ fields }), deeds: collection({ fields, strict: true }), rooms },
 })
 type App = Client<typeof schema>
 
@@ -77,4 +87,55 @@ test('[WR-14] in a strict collection, too, any change of the record is', async (
   await env.complete(ann.sync.now())
   await env.complete(ann.sync.now())
   expect(await ann.conflicts.list()).toHaveLength(1)
+})
+
+/** A room of which Ann has a refused edit, and what both have read since Ben wrote. */
+async function givenOpenLetter(mine: Partial<RoomValues>, theirs: Partial<RoomValues>) {
+  const [ann, ben] = [await open('ann'), await open('ben')]
+  const id = await ann.rooms.insert({ label: 'A', office: 'east', street: 'Elm', house: '1' })
+  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  await ann.rooms.update(id, { ...mine, above: id })
+  await env.complete(ann.sync.now())
+  const [letter] = await ann.deadLetters.list()
+  const write = async (values: Partial<RoomValues>) => {
+    await ben.rooms.update(id, values)
+    for (const db of [ben, ann]) await env.complete(db.sync.now())
+  }
+  await write(theirs)
+  return { ann, ben, id, letter: letter!.id, write, shown: await ann.rooms.get(id) }
+}
+
+interface RoomValues {
+  readonly label: string
+  readonly office: string
+  readonly street: string
+  readonly house: string
+}
+
+test('[WR-14] what a dead letter is mended with, over what others wrote and its author was shown, stands', async () => {
+  const { ann, ben, id, letter, shown } = await givenOpenLetter({ office: 'west' }, { office: 'north' })
+  expect(shown?.office).toBe('north')
+  await ann.deadLetters.editAndRetry(letter, { office: 'south', above: null }, shown)
+  expect(await ann.rooms.get(id)).toMatchObject({ office: 'south' })
+  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  for (const db of [ann, ben]) expect(await db.rooms.get(id)).toMatchObject({ office: 'south' })
+})
+
+test('[WR-14] what others wrote, and no form of a dead letter showed, is met in what merges as one with what it is mended in', async () => {
+  const { ann, letter, write, shown } = await givenOpenLetter({}, {})
+  await write({ street: 'Oak' })
+  await ann.deadLetters.editAndRetry(letter, { house: '9', above: null }, shown)
+  await env.complete(ann.sync.now())
+  expect(await ann.conflicts.list()).toHaveLength(1)
+})
+
+test('[OB-17] of fields that merge as one nothing is said where each is put back to what it was', async () => {
+  const { ann, ben, id, letter } = await givenOpenLetter({ house: '9' }, {})
+  await ben.rooms.update(id, { street: 'Oak' })
+  await env.complete(ben.sync.now())
+  await ann.deadLetters.editAndRetry(letter, { house: '1', above: null })
+  await env.complete(ann.sync.now())
+  expect(await ann.conflicts.list()).toEqual([])
+  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  for (const db of [ann, ben]) expect(await db.rooms.get(id)).toMatchObject({ street: 'Oak', house: '1' })
 })
