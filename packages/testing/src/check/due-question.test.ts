@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 
 import { dueQuestion } from './due-question.ts'
 import { type GivenVerdict, givenHistory, type GivenHistory } from './given-history.ts'
+import type { Values } from './observation.ts'
 import type { CollectionFacts } from './schema-facts.ts'
 
 /** A beam stands at the dock, and d1 has read that much of it. */
@@ -20,6 +21,22 @@ function toShelf(history: GivenHistory, more: Parameters<GivenHistory['write']>[
 
 function taken(history: GivenHistory, verdict: GivenVerdict = {}): GivenHistory {
   return history.send(1).rule(1, verdict)
+}
+
+/** The server refuses the first mutation. */
+function dead(write: Parameters<GivenHistory['write']>[1]): GivenHistory {
+  const rejection = { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' } as const
+  return givenBeam().write(1, write).send(1).rule(1, rejection).status(1, 'dead')
+}
+
+function edit(history: GivenHistory, changes: Values): GivenHistory {
+  const { payload } = history.entry(1, { changes })
+  return history.add({ kind: 'entry-payload', atMs: 0, disk: 'd1', device: 'D1', seq: 1, id: 'm1', payload })
+}
+
+/** It is edited, and taken as it is then. */
+function again(history: GivenHistory, changes: Values): GivenHistory {
+  return edit(history, changes).move(1, 3).send(3).rule(3, { after: changes })
 }
 
 function found(history: GivenHistory, facts: Partial<CollectionFacts> = {}): readonly string[] {
@@ -116,6 +133,26 @@ describe('a field', () => {
       .write(1, { changes: { shelf: 'A' } })
       .line(moved)
     expect(found(taken(decided))).toEqual([])
+  })
+
+  test('[SIM-103] that an edit of a dead letter brought to it, told from what was read then', () => {
+    const other = (): GivenHistory => dead({ changes: { name: 'joist' }, base: { name: 'beam' } }).line(moved)
+    const mended = { name: 'joist', shelf: 'A' }
+    expect(found(again(read(other(), 2), mended))).toEqual([])
+    expect(found(again(other(), mended))).toEqual([
+      'm3 was applied and replaced shelf of items/r1, of which its author had not seen that shelf was "hall"',
+    ])
+    // Of what it had said before, its author had read no more than then.
+    expect(found(again(read(other().line(renamed), 3), { name: 'truss' }))).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: what its author had written before, as it was sent in the end', () => {
+    const behind = (shelf: string): GivenHistory => {
+      const history = dead({ changes: { shelf: 'B' }, base: { shelf: 'dock' } })
+      return edit(history.write(2, { changes: { shelf: 'A' }, base: { shelf: 'B' } }), { shelf }).line(moved)
+    }
+    expect(found(behind('hall').send(2).rule(2))).toEqual([])
+    expect(found(behind('attic').send(2).rule(2))).toHaveLength(1)
   })
 
   test('[SIM-103] legal: it was deleted and brought back as its author had read it', () => {

@@ -19,7 +19,7 @@ import { WhatWasRead } from './what-was-read.ts'
  * replaces since what its author's device had read when they wrote, a person is asked, or a decision holds both values. It
  * is told from what devices had read and what was written on them, never from what an edit says that its author saw. Whose
  * own value stands by now, as another may have decided, has seen it; so has whoever mended a refused edit with it, in what
- * stands on that. What it is mended with in a form saw what that showed. Of a `strict` record any change is meant, and against
+ * stands on that. What it is mended with in a form saw what that showed, and a field that comes to it so, what was read by then. Of a `strict` record any change is meant, and against
  * a deletion any but of what adds up. Left out is what settles a conflict, what copies of a disk write,
  * what came out of escrow, creates, and everything once a server was put back. Rules: SIM-103.
  */
@@ -113,7 +113,9 @@ class SilenceWatch {
     const later = keys.slice(keys.indexOf(id) + 1)
     for (const [field, value] of Object.entries(changes)) {
       if (Object.hasOwn(words, field) && sameValue(words[field], value)) continue
-      if (openedTick !== undefined) this.#mended.set(`${id} ${field}`, newest)
+      // What it had said nothing of is written now, in a form or not.
+      const isNew = !Object.hasOwn(words, field)
+      if (isNew || openedTick !== undefined) this.#mended.set(`${id} ${field}`, newest)
       for (const key of later) {
         const said = this.#saidBefore.get(key) ?? {}
         this.#saidBefore.set(key, { ...said, [field]: [...(said[field] ?? []), value] })
