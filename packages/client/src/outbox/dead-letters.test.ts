@@ -200,6 +200,27 @@ describe('retry', () => {
     ])
   })
 
+  test('[OB-16] what stood on a letter that is discarded sees what goes ahead of it, also where the letter said what the server has', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    for (const name of ['first', 'Laptop']) {
+      await device.items.update(id, { name })
+      await cut(device)
+    }
+    await refuse(
+      device,
+      (await entriesOf(device)).map(({ seq }) => seq),
+    )
+    await device.items.update(id, { name: 'third' })
+    const [first, second] = await entriesOf(device)
+    await lettersOf(device).editAndRetry(first?.id ?? '', { name: 'mended' })
+    await lettersOf(device).discard(second?.id ?? '')
+    expect((await entriesOf(device)).map(({ payload }) => payload)).toMatchObject([
+      { changes: { name: 'mended' }, base: { name: 'Laptop' } },
+      { changes: { name: 'third' }, base: { name: 'mended' } },
+    ])
+  })
+
   test('[OB-17] what was refused on a letter saw what the letter says once it is edited', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

@@ -3,7 +3,7 @@ import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@h
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
 import { type Entry, entryColumns, isRefused, payloadText, readEntry } from './entry.ts'
-import { writePayload } from './outbox.ts'
+import { entriesOfRecord, writePayload } from './outbox.ts'
 import { RecordEntries } from './record-entries.ts'
 
 /**
@@ -41,7 +41,8 @@ export async function discardEntries(
 
 /**
  * Later edits that saw values of `entry` see what it saw instead, and stand on what it stood on. A value that the server
- * has as well was seen there, whoever else wrote it. Returns those that say something else now.
+ * has as well was seen there, whoever else wrote it, where nothing goes ahead that changes it. Returns those that say
+ * something else now.
  */
 export async function handOver(
   tx: LocalTransaction,
@@ -49,11 +50,9 @@ export async function handOver(
   { entry, later }: { readonly entry: Entry; readonly later: readonly Entry[] },
 ): Promise<readonly Entry[]> {
   if (later.length === 0) return []
-  const collection = schema.collections.get(entry.collection)
-  const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
   const changed = new Map<number, Entry>()
   const shown = await showInstead(tx, later, {
-    gone: without(entry.payload.changes, server?.kind === 'live' ? server.values : {}),
+    gone: without(entry.payload.changes, await standingBeneath(tx, schema, entry)),
     seen: entry.payload.base ?? {},
   })
   for (const other of shown) changed.set(other.seq, other)
@@ -89,6 +88,17 @@ export async function showInstead(
     for (const name of Object.keys(other.payload.changes)) left.delete(name)
   }
   return changed
+}
+
+/** What the server has of a record, but for what it will not have any more when an entry gets there. */
+async function standingBeneath(tx: LocalTransaction, schema: Schema, entry: Entry): Promise<Values> {
+  const collection = schema.collections.get(entry.collection)
+  const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
+  if (server?.kind !== 'live') return {}
+  const entries = await entriesOfRecord(tx, entry.collection, entry.record)
+  const ahead = entries.filter((other) => other.seq < entry.seq && !isRefused(other))
+  const names = new Set(ahead.flatMap(({ payload }) => Object.keys(payload.changes)))
+  return Object.fromEntries(Object.entries(server.values).filter(([name]) => !names.has(name)))
 }
 
 /** Of these values those that stand nowhere else. */

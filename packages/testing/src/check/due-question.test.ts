@@ -152,6 +152,9 @@ describe('a field', () => {
       return edit(history.write(2, { changes: { shelf: 'A' }, base: { shelf: 'B' } }), { shelf }).line(moved)
     }
     expect(found(behind('hall').send(2).rule(2))).toEqual([])
+    const mended = edit(dead({ changes: { shelf: 'B' }, base: { shelf: 'dock' } }), { shelf: 'hall' })
+    const after = mended.line(moved).write(2, { changes: { shelf: 'A' }, base: { shelf: 'hall' } })
+    expect(found(after.send(2).rule(2))).toEqual([])
     expect(found(behind('attic').send(2).rule(2))).toHaveLength(1)
   })
 

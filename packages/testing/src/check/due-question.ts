@@ -106,10 +106,11 @@ class SilenceWatch {
   /** What a refused edit is mended with, what was written on it has seen, and whoever did that in a form saw what it showed. */
   #mend({ disk, atMs, payload: { changes } }: EntryPayload, { write: { first } }: Item): void {
     const { id, collection, record } = first
+    const place = `${disk} ${collection}/${record}`
     const words = this.#words.get(id) ?? {}
     this.#words.set(id, changes)
     const { newest, openedTick } = this.#read.now({ disk, collection, record, atMs })
-    const keys = this.#keys.get(`${disk} ${collection}/${record}`) ?? []
+    const keys = this.#keys.get(place) ?? []
     const later = keys.slice(keys.indexOf(id) + 1)
     for (const [field, value] of Object.entries(changes)) {
       if (Object.hasOwn(words, field) && sameValue(words[field], value)) continue
@@ -120,6 +121,8 @@ class SilenceWatch {
         const said = this.#saidBefore.get(key) ?? {}
         this.#saidBefore.set(key, { ...said, [field]: [...(said[field] ?? []), value] })
       }
+      const now = this.#said.get(place) ?? {}
+      this.#said.set(place, { ...now, [field]: [...(now[field] ?? []), value] })
     }
   }
 

@@ -259,6 +259,29 @@ describe('a form that was open for a while', () => {
     expect(found(savedForm(ownMove(givenBeam()), () => undefined))).toEqual(needless)
   })
 
+  test('[SIM-101] legal: its author had not heard of another name that the server gave what they had made, when they opened the form', () => {
+    const decisions = [
+      {
+        field: 'shelf',
+        rule: 'unique.rename',
+        winner: 'both',
+        mine: 'dock',
+        theirs: 'dock',
+        result: 'dock (2)',
+      },
+    ]
+    const named = {
+      status: 'merged',
+      before: { shelf: 'quay' },
+      after: { shelf: 'dock (2)' },
+      decisions,
+    } as const
+    const quay = givenHistory().line({ op: 'create', after: { name: 'beam', shelf: 'quay', stock: 4 } })
+    quay.add({ ...readAll, position: 1 })
+    const own = quay.write(2, { changes: { shelf: 'dock' }, base: { shelf: 'quay' } })
+    expect(found(savedForm(own, (history) => history.send(2).rule(2, named).gone(2)))).toEqual([])
+  })
+
   test('[SIM-101] is done with once it is saved', () => {
     const later = savedForm(givenBeam(), () => undefined)
       .line(moved)

@@ -124,7 +124,7 @@ class MeetingWatch {
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
     const never = Object.entries(foldedWrite(asWritten).base).filter(
-      (seen) => !hasStood(changes, seen, sinceVersion),
+      (seen) => !hasStood(changes, seen, { sinceVersion, isOfForm: this.#isOfForm(items) }),
     )
     const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
     const ownOnly = new Set([...never, ...refused].map(([field]) => field))
@@ -146,10 +146,8 @@ class MeetingWatch {
       const change = changes.find(
         ({ line }) => line.mutation === outcome?.id && line.device === outcome?.device,
       )
-      return (
-        outcome?.status !== 'applied' &&
-        !(change && wasNamed(change, field).some((mine) => sameValue(mine, value)))
-      )
+      const isNamed = change && wasNamed(change, field).some((mine) => sameValue(mine, value))
+      return outcome?.status !== 'applied' && (!isNamed || this.#isOfForm(items))
     })
   }
 
@@ -165,6 +163,11 @@ class MeetingWatch {
     const outcome = this.#book.outcomeOf(device, mutation)
     const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#read.of(item).tick)
     return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
+  }
+
+  /** Then the server cannot tell whether its author knew of another name that it gave what they had made. */
+  #isOfForm(items: readonly Item[]): boolean {
+    return items.some((item) => this.#read.of(item).openedTick !== undefined)
   }
 
   #isPlain({ disk, id, write }: Item): boolean {
@@ -234,14 +237,14 @@ function touches({ line: { op, before, after }, isSettlement }: Change, field: s
 function hasStood(
   changes: readonly Change[],
   [field, value]: readonly [string, Json],
-  sinceVersion: number,
+  { sinceVersion, isOfForm }: { readonly sinceVersion: number; readonly isOfForm: boolean },
 ): boolean {
   const stood = changes.filter(({ line }) => line.op !== 'none' && Object.hasOwn(line.after ?? {}, field))
   const then = stood.findLast(({ version }) => version <= sinceVersion)
   const later = stood.filter(({ version }) => version > sinceVersion)
   const values = [then, ...later].flatMap((change) => [
     change?.line.after?.[field] ?? null,
-    ...(change ? wasNamed(change, field) : []),
+    ...(change && !isOfForm ? wasNamed(change, field) : []),
   ])
   return values.some((standing) => sameValue(standing, value))
 }

@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
 
-import { givenHistory } from './given-history.ts'
+import { type GivenHistory, givenHistory } from './given-history.ts'
 import { noLostMutation } from './no-lost-mutation.ts'
 import type { FormStep, Payload } from './observation.ts'
+
+const escrowed = { status: 'rejected', version: null, code: 'ESCROWED' } as const
 
 describe('mutations that are lost', () => {
   test('[SIM-30] a mutation that leaves before the server took it', () => {
@@ -160,6 +162,20 @@ describe('mutations that are accounted for', () => {
       .gone(1, 2)
       .end({ server: { escrow: [{ user: 'ann', device: 'D1', id: 'm1', status: 'accepted' }] } })
     expect(history.found(noLostMutation)).toEqual([])
+  })
+
+  test('[SIM-30] what another copy of the disk had sent to escrow under a name of its own, and an operator decided about', () => {
+    const history = (id: string): GivenHistory =>
+      givenHistory()
+        .write(1)
+        .send(1)
+        .rule(1, { status: 'conflict' })
+        .add({ kind: 'outcome', atMs: 0, user: 'ann', device: 'D2', seq: 9, covers: '9', id, ...escrowed })
+        .status(1, 'dead', { code: 'ESCROWED' })
+        .gone(1)
+        .end({ server: { escrow: [{ user: 'ann', device: 'D2', id, status: 'accepted' }] } })
+    expect(history('m1').found(noLostMutation)).toEqual([])
+    expect(history('m7').found(noLostMutation)).toHaveLength(1)
   })
 
   test('[SIM-30] a discarded create with a second one of the same record, dead or on its way', () => {

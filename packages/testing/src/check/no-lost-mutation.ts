@@ -149,7 +149,7 @@ class DepartureWatch {
     }
     const outcome = this.#book.outcomeFor(item)
     // An operator may have decided about it before its author heard that it went to escrow.
-    if (item.code === 'ESCROWED' && this.#escrowed.has(`${item.offeredBy} ${item.id}`)) return
+    if (item.code === 'ESCROWED' && this.#isEscrowed(item.id)) return
     if (outcome?.status === 'applied' || outcome?.status === 'merged' || outcome?.code === 'ESCROWED') return
     if (outcome?.status === 'conflict') {
       // A conflict that was settled before its author heard of it is listed as settled from the beginning.
@@ -158,6 +158,11 @@ class DepartureWatch {
     }
     if (!outcome && this.#wasRuledOn(item)) return
     this.#open.push({ item, verdict: outcome?.status, atMs })
+  }
+
+  /** Whether it lies there, or lay there; another copy of the disk may have offered it, as another device. */
+  #isEscrowed(id: string): boolean {
+    return [...this.#escrowed].some((key) => key.endsWith(` ${id}`))
   }
 
   #noteForgotten({ atMs, forgotten }: ServerRestored): void {

@@ -21,7 +21,7 @@ const untoldQuietMs = 1_200_000
 const returnMs = limits.retainedDays * 86_400_000
 const lastAttemptsMs = limits.entryAttempts * limits.retryCapMs
 
-/** Rounds in which people settle what is in front of them, until nothing is left. */
+/** Rounds in which people settle what is in front of them, until nothing is left, or no less than before. */
 const roundMax = 40
 
 /** Plays a world's plan: faults, healing, rest, everybody's decisions, a restart of everything, the audit. Rules: SIM-5 to SIM-8. */
@@ -55,8 +55,10 @@ export async function heal(world: World): Promise<void> {
     await rest.wait(isCalm)
   }
   let least = Number.POSITIVE_INFINITY
-  for (let round = 0; round < roundMax && rest.isCalm && !isAllDone(world); round++) {
+  let lastRound = roundMax
+  for (let round = 0; round < lastRound && rest.isCalm && !isAllDone(world); round++) {
     const open = devices.reduce((sum, device) => sum + openCount(device), world.storage.openFor(operatorId))
+    if (open < least) lastRound = round + roundMax
     least = Math.min(least, open)
     // Deciding that only makes more to decide would go on until the machine gives in.
     if (open > 4 * least + 50) break
