@@ -106,7 +106,7 @@ test('[OB-23] hundreds of dead letters are listed with a handful of statements, 
   await givenLetters(device)
   const [first] = await device.database.all('SELECT id, record FROM _outbox WHERE seq = 1')
   await device.items.update(String(first?.['record']), { name: 'b' })
-  const letters = createDeadLetters(device.database, { schema: givenSchema, env: { now: () => 0 } })
+  const letters = createDeadLetters(device.database, device.parts.context)
   countAnew(device.counted)
   const list = await letters.list()
   expect(list).toHaveLength(many)

@@ -9,7 +9,7 @@ import { createOutboxApi } from './outbox-api.ts'
 import { listEntries, markAnswered, markDead, updateEntries } from './outbox.ts'
 
 const lettersOf = ({ database, parts }: GivenDevice): DeadLettersApi =>
-  createDeadLetters(database, { schema: givenSchema, env: parts.env })
+  createDeadLetters(database, parts.context)
 const cut = ({ database }: GivenDevice): Promise<readonly Offer[]> =>
   database.write((tx) => cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }))
 const entriesOf = ({ database }: GivenDevice): Promise<Entry[]> => database.read((tx) => listEntries(tx))

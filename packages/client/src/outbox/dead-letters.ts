@@ -8,7 +8,6 @@ import {
   parseUpdate,
   type Payload,
   payloadOfUpdate,
-  replayMutations,
   type Schema,
   SyncError,
   touchedFields,
@@ -22,11 +21,12 @@ import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
 import { readShadow } from '../local/records.ts'
 import { discardEntries, showInstead } from './discard-entries.ts'
-import { type Entry, entryColumns, mutationOf, payloadText, readEntry } from './entry.ts'
+import { editBehind, mayBeTaken, valuesBehind } from './edit-behind.ts'
+import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
 import { entriesOfRecord, updateEntries, writePayload } from './outbox.ts'
 import { createsAhead } from './referred-creates.ts'
 import { carriedOver, seenIn } from '../write/seen-values.ts'
-import { weigh } from '../write/write-session.ts'
+import { weigh, type WriteContext } from '../write/write-session.ts'
 import { type DeadLetter, deadRows, lettersIn, noLetter, readLetters, rowsOf, seqOf } from './read-letters.ts'
 import { requeue, type RequeueContext, standingOn } from './requeue.ts'
 
@@ -47,8 +47,9 @@ export interface DeadLettersApi {
   retry(id: string): Promise<void>
   /**
    * The same with other values in fields of the named mutation's record. `seen` is the record as it was shown to whoever
-   * changed them: then a counter or a set is changed by what they did to it. Errors: those of an update; VALUE_INVALID for
-   * a delete; ENTRY_UNREADABLE where another part of it cannot be read.
+   * changed them: then a counter or a set is changed by what they did to it. What was given up without a verdict may have
+   * been taken: it is tried again as it is, and the change goes as an edit behind it. Errors: those of an update;
+   * VALUE_INVALID for a delete; ENTRY_UNREADABLE where another part of it cannot be read.
    */
   editAndRetry(
     id: string,
@@ -62,7 +63,7 @@ export interface DeadLettersApi {
 }
 
 /** Makes `db.deadLetters`. */
-export function createDeadLetters(database: TransactionRunner, context: RequeueContext): DeadLettersApi {
+export function createDeadLetters(database: TransactionRunner, context: WriteContext): DeadLettersApi {
   const { schema } = context
   const list = (): Promise<readonly DeadLetter[]> =>
     database.read(async (tx) => readLetters(tx, lettersIn(await deadRows(tx))))
@@ -82,6 +83,7 @@ export function createDeadLetters(database: TransactionRunner, context: RequeueC
         const own = rows.filter(
           ({ record, collection }) => record === named?.record && collection === named?.collection,
         )
+        if (mayBeTaken(rows)) return editBehind(tx, context, { letter: rows, own, changes, seen })
         const moved = await standingOn(tx, rows.map(seqOf))
         await editLetter(tx, schema, { own, changes, seen, moved })
         assertReadable(await rowsOf(tx, id))
@@ -232,7 +234,8 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
   const { row, name, wanted, seen } = edit
   const old = (await entryNow(tx, row))?.payload ?? emptyPayload
   const { earlier, later } = await aroundEntry(tx, edit)
-  const before = row.op === 'create' ? {} : await valuesBehind(tx, collection, { row, earlier })
+  const before =
+    row.op === 'create' ? {} : await valuesBehind(tx, collection, { record: String(row.record), earlier })
   const made = applyPayload(collection, before, old)[name] ?? null
   const next = Object.hasOwn(seen, name)
     ? relativeTo(collection, name, { seen: seen[name] ?? null, wanted: wanted[name] ?? null, made })
@@ -352,16 +355,4 @@ function overlaid(old: Payload, edit: Payload, unit: readonly string[]): Payload
     additions: { ...others(old.additions), ...edit.additions },
     removals: { ...others(old.removals), ...edit.removals },
   }
-}
-
-/** The record as it is where the entry is to be written on it. */
-async function valuesBehind(
-  tx: LocalReader,
-  collection: CollectionSchema,
-  { row, earlier }: { readonly row: SqlRow; readonly earlier: readonly Entry[] },
-): Promise<Values> {
-  const { snapshot } = await readShadow(tx, collection, String(row.record))
-  const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
-  // Of a record that others have deleted, the one in front of whoever edits it stands on what it was.
-  return view.kind === 'absent' ? {} : (view.values ?? {})
 }

@@ -209,7 +209,7 @@ async function repair(
   device: GivenDevice,
   { repair: kind, pick }: { repair: number; pick: number },
 ): Promise<void> {
-  const letters = createDeadLetters(device.database, { schema: givenSchema, env: device.parts.env })
+  const letters = createDeadLetters(device.database, device.parts.context)
   if (kind < 2) {
     const offers = await device.database.write((tx) =>
       cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 3, maxBytes: 1e6 }),

@@ -1,4 +1,4 @@
-import type { Environment, Schema } from '@holdfast/core'
+import type { Environment, Payload, Schema } from '@holdfast/core'
 
 import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { keepClock } from '../local/meta.ts'
@@ -36,7 +36,15 @@ export function requeue(
  * whatever each of them has made of what its author saw. The form is that of UUID version 8, with the clock of the old key. Source: RFC 9562, section 5.8.
  */
 function keyOfRetry({ id, payload }: Entry): string {
-  const text = payloadText({ ...payload, base: null })
+  return keyFrom(id, payloadText({ ...payload, base: null }))
+}
+
+/** The key of an edit that is written behind a letter: whoever writes the same one behind a copy of it gives it the same. */
+export function keyBehind({ id }: Pick<Entry, 'id'>, payload: Payload): string {
+  return keyFrom(id, `behind ${payloadText({ ...payload, base: null })}`)
+}
+
+function keyFrom(id: string, text: string): string {
   const digits = checksum(`${id} ${text}`).slice(-9) + checksum(`${text} ${id}`).slice(-9)
   return `${id.slice(0, 13)}-8${digits.slice(0, 3)}-a${digits.slice(3, 6)}-${digits.slice(6)}`
 }

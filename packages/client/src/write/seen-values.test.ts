@@ -9,7 +9,7 @@ import { listEntries, markDead } from '../outbox/outbox.ts'
 
 const entriesOf = ({ database }: GivenDevice): Promise<Entry[]> => database.read((tx) => listEntries(tx))
 const lettersOf = ({ database, parts }: GivenDevice): DeadLettersApi =>
-  createDeadLetters(database, { schema: givenSchema, env: parts.env })
+  createDeadLetters(database, parts.context)
 
 /** A record that the server has, as a pull would leave it. */
 async function givenItem(device: GivenDevice): Promise<string> {

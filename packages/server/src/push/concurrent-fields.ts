@@ -24,7 +24,10 @@ export function isOvertaken(
   return isStranded(stranded, mutation) && receivedAt !== null && receivedAt >= mutation.at.slice(0, 24)
 }
 
-/** Fields others changed since the author looked. Only deletes and strict records ask. */
+/**
+ * Fields others changed since the author looked. Only deletes and strict records ask. What the transaction of the mutation
+ * has made of the record before, and it stands on, has no line in the audit yet, and is nobody else's.
+ */
 export function concurrentFields<U extends User>(
   { working, caller, stranded = [] }: Session<U>,
   collection: CollectionSchema,
@@ -34,17 +37,21 @@ export function concurrentFields<U extends User>(
   const isAsked = mutation.op === 'delete' || collection.strict
   const { baseVersion } = mutation
   const isOfLost = isStranded(stranded, mutation)
-  if (!isAsked || snapshot.kind !== 'live' || (snapshot.version === baseVersion && !isOfLost))
-    return new Set()
+  if (!isAsked || snapshot.kind !== 'live') return new Set()
+  const found = working.record(collection.name, mutation.record).snapshot
+  const foundVersion = found.kind === 'absent' ? 0 : found.version
+  const version = snapshot.version > chainVersion ? snapshot.version : foundVersion
+  if (version === baseVersion && !isOfLost) return new Set()
   const since = working
     .changes(collection.name, mutation.record)
     .filter(
-      ({ version, was, receivedAt }) =>
-        version > baseVersion || (was === null && isOvertaken(stranded, mutation, receivedAt)),
+      (change) =>
+        change.version > baseVersion ||
+        (change.was === null && isOvertaken(stranded, mutation, change.receivedAt)),
     )
   // Every version has its line in the audit; where the newest is missing, others may be.
-  const isOlder = isOfLost && snapshot.version <= baseVersion
-  if (!isOlder && !since.some(({ version }) => version === snapshot.version)) return 'unknown'
+  const isOlder = isOfLost && version <= baseVersion
+  if (!isOlder && !since.some((change) => change.version === version)) return 'unknown'
   return new Set(since.flatMap((change) => (isOwn(caller, chainVersion, change) ? [] : change.fields)))
 }
 

@@ -149,7 +149,7 @@ async function repairOne(turn: Turn, letter: DeadLetter, how: How<'repair'>): Pr
 }
 
 function retry(turn: Turn, what: string, run: () => Promise<void>): Promise<unknown> {
-  return make(turn, { what: `repair ${what}`, run, expected: ['VALUE_INVALID'] })
+  return make(turn, { what: `repair ${what}`, run, expected: ['VALUE_INVALID', 'TRANSITION_REFUSED'] })
 }
 
 /** Other values for what was refused; undefined for a delete, which has none. */

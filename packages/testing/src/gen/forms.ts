@@ -140,7 +140,7 @@ async function saveLetter(
   const writing = make(turn, {
     what: 'repair form',
     run: () => client.deadLetters.editAndRetry(letter, changes, row),
-    expected: ['VALUE_INVALID', 'ENTRY_UNREADABLE'],
+    expected: ['VALUE_INVALID', 'TRANSITION_REFUSED', 'ENTRY_UNREADABLE'],
   })
   const after = readNow(api, id)
   const receipt = await writing
