@@ -57,6 +57,10 @@ export async function recordAnswers(
   await markTaken(tx, taken)
   const foreign = answers.filter(isForeign)
   const apart = new Set(foreign.map(({ offer }) => offer.mutation.group))
+  // A transaction of which one is put off for a reason of its own is put off with that.
+  const putOff = new Set(
+    answers.filter((each) => isRetry(each) && !isBehind(each)).map(({ offer }) => offer.mutation.group),
+  )
   // Attempts are counted once everything else is decided: then what is undecided is looked for once.
   const undecided = new Undecided(tx)
   for (const answer of [...answers.filter((each) => !isRetry(each)), ...answers.filter(isRetry)]) {
@@ -64,7 +68,7 @@ export async function recordAnswers(
     const { group } = answer.offer.mutation
     if (meansReuse(answer.result.error?.code ?? ''))
       await recordReuse(tx, answer, group !== null && apart.has(group))
-    else if (foreign.length > 0 && isBehind(answer)) {
+    else if (foreign.length > 0 && isBehind(answer) && (group === null || !putOff.has(group))) {
       await offerAfresh(tx, answer.offer.seqs)
       undecided.lookAgain()
     } else await recordRefusal(tx, answer, { ...context, undecided })

@@ -71,6 +71,16 @@ describe('storage that breaks its word', () => {
 })
 
 describe('storage that keeps it', () => {
+  test('[SIM-35] a call that was refused while what a history has lost came back', () => {
+    const written = givenHistory().write(1).send(1).rule(1).gone(1)
+    expect(
+      refused(call(written.restore(0), 1).write(1), 1)
+        .end()
+        .found(durability),
+    ).toEqual([])
+    expect(refused(call(written, 2).write(3), 2).end().found(durability)).toHaveLength(1)
+  })
+
   test('[SIM-35] calls that run side by side, one of them refused', () => {
     const history = done(refused(call(call(givenHistory(), 1), 2).write(1), 2), 1, 'm1').end()
     expect(history.found(durability)).toEqual([])

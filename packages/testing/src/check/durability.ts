@@ -50,10 +50,13 @@ class StorageWatch {
       case 'call':
         this.#begin(o)
         return
-      case 'entry-written':
+      case 'entry-written': {
+        // What a history has lost comes back by itself, and is no write of anybody.
+        const isBack = this.#written.has(`${o.disk} ${o.id}`)
         this.#write(o.disk, o.id)
-        for (const call of this.#callsOn(o.disk).values()) call.written += 1
+        if (!isBack) for (const call of this.#callsOn(o.disk).values()) call.written += 1
         return
+      }
       case 'entry-moved':
         this.#write(o.disk, o.to.id)
         return

@@ -70,7 +70,24 @@ const both = [
   givenConflict('c2', { status: 'resolved', mutation: 'b1' }),
 ]
 
+/** Bob made the record as well, with another tag, and returns that to a server that has ann's. */
+function givenReturned(covers: '1' | '1-2'): GivenHistory {
+  const of = { disk: 'd2', device: 'D2' }
+  const history = ann(givenTags(), 2, add('a'))
+  history.write(1, { op: 'create', changes: { tags: ['b'] }, ...of, id: 'b1' })
+  if (covers === '1-2') history.write(2, { op: 'delete', ...of, id: 'b2' })
+  for (const seq of covers === '1' ? [1] : [1, 2])
+    history.status(seq, 'sending', { ...of, id: `b${seq}`, offer: 1 })
+  const merged = { user: 'bob', device: 'D2', id: 'b1', status: 'merged', covers } as const
+  return history.rule(1, { ...merged, ...withoutEffect })
+}
+
 describe('sets that are wrong', () => {
+  test('[SIM-86] a member of a record that its author made, but not of one that they deleted with it', () => {
+    expect(found(givenReturned('1'), ['a'])).toHaveLength(1)
+    expect(found(givenReturned('1-2'), ['a'])).toEqual([])
+  })
+
   test('[SIM-86] a member that was taken out, on the same device or by somebody who saw it, and is there', () => {
     const own = ann(ann(givenTags(), 2, add('a')), 3, remove('a'))
     expect(found(own, ['a'])).toEqual([

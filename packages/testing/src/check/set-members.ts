@@ -110,6 +110,8 @@ class MemberWatch {
       if (!items?.some(speaksOfMembers) || (outcome?.status !== 'applied' && outcome?.status !== 'merged'))
         continue
       for (const item of items) this.#noteFields(item)
+      // Of what its author deleted with it nothing is said.
+      if (items.at(-1)?.write.first.op === 'delete') continue
       const { version, id } = outcome
       const book = this.#records.get(`${line.collection}/${line.record}`)
       const isAccepted = typeof line.acceptedBy === 'string'

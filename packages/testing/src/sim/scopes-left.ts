@@ -36,9 +36,11 @@ function scopesIn(cursor: string | null): readonly string[] | undefined {
  */
 export function keptOutside(database: DatabaseSync, schema: Schema, covered: readonly string[]): string[] {
   const kept: string[] = []
+  const tables = tableNames(database)
   for (const collection of schema.collections.values()) {
     const { name, scopes } = collection
-    if (scopes.length === 0) continue
+    // An app of before has no table of what it does not know.
+    if (scopes.length === 0 || !tables.includes(name)) continue
     const note = (where: string, id: unknown, values: Values): void => {
       if (!scopesOfRow(scopes, values).some((scope) => covered.includes(scope)))
         kept.push(`${where} ${name}/${id}`)
