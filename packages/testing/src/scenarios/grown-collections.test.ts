@@ -334,6 +334,19 @@ test('[AP-12] what the server took as it was while its collection is fetched aga
   expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
 })
 
+test('[FO-5] what was written in a field that the next app has not is sent all the same', async () => {
+  const first = await openApp('bob', schemaOf(1, { items: itemsWithAll, shelves }))
+  const id = await first['items']!.insert({ wh: '1', name: 'Rope' })
+  await first['items']!.update(id, { shade: 'red' })
+  await first['items']!.update(id, { name: 'Line', note: 'blue' })
+  await close(first)
+  const next = await openApp('bob', schemaOf(2, { items, shelves }))
+  await sync(next)
+  const ann = await openApp('ann', newest)
+  await sync(ann)
+  expect(await rowsOf(ann, 'items')).toMatchObject([{ name: 'Line', shade: 'red', note: 'blue' }])
+})
+
 /** The ranges that a device still has to fetch. */
 async function lookInto(file: string): Promise<readonly { readonly scope: string }[]> {
   const connection = await sqliteStorage(join(folder, `${file}.sqlite`)).open()
