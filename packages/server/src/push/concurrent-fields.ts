@@ -3,7 +3,7 @@ import type { Caller, User } from '../engine.ts'
 import type { SeenChange } from '../store/store.ts'
 import { isStranded } from './returned-mutation.ts'
 import type { Session } from './session.ts'
-import type { CurrentRecord } from './working-set.ts'
+import { type CurrentRecord, knowsPartOfGroup } from './working-set.ts'
 
 /** A mutation and the record it meets. */
 interface Concerned {
@@ -24,14 +24,14 @@ export function isOvertaken(
   return isStranded(stranded, mutation) && receivedAt !== null && receivedAt >= mutation.at.slice(0, 24)
 }
 
-/** Fields others changed since the author looked. Only deletes and strict records ask. */
+/** Fields others changed since the author looked. Only deletes, strict records and groups known in part ask. */
 export function concurrentFields<U extends User>(
   { working, caller, stranded = [] }: Session<U>,
   collection: CollectionSchema,
   { mutation, before, chainVersion }: Concerned,
 ): ReadonlySet<string> | 'unknown' {
   const { snapshot } = before
-  const isAsked = mutation.op === 'delete' || collection.strict
+  const isAsked = mutation.op === 'delete' || collection.strict || knowsPartOfGroup(collection, mutation)
   const { baseVersion } = mutation
   const isOfLost = isStranded(stranded, mutation)
   if (!isAsked || snapshot.kind !== 'live' || (snapshot.version === baseVersion && !isOfLost))
