@@ -15,6 +15,7 @@ import { noteGrown } from '../sync/verification.ts'
 import type { Identity } from '../sync-context.ts'
 import { type Durability, LocalDatabase, type LocalTransaction } from './local-database.ts'
 import { readMeta, writeMeta } from './meta.ts'
+import { rebuildRecords, recordsIn } from './records.ts'
 import {
   addedEntryColumns,
   applicationId,
@@ -137,6 +138,7 @@ async function makeTables(tx: LocalTransaction, schema: Schema): Promise<void> {
   const grown: string[] = []
   for (const collection of collections)
     if (await makeTable(tx, collection, before)) grown.push(collection.name)
+  if (grown.length > 0) await showOwnEdits(tx, schema, grown)
   await eraseUndeclared(tx, schema)
   const wasPulled = (await readCursor(tx)) !== null
   // Nothing that is staged fits any more.
@@ -240,11 +242,33 @@ async function makeTable(
       )
     } else if (declared?.has(field.name) === false) {
       hasGrown = true
+      await fillRows(tx, collection, field)
       await fillCopies(tx, collection, field)
     }
   }
   for (const sql of createIndexes(collection)) await tx.exec(sql)
   return hasGrown
+}
+
+/** Rows that an app without the field wrote have nothing in its column. */
+async function fillRows(tx: LocalTransaction, { name }: CollectionSchema, field: FieldSchema): Promise<void> {
+  const value = valueToColumn(field.kind, field.default)
+  if (field.optional || value === null) return
+  const column = quoteName(field.name)
+  await tx.run(`UPDATE ${quoteName(name)} SET ${column} = ? WHERE ${column} IS NULL`, [value])
+}
+
+/** What own edits by earlier apps say of fields that are there now is shown again. Rules: LO-8. */
+async function showOwnEdits(
+  tx: LocalTransaction,
+  schema: Schema,
+  collections: readonly string[],
+): Promise<void> {
+  const edited = await tx.all(
+    'SELECT DISTINCT collection, record FROM _outbox WHERE NOT escrow AND collection IN (SELECT value FROM json_each(?))',
+    [JSON.stringify(collections)],
+  )
+  await rebuildRecords(tx, schema, recordsIn(edited))
 }
 
 /** What stands beside own edits, and what was deleted, take the field's default as rows do. */

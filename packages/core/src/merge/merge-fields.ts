@@ -101,7 +101,8 @@ function mergeUnit(unit: Unit, merging: Merging): void {
     for (const field of differing) record(field, 'theirs', { ...merging, rule: { rule: 'restored' } })
     return
   }
-  if (fields.every((field) => isSeen(field, merging))) return takeSeen(unit, differing, merging)
+  if (fields.every((field) => isSeen(field, merging) || isUnchanged(field, merging)))
+    return takeSeen(unit, differing, merging)
   const isUntouched = fields.every(
     (field) =>
       knowsBase(field, merging) && valuesEqual(field, mineOf(field, merging), mutation.base?.[field.name]),
@@ -236,6 +237,13 @@ function isSeen(field: FieldSchema, merging: Merging): boolean {
   const { input, current } = merging
   if (!knowsBase(field, merging)) return input.mutation.baseVersion === current.version
   return valuesEqual(field, input.mutation.base?.[field.name], current.values[field.name])
+}
+
+/** Whether a field of which the mutation says nothing, as one that its author's app has not, is known to be as it was. */
+function isUnchanged(field: FieldSchema, merging: Merging): boolean {
+  const { concurrent, mutation } = merging.input
+  const isNamed = knowsBase(field, merging) || Object.hasOwn(mutation.changes, field.name)
+  return !isNamed && concurrent !== 'unknown' && !concurrent.has(field.name)
 }
 
 /** The time of a mutation for one field. */

@@ -412,7 +412,7 @@ describe('groups', () => {
     expect(older.decisions.map((decision) => decision.field)).toEqual(['lat', 'long'])
   })
 
-  test('[ME-13] a field of a group that is sent alone counts the others as unseen', () => {
+  test('[ME-13] a field of a group that is sent alone counts the others as unseen where nobody knows who changed them', () => {
     expect(conflict(merge({ changes: { city: 'Thun' }, base: { city: 'Bern' } })).fields).toEqual(['city'])
     expect(
       valueAfter(merge({ changes: { city: 'Thun' }, base: { city: 'Bern' }, baseVersion: 5 }), 'city'),

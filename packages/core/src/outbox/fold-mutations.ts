@@ -20,7 +20,7 @@ const apart: FoldResult = { kind: 'apart' }
 /**
  * Folds `second` into `first`, both of one record, neighbours among that record's entries, neither ever offered.
  * Closed table: create+update → create; create+delete → delete of what nobody has, which carries nothing; update+update →
- * update; update of plain fields + delete → delete that carries them. All else stays apart: groups, settlements, other schema versions, another base version, a
+ * update; update of plain fields + delete → delete that carries them. All else stays apart: groups, settlements, other schema versions, fields that the collection lacks, another base version, a
  * record the server heard of that is made again, two steps of one `transitions` field, a value taken back, an edit of a
  * value that `first` did not leave, counter or set changes before a delete, delete+create, more than
  * `limits.mutationBytes`. The folded mutation has the id and seq of `first` and covers both. Whether `second` may pass the entries of other records between them is for `foldOutbox`. Rules: FO-1 to FO-7.
@@ -47,8 +47,15 @@ function mayFold(collection: CollectionSchema, first: Mutation, second: Mutation
     second.resolves === null &&
     first.schema === second.schema &&
     first.baseVersion === second.baseVersion &&
+    isKnown(collection, first) &&
+    isKnown(collection, second) &&
     (first.op !== 'create' || isUnheardOf(first))
   )
+}
+
+/** Of fields that only an earlier app had nobody can tell what two edits of them come to. */
+function isKnown({ fieldsByName }: CollectionSchema, mutation: Mutation): boolean {
+  return touchedFields(mutation).every((name) => fieldsByName.has(name))
 }
 
 /** A record that is made again may meet one that somebody brought back: each write then counts by itself. */

@@ -3,7 +3,7 @@ import type { Caller, User } from '../engine.ts'
 import type { SeenChange } from '../store/store.ts'
 import { isStranded } from './returned-mutation.ts'
 import type { Session } from './session.ts'
-import type { CurrentRecord } from './working-set.ts'
+import { type CurrentRecord, knowsPartOfGroup } from './working-set.ts'
 
 /** A mutation and the record it meets. */
 interface Concerned {
@@ -25,8 +25,9 @@ export function isOvertaken(
 }
 
 /**
- * Fields others changed since the author looked. Only deletes and strict records ask. What the transaction of the mutation
- * has made of the record before, and it stands on, has no line in the audit yet, and is nobody else's.
+ * Fields others changed since the author looked. Only deletes, strict records and groups known in part ask. What the
+ * transaction of the mutation has made of the record before, and it stands on, has no line in the audit yet, and is nobody
+ * else's.
  */
 export function concurrentFields<U extends User>(
   { working, caller, stranded = [] }: Session<U>,
@@ -34,7 +35,7 @@ export function concurrentFields<U extends User>(
   { mutation, before, chainVersion }: Concerned,
 ): ReadonlySet<string> | 'unknown' {
   const { snapshot } = before
-  const isAsked = mutation.op === 'delete' || collection.strict
+  const isAsked = mutation.op === 'delete' || collection.strict || knowsPartOfGroup(collection, mutation)
   const { baseVersion } = mutation
   const isOfLost = isStranded(stranded, mutation)
   if (!isAsked || snapshot.kind !== 'live') return new Set()

@@ -248,8 +248,8 @@ export class WorkingSet {
   }
 
   /**
-   * Only strict records, deletes, what is returned, and what may have been renamed are decided by who changed what since;
-   * most batches have none.
+   * Only strict records, deletes, what is returned, groups that an older app knows in part, and what may have been renamed
+   * are decided by who changed what since; most batches have none.
    */
   async #loadChanges(mutations: readonly Mutation[], stranded: Ranges): Promise<void> {
     const since = new Map<string, Map<string, number>>()
@@ -260,7 +260,11 @@ export class WorkingSet {
       const stored = this.stored(name, record)
       const collection = this.collection(name)
       const isAsked =
-        op === 'delete' || isReturned(mutation) || collection.strict || mayRename(collection, mutation)
+        op === 'delete' ||
+        isReturned(mutation) ||
+        collection.strict ||
+        knowsPartOfGroup(collection, mutation) ||
+        mayRename(collection, mutation)
       if (!stored || stored.version === baseVersion || !isAsked) continue
       const versions = since.get(name) ?? new Map<string, number>()
       versions.set(record, Math.min(baseVersion, versions.get(record) ?? baseVersion))
@@ -271,6 +275,17 @@ export class WorkingSet {
       for (const change of await this.#tx.changesSince(name, asked)) this.addChange(name, change)
     }
   }
+}
+
+/** Whether it changes fields that merge as one with others of which it does not say what its author saw: an older app may not have them. */
+export function knowsPartOfGroup({ fields }: CollectionSchema, { op, base, changes }: Mutation): boolean {
+  return (
+    op === 'update' &&
+    fields.some(
+      ({ name, group }) =>
+        base?.[name] === undefined && group?.fields.some((member) => Object.hasOwn(changes, member)),
+    )
+  )
 }
 
 /** Whether its author has seen a name that the server gives otherwise where another record has it. */

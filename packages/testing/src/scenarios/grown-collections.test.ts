@@ -334,6 +334,44 @@ test('[AP-12] what the server took as it was while its collection is fetched aga
   expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
 })
 
+test('[LO-8] a field that an app has again has its default where the one between wrote, and shows what was written in it and not sent', async () => {
+  const first = await openApp('bob', schemaOf(1, { items: itemsWithAll, shelves }))
+  const id = await first['items']!.insert({ wh: '1', name: 'Rope' })
+  await first['items']!.update(id, { shade: 'red', note: 'blue' })
+  await close(first)
+  const between = await openApp('bob', schemaOf(2, { items, shelves }))
+  await between['items']!.insert({ wh: '1', name: 'Chain' })
+  await between['items']!.increment(id, { stock: 1 })
+  await close(between)
+  const erased = await openApp('bob', schemaOf(3, { shelves }))
+  await close(erased)
+
+  const db = await openApp('bob', schemaOf(4, { items: itemsWithAll, shelves }))
+  expect(
+    await db.query((q) => q.selectFrom('items').select(['name', 'shade', 'note', 'stock']).orderBy('name')),
+  ).toEqual([
+    { name: 'Chain', shade: 'grey', note: null, stock: 0 },
+    { name: 'Rope', shade: 'red', note: 'blue', stock: 1 },
+  ])
+  await sync(db)
+  const ann = await openApp('ann', newest)
+  await sync(ann)
+  expect(await rowsOf(ann, 'items')).toEqual(await rowsOf(db, 'items'))
+})
+
+test('[FO-5] what was written in a field that the next app has not is sent all the same', async () => {
+  const first = await openApp('bob', schemaOf(1, { items: itemsWithAll, shelves }))
+  const id = await first['items']!.insert({ wh: '1', name: 'Rope' })
+  await first['items']!.update(id, { shade: 'red' })
+  await first['items']!.update(id, { name: 'Line', note: 'blue' })
+  await close(first)
+  const next = await openApp('bob', schemaOf(2, { items, shelves }))
+  await sync(next)
+  const ann = await openApp('ann', newest)
+  await sync(ann)
+  expect(await rowsOf(ann, 'items')).toMatchObject([{ name: 'Line', shade: 'red', note: 'blue' }])
+})
+
 /** The ranges that a device still has to fetch. */
 async function lookInto(file: string): Promise<readonly { readonly scope: string }[]> {
   const connection = await sqliteStorage(join(folder, `${file}.sqlite`)).open()
