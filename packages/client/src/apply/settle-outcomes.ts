@@ -42,6 +42,7 @@ export type EndedRecords = ReadonlyMap<string, ReadonlyMap<string, boolean>>
  */
 export async function settleOutcomes(tx: LocalTransaction, input: OutcomesToSettle): Promise<EndedRecords> {
   const { outcomes, toRebase, needed } = input
+  await nameAsDecided(tx, outcomes)
   const taken = outcomes.filter(({ status }) => status === 'applied' || status === 'merged')
   const settled = await settleTaken(tx, taken, needed)
   const ended = new Map<string, Map<string, boolean>>()
@@ -88,6 +89,21 @@ function spansOf({ id, seq, covers, folded }: Outcome): readonly Span[] {
 const isMeant = `o.seq BETWEEN span.value ->> 0 AND span.value ->> 1 AND (o.id = span.value ->> 2
   OR (span.value ->> 2 IS NULL AND o.offer = span.value ->> 3
     AND EXISTS (SELECT 1 FROM _outbox AS lead WHERE lead.seq = span.value ->> 3 AND lead.id = span.value ->> 4)))`
+
+/**
+ * What stands on a part of what travelled folded, and was not offered with that since, names what the server knows that by.
+ * Rules: PU-37.
+ */
+async function nameAsDecided(tx: LocalTransaction, outcomes: readonly Outcome[]): Promise<void> {
+  const folds = outcomes.filter(({ seq, covers }) => covers !== String(seq))
+  if (folds.length === 0) return
+  await tx.run(
+    `UPDATE _outbox SET after = told.lead
+     FROM (SELECT o.id AS member, span.value ->> 4 AS lead FROM json_each(?) AS span JOIN _outbox AS o ON ${isMeant}) AS told
+     WHERE _outbox.after = told.member AND _outbox.after <> told.lead AND (_outbox.offer IS NULL OR _outbox.status = 'dead')`,
+    [JSON.stringify(folds.flatMap(spansOf))],
+  )
+}
 
 /** The entries that outcomes cover leave the outbox, in one statement; those that had no answer yet are told. */
 async function settleTaken(

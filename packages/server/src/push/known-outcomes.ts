@@ -2,15 +2,25 @@ import type { Ranges } from '@holdfast/core'
 import { intersectRanges } from '../devices/range-sets.ts'
 import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
 import type { Offer } from './offer.ts'
+import type { Passage } from './session.ts'
 
-/** What was decided before about these keys, these numbers, and the mutations these stand on. */
+/**
+ * What was decided before about these keys, these numbers, and the mutations these stand on, directly or through others of
+ * their batch.
+ */
 export async function knownOutcomes(
   tx: StoreWriter,
   device: StoredDevice,
-  offers: readonly Offer[],
+  {
+    offers,
+    passages,
+  }: { readonly offers: readonly Offer[]; readonly passages: ReadonlyMap<string, Passage> },
 ): Promise<readonly StoredOutcome[]> {
   if (device.finals.length === 0) return []
-  const ids = new Set(offers.flatMap(({ id, mutation }) => (mutation?.after ? [id, mutation.after] : [id])))
+  const ids = new Set(offers.map(({ id }) => id))
+  for (const { after } of offers)
+    for (let below = after; below !== null && !ids.has(below); below = passages.get(below)?.after ?? null)
+      ids.add(below)
   const byId = await tx.outcomes(device.n, { ids: [...ids] })
   const repeats = new Set(byId.map(({ id, seq, hash }) => `${id} ${seq} ${hash}`))
   // Only numbers that are no plain repeat have to be searched for.

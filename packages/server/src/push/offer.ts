@@ -31,6 +31,8 @@ export interface Offer {
   /** Keys of what was folded into it, as far as told. */
   readonly folded: readonly string[]
   readonly group: string | null
+  /** What it stands on, as far as can be told. */
+  readonly after: string | null
   readonly op: Mutation['op']
   /** Fields it touches, as far as can be told. */
   readonly touched: readonly string[]
@@ -58,11 +60,12 @@ export function readOffer(schema: Schema, raw: unknown, clock: BatchClock): Offe
     const mutation = asFirstReceived(clampStamps(parsed, clock), clock)
     // parseMutation has read it: an object out of JSON, no deeper than values may be.
     const { was: _was, escrow, ...sent } = raw as { readonly [key: string]: Json }
-    const { id, seq, group, op } = mutation
+    const { id, seq, group, after, op } = mutation
     return {
       id,
       seq,
       group,
+      after,
       op,
       covers: mutation.covers === String(seq) ? [[seq, seq]] : parseRanges(mutation.covers),
       folded: mutation.folded ?? [],
@@ -88,8 +91,10 @@ export function reportOf({ code, message, retry, at }: SyncError): ErrorReport {
 /** What can be told of a mutation that may not be one. */
 function readEnvelope(
   raw: unknown,
-): Pick<Offer, 'id' | 'seq' | 'covers' | 'folded' | 'group' | 'op' | 'touched'> {
-  const { id, seq, covers, group, op, changes, increments, additions, removals } = isObject(raw) ? raw : {}
+): Pick<Offer, 'id' | 'seq' | 'covers' | 'folded' | 'group' | 'after' | 'op' | 'touched'> {
+  const { id, seq, covers, group, after, op, changes, increments, additions, removals } = isObject(raw)
+    ? raw
+    : {}
   const isNumbered = typeof seq === 'number' && Number.isSafeInteger(seq) && seq > 0 && isUuid(id)
   return {
     id: isUuid(id) ? id : '',
@@ -97,6 +102,7 @@ function readEnvelope(
     covers: isNumbered ? readCovers(seq, covers) : [],
     folded: [],
     group: isUuid(group) ? group : null,
+    after: isUuid(after) ? after : null,
     op: op === 'create' || op === 'delete' ? op : 'update',
     touched: [changes, increments, additions, removals]
       .flatMap((each) => (isObject(each) ? Object.keys(each) : []))

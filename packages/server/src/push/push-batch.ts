@@ -27,7 +27,7 @@ import { keepInEscrow } from './keep-in-escrow.ts'
 import { knownOutcomes } from './known-outcomes.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
-import { canonicalRecord, noEffects, type Session } from './session.ts'
+import { canonicalRecord, noEffects, type Passage, type Session } from './session.ts'
 import { whenLoaded, WorkingSet } from './working-set.ts'
 import { followTriggers, writeEffects } from './write-effects.ts'
 
@@ -40,6 +40,8 @@ interface Batch {
   /** Written before the device knew of the loss of a history, and never answered. */
   readonly stranded: Ranges
   readonly since: string | undefined
+  /** Of all that is offered, by id: some of it may be decided already, or in another part. */
+  readonly passages: ReadonlyMap<string, Passage>
   readonly pending: PushRequest['pending']
 }
 
@@ -69,7 +71,10 @@ export async function pushBatch<U extends User>(
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
-  const batch = { device, ack, believed, stranded: parseRanges(stranded), since, pending }
+  const passages = new Map(
+    offers.map(({ id, after, mutation }) => [id, { after, changes: mutation?.changes ?? {} }]),
+  )
+  const batch = { device, ack, believed, stranded: parseRanges(stranded), since, passages, pending }
   const whole = { units: unitsOf(offers), held: new Map() }
   const { results } = await decideParts(context.env, whole, (part) =>
     transactPart(context, caller, batch, part),
@@ -153,7 +158,7 @@ async function openSession<U extends User>(
     ({ covers, isEscrow }) => !isEscrow && overlapCount(device.finals, covers) === 0,
   )
   const [outcomes, decided] = await Promise.all([
-    knownOutcomes(tx, device, offers),
+    knownOutcomes(tx, device, { offers, passages: batch.passages }),
     tx.decidedKeys(
       caller.user.id,
       offers.flatMap(({ id, folded }) => [id, ...folded]),
@@ -179,7 +184,7 @@ async function openSession<U extends User>(
     deviceNumber: device.n,
     horizon: state.horizon,
     held: new Map(part.held),
-    judged: new Map(),
+    judged: new Map(batch.passages),
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),
   }
@@ -308,7 +313,7 @@ function outcomeOf<U extends User>(
 ): StoredOutcome {
   const { offer, status, version, isExact, error } = verdict
   const members = membersOf(verdict)
-  const after = offer.mutation?.after ?? null
+  const { after } = offer
   const before = after === null || version !== null ? undefined : session.claims.outcomeOf(after)
   return {
     id: offer.id,

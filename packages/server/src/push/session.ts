@@ -28,12 +28,15 @@ export interface Session<U extends User = User> {
   readonly now: string
   readonly horizon: number
   readonly held: Map<string, Waits>
-  /** What was judged in it, by id: the way from a mutation to what it stands on. */
-  readonly judged: Map<string, Mutation>
+  /** What was offered or judged with it, by id: the way from a mutation to what it stands on. */
+  readonly judged: Map<string, Passage>
   readonly effects: Effects
   /** The next version to give; taken back when a unit fails. */
   nextVersion: number
 }
+
+/** What a mutation stands on, and what it makes of that. */
+export type Passage = Pick<Mutation, 'after' | 'changes'>
 
 /** What a record's mutations wait for, and what they touch; null: for nothing but to be offered again. */
 export interface Waits {
