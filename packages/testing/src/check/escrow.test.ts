@@ -32,6 +32,15 @@ describe('what goes to escrow', () => {
       'D1 m1 went to escrow, and the server does not have it there',
     ])
     expect(givenEscrowed().restore(0).end().found(noLostMutation)).toEqual([])
+    // Its author goes by what was said before.
+    const heard = givenHistory()
+      .write(1, { changes: { name: 'Rope' } })
+      .send(1)
+      .rule(1, { status: 'rejected', code: 'ESCROWED' })
+      .restore(0)
+      .status(1, 'dead', { code: 'ESCROWED' })
+      .gone(1)
+    expect(heard.end().found(noLostMutation)).toEqual([])
   })
 
   test('[SIM-95] may be forgotten a month after somebody decided', () => {

@@ -168,7 +168,7 @@ class DepartureWatch {
   #noteForgotten({ atMs, forgotten }: ServerRestored): void {
     for (const outcome of forgotten) {
       this.#escrowed.delete(`${outcome.device} ${outcome.id}`)
-      if (outcome.status === 'rejected') continue
+      if (outcome.status === 'rejected' && outcome.code !== 'ESCROWED') continue
       for (const { disk, id } of this.#book.membersOf(outcome) ?? [])
         this.#forgottenAtMs.set(`${disk} ${id}`, atMs)
     }

@@ -197,8 +197,11 @@ async function laterEntries({ client }: Turn, { mutations }: DeadLetter): Promis
   return entries.flatMap(({ id, record }) => (records.has(record) && !own.has(id) ? [id] : []))
 }
 
-/** Refusals of a question to the server that are nobody's fault; every error that says "later" is one too. */
-const unanswered: readonly ErrorCode[] = ['RECORD_NOT_FOUND', 'AUTH_REQUIRED', 'CLIENT_CLOSED']
+/**
+ * Refusals of a question to the server that are nobody's fault; every error that says "later" is one too. A server may not
+ * know a collection yet that the app knows.
+ */
+const unanswered: readonly ErrorCode[] = ['RECORD_NOT_FOUND', 'NOT_FOUND', 'AUTH_REQUIRED', 'CLIENT_CLOSED']
 
 /** Looks for a value that lost, and brings it back. */
 export async function restoreValue(turn: Turn): Promise<number> {

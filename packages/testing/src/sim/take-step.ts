@@ -115,8 +115,8 @@ function onServer(world: World, { action, draw }: Step): void {
 
 /** The next version of the host: the database is migrated when it starts. */
 export function updateServer(world: World, downMs: number): void {
-  const { server, schema, scheduler, faults } = world
-  if (server.schema === schema) return
+  const { server, schema, scheduler, faults, plan } = world
+  if (plan.isServerEarlier !== true || server.schema === schema) return
   faults.add('server-update')
   server.kill()
   server.schema = schema
