@@ -54,6 +54,8 @@ export async function editBehind(
   const wanted = parseUpdate(collection, changes)
   const { values: seen } = seenIn(collection, wanted, shown)
   const earlier = await entriesOfRecord(tx, edited.collection, edited.record)
+  // What its author has deleted since is not brought back.
+  if (earlier.findLast(({ op }) => op !== 'update')?.op === 'delete') return
   const values = await valuesBehind(tx, collection, { record: edited.record, earlier })
   const payload = updatePayload(collection, values, wanted, seen)
   if (touchedFields(payload).length === 0) return

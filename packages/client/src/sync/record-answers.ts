@@ -57,10 +57,7 @@ export async function recordAnswers(
   await markTaken(tx, taken)
   const foreign = answers.filter(isForeign)
   const apart = new Set(foreign.map(({ offer }) => offer.mutation.group))
-  // A transaction of which one is put off for a reason of its own is put off with that.
-  const putOff = new Set(
-    answers.filter((each) => isRetry(each) && !isBehind(each)).map(({ offer }) => offer.mutation.group),
-  )
+  const behind = new Set(foreign.length === 0 ? [] : answers.filter(isBehind).map(unitOf))
   // Attempts are counted once everything else is decided: then what is undecided is looked for once.
   const undecided = new Undecided(tx)
   for (const answer of [...answers.filter((each) => !isRetry(each)), ...answers.filter(isRetry)]) {
@@ -68,7 +65,7 @@ export async function recordAnswers(
     const { group } = answer.offer.mutation
     if (meansReuse(answer.result.error?.code ?? ''))
       await recordReuse(tx, answer, group !== null && apart.has(group))
-    else if (foreign.length > 0 && isBehind(answer) && (group === null || !putOff.has(group))) {
+    else if (isRetry(answer) && behind.has(unitOf(answer))) {
       await offerAfresh(tx, answer.offer.seqs)
       undecided.lookAgain()
     } else await recordRefusal(tx, answer, { ...context, undecided })
@@ -77,12 +74,19 @@ export async function recordAnswers(
   if (await settleEscrowed(tx, context.requeue)) await oweRewriting(tx)
 }
 
+/** What is decided whole, and waits whole: its user transaction, or itself. */
+function unitOf({ offer: { mutation } }: AnsweredOffer): string {
+  return mutation.group ?? mutation.id
+}
+
 /**
- * Whether the server put it off for what it stands on. Where that may wait for a new identity, it is not to go before that
+ * Whether the server put it off for what it stands on, or refers to. Where that may wait for a new identity, it is not to go before that
  * does: as if it had never been offered, it waits and moves with it. Rules: SY-12, PU-44.
  */
 function isBehind({ offer, result }: AnsweredOffer): boolean {
-  return result.status === 'retry' && result.error?.code === 'DEPENDENCY_FAILED' && !offer.mutation.was
+  const { status, error } = result
+  const isOfOthers = error?.code === 'DEPENDENCY_FAILED' || error?.code === 'REFERENCE_MISSING'
+  return status === 'retry' && isOfOthers && !offer.mutation.was
 }
 
 function isRetry({ result }: AnsweredOffer): boolean {

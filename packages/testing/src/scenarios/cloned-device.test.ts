@@ -209,6 +209,34 @@ test('[SY-12] [PU-44] B21: what stands on a record that waits for a new name wai
   }
 })
 
+test('[SY-12] [PU-44] [OB-7] B21: so does what refers to it, with the whole of its transaction', async () => {
+  const phone = await open('one.sqlite')
+  const rope = await phone.items.insert({ name: 'Rope', stock: 1 })
+  await sync(phone)
+  const { one, other } = await copied(phone)
+  await one.items.increment(rope, { stock: 2 })
+  const shelf = await other.shelves.insert({ label: 'S' })
+  await other.transaction(async (tx) => {
+    await tx.items.insert({ name: 'Sail', stock: 1, shelf })
+    await tx.items.insert({ name: 'Mast', stock: 1 })
+  })
+  await other.items.insert({ name: 'Hook', stock: 1, shelf })
+  await sync(one)
+  const seen = new Set<boolean>()
+  for (let round = 0; round < 4; round++) {
+    await sync(other, one)
+    const names = (await itemsOf(one)).map(({ name }) => name)
+    seen.add(names.includes('Sail') === names.includes('Mast'))
+    await env.advance(900_000)
+  }
+  expect([...seen]).toEqual([true])
+  for (const db of [one, other]) {
+    expect(await db.deadLetters.list()).toEqual([])
+    expect(await db.outbox.list()).toEqual([])
+    expect((await itemsOf(db)).map(({ name }) => name)).toEqual(['Hook', 'Mast', 'Rope', 'Sail'])
+  }
+})
+
 test('[SY-12] B21: a copy that only pulls loses nothing to the outcomes of the other', async () => {
   const clones = await givenClones()
   await workOn(clones.one, clones.rope, { name: 'a', amount: 100 })

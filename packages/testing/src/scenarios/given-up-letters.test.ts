@@ -171,3 +171,17 @@ test('[PU-37] [OB-17] nobody is asked about their own edits, where a fold was gi
   expect(await ann.items.get(id)).toBe(undefined)
   expect(await ann.outbox.list()).toEqual([])
 })
+
+test('[OB-17] what its author has deleted since stays deleted, whatever it is changed to', async () => {
+  const [ann, bob] = [await open('ann'), await open('bob')]
+  const id = await ann.items.insert({ name: 'Rope', stock: 5 })
+  await sync(ann, bob)
+  await ann.items.update(id, { note: 'sold' })
+  await giveUp(ann)
+  await ann.items.delete(id)
+  await ann.deadLetters.editAndRetry(await letterOf(ann), { note: 'other' })
+  expect(await ann.items.get(id)).toBe(undefined)
+  await sync(ann, ann, ann, bob)
+  expect([await ann.conflicts.list(), await ann.outbox.list()]).toEqual([[], []])
+  for (const db of [ann, bob]) expect(await db.items.get(id)).toBe(undefined)
+})
