@@ -228,11 +228,9 @@ async function makeTable(
     const definition = columnDefinition(field)
     const type = types.get(field.name)
     if (type === undefined) {
-      hasGrown = true
       await tx.exec(
         `ALTER TABLE ${quoteName(collection.name)} ADD COLUMN ${definition}${defaultClause(field)}`,
       )
-      await fillCopies(tx, collection, field)
     } else if (!definition.endsWith(` ${type}`)) {
       const at = `${collection.name}.${field.name}`
       throw new SyncError(
@@ -240,11 +238,10 @@ async function makeTable(
         `${at} is stored as ${type}; a field of another kind needs another name`,
         { at },
       )
-    } else if (declared?.has(field.name) === false) {
-      hasGrown = true
-      await fillRows(tx, collection, field)
-      await fillCopies(tx, collection, field)
-    }
+    } else if (declared?.has(field.name) === false) await fillRows(tx, collection, field)
+    else continue
+    hasGrown = true
+    await fillCopies(tx, collection, field)
   }
   for (const sql of createIndexes(collection)) await tx.exec(sql)
   return hasGrown
@@ -252,10 +249,11 @@ async function makeTable(
 
 /** Rows that an app without the field wrote have nothing in its column. */
 async function fillRows(tx: LocalTransaction, { name }: CollectionSchema, field: FieldSchema): Promise<void> {
-  const value = valueToColumn(field.kind, field.default)
-  if (field.optional || value === null) return
+  if (field.optional) return
   const column = quoteName(field.name)
-  await tx.run(`UPDATE ${quoteName(name)} SET ${column} = ? WHERE ${column} IS NULL`, [value])
+  await tx.run(`UPDATE ${quoteName(name)} SET ${column} = ? WHERE ${column} IS NULL`, [
+    valueToColumn(field.kind, field.default),
+  ])
 }
 
 /** What own edits by earlier apps say of fields that are there now is shown again. Rules: LO-8. */
@@ -264,11 +262,12 @@ async function showOwnEdits(
   schema: Schema,
   collections: readonly string[],
 ): Promise<void> {
-  const edited = await tx.all(
-    'SELECT DISTINCT collection, record FROM _outbox WHERE NOT escrow AND collection IN (SELECT value FROM json_each(?))',
-    [JSON.stringify(collections)],
+  const edited = recordsIn(await tx.all('SELECT DISTINCT collection, record FROM _outbox'))
+  await rebuildRecords(
+    tx,
+    schema,
+    edited.filter(({ collection }) => collections.includes(collection)),
   )
-  await rebuildRecords(tx, schema, recordsIn(edited))
 }
 
 /** What stands beside own edits, and what was deleted, take the field's default as rows do. */

@@ -70,7 +70,19 @@ export async function keepShadow(
   values: Values,
 ): Promise<void> {
   const target = { collection, record: String(row.id) }
-  await storeShadow(tx, target, { shadow: shadowOfRow(row, values), orElse: 'REPLACE' })
+  const hasOthers = Object.keys(row).length > columnsOf(collection).length
+  // A row holds what JSON holds.
+  const whole = hasOthers ? { ...values, [rowKey]: row as Values } : values
+  await storeShadow(tx, target, { shadow: shadowOfRow(row, whole), orElse: 'REPLACE' })
+}
+
+/** Where a shadow keeps a row of which the app has not every column: a newer one may have the database open beside it. Rules: SY-30. */
+const rowKey = '_row'
+
+/** The values of a shadow, with what an app that lacked some of the fields kept of these in the row. */
+function wholeValues(collection: CollectionSchema, { [rowKey]: row, ...values }: Values): Values {
+  // Written by keepShadow.
+  return row ? { ...rowToValues(collection, row as SqlRow), ...values } : values
 }
 
 /** Keeps a tombstone as the shadow of the record, before it is created again. A record the server never had gets none. */
@@ -101,7 +113,7 @@ export async function readShadow(
     record,
   ])
   if (stored !== undefined) {
-    const values = stored.data === null ? null : parseValues(stored.data)
+    const values = stored.data === null ? null : wholeValues(collection, parseValues(stored.data))
     const version = Number(stored.version)
     if (stored.deleted === 1) return shadowOf({ kind: 'deleted', version, values }, stored)
     return shadowOf({ kind: 'live', version, values: values ?? {} }, stored)

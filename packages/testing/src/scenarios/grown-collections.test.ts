@@ -372,6 +372,24 @@ test('[FO-5] what was written in a field that the next app has not is sent all t
   expect(await rowsOf(ann, 'items')).toMatchObject([{ name: 'Line', shade: 'red', note: 'blue' }])
 })
 
+test('[SY-30] what an app of before writes on a record beside a newer one leaves it what that one has of it', async () => {
+  const ann = await openApp('ann', newest)
+  const id = await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue', shade: 'red' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  const db = await openApp('bob', newest)
+  await sync(db)
+  await old['items']!.update(id, { name: 'Line' })
+  const meanwhile = [() => undefined, () => db['items']!.increment(id, { stock: 1 })]
+  onAsked = () => meanwhile.shift()?.()
+  await sync(db)
+  await sync(db)
+  await sync(ann)
+  expect(await rowsOf(db, 'items')).toMatchObject([{ name: 'Line', note: 'blue', shade: 'red', stock: 1 }])
+  expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
+})
+
 /** The ranges that a device still has to fetch. */
 async function lookInto(file: string): Promise<readonly { readonly scope: string }[]> {
   const connection = await sqliteStorage(join(folder, `${file}.sqlite`)).open()
