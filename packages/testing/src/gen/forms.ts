@@ -136,7 +136,7 @@ async function saveLetter(
   const { letter, row, id } = form
   const api: AnyCollection = client.collection(form.collection)
   // All are asked for in one breath: nothing comes in between.
-  const [before, standing] = [readNow(api, id), whatStands(turn, form)]
+  const [before, standing] = [readNow(api, id), unlessRefused(whatStands(turn, form))]
   const writing = make(turn, {
     what: 'repair form',
     run: () => client.deadLetters.editAndRetry(letter, changes, row),
@@ -212,14 +212,16 @@ function tell({ disk, observe, nowMs }: Turn, form: number, step: FormStep['step
 }
 
 function readNow(api: AnyCollection, id: string): Promise<Values | undefined> {
-  return api.get(id).then(
-    // A row holds what the schema says, which is JSON.
-    (row) => row as Values | undefined,
-    (error: unknown) => {
-      if (isExpected(error)) return undefined
-      throw error
-    },
-  )
+  // A row holds what the schema says, which is JSON.
+  return unlessRefused(api.get(id) as Promise<Values | undefined>)
+}
+
+/** Whoever looks in the same breath as they write may be refused like that, before anybody waits for it. */
+function unlessRefused<Value>(looking: Promise<Value>): Promise<Value | undefined> {
+  return looking.catch((error: unknown) => {
+    if (isExpected(error)) return undefined
+    throw error
+  })
 }
 
 interface Filling {
