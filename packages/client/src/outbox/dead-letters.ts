@@ -8,6 +8,7 @@ import {
   parseUpdate,
   type Payload,
   payloadOfUpdate,
+  type RecordSnapshot,
   type Schema,
   SyncError,
   touchedFields,
@@ -23,7 +24,8 @@ import { readShadow } from '../local/records.ts'
 import { discardEntries, showInstead } from './discard-entries.ts'
 import { editBehind, mayBeTaken, valuesBehind } from './edit-behind.ts'
 import { type Entry, entryColumns, payloadText, readEntry } from './entry.ts'
-import { entriesOfRecord, updateEntries, writePayload } from './outbox.ts'
+import { entriesOfRecord, seqsOf, updateEntries, writePayload } from './outbox.ts'
+import type { Around } from './record-entries.ts'
 import { createsAhead } from './referred-creates.ts'
 import { carriedOver, seenIn } from '../write/seen-values.ts'
 import { weigh, type WriteContext } from '../write/write-session.ts'
@@ -84,7 +86,7 @@ export function createDeadLetters(database: TransactionRunner, context: WriteCon
           ({ record, collection }) => record === named?.record && collection === named?.collection,
         )
         if (mayBeTaken(rows)) return editBehind(tx, context, { letter: rows, own, changes, seen })
-        const moved = await standingOn(tx, rows.map(seqOf))
+        const moved = await standingOn(tx, seqsOf(rows))
         await editLetter(tx, schema, { own, changes, seen, moved })
         assertReadable(await rowsOf(tx, id))
         await requeueLetter(tx, context, rows)
@@ -106,7 +108,7 @@ async function retryLetter(
   const isRuledOn = rows.some((row) => !String(row.error).startsWith('ATTEMPTS_EXHAUSTED'))
   if (isRuledOn) return requeueLetter(tx, context, rows)
   // The server never ruled on it, and may have taken it all the same: only the same key keeps it from counting twice.
-  await updateEntries(tx, rows.map(seqOf), {
+  await updateEntries(tx, seqsOf(rows), {
     set: "status = 'pending', verdict = NULL, attempts = 0, next_attempt_at = NULL, error = NULL",
     params: [],
   })
@@ -165,7 +167,7 @@ async function requeueLetter(
   context: RequeueContext,
   rows: readonly SqlRow[],
 ): Promise<void> {
-  const letter = rows.map(seqOf)
+  const letter = seqsOf(rows)
   for (const row of rows) {
     const collection = context.schema.collections.get(String(row.collection))
     if (!collection) continue
@@ -234,8 +236,8 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
   const { row, name, wanted, seen } = edit
   const old = (await entryNow(tx, row))?.payload ?? emptyPayload
   const { earlier, later } = await aroundEntry(tx, edit)
-  const before =
-    row.op === 'create' ? {} : await valuesBehind(tx, collection, { record: String(row.record), earlier })
+  const { snapshot } = await readShadow(tx, collection, String(row.record))
+  const before = row.op === 'create' ? {} : valuesBehind(collection, snapshot, earlier)
   const made = applyPayload(collection, before, old)[name] ?? null
   const next = Object.hasOwn(seen, name)
     ? relativeTo(collection, name, { seen: seen[name] ?? null, wanted: wanted[name] ?? null, made })
@@ -246,7 +248,7 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
   const value = { ...Object.fromEntries(mates), [name]: next }
   const shown = {
     ...shownIn(old, { collection, unit, later, seen }),
-    ...(await seenOnServer(tx, collection, { row, unit, seen })),
+    ...seenOnServer(collection, snapshot, { unit, seen }),
   }
   const payload =
     row.op === 'create'
@@ -271,7 +273,7 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
 async function aroundEntry(
   tx: LocalReader,
   { row, moved }: Pick<FieldEdit, 'row' | 'moved'>,
-): Promise<{ readonly earlier: readonly Entry[]; readonly later: readonly Entry[] }> {
+): Promise<Around> {
   const entries = await entriesOfRecord(tx, String(row.collection), String(row.record))
   const staying = entries.filter(({ seq }) => !moved.has(seq))
   const going = entries.filter(({ seq }) => moved.has(seq))
@@ -297,12 +299,11 @@ function shownIn(old: Payload, { collection, unit, later, seen }: Shown): Values
 }
 
 /** What was shown, and is what the server has: whoever types something else over that has seen it, whatever the mutation saw. */
-async function seenOnServer(
-  tx: LocalReader,
+function seenOnServer(
   collection: CollectionSchema,
-  { row, unit, seen }: { readonly row: SqlRow; readonly unit: readonly string[]; readonly seen: Values },
-): Promise<Values> {
-  const { snapshot } = await readShadow(tx, collection, String(row.record))
+  snapshot: RecordSnapshot,
+  { unit, seen }: Pick<Shown, 'unit' | 'seen'>,
+): Values {
   if (snapshot.kind !== 'live') return {}
   const isThere = (name: string, value: Json): boolean => {
     const field = collection.fieldsByName.get(name)

@@ -3,8 +3,8 @@ import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@h
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
 import { type Entry, entryColumns, isRefused, payloadText, readEntry } from './entry.ts'
-import { entriesOfRecord, writePayload } from './outbox.ts'
-import { RecordEntries } from './record-entries.ts'
+import { writePayload } from './outbox.ts'
+import { type Around, RecordEntries } from './record-entries.ts'
 
 /**
  * Takes entries out of the outbox as if they had never been written: later edits of their records that were never
@@ -26,9 +26,9 @@ export async function discardEntries(
   for (const row of rows.toReversed()) {
     const entry = readEntry(row)
     const place = { collection: String(row.collection), record: String(row.record), seq: Number(row.seq) }
-    const later = await entries.after(place, gone)
-    if (row.op === 'create') for (const other of later) gone.set(other.seq, other.id)
-    else if (entry !== undefined) entries.replace(await handOver(tx, schema, { entry, later }))
+    const around = await entries.around(place, gone)
+    if (row.op === 'create') for (const other of around.later) gone.set(other.seq, other.id)
+    else if (entry !== undefined) entries.replace(await handOver(tx, schema, { entry, ...around }))
   }
   await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...gone.keys()]),
@@ -47,17 +47,17 @@ export async function discardEntries(
 export async function handOver(
   tx: LocalTransaction,
   schema: Schema,
-  { entry, later }: { readonly entry: Entry; readonly later: readonly Entry[] },
+  { entry, earlier, later }: Around & { readonly entry: Entry },
 ): Promise<readonly Entry[]> {
   if (later.length === 0) return []
   const changed = new Map<number, Entry>()
   const shown = await showInstead(tx, later, {
-    gone: without(entry.payload.changes, await standingBeneath(tx, schema, entry)),
+    gone: without(entry.payload.changes, await standingBeneath(tx, schema, { entry, earlier })),
     seen: entry.payload.base ?? {},
   })
   for (const other of shown) changed.set(other.seq, other)
   for (const other of later) {
-    if (other.after !== entry.id || !(isFresh(other) || isRefused(other))) continue
+    if (other.after !== entry.id || !isWritable(other)) continue
     await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
     changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after: entry.after })
   }
@@ -78,8 +78,7 @@ export async function showInstead(
   for (const other of later) {
     // Behind the next one that changed each of them nobody saw them.
     if (left.size === 0) break
-    const isWritable = isFresh(other) || isRefused(other)
-    const base = isWritable ? rebased(other.payload.base, left, gone) : other.payload.base
+    const base = isWritable(other) ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
       const payload = { ...other.payload, base }
       await writePayload(tx, other.seq, payloadText(payload))
@@ -91,12 +90,15 @@ export async function showInstead(
 }
 
 /** What the server has of a record, but for what it will not have any more when an entry gets there. */
-async function standingBeneath(tx: LocalTransaction, schema: Schema, entry: Entry): Promise<Values> {
+async function standingBeneath(
+  tx: LocalTransaction,
+  schema: Schema,
+  { entry, earlier }: Pick<Around, 'earlier'> & { readonly entry: Entry },
+): Promise<Values> {
   const collection = schema.collections.get(entry.collection)
   const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
   if (server?.kind !== 'live') return {}
-  const entries = await entriesOfRecord(tx, entry.collection, entry.record)
-  const ahead = entries.filter((other) => other.seq < entry.seq && !isRefused(other))
+  const ahead = earlier.filter((other) => !isRefused(other))
   const names = new Set(ahead.flatMap(({ payload }) => Object.keys(payload.changes)))
   return Object.fromEntries(Object.entries(server.values).filter(([name]) => !names.has(name)))
 }
@@ -108,8 +110,9 @@ function without(values: Values, elsewhere: Values): Values {
   )
 }
 
-function isFresh({ status, offer }: Entry): boolean {
-  return status === 'pending' && offer === null
+/** Whether it goes as other bytes than any that went before. */
+function isWritable(entry: Entry): boolean {
+  return (entry.status === 'pending' && entry.offer === null) || isRefused(entry)
 }
 
 /** A base with what `seen` says in the fields that hold the value `gone`. */

@@ -2,6 +2,7 @@ import {
   type CollectionSchema,
   parseUpdate,
   type Payload,
+  type RecordSnapshot,
   replayMutations,
   SyncError,
   touchedFields,
@@ -9,7 +10,7 @@ import {
 } from '@holdfast/core'
 
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
-import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
+import type { LocalTransaction } from '../local/local-database.ts'
 import { StampClock } from '../local/meta.ts'
 import { readShadow, rebuildRecords } from '../local/records.ts'
 import { updatePayload } from '../write/payload-of-call.ts'
@@ -56,7 +57,8 @@ export async function editBehind(
   const earlier = await entriesOfRecord(tx, edited.collection, edited.record)
   // What its author has deleted since is not brought back.
   if (earlier.findLast(({ op }) => op !== 'update')?.op === 'delete') return
-  const values = await valuesBehind(tx, collection, { record: edited.record, earlier })
+  const { snapshot } = await readShadow(tx, collection, edited.record)
+  const values = valuesBehind(collection, snapshot, earlier)
   const payload = updatePayload(collection, values, wanted, seen)
   if (touchedFields(payload).length === 0) return
   // What is for escrow is no part of what the app sees.
@@ -96,13 +98,12 @@ async function insertBehind(
   })
 }
 
-/** A record as it is where something is to be written on these entries. */
-export async function valuesBehind(
-  tx: LocalReader,
+/** A record as it is where something is to be written on these entries, which stand on what the server has. */
+export function valuesBehind(
   collection: CollectionSchema,
-  { record, earlier }: { readonly record: string; readonly earlier: readonly Entry[] },
-): Promise<Values> {
-  const { snapshot } = await readShadow(tx, collection, record)
+  snapshot: RecordSnapshot,
+  earlier: readonly Entry[],
+): Values {
   const { view } = replayMutations(collection, snapshot, earlier.map(mutationOf))
   // Of a record that others have deleted, the one in front of whoever edits it stands on what it was.
   return view.kind === 'absent' ? {} : (view.values ?? {})

@@ -3,6 +3,12 @@ import { recordKey } from '../local/record-key.ts'
 import type { Entry } from './entry.ts'
 import { entriesOfRecord } from './outbox.ts'
 
+/** The other entries of a record. */
+export interface Around {
+  readonly earlier: readonly Entry[]
+  readonly later: readonly Entry[]
+}
+
 /** Entries of the records that lose some of them: those of a record are read once, however many go. Rules: OB-23. */
 export class RecordEntries {
   readonly #tx: LocalReader
@@ -12,13 +18,16 @@ export class RecordEntries {
     this.#tx = tx
   }
 
-  /** Those of the record of `entry` that were written after it, but for `gone`, in the order written. */
-  async after(
+  /** Those of the record of `entry` that were written before it, and after it but for `gone`, in the order written. */
+  async around(
     entry: Pick<Entry, 'collection' | 'record' | 'seq'>,
     gone: Readonly<Pick<ReadonlySet<number>, 'has'>>,
-  ): Promise<readonly Entry[]> {
+  ): Promise<Around> {
     const entries = await this.#read(entry)
-    return entries.filter(({ seq }) => seq > entry.seq && !gone.has(seq))
+    return {
+      earlier: entries.filter(({ seq }) => seq < entry.seq),
+      later: entries.filter(({ seq }) => seq > entry.seq && !gone.has(seq)),
+    }
   }
 
   /** They were written anew. */

@@ -98,7 +98,7 @@ async function standAside(tx: LocalTransaction, schema: Schema, going: readonly 
   )
   const entries = new RecordEntries(tx)
   for (const entry of rows.flatMap((row) => readEntry(row) ?? []))
-    entries.replace(await handOver(tx, schema, { entry, later: await entries.after(entry, gone) }))
+    entries.replace(await handOver(tx, schema, { entry, ...(await entries.around(entry, gone)) }))
 }
 
 /** What an answer must have said for an edit to be offered again for escrow: its author lacked sight, then as now. */

@@ -41,7 +41,7 @@ interface Batch {
   readonly stranded: Ranges
   readonly since: string | undefined
   /** Of all that is offered, by id: some of it may be decided already, or in another part. */
-  readonly passages: ReadonlyMap<string, Passage>
+  readonly passages: Session['judged']
   readonly pending: PushRequest['pending']
 }
 
@@ -71,7 +71,7 @@ export async function pushBatch<U extends User>(
   }
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
-  const passages = new Map(
+  const passages = new Map<string, Passage>(
     offers.map(({ id, after, mutation }) => [id, { after, changes: mutation?.changes ?? {} }]),
   )
   const batch = { device, ack, believed, stranded: parseRanges(stranded), since, passages, pending }
@@ -184,7 +184,7 @@ async function openSession<U extends User>(
     deviceNumber: device.n,
     horizon: state.horizon,
     held: new Map(part.held),
-    judged: new Map(batch.passages),
+    judged: batch.passages,
     effects: noEffects(),
     nextVersion: await tx.firstVersion(),
   }

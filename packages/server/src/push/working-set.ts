@@ -278,12 +278,13 @@ export class WorkingSet {
 }
 
 /** Whether it changes fields that merge as one with others of which it does not say what its author saw: an older app may not have them. */
-export function knowsPartOfGroup({ fields }: CollectionSchema, { op, base, changes }: Mutation): boolean {
+export function knowsPartOfGroup({ groups }: CollectionSchema, { op, base, changes }: Mutation): boolean {
   return (
     op === 'update' &&
-    fields.some(
-      ({ name, group }) =>
-        base?.[name] === undefined && group?.fields.some((member) => Object.hasOwn(changes, member)),
+    groups.some(
+      ({ fields }) =>
+        fields.some((name) => Object.hasOwn(changes, name)) &&
+        fields.some((name) => base?.[name] === undefined),
     )
   )
 }
