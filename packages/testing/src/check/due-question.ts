@@ -42,7 +42,11 @@ interface Change {
   readonly by: string | null
 }
 
-type Said = Readonly<Record<string, readonly Json[]>>
+/** What a mutation says of each field, and said before it was mended. */
+interface Said {
+  readonly id: string
+  readonly words: Readonly<Record<string, Json>>[]
+}
 
 /** An edit that was taken, and what others had changed of its record. */
 interface Taken {
@@ -63,14 +67,10 @@ class SilenceWatch {
   readonly #model = new AuditModel()
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
-  /** By disk and record, every value of each field that was written there. Never changed in place. */
-  readonly #said = new Map<string, Said>()
-  /** By key of a mutation, what had been written there before it. */
-  readonly #saidBefore = new Map<string, Said>()
-  /** By disk and record, the keys of what was written there, in order. */
-  readonly #keys = new Map<string, string[]>()
-  /** By key of a mutation, what it says. */
-  readonly #words = new Map<string, Readonly<Record<string, Json>>>()
+  /** By disk and record, what was written there, in order. */
+  readonly #lines = new Map<string, Said[]>()
+  /** By key of a mutation, where it was written first. */
+  readonly #places = new Map<string, string>()
   /** By key and field, how far had read whoever mended that in a form. */
   readonly #mended = new Map<string, number>()
   #isRestored = false
@@ -87,43 +87,46 @@ class SilenceWatch {
     this.#model.follow(o)
     if (o.kind === 'server-restored') this.#isRestored = true
     if (o.kind === 'entry-payload' && item) this.#mend(o, item)
-    if (o.kind === 'entry-written' && !this.#saidBefore.has(o.id)) this.#say(o)
+    if (o.kind === 'entry-written' && !this.#places.has(o.id)) this.#say(o)
   }
 
   #say({ id, disk, collection, record, payload }: EntryWritten): void {
     const place = `${disk} ${collection}/${record}`
-    const before = this.#said.get(place) ?? {}
-    this.#saidBefore.set(id, before)
-    const now: Record<string, readonly Json[]> = { ...before }
-    for (const [field, value] of Object.entries(payload.changes)) now[field] = [...(now[field] ?? []), value]
-    this.#said.set(place, now)
-    this.#words.set(id, payload.changes)
-    const keys = this.#keys.get(place) ?? []
-    keys.push(id)
-    this.#keys.set(place, keys)
+    this.#places.set(id, place)
+    const line = this.#lines.get(place) ?? []
+    line.push({ id, words: [payload.changes] })
+    this.#lines.set(place, line)
   }
 
   /** What a refused edit is mended with, what was written on it has seen, and whoever did that in a form saw what it showed. */
   #mend({ disk, atMs, payload: { changes } }: EntryPayload, { write: { first } }: Item): void {
     const { id, collection, record } = first
-    const place = `${disk} ${collection}/${record}`
-    const words = this.#words.get(id) ?? {}
-    this.#words.set(id, changes)
+    const words = this.#lineOf(id).find((said) => said.id === id)?.words
+    const before = words?.at(-1) ?? {}
+    words?.push(changes)
     const { newest, openedTick } = this.#read.now({ disk, collection, record, atMs })
-    const keys = this.#keys.get(place) ?? []
-    const later = keys.slice(keys.indexOf(id) + 1)
     for (const [field, value] of Object.entries(changes)) {
-      if (Object.hasOwn(words, field) && sameValue(words[field], value)) continue
       // What it had said nothing of is written now, in a form or not.
-      const isNew = !Object.hasOwn(words, field)
-      if (isNew || openedTick !== undefined) this.#mended.set(`${id} ${field}`, newest)
-      for (const key of later) {
-        const said = this.#saidBefore.get(key) ?? {}
-        this.#saidBefore.set(key, { ...said, [field]: [...(said[field] ?? []), value] })
-      }
-      const now = this.#said.get(place) ?? {}
-      this.#said.set(place, { ...now, [field]: [...(now[field] ?? []), value] })
+      const isNew = !Object.hasOwn(before, field)
+      if (!isNew && (openedTick === undefined || sameValue(before[field], value))) continue
+      this.#mended.set(`${id} ${field}`, newest)
     }
+  }
+
+  #lineOf(id: string): readonly Said[] {
+    return this.#lines.get(this.#places.get(id) ?? '') ?? []
+  }
+
+  /** Every value that was written to a field there before a mutation was, and what that was mended with since. */
+  #saidBefore(id: string, field: string): readonly Json[] {
+    const line = this.#lineOf(id)
+    const before = line.slice(
+      0,
+      line.findIndex((said) => said.id === id),
+    )
+    return before.flatMap(({ words }) =>
+      words.flatMap((changes) => (Object.hasOwn(changes, field) ? [changes[field] ?? null] : [])),
+    )
   }
 
   #commit({ outcomes, lines }: Commit): void {
@@ -217,7 +220,7 @@ class SilenceWatch {
     const last = ofField.at(-1)
     if (last === undefined || !this.#unseen(taken, newest).includes(last)) return false
     const read = ofField.findLast(({ version }) => version <= newest)
-    const said = this.#saidBefore.get(item.write.first.id)?.[field] ?? []
+    const said = this.#saidBefore(item.write.first.id, field)
     const stands = stood[field] ?? null
     // Before its first change it was what that says, as where it came with the column.
     const first = ofField[0]?.line.before?.[field] ?? null

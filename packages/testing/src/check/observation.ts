@@ -11,13 +11,7 @@ import type { Payload, Values } from './values.ts'
 
 export type { FormStep } from './form-step.ts'
 export type { DumpedConflict, DumpedEscrow, DumpedPart, DumpedRow, ServerDump } from './server-dump.ts'
-export type {
-  EscrowRuled,
-  ServerAudit,
-  ServerMigrated,
-  ServerOutcome,
-  ServerRestored,
-} from './server-steps.ts'
+export type * from './server-steps.ts'
 export type { Json, Payload, Values } from './values.ts'
 
 /** What the server's clock says when a run begins, ms since 1970. It is always right. */

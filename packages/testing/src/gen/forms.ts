@@ -17,12 +17,12 @@ import {
   type AnyCollection,
   collectionOf,
   find,
-  isExpected,
   make,
   mutationsOf,
   refused,
   tellEcho,
   type Turn,
+  unlessRefused,
 } from './turn.ts'
 import { randomMembers, randomUpdate } from './values.ts'
 
@@ -214,14 +214,6 @@ function tell({ disk, observe, nowMs }: Turn, form: number, step: FormStep['step
 function readNow(api: AnyCollection, id: string): Promise<Values | undefined> {
   // A row holds what the schema says, which is JSON.
   return unlessRefused(api.get(id) as Promise<Values | undefined>)
-}
-
-/** Whoever looks in the same breath as they write may be refused like that, before anybody waits for it. */
-function unlessRefused<Value>(looking: Promise<Value>): Promise<Value | undefined> {
-  return looking.catch((error: unknown) => {
-    if (isExpected(error)) return undefined
-    throw error
-  })
 }
 
 interface Filling {

@@ -169,14 +169,16 @@ export async function find(turn: Turn, name: string, isHot = false): Promise<Fou
 /** Asks for a record in the same breath as it is written, if this turn is one that looks. */
 export function readBehind(turn: Turn, api: AnyCollection, id: string): Promise<Values | null | undefined> {
   if (turn.random.below(4) !== 0) return Promise.resolve(undefined)
-  return api.get(id).then(
-    // As above.
-    (row) => (row === undefined ? null : (row as Values)),
-    (error: unknown) => {
-      if (isExpected(error)) return undefined
-      throw error
-    },
-  )
+  // As above.
+  return unlessRefused(api.get(id).then((row) => (row === undefined ? null : (row as Values))))
+}
+
+/** Whoever looks in the same breath as they write may be refused like that, before anybody waits for it. */
+export function unlessRefused<Value>(looking: Promise<Value>): Promise<Value | undefined> {
+  return looking.catch((error: unknown) => {
+    if (isExpected(error)) return undefined
+    throw error
+  })
 }
 
 /** What was written and what was read right behind it. */

@@ -1,76 +1,50 @@
-import { type Client, openClient } from '@holdfast/client'
+import type { Client } from '@holdfast/client'
 import { sqliteStorage } from '@holdfast/client/node'
-import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { givenPeople, type People } from './given-people.ts'
 import { type ShopSchema, shopSchema } from './shop-world.ts'
 
 type Shop = Client<ShopSchema>
 
 const hourMs = 3_600_000
 
-let env: VirtualEnvironment
-let server: HoldfastServer
-let clients: Shop[]
+let people: People<ShopSchema>
 let folder: string
 /** A gateway gives up on every push, which the server takes all the same, and what a pull gets is no page. */
 let isBad: boolean
 
 beforeEach(async () => {
-  env = createVirtualEnvironment({ seed: 1 })
-  clients = []
+  people = await givenPeople(shopSchema, ['w:w1'])
   folder = mkdtempSync(join(tmpdir(), 'holdfast-given-up-'))
   isBad = false
-  env.connect(async (request) => {
+  people.env.connect(async (request) => {
     const isPush = request.url.endsWith('/push')
     if (isPush && (await request.clone().text()).includes('poison')) return new Response('', { status: 504 })
-    const answer = await server.fetch(request)
+    const answer = await people.server.fetch(request)
     if (!isBad) return answer
     return isPush ? new Response('', { status: 504 }) : Response.json({})
-  })
-  server = await createServer({
-    schema: shopSchema,
-    store: sqliteStore(':memory:'),
-    env,
-    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => ['w:w1'],
   })
 })
 
 afterEach(async () => {
-  for (const db of clients) await db.close()
-  await server.close()
+  await people.close()
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function open(user: string, file = user): Promise<Shop> {
-  const db = await openClient({
-    schema: shopSchema,
-    storage: sqliteStorage(join(folder, file)),
-    server: 'https://shop.example',
-    auth: user,
-    env,
-    durability: 'fast',
-    sync: { auto: false },
-  })
-  clients.push(db)
-  return db
-}
-
-async function sync(...all: Shop[]): Promise<void> {
-  for (const db of all) await env.complete(db.sync.now())
-}
+const open = (user: string, file = user): Promise<Shop> =>
+  people.open(user, { storage: sqliteStorage(join(folder, file)), durability: 'fast' })
+const sync = (...all: readonly Shop[]): Promise<void> => people.sync(...all)
 
 /** `isTaken`: the server takes what `db` sends, and every answer is lost, until it is given up. */
 async function giveUp(db: Shop, isTaken = true): Promise<void> {
   isBad = isTaken
   for (let cycle = 0; cycle < 200 && (await db.deadLetters.list()).length === 0; cycle++) {
-    await env.complete(db.sync.now().catch(() => undefined))
-    await env.advance(hourMs / 4)
+    await people.env.complete(db.sync.now().catch(() => undefined))
+    await people.env.advance(hourMs / 4)
   }
   isBad = false
   expect(await db.deadLetters.list()).toMatchObject([{ error: { code: 'ATTEMPTS_EXHAUSTED' } }])

@@ -1,52 +1,21 @@
-import { type Client, openClient } from '@holdfast/client'
-import { sqliteStorage } from '@holdfast/client/node'
-import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
+import type { Client } from '@holdfast/client'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { givenPeople, type People } from './given-people.ts'
 import { type ShopSchema, shopSchema } from './shop-world.ts'
 
 type Shop = Client<ShopSchema>
 
-let env: VirtualEnvironment
-let server: HoldfastServer
-let clients: Shop[]
+let people: People<ShopSchema>
 
 beforeEach(async () => {
-  env = createVirtualEnvironment({ seed: 1 })
-  clients = []
-  env.connect((request) => server.fetch(request))
-  server = await createServer({
-    schema: shopSchema,
-    store: sqliteStore(':memory:'),
-    env,
-    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => ['w:w1'],
-  })
+  people = await givenPeople(shopSchema, ['w:w1'])
 })
 
-afterEach(async () => {
-  for (const db of clients) await db.close()
-  await server.close()
-})
+afterEach(() => people.close())
 
-async function open(user: string): Promise<Shop> {
-  const storage = sqliteStorage(':memory:')
-  const db = await openClient({
-    schema: shopSchema,
-    storage,
-    server: 'https://shop.example',
-    auth: user,
-    env,
-    sync: { auto: false },
-  })
-  clients.push(db)
-  return db
-}
-
-async function sync(...all: Shop[]): Promise<void> {
-  for (const db of all) await env.complete(db.sync.now())
-}
+const open = (user: string): Promise<Shop> => people.open(user)
+const sync = (...all: readonly Shop[]): Promise<void> => people.sync(...all)
 
 /** An item that everybody has, and one that is no shelf: what lies on it is refused. */
 async function givenItem(...all: Shop[]): Promise<{ readonly id: string; readonly noShelf: string }> {

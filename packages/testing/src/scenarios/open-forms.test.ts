@@ -1,10 +1,7 @@
-import { type Client, openClient } from '@holdfast/client'
-import { sqliteStorage } from '@holdfast/client/node'
 import { collection, defineSchema, reference, text } from '@holdfast/core'
-import { createServer, type HoldfastServer, sqliteStore } from '@holdfast/server'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-import { createVirtualEnvironment, type VirtualEnvironment } from '../virtual-environment.ts'
+import { givenPeople, type People } from './given-people.ts'
 
 const fields = { name: text(), note: text(), place: text() }
 const rooms = collection({
@@ -21,52 +18,25 @@ const schema = defineSchema({
   version: 1,
   collections: { items: collection({ fields }), deeds: collection({ fields, strict: true }), rooms },
 })
-type App = Client<typeof schema>
-
-let env: VirtualEnvironment
-let server: HoldfastServer
-let clients: App[]
+let people: People<typeof schema>
 
 beforeEach(async () => {
-  env = createVirtualEnvironment({ seed: 1 })
-  clients = []
-  env.connect((request) => server.fetch(request))
-  server = await createServer({
-    schema,
-    store: sqliteStore(':memory:'),
-    env,
-    authenticate: (request) => ({ id: request.headers.get('Authorization')?.slice('Bearer '.length) ?? '' }),
-    scopes: () => [],
-  })
+  people = await givenPeople(schema, [])
 })
 
-afterEach(async () => {
-  for (const db of clients) await db.close()
-  await server.close()
-})
+afterEach(() => people.close())
 
-async function open(user: string): Promise<App> {
-  const storage = sqliteStorage(':memory:')
-  const db = await openClient({
-    schema,
-    storage,
-    server: 'https://shop.example',
-    auth: user,
-    env,
-    sync: { auto: false },
-  })
-  clients.push(db)
-  return db
-}
+const open: (typeof people)['open'] = (user) => people.open(user)
+const sync: (typeof people)['sync'] = (...all) => people.sync(...all)
 
 /** What Ann and Ben have, and the row as Ann's form shows it, before Ben changed its note. */
 async function givenOpenForm(name: 'items' | 'deeds') {
   const [ann, ben] = [await open('ann'), await open('ben')]
   const id = await ann[name].insert({ name: 'beam', note: 'dry', place: 'dock' })
-  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  await sync(ann, ben)
   const seen = await ann[name].get(id)
   await ben[name].update(id, { note: 'wet' })
-  for (const db of [ben, ann]) await env.complete(db.sync.now())
+  await sync(ben, ann)
   expect(await ann[name].get(id)).toMatchObject({ note: 'wet' })
   return { ann, id, seen }
 }
@@ -75,8 +45,8 @@ test('[WR-14] what others wrote since a form was opened is met, also behind an e
   const { ann, id, seen } = await givenOpenForm('items')
   await ann.items.update(id, { place: 'hall' })
   await ann.items.update(id, { note: 'gone' }, seen)
-  await env.complete(ann.sync.now())
-  await env.complete(ann.sync.now())
+  await sync(ann)
+  await sync(ann)
   expect(await ann.conflicts.list()).toMatchObject([{ parts: [{ fields: ['note'] }] }])
 })
 
@@ -84,8 +54,8 @@ test('[WR-14] in a strict collection, too, any change of the record is', async (
   const { ann, id, seen } = await givenOpenForm('deeds')
   await ann.deeds.update(id, { place: 'hall' })
   await ann.deeds.update(id, { name: 'girder' }, seen)
-  await env.complete(ann.sync.now())
-  await env.complete(ann.sync.now())
+  await sync(ann)
+  await sync(ann)
   expect(await ann.conflicts.list()).toHaveLength(1)
 })
 
@@ -93,13 +63,13 @@ test('[WR-14] in a strict collection, too, any change of the record is', async (
 async function givenOpenLetter(mine: Partial<RoomValues>, theirs: Partial<RoomValues>) {
   const [ann, ben] = [await open('ann'), await open('ben')]
   const id = await ann.rooms.insert({ label: 'A', office: 'east', street: 'Elm', house: '1' })
-  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  await sync(ann, ben)
   await ann.rooms.update(id, { ...mine, above: id })
-  await env.complete(ann.sync.now())
+  await sync(ann)
   const [letter] = await ann.deadLetters.list()
   const write = async (values: Partial<RoomValues>) => {
     await ben.rooms.update(id, values)
-    for (const db of [ben, ann]) await env.complete(db.sync.now())
+    await sync(ben, ann)
   }
   await write(theirs)
   return { ann, ben, id, letter: letter!.id, write, shown: await ann.rooms.get(id) }
@@ -117,7 +87,7 @@ test('[WR-14] what a dead letter is mended with, over what others wrote and its 
   expect(shown?.office).toBe('north')
   await ann.deadLetters.editAndRetry(letter, { office: 'south', above: null }, shown)
   expect(await ann.rooms.get(id)).toMatchObject({ office: 'south' })
-  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  await sync(ann, ben)
   for (const db of [ann, ben]) expect(await db.rooms.get(id)).toMatchObject({ office: 'south' })
 })
 
@@ -125,17 +95,17 @@ test('[WR-14] what others wrote, and no form of a dead letter showed, is met in 
   const { ann, letter, write, shown } = await givenOpenLetter({}, {})
   await write({ street: 'Oak' })
   await ann.deadLetters.editAndRetry(letter, { house: '9', above: null }, shown)
-  await env.complete(ann.sync.now())
+  await sync(ann)
   expect(await ann.conflicts.list()).toHaveLength(1)
 })
 
 test('[OB-17] of fields that merge as one nothing is said where each is put back to what it was', async () => {
   const { ann, ben, id, letter } = await givenOpenLetter({ house: '9' }, {})
   await ben.rooms.update(id, { street: 'Oak' })
-  await env.complete(ben.sync.now())
+  await sync(ben)
   await ann.deadLetters.editAndRetry(letter, { house: '1', above: null })
-  await env.complete(ann.sync.now())
+  await sync(ann)
   expect(await ann.conflicts.list()).toEqual([])
-  for (const db of [ann, ben]) await env.complete(db.sync.now())
+  await sync(ann, ben)
   for (const db of [ann, ben]) expect(await db.rooms.get(id)).toMatchObject({ street: 'Oak', house: '1' })
 })
