@@ -38,6 +38,18 @@ async function deadLetter(db: LaneClient): Promise<string | undefined> {
   return letter?.id
 }
 
+/** The second device takes the code of the first, and counts two in the same transaction: it is refused as a whole. */
+const givenRefusedCount = (stage: Stage): Promise<void> =>
+  meanwhile(
+    stage,
+    (db) => db.codes.insert({ id: lamp, site: 't0a', code: 'A' }),
+    (db) =>
+      db.transaction(async (tx) => {
+        await tx.codes.insert({ id: desk, site: 't0a', code: 'A' })
+        await tx.items.increment(lamp, { stock: 2 })
+      }),
+  )
+
 /** What two devices do at the same time. */
 export const mergeScenarios: readonly Scenario[] = [
   {
@@ -348,6 +360,31 @@ export const mergeScenarios: readonly Scenario[] = [
     expected: {
       codes: { [lamp]: { code: 'Z' }, [desk]: { code: 'A' } },
       items: { [sofa]: { name: 'with it' } },
+    },
+  },
+  {
+    name: 'refused count edited in a form, while others count',
+    devices: two,
+    given: givenLamp,
+    act: async (stage) => {
+      await givenRefusedCount(stage)
+      let shown = 0
+      await stage.on(1, 'open form', async (db) => {
+        shown = (await db.items.get(lamp))?.stock ?? 0
+      })
+      await stage.on(0, 'make room', (db) => db.codes.update(lamp, { code: 'Z' }))
+      await stage.on(0, 'count', (db) => db.items.increment(lamp, { stock: 5 }))
+      await stage.rest()
+      await stage.on(1, 'repair edit', async (db) => {
+        const [letter] = await db.deadLetters.list()
+        const count = letter?.mutations.find(({ collection }) => collection === 'items')
+        if (count) await db.deadLetters.editAndRetry(count.id, { stock: shown + 1 }, { stock: shown })
+      })
+      await stage.rest()
+    },
+    expected: {
+      codes: { [lamp]: { code: 'Z' }, [desk]: { code: 'A' } },
+      items: { [lamp]: { ...lampValues, stock: 18 } },
     },
   },
   {
