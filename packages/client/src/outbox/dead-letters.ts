@@ -254,7 +254,7 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
     row.op === 'create'
       ? { ...old, changes: { ...old.changes, [name]: next } }
       : overlaid(
-          { ...old, base: { ...old.base, ...shown } },
+          { ...old, base: { ...old.base, ...takenBack(collection, name, { old, next }), ...shown } },
           payloadOfUpdate(collection, { ...before, ...shown }, value),
           unit,
         )
@@ -296,6 +296,19 @@ function shownIn(old: Payload, { collection, unit, later, seen }: Shown): Values
     if (value !== undefined) shown[name] = value
   }
   return shown
+}
+
+/** What whoever types back what a field was before the mutation saw in it: what the mutation says, or they would say nothing. */
+function takenBack(
+  { fieldsByName }: CollectionSchema,
+  name: string,
+  { old, next }: { readonly old: Payload; readonly next: Json },
+): Values {
+  const field = fieldsByName.get(name)
+  const said = old.changes[name]
+  const was = old.base?.[name]
+  if (!field || said === undefined || was === undefined || !valuesEqual(field, was, next)) return {}
+  return { [name]: said }
 }
 
 /** What was shown, and is what the server has: whoever types something else over that has seen it, whatever the mutation saw. */

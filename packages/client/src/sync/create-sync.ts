@@ -180,7 +180,7 @@ class SyncSide implements SyncParts {
     const { signal } = new AbortController()
     const ask = (path: string): Promise<Answer> =>
       this.#transport.ask({ method: 'GET', path, traceparent, signal })
-    return readHistory(ask, collection, record)
+    return readHistory(ask, this.#context.schema, { collection, record })
   }
 
   start(): void {

@@ -1,4 +1,4 @@
-import { isJsonArray, isObject, type Json, SyncError } from '@holdfast/core'
+import { isJsonArray, isObject, type Json, type Schema, SyncError } from '@holdfast/core'
 import type { Answer } from '../transport/transport.ts'
 
 /** One entry of a record's timeline. Rules: CF-7, PR-7. */
@@ -34,17 +34,22 @@ export interface RecordHistory {
   readonly lost: readonly LostValue[]
 }
 
-/** Asks the server for a record's timeline. Errors: RESPONSE_INVALID, RECORD_NOT_FOUND, those of the transport. */
+/**
+ * Asks the server for a record's timeline. A value that lost is listed where the app has its field: another app's it cannot
+ * bring back. Errors: RESPONSE_INVALID, RECORD_NOT_FOUND, those of the transport.
+ */
 export async function readHistory(
-  ask: (path: string) => Promise<Answer>,
-  collection: string,
-  record: string,
+  ask: (path: string) => Promise<Pick<Answer, 'body'>>,
+  { collections }: Schema,
+  { collection, record }: { readonly collection: string; readonly record: string },
 ): Promise<RecordHistory> {
   const { body } = await ask(`/records/${collection}/${record}/history`)
   if (!isObject(body) || !isJsonArray(body['history']) || !isJsonArray(body['lost'])) {
     throw new SyncError('RESPONSE_INVALID', 'a history is two lists')
   }
-  return { history: body['history'].flatMap(readEntry), lost: body['lost'].flatMap(readLost) }
+  const fields = collections.get(collection)?.fieldsByName
+  const lost = body['lost'].flatMap(readLost).filter(({ field }) => fields?.has(field))
+  return { history: body['history'].flatMap(readEntry), lost }
 }
 
 function readEntry(entry: Json): HistoryEntry[] {

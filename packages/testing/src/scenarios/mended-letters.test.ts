@@ -91,3 +91,22 @@ test('[WR-14] [OB-17] what others wrote, and no form of a letter showed, is met 
   ])
   expect(await bob.items.get(id)).toMatchObject({ price: '2.00', name: 'Cord' })
 })
+
+test.each([true, false])(
+  '[OB-17] who types back what stood before their refused edit is asked where others wrote something else (a form: %s)',
+  async (isForm) => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const { id, noShelf } = await givenItem(ann, bob)
+    await ann.items.update(id, { shelf: noShelf, name: 'Cord' })
+    await sync(ann)
+    await bob.items.update(id, { name: 'Twine' })
+    await sync(bob, ann)
+    const shown = isForm ? await ann.items.get(id) : undefined
+    await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { shelf: null, name: 'Rope' }, shown)
+    expect(await ann.items.get(id)).toMatchObject({ shelf: null, name: 'Rope' })
+    await sync(ann, ann)
+    expect(await ann.conflicts.list()).toMatchObject([
+      { parts: [{ fields: ['name'], mine: { name: 'Rope' }, theirs: { name: 'Twine' } }] },
+    ])
+  },
+)
