@@ -75,6 +75,15 @@ describe('a field', () => {
     expect(found(painted('red', 'grey', 'black'))).toHaveLength(1)
   })
 
+  test('[SIM-103] legal: a record that somebody else made too, and of which its author had said nothing', () => {
+    const made = (hue: string): GivenHistory => {
+      const history = givenHistory().line({ op: 'create', after: { name: 'beam', hue } })
+      return taken(history.write(1, { changes: { hue: 'blue' }, base: { hue: 'grey' } }))
+    }
+    expect(found(made('grey'), { defaults: { hue: 'grey' } })).toEqual([])
+    expect(found(made('red'), { defaults: { hue: 'grey' } })).toHaveLength(1)
+  })
+
   test('[SIM-103] of a transaction, and of a dead letter that is tried again', () => {
     expect(found(taken(toShelf(givenBeam(), { group: 'g1' }).line(moved)))).toHaveLength(1)
     const dead = toShelf(givenBeam())

@@ -215,15 +215,15 @@ class SilenceWatch {
     item: Item,
     { field, newest }: { readonly field: string; readonly newest: number },
   ): boolean {
-    const { changes, stood } = taken
+    const { changes, stood, facts } = taken
     const ofField = changes.filter((change) => fieldsOf(change).includes(field))
     const last = ofField.at(-1)
     if (last === undefined || !this.#unseen(taken, newest).includes(last)) return false
     const read = ofField.findLast(({ version }) => version <= newest)
     const said = this.#saidBefore(item.write.first.id, field)
     const stands = stood[field] ?? null
-    // Before its first change it was what that says, as where it came with the column.
-    const first = ofField[0]?.line.before?.[field] ?? null
+    // Before its first change it was what that says, as where it came with the column; of a record that others made, its default.
+    const first = ofField[0]?.line.before?.[field] ?? facts?.defaults?.[field] ?? null
     return ![read ? valueIn(read, field) : first, ...said].some((value) => sameValue(value, stands))
   }
 }

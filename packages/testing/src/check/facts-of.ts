@@ -15,7 +15,9 @@ export function factsOf(schema: Schema): SchemaFacts {
     const adding = collection.fields
       .filter(({ kind }) => kind === 'counter' || kind === 'set')
       .map((field) => field.name)
-    facts[name] = { references, unique, scopes, groups, adding, isStrict: collection.strict }
+    const said = collection.fields.filter((field) => field.default !== undefined && field.default !== null)
+    const defaults = Object.fromEntries(said.map((field) => [field.name, field.default ?? null]))
+    facts[name] = { references, unique, scopes, groups, adding, defaults, isStrict: collection.strict }
   }
   return facts
 }

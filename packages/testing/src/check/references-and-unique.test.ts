@@ -39,6 +39,7 @@ test('[SIM-83] the facts of a schema are its references and unique keys, its sco
     scopes: [],
     groups: [],
     adding: [],
+    defaults: {},
     isStrict: false,
   })
   expect(facts['badges']).toEqual({
@@ -50,6 +51,7 @@ test('[SIM-83] the facts of a schema are its references and unique keys, its sco
     scopes: [],
     groups: [],
     adding: [],
+    defaults: {},
     isStrict: false,
   })
 })

@@ -1,3 +1,5 @@
+import type { Json } from './values.ts'
+
 /** What checkers need to know of a schema; by name of the collection. */
 export type SchemaFacts = { readonly [collection: string]: CollectionFacts }
 
@@ -19,6 +21,8 @@ export interface CollectionFacts {
   readonly isStrict?: boolean
   /** Counters and sets. */
   readonly adding?: readonly string[]
+  /** What a record says of fields that its author said nothing of, where that is a value. */
+  readonly defaults?: { readonly [field: string]: Json }
   /** Fields that merge as one. */
   readonly groups?: readonly (readonly string[])[]
 }
