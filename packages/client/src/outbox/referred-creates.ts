@@ -1,5 +1,6 @@
 import type { CollectionSchema, FieldSchema, Values } from '@holdfast/core'
 
+import { openConflicts } from '../conflicts/open-conflicts.ts'
 import type { LocalReader } from '../local/local-database.ts'
 import { seqsOf } from './outbox.ts'
 import { standingOn } from './requeue.ts'
@@ -40,9 +41,19 @@ export async function createsAhead(
 ): Promise<readonly number[]> {
   const creates = await referredCreates(tx, collection, changes)
   if (creates.length === 0) return creates
-  const held = await tx.all('SELECT seq FROM _outbox WHERE held_by = ?', [waiting.conflict])
-  const behind = await standingOn(tx, [...waiting.seqs, ...seqsOf(held)])
+  const behind = await standingOn(tx, [...waiting.seqs, ...(await heldBy(tx, waiting.conflict))])
   return creates.filter((seq) => !behind.has(seq))
+}
+
+/** What a conflict holds, or one that it superseded. */
+async function heldBy(tx: LocalReader, conflict: string | null): Promise<readonly number[]> {
+  if (conflict === null) return []
+  const held = await tx.all('SELECT seq, held_by FROM _outbox WHERE held_by IS NOT NULL')
+  const open = await openConflicts(
+    tx,
+    held.map((row) => String(row['held_by'])),
+  )
+  return seqsOf(held.filter(({ held_by: by }) => by === conflict || open.get(String(by)) === conflict))
 }
 
 const referencesByCollection = new WeakMap<CollectionSchema, readonly FieldSchema[]>()

@@ -217,6 +217,26 @@ describe('what waits behind a conflict that was superseded', () => {
     await expectSettled(story, '3.00')
   })
 
+  test('[OB-6] [CF-12] a decision does not wait for a create that waits for it, also where one before it was superseded', async () => {
+    const [ann, cleo] = [await open('ann'), await open('cleo')]
+    const item = await ann.items.insert({ name: 'Rope', price: '1.00' })
+    await sync(ann, cleo)
+    const shelf = await cleo.shelves.insert({ label: 'of cleo' })
+    await cleo.items.update(item, { price: '2.00' })
+    await sync(cleo)
+    await ann.transaction(async (tx) => {
+      await tx.shelves.insert({ id: shelf, label: 'of ann' })
+      await tx.items.update(item, { price: '3.00', shelf })
+    })
+    await sync(ann)
+    const second = await supersede(ann, { cleo, item, price: '4.00' })
+    await ann.conflicts.keepMine(second)
+    await sync(ann, ann, cleo)
+    expect(await ann.outbox.list()).toEqual([])
+    expect(await cleo.shelves.get(shelf)).toMatchObject({ label: 'of ann' })
+    expect(await cleo.items.get(item)).toMatchObject({ price: '3.00', shelf, _state: 'clean' })
+  })
+
   test('[CF-12] the dispute was superseded and settled while its author was away: what waited goes at once', async () => {
     const story = await givenSuperseded('held by the server')
     const { ann, bob, cleo, second } = story
