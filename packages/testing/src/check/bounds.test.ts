@@ -39,6 +39,14 @@ describe('what goes over its limit', () => {
     expect(stranded(givenHistory().write(1).restore(0).add(pulled))).toEqual([])
     expect(stranded(givenHistory().write(1).restore(0))).toHaveLength(1)
     expect(stranded(givenHistory().write(2).restore(0).add(pulled).write(1))).toHaveLength(1)
+    // So does a copy of it.
+    const copied = (history: GivenHistory): readonly string[] =>
+      history
+        .copy({ ...history.entry(1), disk: 'd2' })
+        .status(1, 'pending', { disk: 'd2', attempts: 21 })
+        .found(bounds)
+    expect(copied(givenHistory().write(1).restore(0).add(pulled))).toEqual([])
+    expect(copied(givenHistory().write(1))).toEqual(['m1 on d2 was tried 21 times'])
     // Tried again by a person it is the same under another number, and what is offered with it goes with it.
     const again = (offer: number): readonly string[] =>
       givenHistory()

@@ -1,5 +1,5 @@
 import type { Checker } from './checker.ts'
-import { type EntryStatus, type Observation, runStartMs } from './observation.ts'
+import { type DeviceCopied, type EntryStatus, type Observation, runStartMs } from './observation.ts'
 
 /** Attempts that may count against one mutation. */
 const attemptsMax = 20
@@ -75,6 +75,9 @@ class LimitWatch {
         this.#isRestored = true
         for (const disk of this.#open.keys()) this.#unaware.add(disk)
         return
+      case 'device-copied':
+        this.#copy(o)
+        return
       case 'entry-written': {
         const entry = `${o.disk} ${o.id}`
         if (this.#isRestored && this.#written.has(entry)) this.#returned.add(entry)
@@ -106,6 +109,16 @@ class LimitWatch {
         return
       default:
         return
+    }
+  }
+
+  /** A copy waits for what the other one waits for. */
+  #copy({ disk, to, entries }: DeviceCopied): void {
+    if (this.#unaware.has(disk)) this.#unaware.add(to)
+    for (const { id } of entries) {
+      this.#written.add(`${to} ${id}`)
+      this.#openOn(to).add(id)
+      if (this.#returned.has(`${disk} ${id}`)) this.#returned.add(`${to} ${id}`)
     }
   }
 
