@@ -207,6 +207,20 @@ describe('verdicts that are', () => {
     ).toEqual([])
   })
 
+  test('[SIM-34] a set of a create that met a record, whose set holds all of it', () => {
+    const met = (tags: readonly string[]): readonly string[] =>
+      givenItem()
+        .write(1, { op: 'create', changes: { name: 'Cord', tags } })
+        .send(1)
+        .rule(1, { status: 'merged', op: 'none', decisions: [{ ...kept, theirs: 'Rope', result: 'Rope' }] })
+        .end()
+        .found(effect)
+    expect(met([])).toEqual([])
+    expect(met(['b'])).toEqual([
+      'm1 was merged, but tags is ["a"] instead of ["b"], and no decision says why',
+    ])
+  })
+
   test('[SIM-34] keepTheirs, which changes nothing, and a value that was there already', () => {
     const history = givenItem().write(1, { resolves: 'c1' }).send(1).rule(1, { op: 'none' })
     history

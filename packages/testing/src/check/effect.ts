@@ -169,12 +169,17 @@ function problemsOfUnseen({ line, outcome, decisions, write, before, names }: Ve
 }
 
 /** A field that its author left as he saw it, or a field of the server's own in a create that met a record. */
-function saysNothing({ write, line }: Verdict, field: string, sent: Json): boolean {
+function saysNothing({ write, line, row }: Verdict, field: string, sent: Json): boolean {
   if (write.op === 'create') {
-    // A set or counter that met another total joins it or adds to it; and the server's own fields stay as they are.
-    return line.op === 'update' && (sent === null || Array.isArray(sent))
+    // A set that met another joins it, and the server's own fields stay as they are.
+    const isMet = line.op === 'update' || line.op === 'none'
+    return isMet && (sent === null || isWithin(row.values[field], sent))
   }
   return Object.hasOwn(write.base, field) && sameValue(write.base[field], sent)
+}
+
+function isWithin(standing: Json | undefined, sent: Json): boolean {
+  return Array.isArray(sent) && Array.isArray(standing) && sent.every((member) => standing.includes(member))
 }
 
 /** Every value that lost is there, and the result is what stands. */
