@@ -96,6 +96,20 @@ describe('verdicts that are not what happened', () => {
     ])
   })
 
+  test('[SIM-34] [OB-6] legal: a decision that points to a record which is made anew behind the dispute', () => {
+    const decided = (resolves: string | null): readonly string[] =>
+      givenItem()
+        .write(1, { op: 'create', record: 'r7', collection: 'areas' })
+        .write(2, { op: 'create', record: 'r8', changes: { area: 'r7' }, group: 'g' })
+        .write(3, { op: 'delete', record: 'r7', collection: 'areas', group: 'g', resolves })
+        .send(2)
+        .rule(2, { status: 'rejected', code: 'REFERENCE_MISSING' })
+        .end()
+        .found(effect)
+    expect(decided('c1')).toEqual([])
+    expect(decided(null)).toHaveLength(1)
+  })
+
   test('[SIM-34] a value that is replaced although its author had not seen it', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })

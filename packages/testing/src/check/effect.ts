@@ -55,13 +55,20 @@ class VerdictWatch {
 
   /** What refers to a record of its own author's making comes behind it. */
   #checkOrder(outcome: ServerOutcome): void {
-    for (const { disk, seq, payload } of this.#book.membersOf(outcome) ?? []) {
+    for (const { disk, seq, payload, write: refused } of this.#book.membersOf(outcome) ?? []) {
       const referred = new Set(Object.values(payload.changes))
-      for (const item of this.#book.itemsOn(disk).values()) {
+      const items = [...this.#book.itemsOn(disk).values()]
+      const { group } = refused.first
+      const inDispute = items.filter(
+        ({ write: { first } }) => group !== null && first.group === group && first.resolves !== null,
+      )
+      for (const item of items) {
         const { write, offeredBy, offeredBefore, ...made } = item
         const { op, record, collection } = write.first
         // It went before, as all that is for escrow does, and there is no such record before somebody accepts it (ES-12).
         if (this.#book.outcomeFor(item)?.code === 'ESCROWED') continue
+        // What is made anew behind a dispute waits for the decision, and not the decision for that (OB-6).
+        if (inDispute.some(({ write: decision }) => decision.first.record === record)) continue
         const isUnsent = made.status === 'pending' && offeredBy === null && offeredBefore === null
         // A fold goes where its first edit was: none of its edits may stand on what was made in between.
         const isPassed = made.seq > outcome.seq
