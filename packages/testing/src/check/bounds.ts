@@ -1,5 +1,11 @@
 import type { Checker } from './checker.ts'
-import { type DeviceCopied, type EntryStatus, type Observation, runStartMs } from './observation.ts'
+import {
+  type DeviceCopied,
+  type EntryStatus,
+  type EntryWritten,
+  type Observation,
+  runStartMs,
+} from './observation.ts'
 
 /** Attempts that may count against one mutation. */
 const attemptsMax = 20
@@ -78,14 +84,9 @@ class LimitWatch {
       case 'device-copied':
         this.#copy(o)
         return
-      case 'entry-written': {
-        const entry = `${o.disk} ${o.id}`
-        if (this.#isRestored && this.#written.has(entry)) this.#returned.add(entry)
-        this.#written.add(entry)
-        this.#openOn(o.disk).add(o.id)
-        this.#knocking.delete(o.disk)
+      case 'entry-written':
+        this.#write(o)
         return
-      }
       case 'entry-moved':
         if (this.#returned.has(`${o.disk} ${o.from.id}`)) this.#returned.add(`${o.disk} ${o.to.id}`)
         this.#openOn(o.disk).delete(o.from.id)
@@ -110,6 +111,14 @@ class LimitWatch {
       default:
         return
     }
+  }
+
+  #write({ disk, id }: EntryWritten): void {
+    const entry = `${disk} ${id}`
+    if (this.#isRestored && this.#written.has(entry)) this.#returned.add(entry)
+    this.#written.add(entry)
+    this.#openOn(disk).add(id)
+    this.#knocking.delete(disk)
   }
 
   /** A copy waits for what the other one waits for. */

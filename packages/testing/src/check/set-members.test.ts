@@ -202,21 +202,34 @@ describe('sets that are right', () => {
     expect(found(anew, ['b'])).toEqual([])
   })
 
+  /** An operator accepts the second write of ann, who put `a` in. */
+  const accepted = (history: GivenHistory, acceptedBy: string | null = 'op'): GivenHistory => {
+    const taken = { user: 'ann', device: 'D1', mutation: 'm2', acceptedBy } as const
+    return history.line({ ...taken, version: 9, before: { tags: [] }, after: { tags: ['a'] } }).add({
+      kind: 'escrow-ruled',
+      atMs: 0,
+      user: 'ann',
+      device: 'D1',
+      id: 'm2',
+      status: 'accepted',
+      verdict: 'applied',
+      version: 9,
+    })
+  }
+
+  test('[SIM-86] a restored server forgot that it was accepted out of escrow', () => {
+    const told = givenTags().write(2, add('a')).send(2).rule(2, { status: 'rejected', code: 'ESCROWED' })
+    const unruled = [{ device: 'D1', id: 'm2' }]
+    const restored = { kind: 'server-restored', atMs: 0, auditN: 2, forgotten: [] } as const
+    expect(found(accepted(told).add({ ...restored, unruled }), [])).toEqual([])
+    expect(found(accepted(told).add(restored), [])).toHaveLength(1)
+  })
+
   test('[SIM-86] who takes out what lies in escrow does not know of it: accepted later, either may stand', () => {
     const history = (acceptedBy: string | null): GivenHistory => {
       const told = givenTags().write(2, add('a')).send(2).rule(2, { status: 'rejected', code: 'ESCROWED' })
       ann(told.gone(2), 3, remove('a'), withoutEffect)
-      const taken = { user: 'ann', device: 'D1', mutation: 'm2', acceptedBy } as const
-      return told.line({ ...taken, version: 9, before: { tags: [] }, after: { tags: ['a'] } }).add({
-        kind: 'escrow-ruled',
-        atMs: 0,
-        user: 'ann',
-        device: 'D1',
-        id: 'm2',
-        status: 'accepted',
-        verdict: 'applied',
-        version: 9,
-      })
+      return accepted(told, acceptedBy)
     }
     expect(found(history('op'), ['a'])).toEqual([])
     expect(found(history('op'), [])).toEqual([])

@@ -158,9 +158,9 @@ class MemberWatch {
     else this.#records.set(key, { name: key, ...page })
   }
 
-  #forget({ forgotten, auditN }: ServerRestored): void {
+  #forget({ forgotten, unruled = [], auditN }: ServerRestored): void {
     this.#history += 1
-    const gone = new Set(forgotten.map(({ device, id }) => `${device} ${id}`))
+    const gone = new Set([...forgotten, ...unruled].map(({ device, id }) => `${device} ${id}`))
     for (const book of this.#records.values()) {
       book.spoken = book.spoken.filter(({ outcome }) => !gone.has(outcome))
       if (book.sinceN > auditN) book.isWhole = false

@@ -169,11 +169,12 @@ export function isUpToIt(
   name: string,
   { row, server }: { readonly row: Values; readonly server: Standing['server'] },
 ): boolean {
-  if (server.kind === 'absent') return true
-  if (server.kind === 'deleted') return collection.onDelete !== 'delete'
   const field = collection.fieldsByName.get(name)
+  const { rule } = field?.group?.merge ?? field?.merge ?? { rule: 'ask' }
+  // Paragraphs of earlier letters, that were mended since, join what the letter says.
+  if (server.kind === 'absent') return rule !== 'paragraphs'
+  if (server.kind === 'deleted') return collection.onDelete !== 'delete'
   if (!field || field.kind === 'counter' || field.kind === 'set') return true
-  const { rule } = field.group?.merge ?? field.merge
   return rule === 'ask' || valuesEqual(field, server.values[name] ?? null, row[name] ?? null)
 }
 
