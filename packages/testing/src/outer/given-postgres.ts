@@ -58,7 +58,8 @@ async function prepare(serverUrl: string, schema: Schema): Promise<FreshDatabase
   const database = await freshDatabase(serverUrl)
   const store = postgresStore({ url: database.url, migrate: true, pollMs: 0, listen: false })
   const env = createVirtualEnvironment()
-  const server = await createServer({ schema, store, authenticate: () => null, scopes: () => [], env })
+  const nobody = { authenticate: () => null, scopes: () => [], mayReview: () => false }
+  const server = await createServer({ schema, store, env, ...nobody })
   await server.close()
   const client = new Client({ connectionString: database.url })
   await client.connect()

@@ -109,10 +109,12 @@ function watchDriver(): void {
   prototype.query = function (...args) {
     const life = lifeOf(this)
     if (life === undefined || typeof args.at(-1) === 'function') return query.apply(this, args)
-    const [first] = args
+    const [first, ...others] = args
     const text = typeof first === 'string' ? first : (first as { readonly text: string }).text
+    const told = onClockOfRun(text)
+    const asked = typeof first === 'string' ? told : { ...(first as object), text: told }
     return life.query(text, (instead) =>
-      instead === undefined ? query.apply(this, args) : query.apply(this, [instead]),
+      query.apply(this, instead === undefined ? [asked, ...others] : [instead]),
     )
   }
   prototype.connect = function (...args) {
@@ -124,6 +126,11 @@ function watchDriver(): void {
     callbackify(connected)(callback as (error: Error | null) => void)
     return undefined
   }
+}
+
+/** Functions that a migration makes anew read the clock of the run as well. */
+function onClockOfRun(sql: string): string {
+  return sql.replaceAll('statement_timestamp()', 'sim.now()')
 }
 
 function lifeOf({ connectionParameters }: Connected): PostgresLife | undefined {

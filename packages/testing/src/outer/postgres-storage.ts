@@ -147,7 +147,7 @@ export class PostgresStorage implements ServerStorage {
     this.#life = life
     const url = new URL(database.url)
     url.searchParams.set('application_name', life.name)
-    const store = postgresStore({ url: url.href, pollMs: 0, listen: false, connections: 4 })
+    const store = postgresStore({ url: url.href, migrate: true, pollMs: 0, listen: false, connections: 4 })
     const open = store.open.bind(store)
     store.open = async (setup) => {
       await this.#look(() => this.#endOthers(life.name))

@@ -77,7 +77,8 @@ function comparable(plan: Plan): Plan {
 const lookingLess = { receiptSweepMs: 20_000, receiptLeaseMs: 20_000 }
 
 async function outsideOf({ postgres, redis }: OuterServers, plan: Plan): Promise<OutsideStorage> {
-  const database = await givenPostgres(postgres, appOf(plan).schema)
+  const { schema, earlier } = appOf(plan)
+  const database = await givenPostgres(postgres, plan.isServerEarlier ? earlier : schema)
   let storage: PostgresStorage | undefined
   let queue: RedisLife | undefined
   const isIdle = (): boolean => storage?.isIdle !== false && queue?.isIdle !== false

@@ -116,8 +116,7 @@ export class World {
       outside?.storage(disk) ??
       new ServerDisk({ ...disk, base: servers?.lend(), giveBack: servers?.giveBack })
     this.server = this.#makeServer(outside?.ingest)
-    // A database that is not simulated is made for the newest.
-    if (plan.isServerEarlier && !outside) this.server.schema = this.#app.earlier
+    if (plan.isServerEarlier) this.server.schema = this.#app.earlier
     for (const device of plan.devices) this.addDevice(device)
   }
 
