@@ -41,19 +41,26 @@ export async function createsAhead(
 ): Promise<readonly number[]> {
   const creates = await referredCreates(tx, collection, changes)
   if (creates.length === 0) return creates
-  const behind = await standingOn(tx, [...waiting.seqs, ...(await heldBy(tx, waiting.conflict))])
+  const held = waiting.conflict === null ? [] : await heldBy(tx, waiting.conflict)
+  const behind = await standingOn(tx, [...waiting.seqs, ...held])
   return creates.filter((seq) => !behind.has(seq))
 }
 
-/** What a conflict holds, or one that it superseded. */
-async function heldBy(tx: LocalReader, conflict: string | null): Promise<readonly number[]> {
-  if (conflict === null) return []
-  const held = await tx.all('SELECT seq, held_by FROM _outbox WHERE held_by IS NOT NULL')
+/** What a conflict holds, or one that it superseded, and what else there is of these records: it waits, and its transaction with it. */
+async function heldBy(tx: LocalReader, conflict: string): Promise<readonly number[]> {
+  const rows = await tx.all('SELECT held_by, record, collection FROM _outbox WHERE held_by IS NOT NULL')
   const open = await openConflicts(
     tx,
-    held.map((row) => String(row['held_by'])),
+    rows.map((row) => String(row['held_by'])),
   )
-  return seqsOf(held.filter(({ held_by: by }) => by === conflict || open.get(String(by)) === conflict))
+  const held = rows.filter(({ held_by: by }) => by === conflict || open.get(String(by)) === conflict)
+  const touching = await tx.all(
+    `WITH own AS MATERIALIZED (SELECT seq, group_id FROM _outbox JOIN json_each(?) AS held
+       ON record = held.value ->> 0 AND collection = held.value ->> 1)
+     SELECT seq FROM own UNION SELECT seq FROM _outbox WHERE group_id IN (SELECT group_id FROM own)`,
+    [JSON.stringify(held.map(({ record, collection }) => [record, collection]))],
+  )
+  return seqsOf(touching)
 }
 
 const referencesByCollection = new WeakMap<CollectionSchema, readonly FieldSchema[]>()

@@ -117,10 +117,11 @@ export function judgeMutation<U extends User>(
   const after = advance(view, { mutation, before, outcome, hasEffect, now: session.now })
   const refusal = judgeRights(session, collection, { mutation, before, after: valuesOf(after) })
   if (refusal) return refusal
+  // What a create makes of a record that is there, only the server knows.
   const isBase =
-    snapshot.kind === 'absent' ||
-    chain.isExact ||
-    (snapshot.kind === 'live' && baseVersion === snapshot.version)
+    snapshot.kind === 'live'
+      ? mutation.op !== 'create' && (chain.isExact || baseVersion === snapshot.version)
+      : snapshot.kind === 'absent' || chain.isExact
   const isExact =
     offer.isVerbatim &&
     seen === mutation &&

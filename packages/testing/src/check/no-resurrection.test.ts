@@ -109,17 +109,53 @@ describe('records that somebody brings back', () => {
     const history = givenReturned({ op: 'none', status: 'merged' })
     expect(history.found(noResurrection)).toEqual([])
   })
+
+  test('[SIM-84] who returns it twice, over a deletion that had had no effect in the history between', () => {
+    const bob = { device: 'D2', user: 'bob' }
+    const twice = (deletion: GivenVerdict): readonly string[] =>
+      givenTaken()
+        .restore(1)
+        .rule(1)
+        .rule(2, { ...bob, ...deletion })
+        .restore(1)
+        .rule(2, { ...bob, op: 'delete' })
+        .rule(1, { op: 'restore' })
+        .end()
+        .found(noResurrection)
+    expect(twice({ op: 'none', status: 'merged' })).toEqual([])
+    expect(twice({ op: 'delete' })).toHaveLength(1)
+  })
+
+  test('[SIM-84] what was in dispute first and was taken in a later history, over what was deleted before that', () => {
+    const first = (status: 'conflict' | 'applied'): readonly string[] =>
+      givenTaken({ op: 'none', status: 'conflict' })
+        .rule(2, { device: 'D2', user: 'bob', op: 'delete' })
+        .restore(1)
+        .rule(1, status === 'conflict' ? { op: 'none', status } : {})
+        .restore(1)
+        .rule(2, { device: 'D2', user: 'bob', op: 'delete' })
+        .rule(1, { op: 'restore' })
+        .end()
+        .found(noResurrection)
+    expect(first('applied')).toEqual([])
+    expect(first('conflict')).toHaveLength(1)
+  })
 })
 
-/** Ann's edit and Bob's deletion are taken, the server is put back to before both, and both return theirs. */
-function givenReturned(deletion: GivenVerdict): GivenHistory {
-  const bob = { device: 'D2', user: 'bob' }
+/** Ann has edited a record, and the server has ruled on that; Bob has deleted it. */
+function givenTaken(edit: GivenVerdict = {}): GivenHistory {
   return givenHistory()
     .line({ op: 'create', after: { name: 'Rope' } })
     .write(1, { baseVersion: 1 })
     .write(2, { op: 'delete', baseVersion: 1, device: 'D2', disk: 'd2' })
     .send(1)
-    .rule(1)
+    .rule(1, edit)
+}
+
+/** Ann's edit and Bob's deletion are taken, the server is put back to before both, and both return theirs. */
+function givenReturned(deletion: GivenVerdict): GivenHistory {
+  const bob = { device: 'D2', user: 'bob' }
+  return givenTaken()
     .rule(2, { ...bob, ...deletion })
     .restore(1)
     .rule(2, { ...bob, op: 'delete' })

@@ -1,6 +1,6 @@
 import type { Checker } from './checker.ts'
 import { AuditModel } from './model.ts'
-import type { Json, Observation, ServerAudit } from './observation.ts'
+import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
 import { type Commit, RunBook } from './run-book.ts'
 
 /**
@@ -21,7 +21,7 @@ class DeletionWatch {
   readonly #fail: (message: string) => void
   readonly #book: RunBook
   readonly #model = new AuditModel()
-  /** What lost histories had answered, of each mutation the first answer, which it keeps (SY-25). */
+  /** What lost histories had made of mutations, of each the first answer, which it keeps (SY-25): what is in dispute has none. */
   readonly #lost = new Map<string, LostAnswer>()
   /** The newest line that was left, by restore. */
   readonly #cuts: number[] = []
@@ -35,8 +35,8 @@ class DeletionWatch {
     this.#book.observe(o)
     this.#model.follow(o)
     if (o.kind !== 'server-restored') return
-    for (const { id, version } of o.forgotten)
-      if (!this.#lost.has(id)) this.#lost.set(id, { restore: this.#cuts.length, version })
+    for (const { id, version, status } of o.forgotten)
+      if (isTaken(status) && !this.#lost.has(id)) this.#lost.set(id, { restore: this.#cuts.length, version })
     this.#cuts.push(o.auditN)
   }
 
@@ -86,8 +86,10 @@ class DeletionWatch {
     if (mine === undefined || mine.version === null) return false
     if (n <= (this.#cuts[mine.restore] ?? 0)) return true
     const theirs = this.#lost.get(mutation ?? '')
+    // What had made no version overrules nothing (PU-42).
+    if (theirs?.version === null) return true
     if (theirs === undefined || theirs.restore > mine.restore) return false
-    return theirs.restore < mine.restore || (theirs.version ?? 0) < mine.version
+    return theirs.restore < mine.restore || theirs.version < mine.version
   }
 }
 
@@ -95,6 +97,10 @@ class DeletionWatch {
 interface LostAnswer {
   readonly restore: number
   readonly version: number | null
+}
+
+function isTaken(status: ServerOutcome['status']): boolean {
+  return status === 'applied' || status === 'merged'
 }
 
 function winsOverDeletion(decisions: Json): boolean {

@@ -110,3 +110,24 @@ test.each([true, false])(
     ])
   },
 )
+
+test('[PL-9] [OB-17] of a record that was made, deleted and made again, of which the making is mended and the deletion given up, all show the same', async () => {
+  const [ann, bob] = [await open('ann'), await open('bob')]
+  const { id: other, noShelf } = await givenItem(ann, bob)
+  const id = await ann.transaction(async (tx) => {
+    await tx.items.update(other, { note: 'with it' })
+    return tx.items.insert({ name: 'Tape', shelf: noShelf, tags: ['old'] })
+  })
+  await ann.items.delete(id)
+  await sync(ann)
+  await ann.items.insert({ id, name: 'Tape again', tags: [] })
+  const [making] = await ann.deadLetters.list()
+  const create = making?.mutations.find(({ op }) => op === 'create')
+  await ann.deadLetters.editAndRetry(create?.id ?? '', { shelf: null })
+  await sync(ann)
+  await ann.deadLetters.discard(await letterOf(ann, 0))
+  await sync(ann, ann, bob, ann)
+  expect(await ann.outbox.list()).toEqual([])
+  expect(await ann.items.get(id)).toMatchObject({ name: 'Tape again', tags: [] })
+  expect(await bob.items.get(id)).toEqual(await ann.items.get(id))
+})
