@@ -30,4 +30,10 @@ test('[SIM-102] a mended letter reads as typed in where people decide, and over 
 test('[SIM-102] not where a rule decides against what nobody was shown, or edits yield to the deletion', () => {
   expect(expects('items', 'office', live('west'))).toBe(false)
   expect(expects('lines', 'stock', { kind: 'deleted', version: 2, values: null })).toBe(false)
+  const absent = { kind: 'absent' } as const
+  expect(['name', 'stock', 'office'].map((field) => expects('items', field, absent))).toEqual([
+    true,
+    true,
+    false,
+  ])
 })

@@ -169,13 +169,13 @@ export function isUpToIt(
   name: string,
   { row, server }: { readonly row: Values; readonly server: Standing['server'] },
 ): boolean {
-  const field = collection.fieldsByName.get(name)
-  const { rule } = field?.group?.merge ?? field?.merge ?? { rule: 'ask' }
-  // Paragraphs of earlier letters, that were mended since, join what the letter says.
-  if (server.kind === 'absent') return rule !== 'paragraphs'
   if (server.kind === 'deleted') return collection.onDelete !== 'delete'
+  const field = collection.fieldsByName.get(name)
   if (!field || field.kind === 'counter' || field.kind === 'set') return true
-  return rule === 'ask' || valuesEqual(field, server.values[name] ?? null, row[name] ?? null)
+  const { rule } = field.group?.merge ?? field.merge
+  // Where the server has nothing, earlier letters may say something else.
+  if (rule === 'ask' || server.kind === 'absent') return rule === 'ask'
+  return valuesEqual(field, server.values[name] ?? null, row[name] ?? null)
 }
 
 /** What there is of a record beside a letter. */
