@@ -78,7 +78,11 @@ describe('a field', () => {
   test('[SIM-103] legal: a record that somebody else made too, and of which its author had said nothing', () => {
     const made = (hue: string): GivenHistory => {
       const history = givenHistory().line({ op: 'create', after: { name: 'beam', hue } })
-      return taken(history.write(1, { changes: { hue: 'blue' }, base: { hue: 'grey' } }))
+      return history
+        .write(1, { op: 'create', changes: { name: 'beam' } })
+        .write(2, { changes: { hue: 'blue' }, base: { hue: 'grey' } })
+        .send(2)
+        .rule(2)
     }
     expect(found(made('grey'), { defaults: { hue: 'grey' } })).toEqual([])
     expect(found(made('red'), { defaults: { hue: 'grey' } })).toHaveLength(1)

@@ -90,11 +90,13 @@ class SilenceWatch {
     if (o.kind === 'entry-written' && !this.#places.has(o.id)) this.#say(o)
   }
 
-  #say({ id, disk, collection, record, payload }: EntryWritten): void {
+  #say({ id, disk, collection, record, op, payload }: EntryWritten): void {
     const place = `${disk} ${collection}/${record}`
     this.#places.set(id, place)
     const line = this.#lines.get(place) ?? []
-    line.push({ id, words: [payload.changes] })
+    // Of what a create says nothing, its author has the default.
+    const defaults = op === 'create' ? this.#facts[collection]?.defaults : {}
+    line.push({ id, words: [{ ...defaults, ...payload.changes }] })
     this.#lines.set(place, line)
   }
 
@@ -215,15 +217,15 @@ class SilenceWatch {
     item: Item,
     { field, newest }: { readonly field: string; readonly newest: number },
   ): boolean {
-    const { changes, stood, facts } = taken
+    const { changes, stood } = taken
     const ofField = changes.filter((change) => fieldsOf(change).includes(field))
     const last = ofField.at(-1)
     if (last === undefined || !this.#unseen(taken, newest).includes(last)) return false
     const read = ofField.findLast(({ version }) => version <= newest)
     const said = this.#saidBefore(item.write.first.id, field)
     const stands = stood[field] ?? null
-    // Before its first change it was what that says, as where it came with the column; of a record that others made, its default.
-    const first = ofField[0]?.line.before?.[field] ?? facts?.defaults?.[field] ?? null
+    // Before its first change it was what that says, as where it came with the column.
+    const first = ofField[0]?.line.before?.[field] ?? null
     return ![read ? valueIn(read, field) : first, ...said].some((value) => sameValue(value, stands))
   }
 }
