@@ -6,7 +6,7 @@ import type { HistoryEntry, LostValue, RecordHistory } from './record-history.ts
 export interface CollectionHistory {
   /** The timeline, newest first: who, when, what, and why it came out so. */
   history(id: string): Promise<readonly HistoryEntry[]>
-  /** Values that lost to another, newest first. */
+  /** Values that lost to another, of fields that the app has, newest first. */
   lostValues(id: string): Promise<readonly LostValue[]>
   /** Brings a value back by an ordinary update: it is checked, sent and merged like any other, also without a network. */
   restore(id: string, lost: { readonly field: string; readonly value: Json }): Promise<unknown>

@@ -28,7 +28,7 @@ export interface LostValue {
   readonly at: string
 }
 
-/** What happened to a record, newest first, and which values lost. */
+/** What happened to a record, newest first, and which values lost, of fields that the app has. */
 export interface RecordHistory {
   readonly history: readonly HistoryEntry[]
   readonly lost: readonly LostValue[]
