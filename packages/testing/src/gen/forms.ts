@@ -200,7 +200,10 @@ async function whatStands(
   const own = new Set(whole?.mutations.map((each) => each.id))
   const first = entries.find((entry) => own.has(entry.id))
   if (first === undefined) return undefined
-  const later = entries.filter((entry) => !own.has(entry.id) && entry.at > first.at)
+  // Written since, or standing behind it so far: a letter that is mended goes last.
+  const later = entries.filter(
+    (entry) => !own.has(entry.id) && (entry.at > first.at || entry.seq > first.seq),
+  )
   return {
     covered: new Set(later.flatMap(({ payload }) => touchedFields(payload))),
     server: shadow.snapshot,
