@@ -157,11 +157,16 @@ test(
     expect((await itemOnServer('EL-04100')).row['stock']).toBe(stock + 25)
     await ana.openStatus()
     await ana.app.getByText('Sign in again to sync').waitFor()
-    await ana.app.getByRole('button', { name: 'Sign in again', exact: true }).click()
+    const signInAgain = ana.app.getByRole('button', { name: 'Sign in again', exact: true })
+    const refusal = given.wire.holdNextRefusal('ana')
+    await signInAgain.click()
+    await refusal.reached
+    await signInAgain.waitFor({ state: 'hidden' })
     // The office has not let her in yet.
+    refusal.release()
     await ana.app.getByText('Sign in again · 10 to send').waitFor()
     given.wire.letIn('ana')
-    await ana.app.getByRole('button', { name: 'Sign in again', exact: true }).click()
+    await signInAgain.click()
     await ana.frame.getByText('all sent').waitFor()
 
     for (const device of [ana, ben]) {

@@ -34,6 +34,8 @@ export class Wire {
   readonly #pushesLeft = new Map<PersonId, number>()
   readonly #endedTokens = new Set<string>()
   readonly #lockedOut = new Set<PersonId>()
+  /** What a person's next refusal at the entrance waits for. */
+  readonly #atTheEntrance = new Map<PersonId, () => Promise<void>>()
 
   /** The pushes that had something of a record in them, in the order they were heard. */
   pushesOf(record: string): readonly HeardPush[] {
@@ -47,14 +49,12 @@ export class Wire {
 
   /** The server decides on somebody's next push, and the answer waits until it is released. */
   holdNextPush(person: PersonId): HeldAnswer {
-    const reached = Promise.withResolvers<void>()
-    const released = Promise.withResolvers<void>()
+    const { wait, held } = gate()
     this.#faults.set(person, async (answer) => {
-      reached.resolve()
-      await released.promise
+      await wait()
       return answer
     })
-    return { reached: reached.promise, release: released.resolve }
+    return held
   }
 
   /** The server decides on somebody's next push, and the line breaks before the answer. Resolves when it has. */
@@ -79,6 +79,13 @@ export class Wire {
     this.#lockedOut.add(person)
   }
 
+  /** Somebody who is locked out asks to be let in, and hears that they are not once this is released. */
+  holdNextRefusal(person: PersonId): HeldAnswer {
+    const { wait, held } = gate()
+    this.#atTheEntrance.set(person, wait)
+    return held
+  }
+
   letIn(person: PersonId): void {
     this.#lockedOut.delete(person)
   }
@@ -86,11 +93,19 @@ export class Wire {
   /** Every request of a device comes by here, and goes on to the server. */
   readonly pass = async (request: Request, ends: LineEnds): Promise<Response> => {
     const { pathname, searchParams } = new URL(request.url)
-    if (pathname === '/sign-in' && this.#isLockedOut(searchParams.get('person')))
-      return Response.json({ error: 'this session is over' }, { status: 401 })
+    const person = searchParams.get('person')
+    if (pathname === '/sign-in' && isPerson(person) && this.#lockedOut.has(person))
+      return this.#refuse(person)
     if (this.#endedTokens.has(tokenOf(request)))
       request.headers.set('authorization', 'Bearer of-a-session-that-is-over')
     return pathname === '/api/sync/push' ? this.#passPush(request, ends) : ends.answer(request)
+  }
+
+  async #refuse(person: PersonId): Promise<Response> {
+    const wait = this.#atTheEntrance.get(person)
+    this.#atTheEntrance.delete(person)
+    await wait?.()
+    return Response.json({ error: 'this session is over' }, { status: 401 })
   }
 
   async #passPush(request: Request, ends: LineEnds): Promise<Response> {
@@ -125,10 +140,17 @@ export class Wire {
     this.#pushesLeft.set(person, left)
     if (left === 0) this.#endedTokens.add(token)
   }
+}
 
-  #isLockedOut(person: string | null): boolean {
-    return isPerson(person) && this.#lockedOut.has(person)
+/** A place to wait at, and the hold on whoever waits there. */
+function gate(): { readonly wait: () => Promise<void>; readonly held: HeldAnswer } {
+  const reached = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  const wait = (): Promise<void> => {
+    reached.resolve()
+    return released.promise
   }
+  return { wait, held: { reached: reached.promise, release: released.resolve } }
 }
 
 function tokenOf(request: Request): string {
