@@ -1,7 +1,7 @@
 import type { CollectionSchema, FieldSchema, Values } from '@holdfast/core'
 
 import { openConflicts } from '../conflicts/open-conflicts.ts'
-import type { LocalReader } from '../local/local-database.ts'
+import type { LocalReader, LocalTransaction } from '../local/local-database.ts'
 import { seqsOf } from './outbox.ts'
 import { standingOn } from './requeue.ts'
 
@@ -41,9 +41,47 @@ export async function createsAhead(
 ): Promise<readonly number[]> {
   const creates = await referredCreates(tx, collection, changes)
   if (creates.length === 0) return creates
-  const held = waiting.conflict === null ? [] : await heldBy(tx, waiting.conflict)
-  const behind = await standingOn(tx, [...waiting.seqs, ...held])
+  const behind = await waitingFor(tx, waiting)
   return creates.filter((seq) => !behind.has(seq))
+}
+
+/**
+ * What a decision was to wait for, and waits for it by what the server said since, it waits for no more: of two decisions
+ * each of which refers to what the other's conflict holds, one goes, and is applied or refused. Rules: OB-6.
+ */
+export async function freeDecisions(tx: LocalTransaction): Promise<void> {
+  const decisions = await tx.all(
+    `SELECT seq, resolves, depends FROM _outbox WHERE resolves IS NOT NULL AND depends IS NOT NULL
+     AND status = 'pending' AND offer IS NULL ORDER BY seq`,
+  )
+  for (const { seq = null, resolves, depends } of decisions) {
+    const parents = String(depends).split(',')
+    const behind = await waitingFor(tx, { seqs: [], conflict: String(resolves) })
+    const ahead = parents.filter((parent) => !behind.has(Number(parent)))
+    if (ahead.length === parents.length) continue
+    const left = ahead.length === 0 ? null : ahead.join(',')
+    await tx.run('UPDATE _outbox SET depends = ? WHERE seq = ?', [left, seq])
+  }
+}
+
+/** Seqs of what stands on these entries or on what the conflict holds, and so on behind the decisions among that. */
+async function waitingFor(tx: LocalReader, { seqs, conflict }: Waiting): Promise<ReadonlySet<number>> {
+  const behind = new Set(await standingOn(tx, seqs))
+  const conflicts = new Set(conflict === null ? [] : [conflict])
+  // More are added on the way.
+  for (const each of conflicts) {
+    for (const seq of await standingOn(tx, await heldBy(tx, each))) behind.add(seq)
+    for (const other of await conflictsDecidedBy(tx, behind)) conflicts.add(other)
+  }
+  return behind
+}
+
+async function conflictsDecidedBy(tx: LocalReader, seqs: ReadonlySet<number>): Promise<readonly string[]> {
+  const rows = await tx.all(
+    'SELECT DISTINCT resolves FROM _outbox WHERE resolves IS NOT NULL AND seq IN (SELECT value FROM json_each(?))',
+    [JSON.stringify([...seqs])],
+  )
+  return rows.map(({ resolves }) => String(resolves))
 }
 
 /** What a conflict holds, or one that it superseded, and what else there is of these records: it waits, and its transaction with it. */

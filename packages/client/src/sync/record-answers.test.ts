@@ -36,3 +36,26 @@ test('[SY-11] [SY-12] what is put off behind a number of others’ is as never o
     { seq: 4, status: 'pending', offer: null, attempts: 0 },
   ])
 })
+
+test('[OB-6] of two decisions each of which refers to what the server has wait for the other, the first goes', async () => {
+  const { database, items, lines, parts } = await givenDevice()
+  const made = [await items.insert({ name: 'a' }), await items.insert({ name: 'b' })]
+  const offers = await database.write((tx) =>
+    cutBatch(tx, givenSchema, { nowMs: 0, maxMutations: 50, maxBytes: 1e6 }),
+  )
+  for (const item of made) await lines.insert({ item })
+  await database.write((tx) => tx.run("UPDATE _outbox SET resolves = 'c' || (seq - 2) WHERE seq > 2"))
+  const answers = offers.map((offer, place) => {
+    const known = { version: null, serverUpdatedAt: null, heldBy: `c${2 - place}` }
+    return { offer, result: { id: offer.mutation.id, status: 'held' as const, ...known } }
+  })
+  const attempt = { nowMs: 1, roll: 0.9, limits }
+  const context = { account: 'ann', device: 'D1', attempt, requeue: { schema: givenSchema, env: parts.env } }
+  await database.write((tx) => recordAnswers(tx, answers, context))
+  expect(await database.all('SELECT seq, held_by, resolves, depends FROM _outbox ORDER BY seq')).toEqual([
+    { seq: 1, held_by: 'c2', resolves: null, depends: null },
+    { seq: 2, held_by: 'c1', resolves: null, depends: null },
+    { seq: 3, held_by: null, resolves: 'c1', depends: null },
+    { seq: 4, held_by: null, resolves: 'c2', depends: '2' },
+  ])
+})

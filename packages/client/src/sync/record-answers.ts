@@ -4,6 +4,7 @@ import { storeReportedConflict } from '../conflicts/reported-conflict.ts'
 import type { KnownBefore } from '../outbox/hold-reasons.ts'
 import { type Offer, Undecided } from '../outbox/offer.ts'
 import { offerAfresh, type RequeueContext } from '../outbox/requeue.ts'
+import { freeDecisions } from '../outbox/referred-creates.ts'
 import { settleEscrowed } from '../outbox/to-escrow.ts'
 import { oweRewriting } from '../apply/rewrite-file.ts'
 import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
@@ -71,6 +72,7 @@ export async function recordAnswers(
     } else await recordRefusal(tx, answer, { ...context, undecided })
   }
   await storeReportedConflict(tx, answers, context)
+  if (answers.some(({ result }) => result.status === 'held')) await freeDecisions(tx)
   if (await settleEscrowed(tx, context.requeue)) await oweRewriting(tx)
 }
 
