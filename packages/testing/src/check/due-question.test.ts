@@ -220,9 +220,10 @@ describe('a field', () => {
       .rule(1, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
       .status(1, 'dead')
 
+  const form = (step: 'opening' | 'saving' | 'saved', record: string | null) =>
+    ({ kind: 'form', atMs: 0, disk: 'd1', form: 1, step, record }) as const
+
   test('[SIM-103] of a dead letter that is mended, and what the form of it did not show', () => {
-    const form = (step: 'opening' | 'saving' | 'saved', record: string | null) =>
-      ({ kind: 'form', atMs: 0, disk: 'd1', form: 1, step, record }) as const
     const again = (history: GivenHistory) =>
       found(
         history
@@ -236,6 +237,25 @@ describe('a field', () => {
     expect(again(saved(read(letter().line(moved), 3).add(form('opening', null))))).toEqual([])
     expect(again(saved(read(letter().add(form('opening', null)).line(moved), 3)))).toHaveLength(1)
     expect(again(mended(read(letter().line(moved), 3)))).toHaveLength(1)
+  })
+
+  test('[SIM-103] legal: it stands as its author had written it on a letter, before they mended that in a form', () => {
+    const said = (shelf: string): GivenHistory => refused(givenBeam()).write(2, { changes: { shelf } })
+    const inForm = (history: GivenHistory): GivenHistory =>
+      mended(history.add(form('opening', null)).add(form('saving', 'items/r1'))).add(
+        form('saved', 'items/r1'),
+      )
+    const decidedAndTaken = (history: GivenHistory) =>
+      found(
+        history
+          .line({ before: { shelf: 'dock' }, after: { shelf: 'C' } })
+          .move(1, 3)
+          .send(3)
+          .rule(3, { before: { shelf: 'C' }, after: { shelf: 'B' } }),
+      )
+    expect(decidedAndTaken(inForm(said('C')))).toEqual([])
+    expect(decidedAndTaken(inForm(said('D')))).toHaveLength(1)
+    expect(decidedAndTaken(mended(said('C')))).toHaveLength(1)
   })
 
   test('[SIM-103] legal: it stands as a letter was mended that the edit stands on', () => {

@@ -15,13 +15,14 @@ import type { CollectionFacts, SchemaFacts } from './schema-facts.ts'
 import { WhatWasRead } from './what-was-read.ts'
 
 /**
- * Nothing of somebody else's is overwritten, or deleted, unseen and in silence: where others had changed what an edit
- * replaces since what its author's device had read when they wrote, a person is asked, or a decision holds both values. It
- * is told from what devices had read and what was written on them, never from what an edit says that its author saw. Whose
- * own value stands by now, as another may have decided, has seen it; so has whoever mended a refused edit with it, in what
- * stands on that. What it is mended with in a form saw what that showed, and a field that comes to it so, what was read by then. Of a `strict` record any change is meant, and against
- * a deletion any but of what adds up. Left out is what settles a conflict, what copies of a disk write,
- * what came out of escrow, creates, and everything once a server was put back. Rules: SIM-103.
+ * Nothing of somebody else's is overwritten, or deleted, unseen and in silence: where others had changed what an
+ * edit replaces since what its author's device had read when they wrote, a person is asked, or a decision holds both
+ * values. It is told from what devices had read and what was written on them, never from what an edit says that its
+ * author saw. Whose own value stands by now, as another may have decided, has seen it; so has whoever mended a
+ * refused edit with it, in what stands on that. What it is mended with in a form saw what that showed, and what its
+ * author had written by then, and a field that comes to it so, what was read by then. Of a `strict` record any
+ * change is meant, and against a deletion any but of what adds up. Left out is what settles a conflict, what copies
+ * of a disk write, what came out of escrow, creates, and everything once a server was put back. Rules: SIM-103.
  */
 export function dueQuestion(facts: SchemaFacts): Checker {
   return {
@@ -71,8 +72,8 @@ class SilenceWatch {
   readonly #lines = new Map<string, Said[]>()
   /** By key of a mutation, where it was written first. */
   readonly #places = new Map<string, string>()
-  /** By key and field, how far had read whoever mended that in a form. */
-  readonly #mended = new Map<string, number>()
+  /** By key and field, how far had read, and how much had written, whoever mended that in a form. */
+  readonly #mended = new Map<string, { readonly newest: number; readonly words: number }>()
   #isRestored = false
 
   constructor(fail: (message: string) => void, facts: SchemaFacts) {
@@ -111,7 +112,7 @@ class SilenceWatch {
       // What it had said nothing of is written now, in a form or not.
       const isNew = !Object.hasOwn(before, field)
       if (!isNew && (openedTick === undefined || sameValue(before[field], value))) continue
-      this.#mended.set(`${id} ${field}`, newest)
+      this.#mended.set(`${id} ${field}`, { newest, words: this.#lineOf(id).length })
     }
   }
 
@@ -119,13 +120,11 @@ class SilenceWatch {
     return this.#lines.get(this.#places.get(id) ?? '') ?? []
   }
 
-  /** Every value that was written to a field there before a mutation was, and what that was mended with since. */
+  /** Every value that was written to a field there before a mutation was, or was mended in a form, and what that was mended with since. */
   #saidBefore(id: string, field: string): readonly Json[] {
     const line = this.#lineOf(id)
-    const before = line.slice(
-      0,
-      line.findIndex((said) => said.id === id),
-    )
+    const place = line.findIndex((said) => said.id === id)
+    const before = line.slice(0, this.#mended.get(`${id} ${field}`)?.words ?? place)
     return before.flatMap(({ words }) =>
       words.flatMap((changes) => (Object.hasOwn(changes, field) ? [changes[field] ?? null] : [])),
     )
@@ -203,7 +202,7 @@ class SilenceWatch {
       const item = items.find(({ payload }) => Object.hasOwn(payload.changes, field))
       const unit = facts?.groups?.find((fields) => fields.includes(field)) ?? [field]
       if (!item || unit.some((each) => decisions.has(each))) continue
-      const newest = this.#mended.get(`${item.write.first.id} ${field}`) ?? this.#read.of(item).newest
+      const newest = this.#mended.get(`${item.write.first.id} ${field}`)?.newest ?? this.#read.of(item).newest
       const theirs = unit.find((each) => this.#isUnseen(taken, item, { field: each, newest }))
       if (theirs === undefined) continue
       return `${name} and replaced ${field} of ${placeOf(line)}, of which its author had not seen that ${theirs} was ${show(stood[theirs])}`
