@@ -86,6 +86,22 @@ describe('legal', () => {
     expect(history.end().found(latestStands)).toEqual([])
   })
 
+  test('[SIM-87] a refused edit that is tried again says once more what stands, and says it later', () => {
+    const stands = (history: GivenHistory) =>
+      history
+        .write(4, { changes: { name: 'Cord' }, base: { name: 'Rope' }, at: at(6) })
+        .send(4)
+        .rule(4, { status: 'merged', op: 'none', decisions: [decided('theirs')] })
+        .end()
+        .found(latestStands)
+    const refused = givenEdit()
+      .write(2, { changes: { name: 'Wire' }, base: { name: 'Rope' }, at: at(8) })
+      .send(2)
+      .rule(2, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
+      .status(2, 'dead')
+    expect(stands(refused.move(2, 3).send(3).rule(3, { status: 'merged', op: 'none' }))).toEqual([])
+  })
+
   test('[SIM-87] what somebody wrote beside the server, and what a restored server knew, is not followed', () => {
     const beside = givenEdit()
       .line({ after: { name: 'Tape' } })

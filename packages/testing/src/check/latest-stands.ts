@@ -53,8 +53,8 @@ class StampWatch {
     if (line.op === 'create' && stamps && clocks === undefined) this.#records.set(key, new Map(stamps))
     else if (line.op === 'update' || line.op === 'none') {
       if (clocks && stamps) this.#judge(line, clocks, stamps)
-      // Fields may be merged as one with those it names.
-      else if (clocks && line.op === 'update') for (const field of clocks.keys()) clocks.set(field, null)
+      // Fields may be merged as one with those it names, and what it only repeats is of its time from then on.
+      else if (clocks) for (const field of clocks.keys()) clocks.set(field, null)
     } else this.#records.set(key, null)
   }
 
