@@ -110,6 +110,24 @@ describe('verdicts that are not what happened', () => {
     expect(decided(null)).toHaveLength(1)
   })
 
+  test('[SIM-34] [OB-6] legal: a decision that points to a record whose transaction waits for it, however far behind', () => {
+    const decided = (waiting: string, resolves: string | null): readonly string[] =>
+      givenItem()
+        .write(1, { changes: { name: 'Cord' } })
+        .write(2, { op: 'create', record: 'r7', collection: 'areas', group: 'h' })
+        .write(3, { changes: { area: 'r7' }, record: 'r5', group: 'g' })
+        .write(4, { op: 'create', record: 'r8', collection: 'areas', group: 'g' })
+        .write(5, { changes: { note: 'x' }, record: waiting, group: 'h' })
+        .write(6, { changes: { area: 'r8' }, resolves })
+        .send(6)
+        .rule(6, { status: 'rejected', code: 'REFERENCE_MISSING' })
+        .end()
+        .found(effect)
+    expect(decided('r1', 'c1')).toEqual([])
+    expect(decided('r6', 'c1')).toHaveLength(1)
+    expect(decided('r1', null)).toHaveLength(1)
+  })
+
   test('[SIM-34] a value that is replaced although its author had not seen it', () => {
     const history = givenItem()
       .line({ after: { name: 'Wire' } })

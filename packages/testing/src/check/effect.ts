@@ -2,8 +2,8 @@ import type { Checker } from './checker.ts'
 import { decisionsOf } from './decisions-of.ts'
 import { type FoldedWrite, foldedWrite } from './folded-write.ts'
 import { AuditModel, type ModelRow } from './model.ts'
-import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
-import { type Commit, RunBook } from './run-book.ts'
+import type { EntryWritten, Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
 import { breachOf, type Decision } from './rule-breach.ts'
 import { sameValue, show } from './same-value.ts'
 
@@ -58,17 +58,14 @@ class VerdictWatch {
     for (const { disk, seq, payload, write: refused } of this.#book.membersOf(outcome) ?? []) {
       const referred = new Set(Object.values(payload.changes))
       const items = [...this.#book.itemsOn(disk).values()]
-      const { group } = refused.first
-      const inDispute = items.filter(
-        ({ write: { first } }) => group !== null && first.group === group && first.resolves !== null,
-      )
+      const behind = behindTheDispute(items, refused.first)
       for (const item of items) {
         const { write, offeredBy, offeredBefore, ...made } = item
         const { op, record, collection } = write.first
         // It went before, as all that is for escrow does, and there is no such record before somebody accepts it (ES-12).
         if (this.#book.outcomeFor(item)?.code === 'ESCROWED') continue
-        // What is made anew behind a dispute waits for the decision, and not the decision for that (OB-6).
-        if (inDispute.some(({ write: decision }) => decision.first.record === record)) continue
+        // What waits for a decision goes behind it (OB-6).
+        if (behind.has(item)) continue
         const isUnsent = made.status === 'pending' && offeredBy === null && offeredBefore === null
         // A fold goes where its first edit was: none of its edits may stand on what was made in between.
         const isPassed = made.seq > outcome.seq
@@ -100,6 +97,33 @@ class VerdictWatch {
     const problems = [problemsOfFields, problemsOfUnseen, problemsOfDecisions].flatMap((of) => of(verdict))
     for (const message of problems) this.#fail(message)
   }
+}
+
+/**
+ * What waits for a decision, if it is of one: all of the disputed records, of the transactions that are in, and what
+ * stands on records that are made in these.
+ */
+function behindTheDispute(items: readonly Item[], { group, resolves }: EntryWritten): ReadonlySet<Item> {
+  const decisions = items.filter(
+    ({ write: { first } }) =>
+      first.resolves !== null && (first.resolves === resolves || (group !== null && first.group === group)),
+  )
+  const records = new Set(decisions.map(({ write }) => write.first.record))
+  const groups = new Set<string>()
+  const behind = new Set<Item>()
+  for (let known = -1; known < behind.size; ) {
+    known = behind.size
+    for (const item of items) {
+      const { op, record, group: own } = item.write.first
+      const names = [record, ...Object.values(item.payload.changes)]
+      if (!names.some((name) => typeof name === 'string' && records.has(name)) && !groups.has(own ?? ''))
+        continue
+      behind.add(item)
+      if (own !== null) groups.add(own)
+      if (op === 'create') records.add(record)
+    }
+  }
+  return behind
 }
 
 interface Verdict {
