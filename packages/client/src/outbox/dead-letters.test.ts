@@ -477,6 +477,22 @@ describe('discard', () => {
     expect(await device.database.all('SELECT * FROM _deleted')).toEqual([])
   })
 
+  test('[OB-6] [OB-16] what refers to a record that was made twice waits for the first making when the second is discarded', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await refuse(device, [1])
+    await device.items.delete(id)
+    await device.items.insert({ id, name: 'again' })
+    await refuse(device, [3])
+    await device.lines.insert({ item: id })
+    const depends = async () =>
+      (await device.database.all("SELECT depends FROM _outbox WHERE collection = 'lines'"))[0]?.['depends']
+    expect(await depends()).toBe('3')
+    await lettersOf(device).discard((await entriesOf(device))[2]?.id ?? '')
+    expect(await depends()).toBe('1')
+  })
+
   test('[OB-16] a discarded delete brings the record back as the server has it', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

@@ -1,10 +1,12 @@
 import { type Json, jsonEqual, type Payload, type Schema, type Values } from '@holdfast/core'
 
+import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import type { LocalTransaction } from '../local/local-database.ts'
 import { readShadow, rebuildRecords, recordsIn } from '../local/records.ts'
 import { type Entry, entryColumns, isRefused, payloadText, readEntry } from './entry.ts'
 import { writePayload } from './outbox.ts'
 import { type Around, RecordEntries } from './record-entries.ts'
+import { renameParents } from './requeue.ts'
 
 /**
  * Takes entries out of the outbox as if they had never been written: later edits of their records that were never
@@ -33,10 +35,24 @@ export async function discardEntries(
   await tx.run('DELETE FROM _outbox WHERE seq IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...gone.keys()]),
   ])
+  await waitForEarlier(tx, rows)
   tx.touch('_outbox', 'all')
   for (const id of gone.values()) tx.announce(id, { status: 'nothing', version: null })
   await rebuildRecords(tx, schema, recordsIn(rows))
   return [...gone.values()]
+}
+
+/** What refers to a record whose create is gone waits for the one before it, where there is one. Rules: OB-6. */
+async function waitForEarlier(tx: LocalTransaction, gone: readonly SqlRow[]): Promise<void> {
+  const seqNow = new Map<number, number>()
+  for (const { seq, record = null, collection = null } of gone.filter(({ op }) => op === 'create')) {
+    const [earlier] = await tx.all(
+      "SELECT max(seq) AS seq FROM _outbox WHERE record = ? AND collection = ? AND op = 'create'",
+      [record, collection],
+    )
+    if (typeof earlier?.seq === 'number') seqNow.set(Number(seq), earlier.seq)
+  }
+  if (seqNow.size > 0) await renameParents(tx, seqNow, new Map())
 }
 
 /**

@@ -101,7 +101,7 @@ async function move(tx: LocalTransaction, schema: Schema, { seqs, keyOf }: Move)
  * Whoever stands on what was moved names its new number and key, also a dead letter that is yet to be tried again. What is
  * offered as the same bytes keeps the key in them.
  */
-async function renameParents(
+export async function renameParents(
   tx: LocalTransaction,
   seqNow: ReadonlyMap<number, number>,
   idNow: ReadonlyMap<string, string>,
