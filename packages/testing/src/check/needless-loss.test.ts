@@ -250,6 +250,30 @@ describe('a form that was open for a while', () => {
     ).toEqual([])
   })
 
+  test('[SIM-101] legal: a refused edit of its author was mended meanwhile, and taken', () => {
+    const refused = (): GivenHistory =>
+      givenBeam()
+        .write(2, { changes: { shelf: 'cellar' }, base: { shelf: 'dock' } })
+        .send(2)
+        .rule(2, { status: 'rejected', op: 'none', code: 'CONSTRAINT_FAILED' })
+        .status(2, 'dead')
+    const changes = { changes: { shelf: 'hall' }, base: { shelf: 'dock' } }
+    const payload: Payload = { ...changes, increments: {}, additions: {}, removals: {} }
+    const mended = {
+      kind: 'entry-payload',
+      atMs: 0,
+      disk: 'd1',
+      device: 'D1',
+      seq: 2,
+      id: 'm2',
+      payload,
+    } as const
+    const mend = (history: GivenHistory): GivenHistory => history.add(mended).move(2, 3)
+    const taken = (history: GivenHistory): GivenHistory => history.send(3).rule(3, moved)
+    expect(found(savedForm(refused(), (history) => taken(mend(history))))).toEqual([])
+    expect(found(savedForm(mend(refused()), taken))).toEqual(needless)
+  })
+
   test('[SIM-101] asks over what was there when it was opened, or over another field', () => {
     const there = givenBeam()
       .line(moved)

@@ -62,6 +62,8 @@ class MeetingWatch {
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   readonly #meetings = new Map<string, Meeting>()
+  /** By key that it was written under, when a refused edit was mended last. */
+  readonly #mendedTicks = new Map<string, number>()
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
   #isRestored = false
@@ -77,8 +79,12 @@ class MeetingWatch {
   observe(o: Observation): void {
     if (o.kind === 'entry-moved' && this.#book.itemOf(o.disk, o.from.id)?.status === 'dead')
       this.#again.add(o.to.id)
+    const mended = o.kind === 'entry-payload' ? this.#book.itemOf(o.disk, o.id) : undefined
+    const before = mended?.payload.changes
     this.#book.observe(o)
     this.#read.observe(o)
+    if (mended && !sameValue(mended.payload.changes, before ?? {}))
+      this.#mendedTicks.set(mended.write.first.id, this.#read.tick)
     if (o.kind === 'server-restored') this.#isRestored = true
     else if (o.kind === 'end') this.#end(o)
   }
@@ -152,7 +158,7 @@ class MeetingWatch {
   }
 
   /**
-   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written by then;
+   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written, or mended, by then;
    * and where a collection is strict not even that, for it may have had no version yet. What lies in escrow is gone from
    * the device, and of what an operator accepts its author knows nothing before they have read it.
    */
@@ -161,8 +167,13 @@ class MeetingWatch {
     const opened = items.flatMap((item) => this.#read.of(item).openedTick ?? [])
     if (opened.length === 0) return true
     const outcome = this.#book.outcomeOf(device, mutation)
-    const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#read.of(item).tick)
+    const written = outcome && this.#book.membersOf(outcome)?.map((item) => this.#saidTick(item))
     return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
+  }
+
+  /** When its author came to say what it says. */
+  #saidTick(item: Item): number {
+    return this.#mendedTicks.get(item.write.first.id) ?? this.#read.of(item).tick
   }
 
   /** Then the server cannot tell whether its author knew of another name that it gave what they had made. */

@@ -44,6 +44,11 @@ export class WhatWasRead {
   readonly #copies = new Set<string>()
   #tick = 0
 
+  /** Of what was observed last. */
+  get tick(): number {
+    return this.#tick
+  }
+
   observe(o: Observation): void {
     this.#tick += 1
     switch (o.kind) {
