@@ -138,6 +138,19 @@ describe('keys and references', () => {
     },
   )
 
+  test('[PU-37] [PU-19] nor does it where what they wrote in between waits for a decision', async () => {
+    await reopenWith(pairs({ unique: [{ fields: ['warehouse', 'left'], onConflict: 'rename' }] }))
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const desk = ann.create('pairs', pair({ left: 'Desk' }))
+    await ann.push(ann.create('pairs', pair({ left: 'Desk' })), desk)
+    await ben.push(ben.update(desk, { right: 'ben' }, { base: { right: 'r' }, baseVersion: 2 }))
+    const disputed = ann.update(desk, { right: 'ann' }, { base: { right: 'r' }, after: desk.id })
+    const held = ann.update(desk, { right: 'again' }, { base: { right: 'ann' }, after: disputed.id })
+    const chair = ann.update(desk, { left: 'Chair' }, { base: { left: 'Desk' }, after: held.id })
+    const results = await ann.push(disputed, held, chair)
+    expect(results.map(({ status }) => status)).toEqual(['conflict', 'held', 'applied'])
+  })
+
   test('[PU-19] the number is never added to what says where the record lies', async () => {
     await reopenWith(pairs({ unique: [{ fields: ['left', 'warehouse'], onConflict: 'rename' }] }))
     const ann = given.device()

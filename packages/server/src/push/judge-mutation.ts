@@ -21,7 +21,7 @@ import { asRenamed, concurrentFields, isOvertaken } from './concurrent-fields.ts
 import type { Offer } from './offer.ts'
 import { returnedOf } from './returned.ts'
 import { behindPutOff, isReturned, isYetToCome } from './returned-mutation.ts'
-import { overlaps, refusedBelow } from './refused-below.ts'
+import { decidedBelow, overlaps, refusedBelow } from './refused-below.ts'
 import type { Session } from './session.ts'
 import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, nobodyHasIt, partsOf } from './working-set.ts'
@@ -291,7 +291,7 @@ function ownChain<U extends User>(
   { after }: Mutation,
   before: CurrentRecord,
 ): { readonly version: number; readonly isExact: boolean } {
-  const made = after === null ? undefined : (view.result(after) ?? session.claims.outcomeOf(after))
+  const made = decidedBelow(session, after, view)
   const version = made?.version ?? made?.stoodOn ?? 0
   const current = before.snapshot.kind === 'absent' ? 0 : before.snapshot.version
   return { version, isExact: version > 0 && version === current && made?.exact === true }

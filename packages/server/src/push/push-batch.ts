@@ -27,6 +27,7 @@ import { keepInEscrow } from './keep-in-escrow.ts'
 import { knownOutcomes } from './known-outcomes.ts'
 import { coversText, type Offer, readOffer } from './offer.ts'
 import type { PushContext } from './push-context.ts'
+import { decidedBelow } from './refused-below.ts'
 import { canonicalRecord, noEffects, type Passage, type Session } from './session.ts'
 import { whenLoaded, WorkingSet } from './working-set.ts'
 import { followTriggers, writeEffects } from './write-effects.ts'
@@ -314,7 +315,7 @@ function outcomeOf<U extends User>(
   const { offer, status, version, isExact, error } = verdict
   const members = membersOf(verdict)
   const { after } = offer
-  const before = after === null || version !== null ? undefined : session.claims.outcomeOf(after)
+  const before = version === null ? decidedBelow(session, after) : undefined
   return {
     id: offer.id,
     seq: offer.seq,

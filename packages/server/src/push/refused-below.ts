@@ -1,7 +1,7 @@
 import type { Mutation } from '@holdfast/core'
 import type { User } from '../engine.ts'
 import type { Session } from './session.ts'
-import type { UnitView } from './unit-view.ts'
+import type { UnitResult, UnitView } from './unit-view.ts'
 
 /**
  * The refused mutation that one stands on, directly or through others of the batch: of its record's making, or of a field
@@ -29,6 +29,24 @@ export function refusedBelow<U extends User>(
     if (between === undefined) return undefined
     names = names.filter((name) => !Object.hasOwn(between.changes, name))
     below = between.after
+  }
+  return undefined
+}
+
+/**
+ * What the mutation came to that one with this `after` stands on; where that is put off or waits for a decision, what it
+ * stands on itself. Rules: PU-37.
+ */
+export function decidedBelow<U extends User>(
+  { claims, judged }: Session<U>,
+  after: string | null,
+  view?: UnitView,
+): UnitResult | undefined {
+  const passed = new Set<string>()
+  for (let below = after; below !== null && !passed.has(below); below = judged.get(below)?.after ?? null) {
+    const made = view?.result(below) ?? claims.outcomeOf(below)
+    if (made) return passed.size === 0 ? made : { ...made, exact: false }
+    passed.add(below)
   }
   return undefined
 }
