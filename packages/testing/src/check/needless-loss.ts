@@ -62,8 +62,8 @@ class MeetingWatch {
   /** By record, in the order of the log. */
   readonly #changes = new Map<string, Change[]>()
   readonly #meetings = new Map<string, Meeting>()
-  /** By key that it was written under, when a refused edit was mended last. */
-  readonly #mendedTicks = new Map<string, number>()
+  /** By key that it was written under, when a refused edit was mended, or tried again, last. */
+  readonly #saidTicks = new Map<string, number>()
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
   #isRestored = false
@@ -77,14 +77,13 @@ class MeetingWatch {
   }
 
   observe(o: Observation): void {
-    if (o.kind === 'entry-moved' && this.#book.itemOf(o.disk, o.from.id)?.status === 'dead')
-      this.#again.add(o.to.id)
-    const mended = o.kind === 'entry-payload' ? this.#book.itemOf(o.disk, o.id) : undefined
-    const before = mended?.payload.changes
+    const letter = this.#letterIn(o)
+    const before = letter?.payload.changes
     this.#book.observe(o)
     this.#read.observe(o)
-    if (mended && !sameValue(mended.payload.changes, before ?? {}))
-      this.#mendedTicks.set(mended.write.first.id, this.#read.tick)
+    if (letter && (o.kind === 'entry-moved' || !sameValue(letter.payload.changes, before ?? {})))
+      this.#saidTicks.set(letter.write.first.id, this.#read.tick)
+    if (letter && o.kind === 'entry-moved') this.#again.add(o.to.id)
     if (o.kind === 'server-restored') this.#isRestored = true
     else if (o.kind === 'end') this.#end(o)
   }
@@ -158,7 +157,7 @@ class MeetingWatch {
   }
 
   /**
-   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written, or mended, by then;
+   * Whether the author had seen what the same device wrote. In a form that was open before, only what was written, mended or tried again by then;
    * and where a collection is strict not even that, for it may have had no version yet. What lies in escrow is gone from
    * the device, and of what an operator accepts its author knows nothing before they have read it.
    */
@@ -171,9 +170,16 @@ class MeetingWatch {
     return this.#facts[collection]?.isStrict !== true && Math.max(...(written ?? [])) < Math.min(...opened)
   }
 
-  /** When its author came to say what it says. */
+  /** A refused edit that is mended or tried again. */
+  #letterIn(o: Observation): Item | undefined {
+    if (o.kind === 'entry-payload') return this.#book.itemOf(o.disk, o.id)
+    const item = o.kind === 'entry-moved' ? this.#book.itemOf(o.disk, o.from.id) : undefined
+    return item?.status === 'dead' ? item : undefined
+  }
+
+  /** When its author last said what it says. */
   #saidTick(item: Item): number {
-    return this.#mendedTicks.get(item.write.first.id) ?? this.#read.of(item).tick
+    return this.#saidTicks.get(item.write.first.id) ?? this.#read.of(item).tick
   }
 
   /** Then the server cannot tell whether its author knew of another name that it gave what they had made. */
