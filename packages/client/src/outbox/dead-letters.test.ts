@@ -445,6 +445,28 @@ describe('discard', () => {
     ])
   })
 
+  test('[OB-16] what is saved in a form that was opened at an older version keeps what it saw, when what was written since is discarded', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'mine' })
+    const seen = await device.items.get(id)
+    await device.items.update(id, { name: 'other' })
+    // What somebody else wrote has been read, and is decided against.
+    await device.database.write(async (tx) => {
+      await tx.run("UPDATE _shadow SET data = json_set(data, '$.name', 'theirs'), version = version + 1")
+      await tx.run('UPDATE items SET _version = _version + 1')
+    })
+    await device.items.update(id, { name: 'mine' })
+    const decision = (await entriesOf(device)).at(-1)
+    await refuse(device, [decision?.seq ?? 0])
+    await device.items.update(id, { name: 'typed' }, seen)
+    await lettersOf(device).discard(decision?.id ?? '')
+    expect((await entriesOf(device)).at(-1)?.payload).toMatchObject({
+      changes: { name: 'typed' },
+      base: { name: 'mine' },
+    })
+  })
+
   test('[OB-16] an edit that was retried keeps what it saw when a later one that saw it is discarded', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

@@ -234,7 +234,8 @@ interface FieldEdit extends Pick<Edit, 'moved'> {
 
 async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edit: FieldEdit): Promise<void> {
   const { row, name, wanted, seen } = edit
-  const old = (await entryNow(tx, row))?.payload ?? emptyPayload
+  const entry = await entryNow(tx, row)
+  const old = entry?.payload ?? emptyPayload
   const { earlier, later } = await aroundEntry(tx, edit)
   const { snapshot } = await readShadow(tx, collection, String(row.record))
   const before = row.op === 'create' ? {} : valuesBehind(collection, snapshot, earlier)
@@ -263,6 +264,7 @@ async function editEntry(tx: LocalTransaction, collection: CollectionSchema, edi
   await showInstead(tx, later, {
     gone: { ...payload.base, ...old.changes },
     seen: { ...old.base, ...payload.changes },
+    baseVersion: entry?.baseVersion ?? 0,
   })
   const { record, created_at: createdAt } = row
   const written = { collection: collection.name, record: String(record), createdAt: String(createdAt) }

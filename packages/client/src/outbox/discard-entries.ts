@@ -70,6 +70,7 @@ export async function handOver(
   const shown = await showInstead(tx, later, {
     gone: without(entry.payload.changes, await standingBeneath(tx, schema, { entry, earlier })),
     seen: entry.payload.base ?? {},
+    baseVersion: entry.baseVersion,
   })
   for (const other of shown) changed.set(other.seq, other)
   for (const other of later) {
@@ -82,19 +83,21 @@ export async function handOver(
 
 /**
  * Later edits that saw the values `gone` saw those of `seen`, up to the next one that changed the field. One that was
- * written before and moved behind when its letter was retried saw other values. Returns those that were written anew.
+ * written before and moved behind when its letter was retried saw other values, and so did one of a form that was opened at
+ * an older version than `baseVersion`, that of the entry in question. Returns those that were written anew.
  */
 export async function showInstead(
   tx: LocalTransaction,
   later: readonly Entry[],
-  { gone, seen }: { readonly gone: Values; readonly seen: Values },
+  { gone, seen, baseVersion }: { readonly gone: Values; readonly seen: Values; readonly baseVersion: number },
 ): Promise<readonly Entry[]> {
   const changed: Entry[] = []
   const left = new Map(Object.entries(seen).filter(([name]) => Object.hasOwn(gone, name)))
   for (const other of later) {
     // Behind the next one that changed each of them nobody saw them.
     if (left.size === 0) break
-    const base = isWritable(other) ? rebased(other.payload.base, left, gone) : other.payload.base
+    const hasSeen = isWritable(other) && other.baseVersion >= baseVersion
+    const base = hasSeen ? rebased(other.payload.base, left, gone) : other.payload.base
     if (base !== other.payload.base) {
       const payload = { ...other.payload, base }
       await writePayload(tx, other.seq, payloadText(payload))
