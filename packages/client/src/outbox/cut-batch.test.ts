@@ -213,6 +213,21 @@ describe('order', () => {
     expect(seqsOf(await cut(device))).toEqual([[4, 5], [6]])
   })
 
+  test('[OB-5] [PU-37] what passes one that is held stands on what that one stood on: the server knows nothing of it', async () => {
+    const device = await givenDevice()
+    const id = await device.items.insert({ name: 'a' })
+    await cut(device)
+    await answer(device, [1])
+    await device.items.update(id, { name: 'held' })
+    await cut(device)
+    await device.database.write((tx) => markHeld(tx, [2], 'conflict-1'))
+    await device.items.update(id, { name: 'behind it' })
+    await device.items.update(id, { price: '2.00' })
+    const offers = await cut(device)
+    expect(seqsOf(offers)).toEqual([[4]])
+    expect(offers[0]?.mutation.after).toBe((await entriesOf(device))[0]?.id)
+  })
+
   test('[OB-24] what stands on an offer without a verdict stands on what is tried again behind that, which does not fall with the offer', async () => {
     const device = await givenDevice()
     const id = await device.items.insert({ name: 'a' })

@@ -105,11 +105,11 @@ function onePass({ schema, entries, obstacles, stuckGroups }: Pass): readonly En
     ) {
       if (before.status !== 'answered' && !taken.has(before.seq)) {
         if (isWaiting(before)) waiting.add(recordKey(before))
-        if (isRefused(before)) passed.set(before.id, standing(before))
+        if (isRefused(before) || before.status === 'held') passed.set(before.id, standing(before))
         block(schema, blocked, before)
       }
     }
-    // The server cannot know an entry that is passed, or has refused it; what goes on stands on what that one stood on.
+    // The server cannot know an entry that is passed, has refused it or holds it; what goes on stands on what that one stood on.
     const after = standing(entry)
     const hasParents = entry.depends.every((seq) => {
       const parent = needed.get(seq)
