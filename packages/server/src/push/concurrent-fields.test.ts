@@ -6,6 +6,12 @@ import { pair, pairs } from './given-pairs.ts'
 
 let given: GivenEngine
 
+const refusesRows = {
+  sqlite: `CREATE TRIGGER host BEFORE INSERT ON pairs WHEN NEW."left" = 'no' BEGIN SELECT RAISE(ABORT, 'host says no'); END`,
+  postgres: `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'host says no'; END $$;
+    CREATE TRIGGER host BEFORE INSERT ON pairs FOR EACH ROW WHEN (NEW."left" = 'no') EXECUTE FUNCTION refuse()`,
+}
+
 afterEach(() => given.close())
 
 test.each([
@@ -40,5 +46,38 @@ test.each([
         ? ann.delete(row, { after: edit.id, ...again })
         : ann.update(row, { left: 'three' }, { base: { left: 'two' }, after: edit.id, ...again })
     expect(await ann.push(edit, last)).toMatchObject([{ status }, { status }])
+  },
+)
+
+test.each([
+  { what: 'goes before it', status: 'applied' },
+  { what: 'goes before it in its own transaction', isGroup: true, status: 'applied' },
+  { what: 'was taken already, and goes before it once more', isTaken: true, status: 'applied' },
+  { what: 'goes before it in another part of the batch', isApart: true, status: 'applied' },
+  { what: 'goes before it, and so did one of somebody else', isAmongOthers: true, status: 'conflict' },
+  { what: 'goes before it under a later number', isLater: true, status: 'conflict' },
+  { what: 'is not in the batch', isTaken: true, isAlone: true, status: 'conflict' },
+] as const)(
+  '[PU-16] of a deletion that stands on an edit of its author which overtook an earlier one, where that $what: $status',
+  async ({ status, ...is }) => {
+    given = await givenEngine(pairs({}))
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const row = ann.create('pairs', pair())
+    await ann.push(row)
+    const base = { baseVersion: 1, after: row.id }
+    const more = { group: 'isGroup' in is ? newUuid(systemEnvironment()) : null }
+    const write = () => ann.update(row, { left: 'waited' }, { base: { left: 'l' }, ...base, ...more })
+    const early = write()
+    const overtook = ann.update(row, { right: 'went ahead' }, { base: { right: 'r' }, ...base })
+    await ann.push(overtook)
+    const deleted = ann.delete(row, { baseVersion: 1, after: overtook.id, ...more })
+    const waited = 'isLater' in is ? write() : early
+    if ('isAmongOthers' in is)
+      await ben.push(ben.update(row, { right: 'of ben' }, { base: { right: 'went ahead' }, baseVersion: 2 }))
+    if ('isTaken' in is) await ann.push(waited)
+    if ('isApart' in is) await given.run(refusesRows)
+    const apart = 'isApart' in is ? [ann.create('pairs', pair({ left: 'no' }))] : []
+    const batch = 'isAlone' in is ? [deleted] : [waited, ...apart, deleted]
+    expect((await ann.push(...batch)).at(-1)).toMatchObject({ status })
   },
 )

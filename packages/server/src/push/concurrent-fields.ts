@@ -1,8 +1,9 @@
-import type { CollectionSchema, Mutation, Ranges } from '@holdfast/core'
+import { type CollectionSchema, type Mutation, parseRanges, type Ranges } from '@holdfast/core'
 import type { Caller, User } from '../engine.ts'
 import type { SeenChange } from '../store/store.ts'
 import { isStranded } from './returned-mutation.ts'
-import type { Session } from './session.ts'
+import type { Passage, Session } from './session.ts'
+import type { UnitView } from './unit-view.ts'
 import { type CurrentRecord, knowsPartOfGroup } from './working-set.ts'
 
 /** A mutation and the record it meets. */
@@ -25,15 +26,49 @@ export function isOvertaken(
 }
 
 /**
+ * What goes before a deletion in its batch under earlier numbers, of the same record: one outbox holds both, so that whoever
+ * deletes has seen it, whatever the deletion stands on. Gives the keys. Rules: PU-16.
+ */
+export function writtenBefore(
+  judged: ReadonlyMap<string, Passage>,
+  { op, collection, record, covers }: Pick<Mutation, 'op' | 'collection' | 'record' | 'covers'>,
+): readonly string[] {
+  const ids: string[] = []
+  if (op !== 'delete') return ids
+  const number = lastOf(covers)
+  for (const [id, other] of judged) {
+    if (other.record !== record || other.collection !== collection) continue
+    if (other.covers !== undefined && lastOf(other.covers) < number) ids.push(id)
+  }
+  return ids
+}
+
+function lastOf(covers: string): number {
+  return parseRanges(covers).at(-1)?.[1] ?? 0
+}
+
+/** Versions that a mutation has seen, whatever it stands on. */
+function versionsBefore<U extends User>(
+  { judged, claims }: Session<U>,
+  view: UnitView,
+  mutation: Mutation,
+): ReadonlySet<number> {
+  const made = writtenBefore(judged, mutation).map((id) => view.result(id) ?? claims.outcomeOf(id))
+  return new Set(made.flatMap((result) => result?.version ?? []))
+}
+
+/**
  * Fields others changed since the author looked. Only deletes, strict records and groups known in part ask. What the
  * transaction of the mutation has made of the record before, and it stands on, has no line in the audit yet, and is nobody
  * else's.
  */
 export function concurrentFields<U extends User>(
-  { working, caller, stranded = [] }: Session<U>,
+  session: Session<U>,
+  view: UnitView,
   collection: CollectionSchema,
   { mutation, before, chainVersion }: Concerned,
 ): ReadonlySet<string> | 'unknown' {
+  const { working, caller, stranded = [] } = session
   const { snapshot } = before
   const isAsked = mutation.op === 'delete' || collection.strict || knowsPartOfGroup(collection, mutation)
   const { baseVersion } = mutation
@@ -41,7 +76,9 @@ export function concurrentFields<U extends User>(
   if (!isAsked || snapshot.kind !== 'live') return new Set()
   const found = working.record(collection.name, mutation.record).snapshot
   const foundVersion = found.kind === 'absent' ? 0 : found.version
-  const version = snapshot.version > chainVersion ? snapshot.version : foundVersion
+  const seen = versionsBefore(session, view, mutation)
+  const isOfChain = snapshot.version <= chainVersion || seen.has(snapshot.version)
+  const version = isOfChain ? foundVersion : snapshot.version
   if (version === baseVersion && !isOfLost) return new Set()
   const since = working
     .changes(collection.name, mutation.record)
@@ -53,7 +90,8 @@ export function concurrentFields<U extends User>(
   // Every version has its line in the audit; where the newest is missing, others may be.
   const isOlder = isOfLost && version <= baseVersion
   if (!isOlder && !since.some((change) => change.version === version)) return 'unknown'
-  return new Set(since.flatMap((change) => (isOwn(caller, chainVersion, change) ? [] : change.fields)))
+  const others = since.filter((change) => !isOwn(caller, chainVersion, change) && !seen.has(change.version))
+  return new Set(others.flatMap(({ fields }) => fields))
 }
 
 /** The mutation with what its author has seen, where the server gave that another name with what they did before. */

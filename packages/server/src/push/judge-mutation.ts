@@ -93,7 +93,7 @@ export function judgeMutation<U extends User>(
   const returned = isReturned(mutation) ? returnedOf(session, collection, mutation) : undefined
   const chainVersion = chain.version
   const concurrent =
-    returned?.concurrent ?? concurrentFields(session, collection, { mutation, before, chainVersion })
+    returned?.concurrent ?? concurrentFields(session, view, collection, { mutation, before, chainVersion })
   const isUnknown = returned !== undefined || isOvertaken(session.stranded, mutation, before.serverUpdatedAt)
   const isAllSeen = chain.isExact && (returned !== undefined || hasSeenAll(concurrent))
   const baseVersion = isAllSeen ? chainVersion : isUnknown ? unknownVersion : mutation.baseVersion

@@ -1,12 +1,13 @@
 import type { Ranges } from '@holdfast/core'
 import { intersectRanges } from '../devices/range-sets.ts'
 import type { StoredDevice, StoredOutcome, StoreWriter } from '../store/store.ts'
+import { writtenBefore } from './concurrent-fields.ts'
 import type { Offer } from './offer.ts'
 import type { Passage } from './session.ts'
 
 /**
- * What was decided before about these keys, these numbers, and the mutations these stand on, directly or through others of
- * their batch.
+ * What was decided before about these keys, these numbers, the mutations these stand on, directly or through others of
+ * their batch, and those that deletions have seen.
  */
 export async function knownOutcomes(
   tx: StoreWriter,
@@ -21,6 +22,8 @@ export async function knownOutcomes(
   for (const { after } of offers)
     for (let below = after; below !== null && !ids.has(below); below = passages.get(below)?.after ?? null)
       ids.add(below)
+  for (const { mutation } of offers)
+    for (const id of mutation ? writtenBefore(passages, mutation) : []) ids.add(id)
   const byId = await tx.outcomes(device.n, { ids: [...ids] })
   const repeats = new Set(byId.map(({ id, seq, hash }) => `${id} ${seq} ${hash}`))
   // Only numbers that are no plain repeat have to be searched for.

@@ -35,8 +35,9 @@ export interface Session<U extends User = User> {
   nextVersion: number
 }
 
-/** What a mutation stands on, and what it makes of that. */
-export type Passage = Pick<Mutation, 'after' | 'changes'>
+/** What a mutation stands on, and what it makes of that; as far as it could be read, its record and its numbers. */
+export type Passage = Pick<Mutation, 'after' | 'changes'> &
+  Partial<Pick<Mutation, 'collection' | 'record' | 'covers'>>
 
 /** What a record's mutations wait for, and what they touch; null: for nothing but to be offered again. */
 export interface Waits {

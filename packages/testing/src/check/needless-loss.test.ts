@@ -179,6 +179,37 @@ describe('a conflict', () => {
     expect(found(disputed(toShelf(numbered)))).toEqual([])
   })
 
+  test('[SIM-101] legal: it was written on an edit that was refused and discarded, to a value that had stood once', () => {
+    const history = (verdict: 'rejected' | 'applied'): GivenHistory => {
+      const on = givenBeam()
+        .line(moved)
+        .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+        .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 3 })
+        .write(2, { changes: { shelf: 'dock' }, base: { shelf: 'dock' } })
+        .send(2)
+        .rule(2, { status: verdict, op: 'none' })
+        .status(2, verdict === 'rejected' ? 'dead' : 'answered')
+      return disputed(toShelf(on).gone(2))
+    }
+    expect(found(history('rejected'))).toEqual([])
+    expect(found(history('applied'))).toHaveLength(1)
+  })
+
+  test('[SIM-101] legal: over a deletion, it was written on a value that only its author saw', () => {
+    const over = conflictOf({ reason: 'delete' })
+    const history = (shelf: string): GivenHistory =>
+      disputed(
+        toShelf(
+          givenBeam()
+            .line({ op: 'delete' })
+            .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 2 }),
+          { base: { shelf } },
+        ),
+      )
+    expect(found(history('refused'), over)).toEqual([])
+    expect(found(history('dock'), over)).toHaveLength(1)
+  })
+
   test('[SIM-101] it was written on a value that its author wrote before, and the server named otherwise for a unique key', () => {
     const name = { field: 'shelf', rule: 'unique.rename', winner: 'both', theirs: 'dock', result: 'dock (2)' }
     const history = (mine: string): GivenHistory =>
@@ -351,8 +382,24 @@ describe('a value that gives way', () => {
     expect(gaveWay(toShelf(givenBeam()), 'onDelete.delete').found(checker)).toHaveLength(1)
   })
 
+  test('[SIM-101] legal: to what became of it in a scope that its author’s device had left', () => {
+    const scopes = [{ literals: ['shelf:', ''], fields: ['shelf'] }]
+    const history = (scope: string): GivenHistory =>
+      toShelf(
+        givenBeam()
+          .line({ op: 'delete' })
+          .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 2 })
+          .add({ kind: 'scopes-left', atMs: 0, disk: 'd1', scopes: [scope], kept: [], ghosts: [] }),
+      )
+    const watched = needlessLoss({ items: { references: {}, unique: [], scopes } })
+    expect(gaveWay(history('shelf:dock'), 'onDelete.delete').found(watched)).toEqual([])
+    expect(gaveWay(history('shelf:quay'), 'onDelete.delete').found(watched)).toHaveLength(1)
+  })
+
   test('[SIM-101] legal: to what somebody else wrote', () => {
     expect(gaveWay(toShelf(givenBeam()).line(moved)).found(checker)).toEqual([])
     expect(gaveWay(toShelf(givenBeam()).line({ op: 'delete' }), 'onDelete.delete').found(checker)).toEqual([])
+    const onRefused = toShelf(givenBeam(), { base: { shelf: 'refused' } })
+    expect(gaveWay(onRefused, 'onDelete.delete').found(checker)).toEqual([])
   })
 })

@@ -12,6 +12,7 @@ import type {
 import { type Commit, type Item, RunBook } from './run-book.ts'
 import { sameValue } from './same-value.ts'
 import type { SchemaFacts } from './schema-facts.ts'
+import { scopesIn } from './scopes-in.ts'
 import { WhatWasRead } from './what-was-read.ts'
 
 /**
@@ -19,8 +20,9 @@ import { WhatWasRead } from './what-was-read.ts'
  * for theirs, needs a change of one of those fields by somebody else since what the author's device had read when they
  * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. What an operator accepts out
  * of escrow is a change by somebody else, whoever wrote it. Left out is what copies of a disk
- * write, and what is written once a server was put back: they know of things that they have not read; what was written
- * on a value that never stood on the server, because it was refused or changed there, but for another name that it was given for a unique key; and what comes behind what its author
+ * write, and what is written once a server was put back: they know of things that they have not read; what is written on a
+ * record of a scope that the device had left; what was written
+ * on a value that never stood on the server, because it was refused or changed there, also where it was discarded since, but for another name that it was given for a unique key; and what comes behind what its author
  * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
  */
 export function needlessLoss(facts: SchemaFacts): Checker {
@@ -49,7 +51,7 @@ interface Meeting {
   readonly sinceVersion: number
   readonly others: readonly Change[]
   /** Whether anybody had changed it, its author included. */
-  readonly isChanged: boolean
+  readonly isWritten: boolean
   /** Fields that its author had seen with a value that the server did not have. */
   readonly ownOnly: ReadonlySet<string>
 }
@@ -66,6 +68,8 @@ class MeetingWatch {
   readonly #saidTicks = new Map<string, number>()
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
+  /** Dead letters that their author gave up: what was written on them, or in a form that showed them, saw what they say. */
+  readonly #discarded = new Set<Item>()
   #isRestored = false
   /** Of the newest line. */
   #version = 0
@@ -79,7 +83,8 @@ class MeetingWatch {
   observe(o: Observation): void {
     const letter = this.#letterIn(o)
     const before = letter?.payload.changes
-    this.#book.observe(o)
+    const item = this.#book.observe(o)
+    if (o.kind === 'entry-gone' && item?.status === 'dead') this.#discarded.add(item)
     this.#read.observe(o)
     if (letter && (o.kind === 'entry-moved' || !sameValue(letter.payload.changes, before ?? {})))
       this.#saidTicks.set(letter.write.first.id, this.#read.tick)
@@ -119,6 +124,7 @@ class MeetingWatch {
     const sinceVersion = Math.min(...items.map((item) => this.#read.of(item).position))
     const record = `${first.collection}/${first.record}`
     const changes = this.#changes.get(record) ?? []
+    if (items.some((item) => this.#hasLeft(item, changes))) return undefined
     const later = changes.filter(
       ({ version, line }) => version > sinceVersion && (line.mutation !== outcome.id || line.device === null),
     )
@@ -128,21 +134,35 @@ class MeetingWatch {
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
-    const never = Object.entries(foldedWrite(asWritten).base).filter(
-      (seen) => !hasStood(changes, seen, { sinceVersion, isOfForm: this.#isOfForm(items) }),
+    const seen = Object.entries(foldedWrite(asWritten).base)
+    const never = seen.filter(
+      (value) => !hasStood(changes, value, { sinceVersion, isOfForm: this.#isOfForm(items) }),
     )
-    const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
+    const seenNow = Object.entries(foldedWrite(items).base)
+    const refused = [...seen, ...seenNow].filter((value) => this.#isOfRefused(items, value))
     const ownOnly = new Set([...never, ...refused].map(([field]) => field))
-    const isChanged = later.length > 0
-    return { record, collection: first.collection, sinceVersion, others, isChanged, ownOnly }
+    const isWritten = later.length > 0
+    return { record, collection: first.collection, sinceVersion, others, isWritten, ownOnly }
   }
 
-  /** Whether it was written on what another mutation of that disk says, which the server did not take as it is. */
+  /** Whether the record has lain in a scope that its author's device had left: what became of it there was not read. */
+  #hasLeft(item: Item, changes: readonly Change[]): boolean {
+    const { left } = this.#read.of(item)
+    if (left.size === 0) return false
+    return changes.some(({ line: { collection, before, after } }) =>
+      [before, after].some((values) =>
+        scopesIn(this.#facts[collection], values ?? {})?.some((scope) => left.has(scope)),
+      ),
+    )
+  }
+
+  /** Whether it was written on what another mutation of that disk says, or said, which the server did not take as it is. */
   #isOfRefused(items: readonly Item[], [field, value]: readonly [string, Json]): boolean {
     const [first] = items
     if (!first) return false
     const changes = this.#changes.get(`${first.write.first.collection}/${first.write.first.record}`) ?? []
-    return [...this.#book.itemsOn(first.disk).values()].some((other) => {
+    return [...this.#book.itemsOn(first.disk).values(), ...this.#discarded].some((other) => {
+      if (other.disk !== first.disk) return false
       if (items.includes(other) || other.write.first.record !== first.write.first.record) return false
       const says = other.payload.changes[field]
       if (says === undefined || !sameValue(says, value)) return false
@@ -204,9 +224,7 @@ class MeetingWatch {
     for (const [field, decisions] of decisionsOf(line.decisions))
       for (const { winner, rule } of decisions) {
         if (winner !== 'theirs') continue
-        const isTouched = rule.startsWith('onDelete')
-          ? meeting.others.length > 0
-          : this.#isTouched(field, meeting)
+        const isTouched = rule.startsWith('onDelete') ? isChanged(meeting) : this.#isTouched(field, meeting)
         if (!isTouched)
           this.#fail(
             `${line.mutation} gave way in ${field} of ${meeting.record} (${rule}), ${whatNobody(meeting)}`,
@@ -222,10 +240,10 @@ class MeetingWatch {
 
   #isMet({ reason, fields = [], records }: DumpedConflict, meeting: Meeting): boolean {
     if (reason === 'unique' || records?.length !== 1) return true
-    if (reason === 'delete') return meeting.others.length > 0
+    if (reason === 'delete') return isChanged(meeting)
     // What waits in between hides from the server what else of its author's an edit stands on.
     if (this.#facts[meeting.collection]?.isStrict === true)
-      return meeting.isChanged || meeting.ownOnly.size > 0
+      return meeting.isWritten || meeting.ownOnly.size > 0
     return fields.some((field) => this.#isTouched(field, meeting))
   }
 
@@ -239,6 +257,11 @@ class MeetingWatch {
       )
     }
   }
+}
+
+/** Whether others changed anything of the record, or its author saw what the server did not have. */
+function isChanged({ others, ownOnly }: Meeting): boolean {
+  return others.length > 0 || ownOnly.size > 0
 }
 
 function whatNobody({ sinceVersion }: Meeting): string {

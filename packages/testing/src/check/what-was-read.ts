@@ -17,7 +17,12 @@ export interface Written {
   readonly tick: number
   /** When the form was opened that it was written in; undefined for what was written in none. */
   readonly openedTick: number | undefined
+  /** Scopes that the disk had left by then: of what became of their rows since, its cursor says nothing. */
+  readonly left: ReadonlySet<string>
 }
+
+const none: ReadonlySet<string> = new Set()
+const nothing: Written = { position: 0, newest: 0, tick: 0, openedTick: undefined, left: none }
 
 /** Where and when something is written. */
 export interface Place {
@@ -42,6 +47,8 @@ export class WhatWasRead {
   readonly #saving = new Map<string, Map<string, number>>()
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
+  /** By disk, the scopes that it no longer covers, or did not for a while. */
+  readonly #left = new Map<string, ReadonlySet<string>>()
   #tick = 0
 
   /** Of what was observed last. */
@@ -58,6 +65,9 @@ export class WhatWasRead {
       case 'entry-written':
         if (!this.#written.has(o.id)) this.#written.set(o.id, this.now(o))
         return
+      case 'scopes-left':
+        this.#left.set(o.disk, new Set([...(this.#left.get(o.disk) ?? []), ...o.scopes]))
+        return
       case 'form':
         this.#form(o)
         return
@@ -73,7 +83,7 @@ export class WhatWasRead {
 
   /** What the author of a mutation knew when they first wrote it, under whatever key it travels. */
   of({ write }: Item): Written {
-    return this.#written.get(write.first.id) ?? { position: 0, newest: 0, tick: 0, openedTick: undefined }
+    return this.#written.get(write.first.id) ?? nothing
   }
 
   /** Whether a disk has been copied, or is as it was earlier: it knows of things that it has not read. */
@@ -91,7 +101,7 @@ export class WhatWasRead {
     const position = Math.min(now, ...opened.map((form) => form.position))
     const newest = opened.length === 0 ? now : Math.max(...opened.map((form) => form.newest))
     const openedTick = opened.length === 0 ? undefined : Math.min(...opened.map(({ tick }) => tick))
-    return { position, newest, tick: this.#tick, openedTick }
+    return { position, newest, tick: this.#tick, openedTick, left: this.#left.get(disk) ?? none }
   }
 
   #form({ disk, form, step, record, atMs }: FormStep): void {
