@@ -467,6 +467,21 @@ describe('discard', () => {
     })
   })
 
+  test('[OB-16] [PU-37] what stood on a letter that had overtaken another edit stands on that when the letter is discarded', async () => {
+    const device = await givenDevice()
+    const id = await givenSyncedItem(device)
+    await device.items.update(id, { name: 'waits' })
+    await device.items.update(id, { price: '2.00' })
+    // It went ahead, and named nothing that the server did not know.
+    const [waits, letter] = await entriesOf(device)
+    const seq = letter?.seq ?? 0
+    await device.database.write((tx) => tx.run('UPDATE _outbox SET after = NULL WHERE seq = ?', [seq]))
+    await refuse(device, [seq])
+    await device.items.update(id, { name: 'later' })
+    await lettersOf(device).discard(letter?.id ?? '')
+    expect((await entriesOf(device)).map(({ after }) => after)).toEqual([null, waits?.id])
+  })
+
   test('[OB-16] an edit that was retried keeps what it saw when a later one that saw it is discarded', async () => {
     const device = await givenDevice()
     const id = await givenSyncedItem(device)

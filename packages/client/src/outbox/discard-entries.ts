@@ -73,12 +73,19 @@ export async function handOver(
     baseVersion: entry.baseVersion,
   })
   for (const other of shown) changed.set(other.seq, other)
+  const after = standsOn(entry, earlier)
   for (const other of later) {
     if (other.after !== entry.id || !isWritable(other)) continue
-    await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [entry.after, other.seq])
-    changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after: entry.after })
+    await tx.run('UPDATE _outbox SET after = ? WHERE seq = ?', [after, other.seq])
+    changed.set(other.seq, { ...(changed.get(other.seq) ?? other), after })
   }
   return [...changed.values()]
+}
+
+/** What is before it now: when it was offered, it named what the server knew of that. A fold is known by its lead. */
+function standsOn({ after }: Entry, earlier: readonly Entry[]): string | null {
+  const last = earlier.at(-1)
+  return last === undefined ? after : (earlier.find(({ seq }) => seq === last.offer)?.id ?? last.id)
 }
 
 /**
