@@ -17,6 +17,7 @@ import { readMeta, writeMeta } from '../local/meta.ts'
 import { quoteName } from '../local/tables.ts'
 import { knownBefore, newIdentity } from '../outbox/hold-reasons.ts'
 import { offerAfresh } from '../outbox/requeue.ts'
+import { standOnTaken } from '../outbox/stand-on-taken.ts'
 import { markConflicted, markDead, markHeld, releaseHeld, seqsOf, settle } from '../outbox/outbox.ts'
 import type { RecordsToRebase } from './records-to-rebase.ts'
 
@@ -133,9 +134,10 @@ async function noteUnheard(tx: LocalTransaction, outcomes: readonly Outcome[]): 
        server_updated_at = told.at, held_by = NULL, error = NULL
      FROM (SELECT o.seq, span.value ->> 5 AS verdict, span.value ->> 6 AS version, span.value ->> 7 AS at
        FROM json_each(?) AS span JOIN _outbox AS o ON ${isMeant} WHERE o.status <> 'answered') AS told
-     WHERE _outbox.seq = told.seq RETURNING id, verdict, version`,
+     WHERE _outbox.seq = told.seq RETURNING _outbox.seq, id, verdict, version`,
     [JSON.stringify(spans)],
   )
+  await standOnTaken(tx, seqsOf(rows))
   for (const { id, verdict, version } of rows) {
     const status = verdict === 'merged' ? 'merged' : 'applied'
     tx.announce(String(id), { status, version: typeof version === 'number' ? version : null })

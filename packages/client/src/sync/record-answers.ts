@@ -5,6 +5,7 @@ import type { KnownBefore } from '../outbox/hold-reasons.ts'
 import { type Offer, Undecided } from '../outbox/offer.ts'
 import { offerAfresh, type RequeueContext } from '../outbox/requeue.ts'
 import { freeDecisions } from '../outbox/referred-creates.ts'
+import { standOnTaken } from '../outbox/stand-on-taken.ts'
 import { settleEscrowed } from '../outbox/to-escrow.ts'
 import { oweRewriting } from '../apply/rewrite-file.ts'
 import { markConflicted, markDead, markHeld } from '../outbox/outbox.ts'
@@ -115,6 +116,10 @@ async function markTaken(tx: LocalTransaction, answers: readonly AnsweredOffer[]
     [JSON.stringify(marks)],
   )
   tx.touch('_outbox', 'all')
+  await standOnTaken(
+    tx,
+    answers.flatMap(({ offer }) => offer.seqs),
+  )
   for (const { id, verdict, version } of rows) {
     const known = {
       status: verdict === 'merged' ? 'merged' : 'applied',

@@ -131,3 +131,48 @@ test('[PL-9] [OB-17] of a record that was made, deleted and made again, of which
   expect(await ann.items.get(id)).toMatchObject({ name: 'Tape again', tags: [] })
   expect(await bob.items.get(id)).toEqual(await ann.items.get(id))
 })
+
+test.each(['changes it', 'changes it, and only a pull tells', 'leaves it as it is'])(
+  '[OB-24] nobody is asked about their own deletion, where an earlier edit of theirs that had waited goes in a batch before it and %s',
+  async (what) => {
+    const [ann, bob] = [await open('ann'), await open('bob')]
+    const { id, noShelf } = await givenItem(ann, bob)
+    // Out of ann's scopes: refused, and put right later.
+    const [first = '', second = ''] = await ann.shelves.insertMany([
+      { label: 'S', wh: 'w9' },
+      { label: 'T', wh: 'w9' },
+    ])
+    await sync(ann)
+    await ann.transaction(async (tx) => {
+      await tx.items.update(noShelf, { shelf: first })
+      await tx.items.update(id, { name: 'Cord' })
+    })
+    if (what === 'leaves it as it is') await bob.items.update(id, { name: 'Cord' })
+    await sync(bob, ann)
+    await ann.items.update(id, { price: '2.00' })
+    await ann.transaction(async (tx) => {
+      await tx.items.update(noShelf, { shelf: second })
+      await tx.items.delete(id)
+    })
+    await sync(ann)
+    let isLost = false
+    people.env.connect(async (request) => {
+      const answer = await people.server.fetch(request)
+      return isLost && request.url.endsWith('/push') ? new Response('', { status: 504 }) : answer
+    })
+    for (const at of [0, 1]) {
+      expect(await ann.items.get(id)).toBeUndefined()
+      expect((await ann.outbox.list()).at(-1)).toMatchObject({ op: 'delete', status: 'pending' })
+      await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { wh: 'w1' })
+      isLost = what === 'changes it, and only a pull tells' && at === 0
+      for (let cycle = 0; isLost && cycle < 4; cycle++)
+        await people.env.complete(ann.sync.now().catch(() => undefined))
+      isLost = false
+      await sync(ann)
+    }
+    expect(await ann.conflicts.list()).toEqual([])
+    expect(await ann.outbox.list()).toEqual([])
+    await sync(bob)
+    expect(await bob.items.get(id)).toBeUndefined()
+  },
+)
