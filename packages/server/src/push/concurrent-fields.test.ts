@@ -81,3 +81,30 @@ test.each([
     expect((await ann.push(...batch)).at(-1)).toMatchObject({ status })
   },
 )
+
+test.each([
+  { op: 'delete', by: 'nobody', status: 'applied' },
+  { op: 'delete', by: 'ben', status: 'conflict' },
+  { op: 'update', by: 'nobody', status: 'applied' },
+  { op: 'update', by: 'ben', status: 'conflict' },
+] as const)(
+  '[PU-16] $op of what its author had deleted and made anew, in which $by had written since: $status',
+  async ({ op, by, status }) => {
+    given = await givenEngine(pairs({ strict: true }))
+    const [ann, ben] = [given.device(), given.device('ben')]
+    const row = ben.create('pairs', pair())
+    await ben.push(row)
+    const gone = ann.delete(row, { baseVersion: 1 })
+    await ann.push(gone)
+    const anew = ann.create('pairs', pair({ left: 'anew' }), { record: row.record ?? null, after: gone.id })
+    expect(await ann.push(anew)).toMatchObject([{ status: 'applied', version: 3 }])
+    if (by === 'ben')
+      await ben.push(ben.update(row, { left: 'of ben' }, { base: { left: 'anew' }, baseVersion: 3 }))
+    const own = { baseVersion: 0, after: anew.id }
+    const more =
+      op === 'delete'
+        ? ann.delete(row, own)
+        : ann.update(row, { right: 'x' }, { base: { right: 'r' }, ...own })
+    expect(await ann.push(more)).toMatchObject([{ status }])
+  },
+)

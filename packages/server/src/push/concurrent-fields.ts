@@ -71,7 +71,6 @@ export function concurrentFields<U extends User>(
   const { working, caller, stranded = [] } = session
   const { snapshot } = before
   const isAsked = mutation.op === 'delete' || collection.strict || knowsPartOfGroup(collection, mutation)
-  const { baseVersion } = mutation
   const isOfLost = isStranded(stranded, mutation)
   if (!isAsked || snapshot.kind !== 'live') return new Set()
   const found = working.record(collection.name, mutation.record).snapshot
@@ -79,19 +78,22 @@ export function concurrentFields<U extends User>(
   const seen = versionsBefore(session, view, mutation)
   const isOfChain = snapshot.version <= chainVersion || seen.has(snapshot.version)
   const version = isOfChain ? foundVersion : snapshot.version
+  const changes = working.changes(collection.name, mutation.record)
+  const isSeen = (change: SeenChange): boolean =>
+    isOwn(caller, chainVersion, change) || seen.has(change.version)
+  // Who made the record anew has nothing to do with what it was before.
+  const made = changes.filter((change) => mutation.baseVersion === 0 && change.isMaking && isSeen(change))
+  const baseVersion = Math.max(mutation.baseVersion, ...made.map((change) => change.version))
   if (version === baseVersion && !isOfLost) return new Set()
-  const since = working
-    .changes(collection.name, mutation.record)
-    .filter(
-      (change) =>
-        change.version > baseVersion ||
-        (change.was === null && isOvertaken(stranded, mutation, change.receivedAt)),
-    )
+  const since = changes.filter(
+    (change) =>
+      change.version > baseVersion ||
+      (change.was === null && isOvertaken(stranded, mutation, change.receivedAt)),
+  )
   // Every version has its line in the audit; where the newest is missing, others may be.
   const isOlder = isOfLost && version <= baseVersion
   if (!isOlder && !since.some((change) => change.version === version)) return 'unknown'
-  const others = since.filter((change) => !isOwn(caller, chainVersion, change) && !seen.has(change.version))
-  return new Set(others.flatMap(({ fields }) => fields))
+  return new Set(since.flatMap((change) => (isSeen(change) ? [] : change.fields)))
 }
 
 /** The mutation with what its author has seen, where the server gave that another name with what they did before. */

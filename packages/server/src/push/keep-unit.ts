@@ -108,6 +108,7 @@ function keepMember<U extends User>(
       version,
       user: user.id,
       device,
+      isMaking: isWhole && after.snapshot.kind === 'live',
       fields,
       decisions,
       receivedAt: session.now,

@@ -117,6 +117,8 @@ export interface SeenChange {
   readonly version: number
   readonly user: string | null
   readonly device: string | null
+  /** Whether the record is there, or there again, since then. */
+  readonly isMaking: boolean
   readonly fields: readonly string[]
   readonly decisions: readonly Decision[]
   readonly receivedAt: string

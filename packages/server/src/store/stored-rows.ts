@@ -82,6 +82,7 @@ export function changeOf(row: StoredRow): SeenChange {
     version: Number(row['version']),
     user: textOrNull(row['user']),
     device: textOrNull(row['device']),
+    isMaking: row['op'] === 'create' || row['op'] === 'restore',
     fields: parseTexts(String(row['fields'])),
     decisions: JSON.parse(String(row['decisions'])) as HistoryEntry['decisions'],
     receivedAt: String(row['received_at']),

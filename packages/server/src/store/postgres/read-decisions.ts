@@ -89,7 +89,7 @@ async function readOwners(
   )
 }
 
-const changesSql = `SELECT a.record, a.version, a.account AS "user", a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, a.decisions::text AS decisions, (SELECT coalesce(json_agg(k), '[]') FROM (
+const changesSql = `SELECT a.record, a.version, a.op, a.account AS "user", a.device, ${iso('a.received_at')} AS received_at, a.was::text AS was, a.decisions::text AS decisions, (SELECT coalesce(json_agg(k), '[]') FROM (
     SELECT json_object_keys(coalesce(a.before, '{}')) k UNION SELECT json_object_keys(coalesce(a.after, '{}'))) keys)::text AS fields
   FROM unnest($2::uuid[], $3::bigint[]) k (record, version)
   JOIN holdfast.audit a ON a.collection = $1 AND a.record = k.record AND a.version > k.version`

@@ -55,7 +55,7 @@ export function decisionQueries(db: Connection): DecisionQueries {
   }
 }
 
-const changesSql = `SELECT a.record, a.version, a.user, a.device, a.received_at, a.was, a.decisions,
+const changesSql = `SELECT a.record, a.version, a.op, a.user, a.device, a.received_at, a.was, a.decisions,
   (SELECT json_group_array(key) FROM (SELECT key FROM json_each(ifnull(a.before, '{}')) UNION SELECT key FROM json_each(ifnull(a.after, '{}')))) AS fields
   FROM json_each(?) k CROSS JOIN holdfast_audit a ON a.collection = ? AND a.record = k.value ->> 0 AND a.version > k.value ->> 1`
 
