@@ -111,13 +111,12 @@ export interface AuditLine extends Omit<HistoryEntry, 'n'> {
   readonly was: LostAnswer | null
 }
 
-/** What changed in a record at one version: for telling what an author had not seen. */
+/** What changed in a record at one version, as that it is there (again) since then: for telling what an author had not seen. */
 export interface SeenChange {
   readonly record: string
   readonly version: number
   readonly user: string | null
   readonly device: string | null
-  /** Whether the record is there, or there again, since then. */
   readonly isMaking: boolean
   readonly fields: readonly string[]
   readonly decisions: readonly Decision[]

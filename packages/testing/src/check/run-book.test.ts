@@ -70,6 +70,32 @@ test('[SIM-31] what copies of a disk offer under one key is told apart, or not a
   expect(outcome && book.membersOf(outcome)).toBeUndefined()
 })
 
+test('[SIM-31] a fold that copies of a disk offered under one key and other numbers is told by the number of its lead', () => {
+  const book = new RunBook()
+  const history = givenHistory().write(1).write(2)
+  history.copy(history.entry(1), history.entry(2)).move(2, 4, 'm2').move(1, 3, 'm1')
+  const moved = (from: number, to: number) =>
+    ({
+      kind: 'entry-moved',
+      atMs: 0,
+      disk: 'd2',
+      device: 'D1',
+      from: { seq: from, id: `m${from}` },
+      to: { seq: to, id: `m${from}` },
+    }) as const
+  history.add(moved(2, 5)).add(moved(1, 4))
+  history.status(3, 'sending', { id: 'm1', offer: 3 }).status(4, 'sending', { id: 'm2', offer: 3 })
+  history.status(4, 'sending', { disk: 'd2', id: 'm1', offer: 4 })
+  history.status(5, 'sending', { disk: 'd2', id: 'm2', offer: 4 })
+  history.rule(3, { id: 'm1', covers: '3-4', line: false })
+  for (const o of history.list) book.observe(o)
+  const outcome = book.outcomeOf('D1', 'm1')
+  expect(outcome && book.membersOf(outcome)?.map(({ id, disk }) => [id, disk])).toEqual([
+    ['m1', 'd1'],
+    ['m2', 'd1'],
+  ])
+})
+
 test('[SIM-30] a long and eventful history breaks no promise', () => {
   const history = givenHistory()
     .add({ kind: 'identity', atMs: 0, disk: 'd1', device: 'D1', user: 'ann' })

@@ -158,12 +158,15 @@ export class RunBook {
    * What a verdict stands for, in the order written; undefined when that cannot be told: nobody was seen offering it, or
    * copies of a disk offered different things under the same key.
    */
-  membersOf({ device, id, covers }: ServerOutcome): readonly Item[] | undefined {
+  membersOf({ device, id, seq, covers }: ServerOutcome): readonly Item[] | undefined {
     const offer = this.#devices.get(device)?.offers.get(id)
     const members: Item[] = []
     let isClear = offer !== undefined
     eachCovered(covers, (number) => {
-      const [item, another] = offer?.get(number) ?? []
+      // The lead has its own number; under others it is what another copy offered.
+      const [item, another] = (offer?.get(number) ?? []).filter(
+        (each) => (each.id === id) === (number === seq),
+      )
       if (item && !another) members.push(item)
       else isClear = false
     })
