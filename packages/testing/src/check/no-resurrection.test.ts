@@ -71,6 +71,25 @@ describe('records that somebody brings back', () => {
     expect(settled.end().found(noResurrection)).toEqual([])
   })
 
+  test('[SIM-84] who made it on a disk that was copied since, and goes by another name there', () => {
+    const other = { disk: 'd2', device: 'D2' } as const
+    const anew = (isCopied: boolean): readonly string[] => {
+      const history = givenHistory()
+        .line({ op: 'create', after: { name: 'Rope' } })
+        .write(1, { op: 'delete', changes: {}, baseVersion: 1 })
+      history.copy(...(isCopied ? [history.entry(1)] : []))
+      history.send(1).rule(1, { op: 'delete', before: { name: 'Rope' } })
+      return history
+        .write(2, { ...other, op: 'create', baseVersion: 1 })
+        .status(2, 'sending', other)
+        .rule(2, { device: 'D2', op: 'restore' })
+        .end()
+        .found(noResurrection)
+    }
+    expect(anew(true)).toEqual([])
+    expect(anew(false)).toHaveLength(1)
+  })
+
   test('[SIM-84] by a rule that lets the edit win, and says so', () => {
     const decisions = [
       { field: 'name', rule: 'onDelete.edit', winner: 'mine', mine: 'Cord', theirs: null, result: 'Cord' },

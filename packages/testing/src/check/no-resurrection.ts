@@ -1,7 +1,7 @@
 import type { Checker } from './checker.ts'
 import { AuditModel } from './model.ts'
 import type { Json, Observation, ServerAudit, ServerOutcome } from './observation.ts'
-import { type Commit, RunBook } from './run-book.ts'
+import { type Commit, type Item, RunBook } from './run-book.ts'
 
 /**
  * What was deleted stays deleted, unless somebody who knew of the deletion brings it back, a conflict about it is
@@ -68,7 +68,7 @@ class DeletionWatch {
     const first = items?.[0]?.write.first
     // What copies of a disk offered under one key cannot be told apart.
     if (!first) return undefined
-    const isOwn = deletion.user === user && deletion.device === device
+    const isOwn = deletion.user === user && (deletion.device === device || this.#isFrom(items, deletion))
     // Somebody beside the server may have edited it since, and it stayed deleted.
     const isSeen = first.baseVersion === deletion.version || first.baseVersion === version
     const isReturned = this.#isNewer(this.#lost.get(mutation), deletion)
@@ -79,6 +79,12 @@ class DeletionWatch {
     return isLater
       ? undefined
       : `${first.op} ${mutation} saw version ${first.baseVersion} and knew of no deletion`
+  }
+
+  /** Whether the disk wrote that deletion, or is a copy of the one that did, under whatever name it was sent. */
+  #isFrom(items: readonly Item[] | undefined, { mutation }: ServerAudit): boolean {
+    const [item] = items ?? []
+    return item !== undefined && mutation !== null && this.#book.itemOf(item.disk, mutation) !== undefined
   }
 
   /** Whether what a lost history had answered is newer than a deletion: one of before the backup, or one that was returned as well. */
