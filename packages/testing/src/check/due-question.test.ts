@@ -178,6 +178,14 @@ describe('a field', () => {
     expect(found(taken(toShelf(gone).line({ op: 'restore', after: { ...values, shelf: 'hall' } })))).toEqual(
       replaced,
     )
+    // The device has no values of it, and shows the defaults.
+    const asHall = (shelf: string): readonly string[] => {
+      const deleted = read(givenBeam().line({ op: 'delete', before: values }), 2)
+      const hall = toShelf(deleted).line({ op: 'restore', after: { ...values, shelf: 'hall' } })
+      return found(taken(hall), { defaults: { shelf } })
+    }
+    expect(asHall('hall')).toEqual([])
+    expect(asHall('quay')).toEqual(replaced)
   })
 
   test('[SIM-103] of two edits that travel as one, the first of which had not seen it', () => {

@@ -216,7 +216,7 @@ class SilenceWatch {
     item: Item,
     { field, newest }: { readonly field: string; readonly newest: number },
   ): boolean {
-    const { changes, stood } = taken
+    const { changes, stood, facts } = taken
     const ofField = changes.filter((change) => fieldsOf(change).includes(field))
     const last = ofField.at(-1)
     if (last === undefined || !this.#unseen(taken, newest).includes(last)) return false
@@ -225,7 +225,10 @@ class SilenceWatch {
     const stands = stood[field] ?? null
     // Before its first change it was what that says, as where it came with the column.
     const first = ofField[0]?.line.before?.[field] ?? null
-    return ![read ? valueIn(read, field) : first, ...said].some((value) => sameValue(value, stands))
+    // A device has no values of what is deleted: who goes on writing on it has the defaults.
+    const defaults = read?.line.op === 'delete' ? [facts?.defaults?.[field] ?? null] : []
+    const seen = [read ? valueIn(read, field) : first, ...defaults, ...said]
+    return !seen.some((value) => sameValue(value, stands))
   }
 }
 
