@@ -57,8 +57,8 @@ async function waitForEarlier(tx: LocalTransaction, gone: readonly SqlRow[]): Pr
 
 /**
  * Later edits that saw values of `entry` see what it saw instead, and stand on what it stood on. A value that the server
- * has as well was seen there, whoever else wrote it, where nothing goes ahead that changes it. Returns those that say
- * something else now.
+ * has as well was seen there, whoever else wrote it, unless the entry was written on what goes ahead and changes it.
+ * Returns those that say something else now.
  */
 export async function handOver(
   tx: LocalTransaction,
@@ -115,7 +115,7 @@ export async function showInstead(
   return changed
 }
 
-/** What the server has of a record, but for what it will not have any more when an entry gets there. */
+/** What the server has of a record, but for what an entry was written on, and what goes ahead of it is to make of that. */
 async function standingBeneath(
   tx: LocalTransaction,
   schema: Schema,
@@ -124,9 +124,12 @@ async function standingBeneath(
   const collection = schema.collections.get(entry.collection)
   const server = collection && (await readShadow(tx, collection, entry.record)).snapshot
   if (server?.kind !== 'live') return {}
-  const ahead = earlier.filter((other) => !isRefused(other))
-  const names = new Set(ahead.flatMap(({ payload }) => Object.keys(payload.changes)))
-  return Object.fromEntries(Object.entries(server.values).filter(([name]) => !names.has(name)))
+  const ahead: Record<string, Json> = {}
+  for (const other of earlier) if (!isRefused(other)) Object.assign(ahead, other.payload.changes)
+  const seen = entry.payload.base ?? {}
+  return Object.fromEntries(
+    Object.entries(server.values).filter(([name]) => !jsonEqual(ahead[name], seen[name])),
+  )
 }
 
 /** Of these values those that stand nowhere else. */

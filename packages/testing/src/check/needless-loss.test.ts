@@ -179,22 +179,6 @@ describe('a conflict', () => {
     expect(found(disputed(toShelf(numbered)))).toEqual([])
   })
 
-  test('[SIM-101] legal: it was written on an edit that was refused and discarded, to a value that had stood once', () => {
-    const history = (verdict: 'rejected' | 'applied'): GivenHistory => {
-      const on = givenBeam()
-        .line(moved)
-        .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
-        .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 3 })
-        .write(2, { changes: { shelf: 'dock' }, base: { shelf: 'dock' } })
-        .send(2)
-        .rule(2, { status: verdict, op: 'none' })
-        .status(2, verdict === 'rejected' ? 'dead' : 'answered')
-      return disputed(toShelf(on).gone(2))
-    }
-    expect(found(history('rejected'))).toEqual([])
-    expect(found(history('applied'))).toHaveLength(1)
-  })
-
   test('[SIM-101] legal: over a deletion, it was written on a value that only its author saw', () => {
     const over = conflictOf({ reason: 'delete' })
     const history = (shelf: string): GivenHistory =>
@@ -337,6 +321,21 @@ describe('a form that was open for a while', () => {
     expect(found(savedForm(own, (history) => history.send(2).rule(2, named).gone(2)))).toEqual([])
   })
 
+  test('[SIM-101] legal: it showed an edit that was refused, and discarded before it was saved, and says what had stood once', () => {
+    const written = (verdict: 'rejected' | 'applied'): GivenHistory =>
+      givenBeam()
+        .line(moved)
+        .line({ before: { shelf: 'hall' }, after: { shelf: 'dock' } })
+        .add({ ...readAll, position: 3 })
+        .write(2, { changes: { shelf: 'dock' }, base: { shelf: 'dock' } })
+        .send(2)
+        .rule(2, { status: verdict, op: 'none' })
+        .status(2, verdict === 'rejected' ? 'dead' : 'answered')
+    expect(found(savedForm(written('rejected'), (history) => history.gone(2)))).toEqual([])
+    expect(found(savedForm(written('applied'), (history) => history.gone(2)))).toHaveLength(1)
+    expect(found(disputed(toShelf(written('rejected').gone(2))))).toHaveLength(1)
+  })
+
   test('[SIM-101] is done with once it is saved', () => {
     const later = savedForm(givenBeam(), () => undefined)
       .line(moved)
@@ -384,16 +383,19 @@ describe('a value that gives way', () => {
 
   test('[SIM-101] legal: to what became of it in a scope that its author’s device had left', () => {
     const scopes = [{ literals: ['shelf:', ''], fields: ['shelf'] }]
-    const history = (scope: string): GivenHistory =>
+    const read = { kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 2 } as const
+    const history = (scope: string, isBack = false): GivenHistory =>
       toShelf(
         givenBeam()
           .line({ op: 'delete' })
-          .add({ kind: 'cursor', atMs: 0, disk: 'd1', epoch: 'e1', position: 2 })
-          .add({ kind: 'scopes-left', atMs: 0, disk: 'd1', scopes: [scope], kept: [], ghosts: [] }),
+          .add({ ...read, scopes: [] })
+          .add({ kind: 'scopes-left', atMs: 0, disk: 'd1', scopes: [scope], kept: [], ghosts: [] })
+          .add({ ...read, scopes: isBack ? [scope] : [] }),
       )
     const watched = needlessLoss({ items: { references: {}, unique: [], scopes } })
     expect(gaveWay(history('shelf:dock'), 'onDelete.delete').found(watched)).toEqual([])
     expect(gaveWay(history('shelf:quay'), 'onDelete.delete').found(watched)).toHaveLength(1)
+    expect(gaveWay(history('shelf:dock', true), 'onDelete.delete').found(watched)).toHaveLength(1)
   })
 
   test('[SIM-101] legal: to what somebody else wrote', () => {

@@ -21,8 +21,8 @@ import { WhatWasRead } from './what-was-read.ts'
  * wrote; against a deletion any change of the record, and in a `strict` collection one of its author's as well. What an operator accepts out
  * of escrow is a change by somebody else, whoever wrote it. Left out is what copies of a disk
  * write, and what is written once a server was put back: they know of things that they have not read; what is written on a
- * record of a scope that the device had left; what was written
- * on a value that never stood on the server, because it was refused or changed there, also where it was discarded since, but for another name that it was given for a unique key; and what comes behind what its author
+ * record of a scope that the device has left; what was written
+ * on a value that never stood on the server, because it was refused or changed there, in a form also where it was discarded since, but for another name that it was given for a unique key; and what comes behind what its author
  * did later: a dead letter that was tried again, an edit that was accepted out of escrow. Rules: SIM-101.
  */
 export function needlessLoss(facts: SchemaFacts): Checker {
@@ -68,7 +68,7 @@ class MeetingWatch {
   readonly #saidTicks = new Map<string, number>()
   /** Dead letters that were tried again: what their author did since came before them. */
   readonly #again = new Set<string>()
-  /** Dead letters that their author gave up: what was written on them, or in a form that showed them, saw what they say. */
+  /** Dead letters that their author gave up: a form may have shown them before. */
   readonly #discarded = new Set<Item>()
   #isRestored = false
   /** Of the newest line. */
@@ -134,18 +134,16 @@ class MeetingWatch {
     )
     // What it saw then: the base of what was written on a letter that is discarded is another by now.
     const asWritten = items.map((item) => ({ ...item, payload: item.write.first.payload }))
-    const seen = Object.entries(foldedWrite(asWritten).base)
-    const never = seen.filter(
-      (value) => !hasStood(changes, value, { sinceVersion, isOfForm: this.#isOfForm(items) }),
+    const never = Object.entries(foldedWrite(asWritten).base).filter(
+      (seen) => !hasStood(changes, seen, { sinceVersion, isOfForm: this.#isOfForm(items) }),
     )
-    const seenNow = Object.entries(foldedWrite(items).base)
-    const refused = [...seen, ...seenNow].filter((value) => this.#isOfRefused(items, value))
+    const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
     const ownOnly = new Set([...never, ...refused].map(([field]) => field))
     const isWritten = later.length > 0
     return { record, collection: first.collection, sinceVersion, others, isWritten, ownOnly }
   }
 
-  /** Whether the record has lain in a scope that its author's device had left: what became of it there was not read. */
+  /** Whether the record has lain in a scope that its author's device had left then: what became of it there was not read. */
   #hasLeft(item: Item, changes: readonly Change[]): boolean {
     const { left } = this.#read.of(item)
     if (left.size === 0) return false
@@ -156,12 +154,13 @@ class MeetingWatch {
     )
   }
 
-  /** Whether it was written on what another mutation of that disk says, or said, which the server did not take as it is. */
+  /** Whether it was written on what another mutation of that disk says, or, in a form, said, which the server did not take as it is. */
   #isOfRefused(items: readonly Item[], [field, value]: readonly [string, Json]): boolean {
     const [first] = items
     if (!first) return false
     const changes = this.#changes.get(`${first.write.first.collection}/${first.write.first.record}`) ?? []
-    return [...this.#book.itemsOn(first.disk).values(), ...this.#discarded].some((other) => {
+    const gone = this.#isOfForm(items) ? this.#discarded : []
+    return [...this.#book.itemsOn(first.disk).values(), ...gone].some((other) => {
       if (other.disk !== first.disk) return false
       if (items.includes(other) || other.write.first.record !== first.write.first.record) return false
       const says = other.payload.changes[field]

@@ -138,6 +138,8 @@ export interface DeviceCursor extends OnDisk {
   readonly kind: 'cursor'
   readonly epoch: string | null
   readonly position: number
+  /** The scopes of which all up to there was read; left out where it is of everything, and in the middle of a snapshot. */
+  readonly scopes?: readonly string[]
 }
 
 /**

@@ -17,12 +17,11 @@ export interface Written {
   readonly tick: number
   /** When the form was opened that it was written in; undefined for what was written in none. */
   readonly openedTick: number | undefined
-  /** Scopes that the disk had left by then: of what became of their rows since, its cursor says nothing. */
+  /** Scopes that the disk did not cover then, and had before: of what became of their rows its cursor says nothing. */
   readonly left: ReadonlySet<string>
 }
 
-const none: ReadonlySet<string> = new Set()
-const nothing: Written = { position: 0, newest: 0, tick: 0, openedTick: undefined, left: none }
+const nothing: Written = { position: 0, newest: 0, tick: 0, openedTick: undefined, left: new Set() }
 
 /** Where and when something is written. */
 export interface Place {
@@ -47,8 +46,8 @@ export class WhatWasRead {
   readonly #saving = new Map<string, Map<string, number>>()
   /** Copies of each other, and disks that are as they were earlier. */
   readonly #copies = new Set<string>()
-  /** By disk, the scopes that it no longer covers, or did not for a while. */
-  readonly #left = new Map<string, ReadonlySet<string>>()
+  /** By disk, the scopes that it covered once and does not now. */
+  readonly #left = new Map<string, Set<string>>()
   #tick = 0
 
   /** Of what was observed last. */
@@ -61,6 +60,7 @@ export class WhatWasRead {
     switch (o.kind) {
       case 'cursor':
         this.#position.set(o.disk, o.epoch === null ? 0 : o.position)
+        for (const scope of o.scopes ?? []) this.#left.get(o.disk)?.delete(scope)
         return
       case 'entry-written':
         if (!this.#written.has(o.id)) this.#written.set(o.id, this.now(o))
@@ -101,7 +101,7 @@ export class WhatWasRead {
     const position = Math.min(now, ...opened.map((form) => form.position))
     const newest = opened.length === 0 ? now : Math.max(...opened.map((form) => form.newest))
     const openedTick = opened.length === 0 ? undefined : Math.min(...opened.map(({ tick }) => tick))
-    return { position, newest, tick: this.#tick, openedTick, left: this.#left.get(disk) ?? none }
+    return { position, newest, tick: this.#tick, openedTick, left: new Set(this.#left.get(disk)) }
   }
 
   #form({ disk, form, step, record, atMs }: FormStep): void {

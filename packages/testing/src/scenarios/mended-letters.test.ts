@@ -176,3 +176,27 @@ test.each(['changes it', 'changes it, and only a pull tells', 'leaves it as it i
     expect(await bob.items.get(id)).toBeUndefined()
   },
 )
+
+test('[OB-16] nobody is asked about what they had seen, where they give up a decision that came too late, behind one that they mend', async () => {
+  const [ann, bob] = [await open('ann'), await open('bob')]
+  const { id, noShelf } = await givenItem(ann, bob)
+  await bob.items.update(id, { price: '2.00' })
+  await sync(bob)
+  await ann.items.update(id, { price: '3.00' })
+  await sync(ann, bob)
+  const conflict = (await ann.conflicts.list())[0]?.id ?? ''
+  await ann.conflicts.merge(conflict, { price: '4.00', shelf: noShelf })
+  await sync(ann)
+  await ann.conflicts.merge(conflict, { price: '5.00' })
+  await bob.conflicts.merge(conflict, { price: '5.00' })
+  await sync(bob, ann)
+  expect(await letterOf(ann, 1)).not.toBe('')
+  await ann.items.update(id, { price: '6.00' })
+  await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { shelf: null })
+  await ann.deadLetters.discard(await letterOf(ann, 0))
+  await sync(ann, bob)
+  expect(await ann.conflicts.list()).toEqual([])
+  await ann.deadLetters.discard(await letterOf(ann, 0))
+  for (const db of [ann, bob])
+    expect(await db.items.get(id)).toMatchObject({ price: '6.00', _state: 'clean' })
+})

@@ -140,8 +140,9 @@ function payloadOf(text: unknown): Payload {
 export function cursorOf(text: string | null, on: OnDisk): DeviceCursor {
   const moved = { kind: 'cursor', atMs: on.atMs, disk: on.disk } as const
   if (text === null) return { ...moved, epoch: null, position: 0 }
-  const shape = readCursorShape(text)
-  return { ...moved, epoch: shape.e, position: shape.at === undefined ? shape.p : (shape.b?.p ?? 0) }
+  const { e: epoch, p, s, at, b } = readCursorShape(text)
+  if (at !== undefined) return { ...moved, epoch, position: b?.p ?? 0 }
+  return { ...moved, epoch, position: p, ...(s === '*' ? {} : { scopes: s }) }
 }
 
 /** What an observer must be told to know the newer state, entries that came or went aside. */
