@@ -70,6 +70,22 @@ test('[SIM-31] what copies of a disk offer under one key is told apart, or not a
   expect(outcome && book.membersOf(outcome)).toBeUndefined()
 })
 
+test('[SIM-31] nor is it told what was offered, where it says something else by now on one of the copies', () => {
+  const book = new RunBook()
+  const history = givenHistory().write(1, { changes: { name: 'Rope' } })
+  history
+    .copy(history.entry(1, { changes: { name: 'Rope' } }))
+    .send(1)
+    .status(1, 'sending', { disk: 'd2' })
+    .rule(1)
+  for (const o of history.list) book.observe(o)
+  const outcome = book.outcomeOf('D1', 'm1')
+  expect(outcome && book.membersOf(outcome)?.map(({ id }) => id)).toEqual(['m1'])
+  const payload = { changes: { name: 'Cord' }, base: null, increments: {}, additions: {}, removals: {} }
+  book.observe({ kind: 'entry-payload', atMs: 0, disk: 'd2', device: 'D1', seq: 1, id: 'm1', payload })
+  expect(outcome && book.membersOf(outcome)).toBeUndefined()
+})
+
 test('[SIM-31] a fold that copies of a disk offered under one key and other numbers is told by the number of its lead', () => {
   const book = new RunBook()
   const history = givenHistory().write(1).write(2)

@@ -9,6 +9,7 @@ import type {
   ServerAudit,
   ServerOutcome,
 } from './observation.ts'
+import { sameValue } from './same-value.ts'
 
 /** What a person wrote once, under whatever key and on however many copies of a disk it travels. */
 export interface Write {
@@ -164,10 +165,13 @@ export class RunBook {
     let isClear = offer !== undefined
     eachCovered(covers, (number) => {
       // The lead has its own number; under others it is what another copy offered.
-      const [item, another] = (offer?.get(number) ?? []).filter(
-        (each) => (each.id === id) === (number === seq),
+      const said = (offer?.get(number) ?? []).filter((each) => (each.id === id) === (number === seq))
+      const item = said.at(-1)
+      if (
+        item &&
+        said.every((each) => each.id === item.id && sameValue({ ...each.payload }, { ...item.payload }))
       )
-      if (item && !another) members.push(item)
+        members.push(item)
       else isClear = false
     })
     return isClear ? members : undefined
@@ -270,7 +274,7 @@ export class RunBook {
       offers.set(lead.id, offer)
     }
     // On a disk that was put back it says what it said then.
-    const others = (offer.get(item.seq) ?? []).filter(({ id }) => id !== item.id)
+    const others = (offer.get(item.seq) ?? []).filter(({ id, disk }) => id !== item.id || disk !== item.disk)
     offer.set(item.seq, [...others, item])
   }
 
