@@ -142,6 +142,12 @@ test('[SIM-99] counters and sets as what they come to on what stood', () => {
   const joined = givenDispute({ op: 'create', changes: { shelf: 'A', tags: ['x'] } })
   const sides = conflictOf({ shelf: 'A', tags: ['a', 'x'] }, { shelf: 'dock', tags: null })
   expect(found(joined, sides)).toEqual([])
+  const seen = (tags: readonly string[] | null) => ({
+    base: { shelf: 'dock', tags },
+    changes: { shelf: 'A', tags: ['x'] },
+  })
+  expect(found(givenDispute(seen(null)), sides)).toEqual([])
+  expect(found(givenDispute(seen(['a'])), sides)).toHaveLength(1)
   const total = givenDispute({ changes: { shelf: 'A' }, additions: { shelf: ['x'] } })
   expect(found(total, conflictOf({ shelf: 'Z' }, { shelf: 'dock' }))).toEqual([])
 })

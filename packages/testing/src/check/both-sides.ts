@@ -144,7 +144,7 @@ function ofMine({ mine }: DumpedPart, write: FoldedWrite): readonly string[] {
   const { changes, base, increments, members } = write
   if (mine === null) return ['has nothing of what its author wrote']
   return Object.entries(changes).flatMap(([field, wrote]) => {
-    const isJoined = Array.isArray(wrote) && !Object.hasOwn(base, field)
+    const isJoined = Array.isArray(wrote) && !Array.isArray(base[field])
     const isAdded = isJoined || Object.hasOwn(increments, field) || Object.hasOwn(members, field)
     const shown = mine[field] ?? null
     return isAdded || sameValue(shown, wrote)
