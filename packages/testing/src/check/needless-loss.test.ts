@@ -232,6 +232,25 @@ describe('a conflict', () => {
   })
 })
 
+test('[SIM-101] legal: its author deleted it, and what they made of it since was refused', () => {
+  const gone = { reason: 'delete', mutation: 'm3' } as const
+  const counted = (refused: boolean): readonly string[] => {
+    const history = givenBeam()
+      .write(1, { op: 'delete', changes: {}, base: null, at: '2026-11-20T10:00:01.000Z-0000-D1' })
+      .send(1)
+      .rule(1, { before: { shelf: 'dock' } })
+    if (refused)
+      history
+        .write(2, { changes: { shelf: 'A' }, resolves: 'c0', at: '2026-11-20T10:00:02.000Z-0000-D1' })
+        .send(2)
+        .rule(2, { status: 'rejected', code: 'CONFLICT_UNKNOWN' })
+    history.write(3, { changes: {}, increments: { row: 1 }, at: '2026-11-20T10:00:03.000Z-0000-D1' })
+    return found(history.send(3).rule(3, { status: 'conflict' }), conflictOf(gone))
+  }
+  expect(counted(true)).toEqual([])
+  expect(counted(false)).toHaveLength(1)
+})
+
 /** The same on shelf A, saved in a form that was opened when `opened` stands there. */
 function savedForm(opened: GivenHistory, meanwhile: (history: GivenHistory) => unknown): GivenHistory {
   const form = { kind: 'form', atMs: 0, disk: 'd1', form: 7 } as const

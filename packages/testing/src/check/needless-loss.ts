@@ -3,6 +3,7 @@ import { decisionsOf } from './decisions-of.ts'
 import { foldedWrite } from './folded-write.ts'
 import type {
   DumpedConflict,
+  EntryWritten,
   Json,
   Observation,
   RunEnded,
@@ -52,6 +53,8 @@ interface Meeting {
   readonly others: readonly Change[]
   /** Whether anybody had changed it, its author included. */
   readonly isWritten: boolean
+  /** Whether it is deleted, and what its author made of it since was refused. */
+  readonly isRemade: boolean
   /** Fields that its author had seen with a value that the server did not have. */
   readonly ownOnly: ReadonlySet<string>
 }
@@ -140,7 +143,17 @@ class MeetingWatch {
     const refused = Object.entries(foldedWrite(items).base).filter((seen) => this.#isOfRefused(items, seen))
     const ownOnly = new Set([...never, ...refused].map(([field]) => field))
     const isWritten = later.length > 0
-    return { record, collection: first.collection, sinceVersion, others, isWritten, ownOnly }
+    const isRemade = later.at(-1)?.line.op === 'delete' && this.#isBehindRefused(first)
+    return { record, collection: first.collection, sinceVersion, others, isWritten, isRemade, ownOnly }
+  }
+
+  /** Whether something that its author wrote on the record before it was refused. */
+  #isBehindRefused({ disk, record, collection, at }: EntryWritten): boolean {
+    return [...this.#book.itemsOn(disk).values()].some((other) => {
+      const { first } = other.write
+      const isBefore = first.record === record && first.collection === collection && first.at < at
+      return isBefore && this.#book.outcomeFor(other)?.status === 'rejected'
+    })
   }
 
   /** Whether the record has lain in a scope that its author's device had left then: what became of it there was not read. */
@@ -239,7 +252,7 @@ class MeetingWatch {
 
   #isMet({ reason, fields = [], records }: DumpedConflict, meeting: Meeting): boolean {
     if (reason === 'unique' || records?.length !== 1) return true
-    if (reason === 'delete') return isChanged(meeting)
+    if (reason === 'delete') return isChanged(meeting) || meeting.isRemade
     // What waits in between hides from the server what else of its author's an edit stands on.
     if (this.#facts[meeting.collection]?.isStrict === true)
       return meeting.isWritten || meeting.ownOnly.size > 0
