@@ -247,6 +247,27 @@ describe('a field', () => {
     expect(again(mended(read(letter().line(moved), 3)))).toHaveLength(1)
   })
 
+  test('[SIM-103] legal: it was shown to who mended, in a form, what it stands on', () => {
+    const discarded = (isShown: boolean): readonly string[] => {
+      const letter = read(
+        refused(givenBeam())
+          .write(2, { changes: { shelf: 'C' } })
+          .line(moved),
+        3,
+      )
+      const opened = isShown ? letter.add(form('opening', null)).add(form('saving', 'items/r1')) : letter
+      return found(
+        mended(opened)
+          .discard('m1')
+          .gone(1)
+          .send(2)
+          .rule(2, { before: { shelf: 'hall' }, after: { shelf: 'C' } }),
+      )
+    }
+    expect(discarded(true)).toEqual([])
+    expect(discarded(false)).toHaveLength(1)
+  })
+
   test('[SIM-103] legal: it stands as its author had written it on a letter, before they mended that in a form', () => {
     const said = (shelf: string): GivenHistory => refused(givenBeam()).write(2, { changes: { shelf } })
     const inForm = (history: GivenHistory): GivenHistory =>

@@ -120,11 +120,19 @@ class SilenceWatch {
     return this.#lines.get(this.#places.get(id) ?? '') ?? []
   }
 
+  /** What was written there before a mutation was. */
+  #before(id: string): readonly Said[] {
+    const line = this.#lineOf(id)
+    return line.slice(
+      0,
+      line.findIndex((said) => said.id === id),
+    )
+  }
+
   /** Every value that was written to a field there before a mutation was, or was mended in a form, and what that was mended with since. */
   #saidBefore(id: string, field: string): readonly Json[] {
-    const line = this.#lineOf(id)
-    const place = line.findIndex((said) => said.id === id)
-    const before = line.slice(0, this.#mended.get(`${id} ${field}`)?.words ?? place)
+    const words = this.#mended.get(`${id} ${field}`)?.words
+    const before = words === undefined ? this.#before(id) : this.#lineOf(id).slice(0, words)
     return before.flatMap(({ words }) =>
       words.flatMap((changes) => (Object.hasOwn(changes, field) ? [changes[field] ?? null] : [])),
     )
@@ -202,12 +210,20 @@ class SilenceWatch {
       const item = items.find(({ payload }) => Object.hasOwn(payload.changes, field))
       const unit = facts?.groups?.find((fields) => fields.includes(field)) ?? [field]
       if (!item || unit.some((each) => decisions.has(each))) continue
-      const newest = this.#mended.get(`${item.write.first.id} ${field}`)?.newest ?? this.#read.of(item).newest
+      const newest = this.#newestOf(item, field)
       const theirs = unit.find((each) => this.#isUnseen(taken, item, { field: each, newest }))
       if (theirs === undefined) continue
       return `${name} and replaced ${field} of ${placeOf(line)}, of which its author had not seen that ${theirs} was ${show(stood[theirs])}`
     }
     return undefined
+  }
+
+  /** How far its author had read: in the form that it was mended in, or, at least, that another was mended in which it stands on. */
+  #newestOf(item: Item, field: string): number {
+    const { id } = item.write.first
+    const mended = (key: string): number | undefined => this.#mended.get(`${key} ${field}`)?.newest
+    const below = this.#before(id).map((said) => mended(said.id) ?? 0)
+    return Math.max(mended(id) ?? this.#read.of(item).newest, ...below)
   }
 
   /** Whether what stands in a field is somebody else's, and neither what its author had read nor what they had written. */
