@@ -56,6 +56,7 @@ test.each([
   { what: 'goes before it in another part of the batch', isApart: true, status: 'applied' },
   { what: 'goes before it, and so did one of somebody else', isAmongOthers: true, status: 'conflict' },
   { what: 'goes before it under a later number', isLater: true, status: 'conflict' },
+  { what: 'was taken with more, which a copy wrote behind it', isFolded: true, status: 'conflict' },
   { what: 'is not in the batch', isTaken: true, isAlone: true, status: 'conflict' },
 ] as const)(
   '[PU-16] of a deletion that stands on an edit of its author which overtook an earlier one, where that $what: $status',
@@ -75,6 +76,11 @@ test.each([
     if ('isAmongOthers' in is)
       await ben.push(ben.update(row, { right: 'of ben' }, { base: { right: 'went ahead' }, baseVersion: 2 }))
     if ('isTaken' in is) await ann.push(waited)
+    if ('isFolded' in is) {
+      const covers = `${early.seq},${deleted.seq + 1}`
+      const changes = { left: 'of the copy' }
+      await ann.push({ ...early, changes, covers, folded: [newUuid(systemEnvironment())] })
+    }
     if ('isApart' in is) await given.run(refusesRows)
     const apart = 'isApart' in is ? [ann.create('pairs', pair({ left: 'no' }))] : []
     const batch = 'isAlone' in is ? [deleted] : [waited, ...apart, deleted]

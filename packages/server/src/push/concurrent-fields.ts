@@ -53,8 +53,14 @@ function versionsBefore<U extends User>(
   view: UnitView,
   mutation: Mutation,
 ): ReadonlySet<number> {
-  const made = writtenBefore(judged, mutation).map((id) => view.result(id) ?? claims.outcomeOf(id))
-  return new Set(made.flatMap((result) => result?.version ?? []))
+  const versions = writtenBefore(judged, mutation).map((id) => {
+    const decided = view.result(id)
+    if (decided) return decided.version
+    const { hash, version } = claims.outcomeOf(id) ?? {}
+    // Under the key of a fold another copy of the database may have sent more.
+    return (judged.get(id)?.hash ?? hash) === hash ? version : null
+  })
+  return new Set(versions.flatMap((version) => version ?? []))
 }
 
 /**

@@ -73,7 +73,7 @@ export async function pushBatch<U extends User>(
   const offers = mutations.map((raw) => readOffer(context.schema, raw, clock))
   const believed = unionRanges([...parseRanges(ack), ...parseRanges(answered)])
   const passages = new Map<string, Passage>(
-    offers.map(({ id, after, mutation }) => [id, mutation ?? { after, changes: {} }]),
+    offers.map(({ id, after, hash, mutation }) => [id, { after, changes: {}, ...mutation, hash }]),
   )
   const batch = { device, ack, believed, stranded: parseRanges(stranded), since, passages, pending }
   const whole = { units: unitsOf(offers), held: new Map() }

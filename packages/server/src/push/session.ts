@@ -35,9 +35,12 @@ export interface Session<U extends User = User> {
   nextVersion: number
 }
 
-/** What a mutation stands on, and what it makes of that; as far as it could be read, its record and its numbers. */
+/**
+ * What a mutation stands on, and what it makes of that; as far as it could be read, its record and its numbers; and the hash
+ * of the offer until it is judged.
+ */
 export type Passage = Pick<Mutation, 'after' | 'changes'> &
-  Partial<Pick<Mutation, 'collection' | 'record' | 'covers'>>
+  Partial<Pick<Mutation, 'collection' | 'record' | 'covers'>> & { readonly hash?: string }
 
 /** What a record's mutations wait for, and what they touch; null: for nothing but to be offered again. */
 export interface Waits {
