@@ -198,8 +198,9 @@ function directly(condition: string): string {
          AND (${condition}))`
 }
 
-const isFresh = "(later.status = 'pending' AND later.offer IS NULL AND NOT later.escrow)"
+/** Of `later`, in SQL: it was never offered. */
+export const isFresh = "(later.status = 'pending' AND later.offer IS NULL AND NOT later.escrow)"
 
-/** Refused for good: tried again, it goes under another key and number. */
-const isRefused =
+/** The same: it was refused for good; tried again, it goes under another key and number. */
+export const isRefused =
   "(later.status = 'dead' AND later.error NOT LIKE 'ATTEMPTS_EXHAUSTED%' AND NOT later.escrow)"

@@ -64,6 +64,14 @@ test('[OB-24] [OB-4] not where it was offered, or something newer was taken befo
   expect(await standing(other.device)).toMatchObject({ 4: 3 })
 })
 
+test('[OB-24] so does what was refused, before it is tried again', async () => {
+  const { device } = await givenLetter('update')
+  await cut(device)
+  await device.database.write((tx) => markDead(tx, [4], { code: 'NOT_AUTHORIZED', message: '' }))
+  await take(device, 2, 3)
+  expect(await standing(device)).toMatchObject({ 4: 3 })
+})
+
 test('[OB-24] [OB-17] on its author’s deletion nothing stands that was written before: it would bring the record back', async () => {
   const { device } = await givenLetter('delete')
   await take(device, 2, 3)

@@ -177,6 +177,30 @@ test.each(['changes it', 'changes it, and only a pull tells', 'leaves it as it i
   },
 )
 
+test.each(['and read back', 'and not read back'])(
+  '[OB-24] nobody is asked about their own deletion, where it goes with a refused edit that is tried again behind one that was taken %s',
+  async (what) => {
+    const ann = await open('ann')
+    const { id, noShelf } = await givenItem(ann)
+    await ann.items.update(id, { shelf: noShelf })
+    await sync(ann)
+    let isLost = what === 'and not read back'
+    people.env.connect((request) =>
+      isLost && request.url.includes('/pull')
+        ? Promise.resolve(new Response('', { status: 504 }))
+        : people.server.fetch(request),
+    )
+    await ann.items.update(id, { name: 'Cord' })
+    await people.env.complete(ann.sync.now().catch(() => undefined))
+    isLost = false
+    await ann.deadLetters.editAndRetry(await letterOf(ann, 0), { shelf: null })
+    await ann.items.delete(id)
+    await sync(ann, ann)
+    expect([await ann.conflicts.list(), await ann.outbox.list()]).toEqual([[], []])
+    expect(await ann.items.get(id)).toBeUndefined()
+  },
+)
+
 test('[OB-16] nobody is asked about what they had seen, where they give up a decision that came too late, behind one that they mend', async () => {
   const [ann, bob] = [await open('ann'), await open('bob')]
   const { id, noShelf } = await givenItem(ann, bob)
