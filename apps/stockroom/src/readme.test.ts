@@ -55,9 +55,7 @@ test('the example of the README runs as it stands and prints what it says', asyn
   for (const [name, text] of files) await writeFile(join(folder, name), text.replaceAll('3000', String(port)))
 
   const server = start('server.ts')
-  for (let waited = 0; waited < 10_000 && !(await isUp(port)); waited += 50) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  await expect.poll(() => isUp(port)).toBe(true)
   const app = start('app.ts')
   const [code] = await once(app.child, 'close')
 
