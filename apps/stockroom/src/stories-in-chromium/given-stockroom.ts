@@ -57,7 +57,7 @@ export interface BenchDevice {
 }
 
 /** How long a person in these stories waits for anything, ms: the machine may be busy. */
-const patienceMs = 40_000
+const patienceMs = 120_000
 
 /** Opens a warehouse and a browser of their own, for an app that was built. */
 export async function givenStockroom(app: BuiltApp): Promise<GivenStockroom> {
