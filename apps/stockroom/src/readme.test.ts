@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { freePort } from '@holdfast/testing/free-port'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const readme = fileURLToPath(new URL('../../../README.md', import.meta.url))
@@ -30,14 +30,6 @@ afterAll(async () => {
 function filesOf(markdown: string): ReadonlyMap<string, string> {
   const blocks = [...markdown.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1] ?? '')
   return new Map(blocks.map((text) => [/^\/\/ ([\w-]+\.ts)/.exec(text)?.[1] ?? 'nameless', text]))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 function start(name: string): { readonly child: ChildProcess; readonly output: () => string } {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
+import { freePort } from '../services/free-port.ts'
 import { hasPostgres } from '../services/shared-servers.ts'
 import { openShop, type Shop } from './serve-shop.ts'
 import { openDevice, rowsOfDevice, type ShopClient } from './shop-device.ts'
@@ -23,7 +24,7 @@ afterEach(async () => {
 
 /** A node over the one database of this test. */
 async function givenNode(port?: number): Promise<Shop> {
-  const shop = await openShop({ path: join(folder, 'server.db'), ...(port !== undefined && { port }) })
+  const shop = await openShop({ path: join(folder, 'server.db'), port: port ?? (await freePort()) })
   shops.push(shop)
   return shop
 }
