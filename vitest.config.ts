@@ -84,6 +84,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Whoever waits for a state waits for it on a slow machine too; a second is not enough there.
+    expect: { poll: { timeout: 30_000 } },
     retry: 0,
     projects: [
       {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { freePort } from '@holdfast/testing/free-port'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const readme = fileURLToPath(new URL('../../../README.md', import.meta.url))
@@ -32,14 +32,6 @@ function filesOf(markdown: string): ReadonlyMap<string, string> {
   return new Map(blocks.map((text) => [/^\/\/ ([\w-]+\.ts)/.exec(text)?.[1] ?? 'nameless', text]))
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
 function start(name: string): { readonly child: ChildProcess; readonly output: () => string } {
   const child = spawn(process.execPath, [name], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
@@ -55,9 +47,7 @@ test('the example of the README runs as it stands and prints what it says', asyn
   for (const [name, text] of files) await writeFile(join(folder, name), text.replaceAll('3000', String(port)))
 
   const server = start('server.ts')
-  for (let waited = 0; waited < 10_000 && !(await isUp(port)); waited += 50) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+  await expect.poll(() => isUp(port)).toBe(true)
   const app = start('app.ts')
   const [code] = await once(app.child, 'close')
 

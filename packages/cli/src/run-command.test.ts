@@ -525,13 +525,11 @@ describe('an old Node', () => {
     const second = await dev([], ['--import', oldNode])
     second.child.kill('SIGKILL')
     await expect
-      .poll(
-        () =>
-          fetch(second.url).then(
-            () => 'up',
-            () => 'down',
-          ),
-        { timeout: 5_000 },
+      .poll(() =>
+        fetch(second.url).then(
+          () => 'up',
+          () => 'down',
+        ),
       )
       .toBe('down')
   })

@@ -12,7 +12,7 @@ let page: Page
 beforeAll(async () => {
   given = await givenStockroom(await builtStockroom())
   page = await given.context.newPage()
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(120_000)
   await page.goto(`${given.url}/app/`)
   await page.getByText('Who is working?').waitFor()
   await page.addScriptTag({ path: axe })

@@ -46,7 +46,7 @@ test(
     await office.waitForFunction('navigator.serviceWorker.controller !== null')
     const before = Number(await openItem(office, 'EL-04003'))
     const ben = await given.context.newPage()
-    ben.setDefaultTimeout(60_000)
+    ben.setDefaultTimeout(120_000)
     await ben.goto(`${given.url}/app/?as=ben`)
     await ben.getByText('All sent').waitFor()
     await given.setServer(false)
@@ -66,7 +66,7 @@ test(
       .waitFor()
 
     const again = await given.context.newPage()
-    again.setDefaultTimeout(60_000)
+    again.setDefaultTimeout(120_000)
     await again.goto(`${given.url}/app/`)
     await again.getByText('All sent').waitFor()
     expect(await openItem(again, 'EL-04003')).toBe(String(before - 1))
@@ -83,7 +83,7 @@ test(
 
 test('signing out takes back what was to be sent in the background', patience, async () => {
   const page = await given.context.newPage()
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(120_000)
   await page.goto(`${given.url}/app/`)
   await page.getByText('All sent').waitFor()
   await openItem(page, 'EL-04004')

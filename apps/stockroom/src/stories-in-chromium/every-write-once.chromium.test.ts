@@ -67,8 +67,9 @@ test('the same request is heard twice, and what was picked is gone once', patien
   const before = await itemOnServer('PL-02300')
   const stock = Number(before.row['stock'])
   const atAna = await ana.openItem('PL-02300')
-  given.wire.doubleNextPush('ana')
+  const doubled = given.wire.doubleNextPush('ana')
   await atAna.getByRole('button', { name: 'Pick' }).click()
+  await doubled
   const atBen = await ben.openItem('PL-02300')
   await atBen.getByText(String(stock - 10), { exact: true }).waitFor()
   await atAna.getByText('Saved', { exact: true }).waitFor()

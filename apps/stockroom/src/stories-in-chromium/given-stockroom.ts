@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { freePort } from '@holdfast/testing/free-port'
 import { openServiceWorkers, type ServiceWorkers } from '@holdfast/testing/service-workers'
 import { chromiumArguments, chromiumPath } from '@holdfast/testing/services'
 import { type BrowserContext, chromium, type FrameLocator, type Locator, type Page } from 'playwright'
@@ -57,7 +58,7 @@ export interface BenchDevice {
 }
 
 /** How long a person in these stories waits for anything, ms: the machine may be busy. */
-const patienceMs = 40_000
+const patienceMs = 120_000
 
 /** Opens a warehouse and a browser of their own, for an app that was built. */
 export async function givenStockroom(app: BuiltApp): Promise<GivenStockroom> {
@@ -65,7 +66,7 @@ export async function givenStockroom(app: BuiltApp): Promise<GivenStockroom> {
   const wire = new Wire()
   const start = (port: number): Promise<WarehouseServer> =>
     startWarehouseServer({ storePath: join(folder, 'warehouse.sqlite'), port, app, line: wire.pass })
-  let server = await start(0)
+  let server = await start(await freePort())
   const { url } = server
   const context = await chromium.launchPersistentContext(join(folder, 'profile'), {
     executablePath: chromiumPath(),

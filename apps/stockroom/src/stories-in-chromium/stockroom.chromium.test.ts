@@ -61,13 +61,13 @@ test(
     expect(await atOffice.getByText('Saved', { exact: true }).count()).toBe(0)
     const question = ben.app.getByRole('dialog').getByRole('article')
     const row = question.getByRole('row', { name: 'Price' })
-    expect(await row.getByRole('cell').allTextContents()).toEqual(['2.75', '1.50'])
+    await expect.poll(() => row.getByRole('cell').allTextContents()).toEqual(['2.75', '1.50'])
     await question.getByRole('button', { name: 'Keep theirs' }).click()
 
     for (const device of [ana, ben, office]) await device.frame.getByText('all sent').waitFor()
     for (const { app } of [ana, ben]) {
       await app.getByRole('article').waitFor({ state: 'detached' })
-      expect(await app.getByRole('textbox', { name: 'Price' }).inputValue()).toBe('1.50')
+      await expect.poll(() => app.getByRole('textbox', { name: 'Price' }).inputValue()).toBe('1.50')
     }
     await atOffice.getByText('Saved', { exact: true }).waitFor()
     await office.closeItem()
@@ -169,10 +169,9 @@ test(
     for (const device of [ana, ben, office]) await device.frame.getByText('1 to decide').waitFor()
     const conflict = atBen.getByRole('article')
     const notes = conflict.getByRole('row', { name: 'Notes' })
-    expect(await notes.getByRole('cell').allTextContents()).toEqual([
-      'The last box. Keep it.',
-      'Deleted there',
-    ])
+    await expect
+      .poll(() => notes.getByRole('cell').allTextContents())
+      .toEqual(['The last box. Keep it.', 'Deleted there'])
     await conflict.getByRole('button', { name: 'Keep mine' }).click()
     for (const device of [ana, ben, office]) await device.frame.getByText('all sent').waitFor()
     await ana.app.getByText('1 item', { exact: true }).waitFor()

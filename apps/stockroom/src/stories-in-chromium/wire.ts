@@ -68,9 +68,15 @@ export class Wire {
     return isCut.promise
   }
 
-  /** Somebody's next push arrives twice, byte for byte, and the second answer is the one that comes through. */
-  doubleNextPush(person: PersonId): void {
-    this.#faults.set(person, (_lost, line) => line.again())
+  /** Somebody's next push arrives twice, byte for byte, and the second answer is the one that comes through. Resolves when it was heard twice. */
+  doubleNextPush(person: PersonId): Promise<void> {
+    const isDoubled = Promise.withResolvers<void>()
+    this.#faults.set(person, async (_lost, line) => {
+      const answer = await line.again()
+      isDoubled.resolve()
+      return answer
+    })
+    return isDoubled.promise
   }
 
   /** Somebody's token is good for so many pushes more, and nobody gives them a new one before `letIn`. */

@@ -275,7 +275,7 @@ describe('a schema that changed', () => {
     }
     const startMs = performance.now()
     const { database } = await opened(path, { storage: counting })
-    expect(performance.now() - startMs).toBeLessThan(500)
+    expect(performance.now() - startMs).toBeLessThan(5_000)
     expect(statements.filter((sql) => sql.includes('things'))).toEqual([])
     await database.close()
   })

@@ -27,5 +27,5 @@ test('[BR-5] a worker that is told to end while it opens the database says so, a
   await begun.promise
   say({ data: { kind: 'resign' } })
   opening.reject(new SyncError('STORE_FOREIGN', 'of something else'))
-  await vi.waitFor(() => expect(posted.map(({ kind }) => kind)).toEqual(['failed', 'resigned']))
+  await expect.poll(() => posted.map(({ kind }) => kind)).toEqual(['failed', 'resigned'])
 })

@@ -42,7 +42,7 @@ async function offsetOf(record: string, of: GivenFile = file, user = 'ann'): Pro
 
 /** Waits for what a request has brought so far. */
 async function arrived(record: string, atLeast: number): Promise<number> {
-  await expect.poll(() => offsetOf(record), { timeout: 20_000 }).toBeGreaterThanOrEqual(atLeast)
+  await expect.poll(() => offsetOf(record)).toBeGreaterThanOrEqual(atLeast)
   return offsetOf(record)
 }
 

@@ -11,6 +11,10 @@ const tell = (event: RecordEvent): void => void told.push(event)
 const bodies = (record: string): readonly unknown[] =>
   told.filter((event) => event.record === record).map(({ after }) => after?.['body'])
 
+/** The line of an attempt that failed. */
+const failed = (attempts: number): unknown =>
+  expect.objectContaining({ fields: expect.objectContaining({ attempts }) })
+
 beforeEach(async () => {
   told = []
   nodes = await EventNodes.open()
@@ -43,7 +47,7 @@ test('[EV-8] what waits is tried by the next node where the one before left it',
     limits: { retryBaseMs: 100, retryCapMs: 100, eventAttempts: 100 },
   })
   const record = await first.put('notes', { body: '1' })
-  await eventually(() => expect(first.logs.at(-1)?.fields).toMatchObject({ attempts: 2 }))
+  await eventually(() => expect(first.logs).toContainEqual(failed(2)))
   await first.put('notes', { body: '2' }, record)
   await pass(50)
   await first.close()
@@ -60,7 +64,7 @@ test('[EV-8] what failed while the clock was a year ahead is tried again once it
     aheadMs: 365 * 86_400_000,
   })
   const record = await first.put('notes', { body: '1' })
-  await eventually(() => expect(first.logs.at(-1)?.fields).toMatchObject({ attempts: 1 }))
+  await eventually(() => expect(first.logs).toContainEqual(failed(1)))
   await first.close()
   const next = await nodes.start({ onCommit: { mail: tell } })
   await next.put('notes', { body: '2' }, record)
@@ -180,6 +184,7 @@ test('[EV-11] when so many wait, nothing more is taken on until fewer do', async
     limits: { eventsWaiting: 5, eventRows: 4, eventAttempts: 1_000 },
   })
   for (let round = 0; round < 30; round++) await node.put('notes', { body: `${round}` })
+  await eventually(async () => expect((await node.sync.events.stats())[0]?.waiting).toBeGreaterThanOrEqual(5))
   await pass(200)
   const [stats] = await node.sync.events.stats()
   expect(stats?.waiting).toBeGreaterThanOrEqual(5)

@@ -135,8 +135,8 @@ const caller: Caller = {
   requestId: 'test',
 }
 
-/** Waits for something to become true, for at most ten seconds unless said. */
-export function eventually(check: () => void | Promise<void>, timeout = 10_000): Promise<void> {
+/** Waits for something to become true, for at most half a minute unless said. */
+export function eventually(check: () => void | Promise<void>, timeout = 30_000): Promise<void> {
   const isSo = async (): Promise<true> => {
     await check()
     return true

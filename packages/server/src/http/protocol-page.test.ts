@@ -54,9 +54,7 @@ function devUser(request: Request): { id: string } | null {
 
 /** The handler is told beside the requests, and again after a retry. */
 function deadLetter(): Promise<unknown> {
-  return expect
-    .poll(async () => (await given.sync.events.deadLetters()).letters, { timeout: 10_000 })
-    .toHaveLength(1)
+  return expect.poll(async () => (await given.sync.events.deadLetters()).letters).toHaveLength(1)
 }
 
 function examplesOf(markdown: string): readonly Example[] {

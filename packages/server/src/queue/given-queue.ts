@@ -182,7 +182,7 @@ export function push(
 export async function until<Result>(
   look: () => Promise<Result | undefined | false>,
   what: string,
-  ms = 15_000,
+  ms = 30_000,
 ): Promise<Result> {
   const endMs = performance.now() + ms
   for (;;) {

@@ -220,7 +220,7 @@ test('[BG-7] while a tab has the database open it sends by itself, and the servi
   const workers = await serviceWorkers()
   await expectReport(() => workers.sync(), ['led'])
   // What the browser will come back to once the tab is gone.
-  expect(await registeredTags(page)).toEqual(['holdfast'])
+  await expect.poll(() => registeredTags(page), patience).toEqual(['holdfast'])
   tabs.shop.tamper = {}
   expect(await page.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
   await expect.poll(() => page.evaluate(async () => (await shop.sealed()).length), patience).toBe(0)

@@ -134,7 +134,7 @@ test('[PR-7] an edit of one field on two devices is a conflict a person settles;
   await sync(ann)
   for (const page of [ann, ben])
     expect(await itemOf(page, id)).toMatchObject({ name: 'Desk lamp', price: '15.00', _state: 'clean' })
-  expect(await ben.evaluate(() => shop.notes.at(-1))).toBe(0)
+  await ben.waitForFunction(() => shop.notes.at(-1) === 0)
 })
 
 test('[PR-4] a pull cut in the middle shows nothing of itself and is finished by the next', async () => {

@@ -36,7 +36,7 @@ test('[BR-7] a frozen leader makes way at once; thawed it is a tab like any othe
   await first.evaluate(() => shop.db.items.insert({ site: 'north', name: 'before' }))
   // In front of the first, which is hidden now.
   const second = await openTab()
-  expect(await first.evaluate(() => document.visibilityState)).toBe('hidden')
+  await first.until(() => document.visibilityState === 'hidden')
   await first.send('Page.setWebLifecycleState', { state: 'frozen' })
   await second.evaluate(() => shop.db.items.insert({ site: 'north', name: 'meanwhile' }))
   await new Promise((resolve) => setTimeout(resolve, frozenMs))

@@ -23,6 +23,8 @@ export async function openChromium(): Promise<OpenChromium> {
     headless: true,
     args: [...chromiumArguments],
   })
+  // As long as a slow machine may take; Playwright's own half minute is not.
+  context.setDefaultTimeout(120_000)
   const close = async (): Promise<void> => {
     await context.close()
     rmSync(profile, { recursive: true, force: true })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import type { Page } from 'playwright'
-import { inject } from 'vitest'
+import { expect, inject } from 'vitest'
 
 import { openShop, type Shop, type ShopOptions } from '../end-to-end/serve-shop.ts'
 import { type BuiltPage, readPage } from './build-page.ts'
@@ -62,6 +62,18 @@ export async function openTabs(chromium: OpenChromium, options: ShopPageOptions 
       await given.close()
     },
   }
+}
+
+/** Closes a tab that leads, beside another one: the browser takes a moment to end it, in which it would still answer. */
+export async function closeLeader(leader: Page, beside: Page): Promise<void> {
+  const holder = (): Promise<string | undefined> =>
+    beside.evaluate(async () => {
+      const { held = [] } = await navigator.locks.query()
+      return held.find(({ name }) => name === 'holdfast:shop')?.clientId
+    })
+  const before = await holder()
+  await leader.close()
+  await expect.poll(holder).not.toBe(before)
 }
 
 /** Ends a renderer as the system does when it wants the memory. */

@@ -118,8 +118,7 @@ describe.each([
         ),
       )
     const removed = 'what was stored here was removed: load the page anew'
-    for (const page of [first, second])
-      await expect.poll(() => refusal(page), { timeout: 10_000 }).toBe(removed)
+    for (const page of [first, second]) await expect.poll(() => refusal(page)).toBe(removed)
     const later = await tabs.tab({ hasFiles })
     await later.evaluate(() => shop.db.items.insert({ site: 'north', name: 'anew' }))
     expect(await later.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name')))).toEqual([

@@ -2,7 +2,7 @@ import type { Page } from 'playwright'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 
 import { type OpenChromium, openChromium } from './open-chromium.ts'
-import { crash, openTabs, type Tabs } from './open-tabs.ts'
+import { closeLeader, crash, openTabs, type Tabs } from './open-tabs.ts'
 
 let chromium: OpenChromium
 let tabs: Tabs
@@ -24,6 +24,7 @@ test('[BR-4] two tabs have one database: what one writes the other reads and is 
       (rows) => shop.notes.push(rows),
     )
   })
+  await second.waitForFunction(() => shop.notes.length === 1)
   const id = await first.evaluate(() => shop.db.items.insert({ site: 'north', name: 'Lamp', tags: ['x'] }))
   expect(await second.evaluate((record) => shop.db.items.get(record), id)).toMatchObject({ name: 'Lamp' })
   await second.waitForFunction(() => shop.notes.length === 2)
@@ -177,7 +178,7 @@ test('[BR-17] a tab whose worker cannot be loaded lives on the leader, and leads
   })
   expect(refused).toEqual([])
   await chromium.context.unroute(script)
-  await first.close()
+  await closeLeader(first, second)
   await second.evaluate(() => shop.db.items.insert({ site: 'north', name: 'last' }))
 })
 
@@ -203,7 +204,7 @@ test('[BR-6] a transaction of another tab is whole or not at all, whoever goes i
     return { value, runs: runs.length }
   })
   await second.waitForFunction(() => shop.notes.includes('inside'))
-  await first.close()
+  await closeLeader(first, second)
   await second.evaluate(() => shop.notes.push('go on'))
   expect(await transacting).toEqual({ value: ['one', 'two'], runs: 2 })
   const rows = await third.evaluate(() =>
@@ -267,7 +268,7 @@ test('[BR-8] rows that did not change are the same objects, also when another ta
     return made
   })
   await second.waitForFunction(() => shop.notes.length === 1)
-  await first.close()
+  await closeLeader(first, second)
   // Answered by the next leader, who begins every query anew.
   await second.evaluate((id) => shop.db.items.update(id, { name: 'z' }), ids[0] ?? '')
   await second.waitForFunction(() => shop.notes.length === 2)
@@ -283,7 +284,7 @@ test('[BR-9] the leader asks a living tab for tokens', async () => {
   const second = await tabs.tab({ user: 'ann.second' })
   expect(await first.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
   expect(await first.evaluate(() => shop.asked)).toEqual(['start'])
-  await first.close()
+  await closeLeader(first, second)
   expect(await second.evaluate(() => shop.db.sync.now())).toEqual({ status: 'done', code: null })
   expect(await second.evaluate(() => shop.asked)).toEqual(['start'])
 })
@@ -330,7 +331,7 @@ test('[BR-10] a pause holds when another tab takes the lead', async () => {
     await shop.db.status.get()
   })
   await second.evaluate(() => shop.db.status.get())
-  await first.close()
+  await closeLeader(first, second)
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'paused' })
   await second.evaluate(() => shop.db.sync.resume())
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
@@ -343,7 +344,7 @@ test('[BR-10] a pause holds also in tabs that were not there, or asleep, when it
     await shop.db.status.get()
   })
   const second = await tabs.tab({ auto: true })
-  await first.close()
+  await closeLeader(first, second)
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'paused' })
   const third = await tabs.tab({ auto: true })
   // What Chromium tells a page before it freezes it.
@@ -354,7 +355,7 @@ test('[BR-10] a pause holds also in tabs that were not there, or asleep, when it
     document.dispatchEvent(new Event('resume'))
     await shop.db.status.get()
   })
-  await third.close()
+  await closeLeader(third, second)
   expect(await second.evaluate(() => shop.db.sync.now())).toMatchObject({ status: 'done' })
 })
 
@@ -367,6 +368,6 @@ test('[BR-13] a tab of a newer schema takes the lead; the older one goes on thro
     page.evaluate(() => shop.db.query((q) => q.selectFrom('items').select('name').orderBy('name')))
   expect(await names(newer)).toEqual([{ name: 'after' }, { name: 'before' }])
   expect(await names(older)).toEqual([{ name: 'after' }, { name: 'before' }])
-  await newer.close()
+  await closeLeader(newer, older)
   await expect(names(older)).rejects.toThrow(/schema 2/)
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import { SeededRandom } from '../seeded-random.ts'
+import { freePort } from '../services/free-port.ts'
 import { ChaosDevice } from './chaos-device.ts'
 import { openCount } from './device-report.ts'
 import { openFaultProxy } from './fault-proxy.ts'
@@ -124,7 +125,8 @@ export class Conductor {
     else this.#disk = disk
     await this.#server.start()
     for (let n = 0; n < this.#deviceCount; n++) {
-      const proxy = await openFaultProxy({ target: this.#server.ports[n % this.#server.ports.length] ?? 0 })
+      const target = this.#server.ports[n % this.#server.ports.length] ?? 0
+      const proxy = await openFaultProxy({ target, port: await freePort() })
       const folder = n === 0 && this.#disk !== undefined ? this.#disk.folder : this.#folder
       const device = new ChaosDevice({
         name: `d${n}`,

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import { freePort } from '../services/free-port.ts'
 import { type PostgresServer, startPostgres } from '../services/postgres.ts'
 import { type RedisServer, startRedis } from '../services/redis.ts'
 import type { SeededRandom } from '../seeded-random.ts'
@@ -79,8 +80,9 @@ export class ServerSide {
     if (kind !== 'sqlite') this.#database = await startPostgres({ flavour: 'embedded' })
     if (kind === 'queued') this.#redis = await startRedis({ isOwn: true })
     for (let n = 0; n < this.#nodeCount; n++) {
+      this.ports[n] = await freePort()
       this.#startMember(n)
-      this.ports[n] = Number(await this.#members[n]?.opened)
+      await this.#members[n]?.opened
     }
     for (let n = 0; n < membersOf[kind].workers; n++) this.#startMember(this.#nodeCount + n)
     await this.opened()

@@ -161,7 +161,7 @@ async function bury(db: ShopClient): Promise<void> {
 async function expectLists({ lists }: World): Promise<void> {
   for (const list of lists) {
     const isShown = async (): Promise<void> => expect(list.shown).toEqual(await list.db.query(list.build))
-    await vi.waitFor(isShown, { interval: 1, timeout: 10_000 })
+    await vi.waitFor(isShown, { interval: 1, timeout: 30_000 })
   }
 }
 

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { findProgram } from '../services/debian-package.ts'
-import { freePort, ServerProcess, temporaryFolder } from '../services/server-process.ts'
+import { freePort } from '../services/free-port.ts'
+import { ServerProcess, temporaryFolder } from '../services/server-process.ts'
 import { unprivilegedUser } from '../services/unprivileged-user.ts'
 
 /** An nginx in front of a server. */

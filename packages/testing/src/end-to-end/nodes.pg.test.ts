@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 
+import { freePort } from '../services/free-port.ts'
 import { hasPostgres } from '../services/shared-servers.ts'
 import { openShop, type Shop } from './serve-shop.ts'
 import { openDevice, rowsOfDevice, type ShopClient } from './shop-device.ts'
@@ -23,7 +24,7 @@ afterEach(async () => {
 
 /** A node over the one database of this test. */
 async function givenNode(port?: number): Promise<Shop> {
-  const shop = await openShop({ path: join(folder, 'server.db'), ...(port !== undefined && { port }) })
+  const shop = await openShop({ path: join(folder, 'server.db'), port: port ?? (await freePort()) })
   shops.push(shop)
   return shop
 }
@@ -43,11 +44,11 @@ describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
     const [first, second] = [await givenNode(), await givenNode()]
     const writer = await givenDevice('ann', first, true)
     const reader = await givenDevice('ben', second, true)
-    await vi.waitFor(() => expect(second.requests).toContain('GET /sync/stream'), 10_000)
+    await vi.waitFor(() => expect(second.requests).toContain('GET /sync/stream'), 30_000)
     await writer.items.insert(lamp)
-    // Well before anybody's timer.
+    // Before the minute in which a device asks by itself.
     await vi.waitFor(async () => expect(await namesOf(reader)).toEqual(['Lamp']), {
-      timeout: 3_000,
+      timeout: 30_000,
       interval: 10,
     })
   })
@@ -107,11 +108,11 @@ describe.skipIf(!hasPostgres())('nodes over one PostgreSQL', () => {
         for (const db of [ann, ben]) expect((await db.status.get()).pendingCount).toBe(0)
         expect(await rowsOfDevice(ann)).toEqual(await rowsOfDevice(ben))
       },
-      { timeout: 15_000, interval: 200 },
+      { timeout: 60_000, interval: 200 },
     )
     const stocks = (await ann.query((q) => q.selectFrom('items').select('stock'))).map(({ stock }) => stock)
     expect(stocks.reduce((sum, stock) => sum + stock, 0)).toBe(20 + written)
     for (const db of [ann, ben])
       expect(await db.sync.verify()).toMatchObject({ status: 'done', compared: 1, repaired: 0 })
-  }, 40_000)
+  }, 120_000)
 })

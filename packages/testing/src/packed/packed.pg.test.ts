@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 import { type FreshDatabase, freshDatabase } from '../services/fresh-database.ts'
 import { startUnlessMissing } from '../services/missing-service.ts'
-import { freePort } from '../services/server-process.ts'
+import { freePort } from '../services/free-port.ts'
 import { hasPostgres, sharedRedisUrl } from '../services/shared-servers.ts'
 import { unprivilegedUser } from '../services/unprivileged-user.ts'
 import { GivenImage, type Started, untilSaid } from './given-image.ts'

@@ -56,11 +56,7 @@ async function open(user: string, auto: boolean, scopes?: readonly string[]): Pr
 
 /** Waits until `check` holds; a real clock and real sockets are at work here. */
 async function until(check: () => Promise<boolean> | boolean): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
-    if (await check()) return
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error('did not happen within five seconds')
+  await expect.poll(check, { interval: 10 }).toBe(true)
 }
 
 test('[SY-29] a device that syncs hundreds of scopes asks for them in bodies: no address is long', async () => {

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { findProgram } from './debian-package.ts'
-import { freePort, ServerProcess, temporaryFolder } from './server-process.ts'
+import { freePort } from './free-port.ts'
+import { ServerProcess, temporaryFolder } from './server-process.ts'
 import { unprivilegedUser } from './unprivileged-user.ts'
 
 /** What a PgBouncer stands in front of. */

@@ -29,7 +29,7 @@ async function setting(url: string, name: string): Promise<unknown> {
 }
 
 async function eventually(isSo: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(isSo()).toBe(true), { timeout: 15_000, interval: 50 })
+  await vi.waitFor(() => expect(isSo()).toBe(true), { timeout: 30_000, interval: 50 })
 }
 
 const flavours: { flavour: 'embedded' | 'system'; major: string }[] = [

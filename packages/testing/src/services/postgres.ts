@@ -4,7 +4,8 @@ import { Client } from 'pg'
 
 import { makeCluster } from './new-cluster.ts'
 import { embeddedPostgres, systemPostgres } from './postgres-programs.ts'
-import { freePort, ServerProcess, temporaryFolder } from './server-process.ts'
+import { freePort } from './free-port.ts'
+import { ServerProcess, temporaryFolder } from './server-process.ts'
 import { unprivilegedUser } from './unprivileged-user.ts'
 
 /** Which PostgreSQL, and how careful. */

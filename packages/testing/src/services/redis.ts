@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis'
 
 import { findProgram } from './debian-package.ts'
-import { freePort, ServerProcess, temporaryFolder } from './server-process.ts'
+import { freePort } from './free-port.ts'
+import { ServerProcess, temporaryFolder } from './server-process.ts'
 
 /** Which Redis. */
 export interface RedisOptions {

@@ -2,6 +2,7 @@ import { newUuid } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type GivenEngine, givenEngine, item } from '../../given-engine.ts'
+import { waitingForLocks } from '../../given-locks.ts'
 import { systemEnvironment } from '../../system-environment.ts'
 
 describe.skipIf(!hasPostgres())('two records of one conflict that are moved at once', () => {
@@ -52,7 +53,7 @@ describe.skipIf(!hasPostgres())('two records of one conflict that are moved at o
         () => undefined,
         (error: unknown) => error,
       )
-      await new Promise((resolve) => setTimeout(resolve, 200))
+      await waitingForLocks((sql) => given.rows(sql), 1)
       await commit()
       const error = await moving
       if (level !== 'READ COMMITTED') {
@@ -68,7 +69,7 @@ describe.skipIf(!hasPostgres())('two records of one conflict that are moved at o
     expect(await seen()).toEqual(['1'])
     const commit = await given.hold(`BEGIN; ${move(first, '2')}`)
     const moving = given.run(move(second, '2'))
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await waitingForLocks((sql) => given.rows(sql), 1)
     await commit()
     await moving
     expect(await seen()).toEqual(['2'])

@@ -63,7 +63,7 @@ async function publishedTo(url: string): Promise<number> {
 }
 
 const hears = ({ told }: { told: Set<string> }, scope: string): Promise<unknown> =>
-  until(async () => told.has(scope), 'word of another node', 10_000)
+  until(async () => told.has(scope), 'word of another node')
 
 describe.skipIf(!hasPostgres())('nodes that wake each other', () => {
   test('[FE-66] a listener that cannot be had at the start is told as a database that cannot be reached', async () => {

@@ -1,6 +1,7 @@
 import { collection, defineSchema, integer, type Schema, text } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { waitingForLocks } from '../../../given-locks.ts'
 import { doctor, planMigration, runMigration } from '../maintenance.ts'
 import { type GivenDatabase, givenThings } from './given-database.ts'
 
@@ -33,13 +34,7 @@ async function ills(schema: Schema): Promise<readonly string[]> {
 }
 
 /** Resolves when a migration waits for a lock with such a statement. */
-async function waiting(query: string): Promise<void> {
-  const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1 AND datname = current_database()`
-  await vi.waitFor(async () => expect(await db.ask(sql, query)).toHaveLength(1), {
-    interval: 10,
-    timeout: 3_000,
-  })
-}
+const waiting = (query: string): Promise<void> => waitingForLocks(db.ask, 1, query)
 
 /** Holds the last of all rows, until the end is asked for. */
 async function holdLast(): Promise<() => Promise<void>> {

@@ -1,7 +1,8 @@
 import { collection, defineSchema, type PushResult, type Schema, text } from '@holdfast/core'
 import { hasPostgres } from '@holdfast/testing/services'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { GivenDevice } from '../../../given-engine.ts'
+import { waitingForLocks } from '../../../given-locks.ts'
 import { createEngine, type Engine } from '../../../index.ts'
 import { doctor, runMigration } from '../maintenance.ts'
 import { postgresStore, type PostgresStoreOptions } from '../postgres-store.ts'
@@ -50,8 +51,7 @@ async function during(schema: Schema, work: () => Promise<void>): Promise<void> 
   const holder = await db.session()
   await holder.query(`BEGIN; SELECT FROM items WHERE name = 'held' FOR UPDATE`)
   const migrating = runMigration({ url: db.url, schema })
-  const waits = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%' AND datname = current_database()`
-  await vi.waitFor(async () => expect(await db.ask(waits)).toHaveLength(1), { interval: 10, timeout: 3_000 })
+  await waitingForLocks(db.ask, 1, '%FOR NO KEY UPDATE%')
   try {
     await work()
   } finally {
