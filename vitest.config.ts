@@ -82,7 +82,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     // Whoever waits for a state waits for it on a slow machine too; a second is not enough there.
     expect: { poll: { timeout: 30_000 } },
