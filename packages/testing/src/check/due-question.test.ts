@@ -73,6 +73,15 @@ describe('a field', () => {
     expect(found(painted('red'))).toHaveLength(1)
     expect(found(painted('red', 'grey'))).toEqual([])
     expect(found(painted('red', 'grey', 'black'))).toHaveLength(1)
+    // What brings the record back is the first to say the column.
+    const restored = (hue: string): readonly string[] => {
+      const history = givenBeam().line({ op: 'delete', before: { name: 'beam', shelf: 'dock' } })
+      history.write(1, { changes: { hue: 'blue' }, base: { hue: 'grey' } })
+      const back = history.line({ op: 'restore', after: { name: 'beam', shelf: 'dock', hue } })
+      return found(taken(back, {}), { defaults: { hue: 'grey' } })
+    }
+    expect(restored('grey')).toEqual([])
+    expect(restored('red')).toHaveLength(1)
   })
 
   test('[SIM-103] legal: a record that somebody else made too, and of which its author had said nothing', () => {

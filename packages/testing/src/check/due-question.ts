@@ -241,8 +241,9 @@ class SilenceWatch {
     const stands = stood[field] ?? null
     // Before its first change it was what that says, as where it came with the column.
     const first = ofField[0]?.line.before?.[field] ?? null
-    // A device has no values of what is deleted: who goes on writing on it has the defaults.
-    const defaults = read?.line.op === 'delete' ? [facts?.defaults?.[field] ?? null] : []
+    // A device has no values of what is deleted, and of a column that came later what it came with: the defaults.
+    const hasDefault = read === undefined || read.line.op === 'delete'
+    const defaults = hasDefault ? [facts?.defaults?.[field] ?? null] : []
     const seen = [read ? valueIn(read, field) : first, ...defaults, ...said]
     return !seen.some((value) => sameValue(value, stands))
   }
