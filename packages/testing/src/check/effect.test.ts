@@ -68,6 +68,17 @@ describe('verdicts that are not what happened', () => {
     expect(folded.end().found(effect)).toEqual([
       'm1 was refused because it came before areas/r7, made before it',
     ])
+    // What was made in between is there: another reference is missing.
+    const there = givenItem()
+      .write(1, { changes: { name: 'Cord' } })
+      .write(2, { op: 'create', record: 'r7', collection: 'areas' })
+      .write(3, { changes: { area: 'r7' } })
+      .send(2)
+      .rule(2)
+      .status(2, 'answered', { verdict: 'applied' })
+      .send(1, 3)
+      .rule(1, { covers: '1,3', status: 'rejected', code: 'REFERENCE_MISSING' })
+    expect(there.end().found(effect)).toEqual([])
     const behind = givenItem()
       .write(1, { op: 'create', record: 'r7', collection: 'areas' })
       .send(1)

@@ -67,8 +67,8 @@ class VerdictWatch {
         // What waits for a decision goes behind it (OB-6).
         if (behind.has(item)) continue
         const isUnsent = made.status === 'pending' && offeredBy === null && offeredBefore === null
-        // A fold goes where its first edit was: none of its edits may stand on what was made in between.
-        const isPassed = made.seq > outcome.seq
+        // A fold goes where its first edit was: none of its edits may stand on what was made in between, and is not there yet.
+        const isPassed = made.seq > outcome.seq && made.status !== 'answered'
         if (op !== 'create' || made.seq >= seq || !(isUnsent || isPassed) || !referred.has(record)) continue
         this.#fail(`${outcome.id} was refused because it came before ${collection}/${record}, made before it`)
       }
