@@ -20,7 +20,7 @@ export interface ConflictsApi {
   get(id: string): Promise<Conflict | undefined>
   /** Calls `listener` at once and whenever one is opened, settled or seen for the first time. Returns the way to stop. */
   watch(listener: (conflicts: readonly Conflict[]) => void, query?: ConflictQuery): () => void
-  /** The author's values stand. Errors of all five: CONFLICT_UNKNOWN, CONFLICT_CLOSED. */
+  /** The author’s values stand. Errors of all five: CONFLICT_UNKNOWN, CONFLICT_CLOSED; STORE_NEWER once a newer app has opened the database. */
   keepMine(id: string): Promise<Settled>
   /** What the server has stands where it was in dispute; the author's values stay in the history. What only waited is written. */
   keepTheirs(id: string): Promise<Settled>

@@ -13,7 +13,7 @@ import {
   type Values,
 } from '@holdfast/core'
 import type { LocalTransaction } from '../local/local-database.ts'
-import { StampClock } from '../local/meta.ts'
+import { requireNewest, StampClock } from '../local/meta.ts'
 import { readRow, readShadow, rebuildRecord, type Shadow } from '../local/records.ts'
 import { rowToValues } from '../local/tables.ts'
 import { payloadText } from '../outbox/entry.ts'
@@ -64,7 +64,7 @@ interface Draft {
 /**
  * Writes a decision down as ordinary mutations that name the conflict, one for each record in dispute, in one group when
  * there are several. They are merged on the server like any other, so whoever decides first wins and the other is told.
- * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN, SCHEMA_TOO_OLD. Rules: CF-3, CF-5, CF-13, CF-15.
+ * Errors: CONFLICT_CLOSED, VALUE_INVALID, FIELD_UNKNOWN, SCHEMA_TOO_OLD, STORE_NEWER. Rules: CF-3, CF-5, CF-13, CF-15, SY-30.
  */
 export async function settleConflict(
   tx: LocalTransaction,
@@ -72,6 +72,7 @@ export async function settleConflict(
   settlement: Settlement,
 ): Promise<Settled> {
   const { conflict, decision, isPulled } = settlement
+  await requireNewest(tx, context.schema.version)
   if (conflict.status !== 'open') throw new SyncError('CONFLICT_CLOSED', 'the conflict was settled already')
   const [known] = await tx.all('SELECT 1 FROM _outbox WHERE resolves = ? AND status <> ?', [
     conflict.id,

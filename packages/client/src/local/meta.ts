@@ -5,6 +5,7 @@ import {
   type Hlc,
   type HlcState,
   parseHlc,
+  SyncError,
   tickHlc,
 } from '@holdfast/core'
 
@@ -32,6 +33,12 @@ export type MetaKey =
 export async function readMeta(tx: LocalReader, key: MetaKey): Promise<SqlValue | undefined> {
   const [row] = await tx.all('SELECT value FROM _meta WHERE key = ?', [key])
   return row?.value
+}
+
+/** Errors: STORE_NEWER once an app with a newer schema has opened the database. Rules: SY-30. */
+export async function requireNewest(tx: LocalReader, schemaVersion: number): Promise<void> {
+  if (Number(await readMeta(tx, 'schema')) > schemaVersion)
+    throw new SyncError('STORE_NEWER', 'a newer version of the app has opened this database')
 }
 
 /** Remembers a value; null forgets it. */

@@ -20,6 +20,7 @@ import { queueUploads } from '../attachments/upload-queue.ts'
 import type { SqlRow } from '../drivers/sqlite-driver.ts'
 import { watchList } from '../live/watch-list.ts'
 import type { LocalReader, LocalTransaction, TransactionRunner } from '../local/local-database.ts'
+import { requireNewest } from '../local/meta.ts'
 import { readShadow } from '../local/records.ts'
 import { discardEntries, showInstead } from './discard-entries.ts'
 import { editBehind, mayBeTaken, valuesBehind } from './edit-behind.ts'
@@ -38,7 +39,10 @@ export interface Discarded {
   readonly mutations: readonly string[]
 }
 
-/** `db.deadLetters`. Errors of every call with an id: RECORD_NOT_FOUND when no dead letter has it. Rules: OB-13 to OB-17. */
+/**
+ * `db.deadLetters`. Errors of every call with an id: RECORD_NOT_FOUND when no dead letter has it; of those that change
+ * something also STORE_NEWER, once a newer app has opened the database. Rules: OB-13 to OB-17, SY-30.
+ */
 export interface DeadLettersApi {
   /** The oldest first. */
   list(): Promise<readonly DeadLetter[]>
@@ -69,6 +73,16 @@ export function createDeadLetters(database: TransactionRunner, context: WriteCon
   const { schema } = context
   const list = (): Promise<readonly DeadLetter[]> =>
     database.read(async (tx) => readLetters(tx, lettersIn(await deadRows(tx))))
+  /** What is done with a letter makes rows anew, which an app can only do with all fields. */
+  const change = <T>(
+    id: string,
+    work: (tx: LocalTransaction, rows: readonly SqlRow[]) => Promise<T>,
+  ): Promise<T> =>
+    database.write(async (tx) => {
+      const rows = await rowsOf(tx, id)
+      await requireNewest(tx, schema.version)
+      return work(tx, rows)
+    })
   return {
     list,
     watch: (listener) => watchList(database, { table: '_outbox', list, listener }),
@@ -77,10 +91,9 @@ export function createDeadLetters(database: TransactionRunner, context: WriteCon
         const [letter] = await readLetters(tx, [await rowsOf(tx, id)])
         return letter ?? noLetter(id)
       }),
-    retry: (id) => database.write(async (tx) => retryLetter(tx, context, await rowsOf(tx, id))),
+    retry: (id) => change(id, (tx, rows) => retryLetter(tx, context, rows)),
     editAndRetry: (id, changes, seen) =>
-      database.write(async (tx) => {
-        const rows = await rowsOf(tx, id)
+      change(id, async (tx, rows) => {
         const named = rows.find((each) => each.id === id)
         const own = rows.filter(
           ({ record, collection }) => record === named?.record && collection === named?.collection,
@@ -92,9 +105,7 @@ export function createDeadLetters(database: TransactionRunner, context: WriteCon
         await requeueLetter(tx, context, rows)
       }),
     discard: (id) =>
-      database.write(async (tx) => ({
-        mutations: await discardEntries(tx, schema, (await rowsOf(tx, id)).map(seqOf)),
-      })),
+      change(id, async (tx, rows) => ({ mutations: await discardEntries(tx, schema, rows.map(seqOf)) })),
     export: (id) => database.read((tx) => (id === undefined ? deadRows(tx) : rowsOf(tx, id))),
   }
 }

@@ -1,7 +1,7 @@
 import { type CancelTimer, type Environment, newUuid, SyncError } from '@holdfast/core'
 import type { ProcessTable } from '../drivers/sqlite-driver.ts'
 import type { LocalDatabase, LocalTransaction } from '../local/local-database.ts'
-import { readMeta } from '../local/meta.ts'
+import { requireNewest } from '../local/meta.ts'
 
 /** What a lease is made from. */
 export interface LeaseOptions {
@@ -80,8 +80,7 @@ export class Lease {
   async #take(tx: LocalTransaction): Promise<number> {
     const nowMs = this.#options.env.now()
     const { leaseMs, schemaVersion } = this.#options
-    if (Number(await readMeta(tx, 'schema')) > schemaVersion)
-      throw new SyncError('STORE_NEWER', 'a newer version of the app has opened this database')
+    await requireNewest(tx, schemaVersion)
     const [lease] = await tx.all('SELECT owner, fence, expires_at FROM _lease')
     const expiresAt = Number(lease?.['expires_at'] ?? 0)
     const isMine = lease?.['owner'] === this.#owner

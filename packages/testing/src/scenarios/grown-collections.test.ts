@@ -390,6 +390,41 @@ test('[SY-30] what an app of before writes on a record beside a newer one leaves
   expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
 })
 
+test('[SY-30] an app of before beside a newer one does nothing with dead letters and conflicts, which would make rows anew without the fields that it lacks', async () => {
+  const ann = await openApp('ann', newest)
+  const id = await ann['items']!.insert({ wh: '1', name: 'Rope', note: 'blue', shade: 'red' })
+  await sync(ann)
+  const old = await openApp('bob', schemaOf(1, { items, shelves }))
+  await sync(old)
+  await ann['items']!.update(id, { name: 'Cord' })
+  await sync(ann)
+  await old['items']!.update(id, { name: 'Line' })
+  await old['items']!.insert({ wh: '3', name: 'out of sight' })
+  await sync(old)
+  const db = await openApp('bob', newest)
+  await sync(db)
+  await db['items']!.update(id, { note: 'mine', shade: 'black' })
+  const [[letter], [conflict]] = [await old.deadLetters.list(), await old.conflicts.list()]
+  const [refused, disputed] = [letter?.id ?? '', conflict?.id ?? '']
+  const before = await rowsOf(db, 'items')
+  for (const act of [
+    () => old.deadLetters.retry(refused),
+    () => old.deadLetters.editAndRetry(refused, { wh: '1' }),
+    () => old.deadLetters.discard(refused),
+    () => old.conflicts.keepTheirs(disputed),
+    () => old.conflicts.keepMine(disputed),
+  ])
+    await expect(act()).rejects.toMatchObject({ code: 'STORE_NEWER' })
+  expect(await rowsOf(db, 'items')).toEqual(before)
+
+  await db.deadLetters.discard(refused)
+  await db.conflicts.keepMine(disputed)
+  await sync(db)
+  await sync(ann)
+  expect(await rowsOf(db, 'items')).toMatchObject([{ name: 'Line', note: 'mine', shade: 'black' }])
+  expect(await rowsOf(db, 'items')).toEqual(await rowsOf(ann, 'items'))
+})
+
 /** The ranges that a device still has to fetch. */
 async function lookInto(file: string): Promise<readonly { readonly scope: string }[]> {
   const connection = await sqliteStorage(join(folder, `${file}.sqlite`)).open()
